@@ -1,0 +1,98 @@
+//! Articles: as a source gave them, and as they are kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::Timestamp;
+use super::topic::TopicSet;
+
+/// An article as a feed, a page or an editor gave it, cleaned but not yet stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundArticle {
+    /// The source's own identifier (RSS `guid`, Atom `id`, JSON Feed `id`), as written there.
+    pub guid: Option<String>,
+    /// Where to read it: absolute, `http` or `https`, as published (tracking parameters and all).
+    pub url: Option<String>,
+    /// Plain text, entities resolved, white space folded; never empty.
+    pub title: String,
+    /// Plain text: the names of those who wrote it.
+    pub author: Option<String>,
+    /// Plain text of at most [`SUMMARY_CHARS`] characters, ended at a word; may be empty.
+    pub summary: String,
+    /// Sanitised HTML of the story itself, without the page's furniture; may be empty.
+    pub body_html: String,
+    /// Lead image: absolute, `http` or `https`.
+    pub image_url: Option<String>,
+    /// What the lead image shows, in words.
+    pub image_alt: Option<String>,
+    /// BCP 47 language tag, for instance `fr` or `pt-BR`.
+    pub language: Option<String>,
+    pub published_at: Option<Timestamp>,
+    pub modified_at: Option<Timestamp>,
+    /// The labels that the source gave it, plain text.
+    pub categories: Vec<String>,
+}
+
+/// The longest summary that is kept, in characters.
+pub const SUMMARY_CHARS: usize = 400;
+
+/// What makes two items of one source the same article.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The same GUID or the same canonical link.
+    #[default]
+    Either,
+    /// The GUID alone: for a feed whose items share a link.
+    Guid,
+    /// The canonical link alone: for a feed that makes a new GUID at every change.
+    Link,
+}
+
+impl Identity {
+    pub const NAMES: [&str; 3] = ["either", "guid", "link"];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "either" => Some(Self::Either),
+            "guid" => Some(Self::Guid),
+            "link" => Some(Self::Link),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Either => "either",
+            Self::Guid => "guid",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// An article as an issue froze it: what is sent is this, whatever happens to the article later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueArticle {
+    pub id: i64,
+    pub headline: String,
+    pub summary: String,
+    pub url: Option<String>,
+    pub image_url: Option<String>,
+    pub image_alt: Option<String>,
+    /// The name of the source, for instance "The Daily Planet"; empty for an article by hand.
+    pub source: String,
+    pub author: Option<String>,
+    pub language: Option<String>,
+    pub published_at: Option<Timestamp>,
+    /// Minutes to read the whole story; 0 where only a summary is known.
+    pub reading_minutes: u32,
+    /// Empty: an article for every reader.
+    pub topics: TopicSet,
+    /// The same story elsewhere.
+    pub also: Vec<AlsoAt>,
+}
+
+/// Another source's telling of the same story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoAt {
+    pub source: String,
+    pub url: String,
+}

@@ -1,0 +1,161 @@
+//! Deliveries: the ledger's rows, what a relay can say about one, and what follows from it.
+
+use super::calendar::Timestamp;
+
+/// What became of one attempt to hand a message to a relay. The decision between trying again and giving up is made
+/// here, where the reply is understood, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub class: OutcomeClass,
+    /// What the relay said, or what went wrong on our side of the wire, for people; at most 300 characters.
+    pub detail: String,
+    /// RFC 5321 reply code, where the relay gave one.
+    pub code: Option<u16>,
+    /// RFC 3463 enhanced status code, where the relay gave one.
+    pub status: Option<(u8, u16, u16)>,
+}
+
+/// The closed vocabulary of outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutcomeClass {
+    /// The relay took the message (250 after the final dot).
+    Sent,
+    /// The relay asked to try this recipient again later (4yz).
+    TryLater,
+    /// The address does not exist or cannot be mailed (5.1.x): it is suppressed.
+    BadAddress,
+    /// This message or mailbox was refused for good, for another reason (5yz): not tried again, nobody suppressed.
+    Refused,
+    /// The refusal is about the sender (5.7.x, authentication): nobody suppressed, the editors are told.
+    OurFault,
+    /// The connection failed, or ended before the relay took the message: nothing was decided about the recipient.
+    RelayDown,
+}
+
+/// The state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    Queued,
+    Claimed,
+    Deferred,
+    Sent,
+    Failed,
+    Skipped,
+}
+
+impl DeliveryState {
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Claimed, Self::Deferred, Self::Sent, Self::Failed, Self::Skipped];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Claimed => "claimed",
+            Self::Deferred => "deferred",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Why a delivery was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// The subscription was never confirmed.
+    Unconfirmed,
+    /// The reader left the newsletter.
+    Unsubscribed,
+    /// The address is on the suppression list.
+    Suppressed,
+    /// The reader asked for a pause.
+    Paused,
+    /// Nothing in the issue is about the reader's topics, or in the reader's language.
+    NoArticles,
+    /// The issue was cancelled before this message went out.
+    Cancelled,
+}
+
+impl SkipReason {
+    pub const ALL: [Self; 6] = [
+        Self::Unconfirmed,
+        Self::Unsubscribed,
+        Self::Suppressed,
+        Self::Paused,
+        Self::NoArticles,
+        Self::Cancelled,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unconfirmed => "unconfirmed",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Suppressed => "suppressed",
+            Self::Paused => "paused",
+            Self::NoArticles => "no_articles",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// The reason as a sentence about the reader.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Unconfirmed => "the subscription was not confirmed",
+            Self::Unsubscribed => "the reader had left this newsletter",
+            Self::Suppressed => "the address is on the suppression list",
+            Self::Paused => "the reader had paused the newsletter",
+            Self::NoArticles => "no article was on the reader's topics or in the reader's language",
+            Self::Cancelled => "the issue was cancelled before this message went out",
+        }
+    }
+}
+
+/// What to do with a delivery after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is sent: the end.
+    Sent,
+    /// Try again at this time.
+    RetryAt(Timestamp),
+    /// Give up; `suppress` says whether the address must not be mailed again.
+    Fail { suppress: bool },
+}
+
+/// How long a digest is worth sending after it was due, in milliseconds: 24 hours (RFC 5321 §4.5.4.1 leaves the
+/// give-up time to the sender; a daily digest is stale when the next one is due).
+pub const STALE_AFTER: i64 = 24 * 60 * 60 * 1000;
+
+/// What follows from an attempt's outcome.
+///
+/// `attempts` counts the attempts so far, this one included; `due` is when the message was first due. Refused for
+/// now is tried again after 5, 15, 30, then every 60 minutes, until it is stale; a relay that is down costs no
+/// recipient an attempt and is tried again after a minute.
+pub fn after_attempt(class: OutcomeClass, attempts: u32, due: Timestamp, now: Timestamp) -> Next {
+    const MINUTE: i64 = 60 * 1000;
+    let wait = match class {
+        OutcomeClass::Sent => return Next::Sent,
+        OutcomeClass::BadAddress => return Next::Fail { suppress: true },
+        OutcomeClass::Refused | OutcomeClass::OurFault => return Next::Fail { suppress: false },
+        OutcomeClass::RelayDown => MINUTE,
+        OutcomeClass::TryLater => match attempts {
+            0 | 1 => 5 * MINUTE,
+            2 => 15 * MINUTE,
+            3 => 30 * MINUTE,
+            _ => 60 * MINUTE,
+        },
+    };
+    let retry = now.plus_millis(wait);
+    if retry.millis() > due.millis() + STALE_AFTER {
+        Next::Fail { suppress: false }
+    } else {
+        Next::RetryAt(retry)
+    }
+}

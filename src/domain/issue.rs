@@ -1,0 +1,157 @@
+//! Issues: one edition of a newsletter for one slot of one schedule, and the states it goes through.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::article::IssueArticle;
+use super::calendar::Timestamp;
+use super::topic::Topic;
+
+/// One edition of a newsletter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    pub id: i64,
+    pub newsletter_id: i64,
+    /// None for an issue that an editor sent to every subscriber of a newsletter without a schedule.
+    pub schedule_id: Option<i64>,
+    /// Counts the issues of a newsletter, from 1; given when it is frozen, 0 before.
+    pub number: i64,
+    pub slot_at: Timestamp,
+    /// The slot's local date, in the schedule's zone.
+    pub slot_date: NaiveDate,
+    pub cutoff_at: Timestamp,
+    pub state: IssueState,
+    /// Why it is skipped, cancelled, paused or held; for people.
+    pub reason: Option<String>,
+    /// Held by an editor: does not go out before it is approved.
+    pub held: bool,
+    /// Goes out as soon as it is addressed, whatever hours readers chose.
+    pub at_once: bool,
+    /// The editor's introduction, plain text with blank lines between paragraphs; may be empty.
+    pub introduction: String,
+    /// The editor's subject and preheader, in place of the newsletter's lines.
+    pub subject: Option<String>,
+    pub preheader: Option<String>,
+}
+
+/// What an issue holds, as it was frozen; stored as JSON beside the issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueContent {
+    /// In the order in which they are printed; the first is the lead.
+    pub articles: Vec<IssueArticle>,
+    /// The newsletter's topics in the order of the sections.
+    pub topics: Vec<Topic>,
+    /// Handlebars lines and text as they stood when the issue was frozen.
+    pub subject: String,
+    pub preheader: String,
+    pub introduction: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IssueState {
+    /// Fills as articles come.
+    Draft,
+    /// Content no longer changes; waits for approval.
+    Frozen,
+    /// May go out at its slot.
+    Approved,
+    /// Is addressed and going out.
+    Sending,
+    /// Every delivery has come to an end.
+    Sent,
+    Paused,
+    Cancelled,
+    Skipped,
+}
+
+impl IssueState {
+    pub const ALL: [Self; 8] = [
+        Self::Draft,
+        Self::Frozen,
+        Self::Approved,
+        Self::Sending,
+        Self::Sent,
+        Self::Paused,
+        Self::Cancelled,
+        Self::Skipped,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Frozen => "frozen",
+            Self::Approved => "approved",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether no transition leads out of it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Sent | Self::Cancelled | Self::Skipped)
+    }
+}
+
+/// What can happen to an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueEvent {
+    Freeze,
+    Approve,
+    /// The slot has come: its deliveries are written.
+    Start,
+    Finish,
+    Pause,
+    Resume,
+    Cancel,
+    Skip,
+}
+
+impl IssueEvent {
+    pub const ALL: [Self; 8] = [
+        Self::Freeze,
+        Self::Approve,
+        Self::Start,
+        Self::Finish,
+        Self::Pause,
+        Self::Resume,
+        Self::Cancel,
+        Self::Skip,
+    ];
+
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Freeze => "frozen",
+            Self::Approve => "approved",
+            Self::Start => "started",
+            Self::Finish => "finished",
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Cancel => "cancelled",
+            Self::Skip => "skipped",
+        }
+    }
+}
+
+/// The state that `event` leads to; the error says why it cannot happen now.
+pub fn transition(state: IssueState, event: IssueEvent) -> Result<IssueState, String> {
+    use IssueEvent as E;
+    use IssueState as S;
+    match (state, event) {
+        (S::Draft, E::Freeze) => Ok(S::Frozen),
+        (S::Frozen, E::Approve) => Ok(S::Approved),
+        (S::Approved, E::Start) => Ok(S::Sending),
+        (S::Sending, E::Finish) => Ok(S::Sent),
+        (S::Sending, E::Pause) => Ok(S::Paused),
+        (S::Paused, E::Resume) => Ok(S::Sending),
+        (S::Draft | S::Frozen | S::Approved | S::Sending | S::Paused, E::Cancel) => Ok(S::Cancelled),
+        (S::Draft | S::Frozen | S::Approved, E::Skip) => Ok(S::Skipped),
+        (state, event) => Err(format!("an issue that is {} cannot be {}", state.as_str(), event.verb())),
+    }
+}

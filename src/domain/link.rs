@@ -1,0 +1,1 @@
+//! Links and titles as identities: which two articles are the same, which two tell the same story.

@@ -1,0 +1,17 @@
+//! Types and rules without I/O: what a digest is made of, and every decision about it.
+//!
+//! Nothing here opens a file, a socket or a database, or reads a clock. Values from outside become these types at
+//! the door (`parse`), and are trusted behind it.
+
+pub mod address;
+pub mod article;
+pub mod calendar;
+pub mod delivery;
+pub mod issue;
+pub mod language;
+pub mod link;
+pub mod mail;
+pub mod newsletter;
+pub mod subscription;
+pub mod token;
+pub mod topic;

@@ -1,0 +1,1 @@
+//! Tokens in links, and the key that signs them.
