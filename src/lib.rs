@@ -2,4 +2,6 @@
 //! it to every subscriber over SMTP on a schedule: nobody skipped, nobody mailed twice.
 
 pub mod clock;
+pub mod config;
+pub mod db;
 pub mod domain;

@@ -1,0 +1,103 @@
+//! Every setting once: a field here is a flag, an environment key, a help line and a line of `.env.example`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What an operator can set. Each field is a flag of every command and a key in the environment or in `.env`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings (each also as an environment key, or a line of .env)")]
+pub struct Settings {
+    /// Where everything is kept: sqlite://FILE, or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, env = "DAYBREAK_DATABASE_URL", default_value = "sqlite://daybreak.db", global = true, hide_env_values = true)]
+    pub database_url: Secret,
+
+    /// The SMTP server that takes our mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://… (TLS from the start), smtp://HOST:25?tls=none (no encryption)
+    #[arg(long, env = "DAYBREAK_RELAY_URL", default_value = "smtp://localhost:25?tls=none", global = true, hide_env_values = true)]
+    pub relay_url: Secret,
+
+    /// Where readers reach this service, for the links in mails: https://news.example.org
+    #[arg(long, env = "DAYBREAK_PUBLIC_URL", default_value = "http://localhost:8080", global = true)]
+    pub public_url: String,
+
+    /// The address and port that the web pages are served on
+    #[arg(long, env = "DAYBREAK_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    pub listen: SocketAddr,
+
+    /// The host name given to the relay (EHLO): the public URL's host unless set
+    #[arg(long, env = "DAYBREAK_EHLO_NAME", global = true)]
+    pub ehlo_name: Option<String>,
+
+    /// Domain of the bounce addresses, one per delivery: bounces go to the newsletter's own address unless set
+    #[arg(long, env = "DAYBREAK_BOUNCE_DOMAIN", global = true)]
+    pub bounce_domain: Option<String>,
+
+    /// Connections to the relay at a time
+    #[arg(long, env = "DAYBREAK_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=500), global = true)]
+    pub connections: u16,
+
+    /// Messages a second to the relay at most; 0 for no limit
+    #[arg(long, env = "DAYBREAK_MESSAGES_PER_SECOND", default_value_t = 0, global = true)]
+    pub messages_per_second: u32,
+
+    /// Folder of mail templates that take the place of the built-in ones, file by file
+    #[arg(long, env = "DAYBREAK_TEMPLATES", global = true)]
+    pub templates: Option<PathBuf>,
+
+    /// Let sources and article pages be fetched from loopback and private networks too
+    #[arg(long, env = "DAYBREAK_FETCH_PRIVATE", default_value_t = false, num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub fetch_private: bool,
+
+    /// What is logged, for instance info, or warn,daybreak=debug
+    #[arg(long, env = "DAYBREAK_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// For rehearsals and tests: the time at which this program's clock starts, for instance 2026-03-29T00:30:00Z
+    #[arg(long, env = "DAYBREAK_CLOCK", global = true)]
+    pub clock: Option<String>,
+}
+
+/// A setting that may hold a password: never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that uses it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// For help texts, where clap shows a default: the password, if any, is left out.
+impl fmt::Display for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match url::Url::parse(&self.0) {
+            Ok(mut url) if url.password().is_some() => {
+                let _ = url.set_password(Some("…"));
+                write!(formatter, "{url}")
+            }
+            Ok(_) => formatter.write_str(&self.0),
+            Err(_) => formatter.write_str("…"),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The few places where SQLite and PostgreSQL differ; nothing else knows which of them it talks to.
+
+use sqlx::AnyConnection;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// The type of a column of [`Dialect::rows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    Text,
+}
+
+impl Dialect {
+    pub fn of(connection: &AnyConnection) -> Self {
+        match connection.backend_name() {
+            "SQLite" => Self::Sqlite,
+            _ => Self::Postgres,
+        }
+    }
+
+    /// How a transaction that will write begins. SQLite's plain `BEGIN` turns into a writer only at its first write,
+    /// and fails there if another has written since (measured: 248 of 400 transactions).
+    pub fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// What to add to the sub-select of a claim, so that two claims do not wait for each other's rows. SQLite has a
+    /// single writer anyway.
+    pub fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// A sub-select over a list bound as one JSON array of numbers, for `IN (…)`: as many placeholders would be
+    /// quadratically slow on SQLite.
+    pub fn list(self, placeholder: &str) -> String {
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each({placeholder}))"),
+            Self::Postgres => {
+                format!("(SELECT value::bigint FROM json_array_elements_text({placeholder}::json))")
+            }
+        }
+    }
+
+    /// A table made of rows bound as one JSON array of arrays, `[[1, "a"], [2, null]]`, with the named columns.
+    pub fn rows(self, placeholder: &str, columns: &[(&str, Kind)]) -> String {
+        let cells: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, (name, kind))| match (self, kind) {
+                (Self::Sqlite, _) => format!("json_extract(value, '$[{index}]') AS {name}"),
+                (Self::Postgres, Kind::Int) => format!("(value ->> {index})::bigint AS {name}"),
+                (Self::Postgres, Kind::Text) => format!("value ->> {index} AS {name}"),
+            })
+            .collect();
+        let source = match self {
+            Self::Sqlite => format!("json_each({placeholder})"),
+            Self::Postgres => format!("json_array_elements({placeholder}::json)"),
+        };
+        format!("(SELECT {} FROM {source})", cells.join(", "))
+    }
+}

@@ -1,0 +1,182 @@
+//! All SQL, one file per group of tables. Functions take a connection and return domain types; only this module
+//! names `sqlx`, and only `dialect` knows which database it is.
+//!
+//! A change that must hit one row says so with [`one_row`]; a list is bound as one JSON value
+//! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
+
+pub mod dialect;
+mod row;
+pub mod settings;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyQueryResult};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Any, AnyPool, Executor as _, Transaction};
+
+use self::dialect::Dialect;
+
+/// What the functions of this module work on: a pooled connection or a transaction, dereferenced.
+pub type Conn = sqlx::AnyConnection;
+
+/// A transaction that writes; dropped without `commit`, it is rolled back.
+pub type Tx = Transaction<'static, Any>;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The database could not be opened or reached.
+    #[error("the database cannot be opened: {why}")]
+    Open { why: String },
+    /// The tables are of a newer Daybreak.
+    #[error(
+        "the database was made by a newer Daybreak (it has migration {version}, which this one does not know): \
+         install that version, or restore the backup from before the upgrade"
+    )]
+    Newer { version: i64 },
+    #[error("the database's tables could not be brought up to date: {0}")]
+    Migrate(MigrateError),
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    #[error("{table}, row {id}, column {column} cannot be read: {why}")]
+    Unreadable { table: &'static str, column: String, id: String, why: String },
+    /// A change hit another number of rows than it must.
+    #[error("{what} changed {rows} rows instead of one")]
+    WrongRows { what: &'static str, rows: u64 },
+}
+
+impl DbError {
+    /// Whether a unique key refused the row: somebody else was first.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// Succeeds where a change hit exactly one row.
+fn one_row(what: &'static str, result: &AnyQueryResult) -> Result<(), DbError> {
+    match result.rows_affected() {
+        1 => Ok(()),
+        rows => Err(DbError::WrongRows { what, rows }),
+    }
+}
+
+/// SQL put together from this module's own constants and the dialect's; values are always bound.
+fn sql(text: String) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(text)
+}
+
+/// The database: a pool of connections.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: AnyPool,
+    dialect: Dialect,
+    file: Option<PathBuf>,
+}
+
+impl Db {
+    /// Opens the database at `url`: `sqlite://FILE` (made if missing, readable to its owner only) or `postgres://…`.
+    ///
+    /// # Errors
+    /// [`DbError::Open`] with what is wrong with the URL, the file or the server.
+    pub async fn open(url: &str) -> Result<Self, DbError> {
+        sqlx::any::install_default_drivers();
+        let open = |why: String| DbError::Open { why };
+        if let Some(file) = sqlite_file(url) {
+            make_private(&file).map_err(open)?;
+            // One writer at a time is all SQLite has; the others read.
+            let options = options(&format!("sqlite://{}?mode=rwc", file.display()))?;
+            let pool = pool(options, 4, SQLITE_SETUP).await.map_err(|error| {
+                open(format!("{}: {error}; is it a database of Daybreak, and may this user write it?", file.display()))
+            })?;
+            return Ok(Self { pool, dialect: Dialect::Sqlite, file: Some(file) });
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let pool = pool(options(url)?, 16, POSTGRES_SETUP)
+                .await
+                .map_err(|error| open(format!("PostgreSQL: {error}; check host, name, user and password")))?;
+            return Ok(Self { pool, dialect: Dialect::Postgres, file: None });
+        }
+        Err(open("the URL must be sqlite://FILE or postgres://USER:PASSWORD@HOST/NAME".to_owned()))
+    }
+
+    /// The database's file, where it is SQLite.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Brings the tables up to date; a database of a newer Daybreak is refused.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        let migrator = match self.dialect {
+            Dialect::Sqlite => &SQLITE,
+            Dialect::Postgres => &POSTGRES,
+        };
+        migrator.run(&self.pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => DbError::Newer { version },
+            other => DbError::Migrate(other),
+        })
+    }
+
+    /// A connection to read with, or to write a single statement.
+    pub async fn conn(&self) -> Result<sqlx::pool::PoolConnection<Any>, DbError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction to write in.
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        Ok(self.pool.begin_with(self.dialect.begin()).await?)
+    }
+
+    /// Closes every connection, once what runs on it has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+// Readers and the writer do not wait for each other (WAL); a commit survives a crash of the process, and of the
+// machine up to the last checkpoint (NORMAL); a second writer waits its turn for up to 30 s; 64 MB for the cache.
+const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 30000; \
+                            PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY";
+const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'";
+
+async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(Duration::from_secs(30))
+        .after_connect(move |connection, _| Box::pin(async move { connection.execute(setup).await.map(drop) }))
+        .connect_with(options)
+        .await
+}
+
+fn options(url: &str) -> Result<AnyConnectOptions, DbError> {
+    AnyConnectOptions::from_str(url).map_err(|error| DbError::Open { why: error.to_string() })
+}
+
+/// The file of a SQLite URL: `sqlite://daybreak.db`, `sqlite:daybreak.db` or `sqlite:///var/lib/daybreak.db`.
+fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = path.split('?').next().unwrap_or(path);
+    Some(PathBuf::from(path))
+}
+
+/// Makes the file if it is missing, for its owner alone: it holds addresses and keys.
+fn make_private(file: &Path) -> Result<(), String> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if file.as_os_str().is_empty() || file.as_os_str() == ":memory:" {
+        return Err("the URL names no file: write sqlite://daybreak.db, for instance".to_owned());
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(format!("{}: {error}", file.display())),
+    }
+}
