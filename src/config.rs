@@ -11,11 +11,23 @@ use clap::Args;
 #[command(next_help_heading = "Settings (each also as an environment key, or a line of .env)")]
 pub struct Settings {
     /// Where everything is kept: sqlite://FILE, or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(long, env = "DAYBREAK_DATABASE_URL", default_value = "sqlite://daybreak.db", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DAYBREAK_DATABASE_URL",
+        default_value = "sqlite://daybreak.db",
+        global = true,
+        hide_env_values = true
+    )]
     pub database_url: Secret,
 
     /// The SMTP server that takes our mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://… (TLS from the start), smtp://HOST:25?tls=none (no encryption)
-    #[arg(long, env = "DAYBREAK_RELAY_URL", default_value = "smtp://localhost:25?tls=none", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DAYBREAK_RELAY_URL",
+        default_value = "smtp://localhost:25?tls=none",
+        global = true,
+        hide_env_values = true
+    )]
     pub relay_url: Secret,
 
     /// Where readers reach this service, for the links in mails: https://news.example.org

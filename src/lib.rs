@@ -1,7 +1,10 @@
 //! Daybreak collects new articles, composes each newsletter's issue, renders it from Handlebars templates, and sends
 //! it to every subscriber over SMTP on a schedule: nobody skipped, nobody mailed twice.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod pipeline;

@@ -5,8 +5,11 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod dialect;
+pub mod newsletters;
 mod row;
 pub mod settings;
+#[cfg(test)]
+pub mod testing;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -91,7 +94,10 @@ impl Db {
             // One writer at a time is all SQLite has; the others read.
             let options = options(&format!("sqlite://{}?mode=rwc", file.display()))?;
             let pool = pool(options, 4, SQLITE_SETUP).await.map_err(|error| {
-                open(format!("{}: {error}; is it a database of Daybreak, and may this user write it?", file.display()))
+                open(format!(
+                    "{}: {error}; is it a database of Daybreak, and may this user write it?",
+                    file.display()
+                ))
             })?;
             return Ok(Self { pool, dialect: Dialect::Sqlite, file: Some(file) });
         }
@@ -151,7 +157,9 @@ async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Res
     AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(Duration::from_secs(30))
-        .after_connect(move |connection, _| Box::pin(async move { connection.execute(setup).await.map(drop) }))
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(setup).await.map(drop) })
+        })
         .connect_with(options)
         .await
 }

@@ -4,7 +4,8 @@ use super::{Conn, DbError, row::Row};
 
 /// The value kept under `name`.
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, DbError> {
-    let row = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(name).fetch_optional(conn).await?;
+    let row =
+        sqlx::query("SELECT value FROM settings WHERE name = $1").bind(name).fetch_optional(conn).await?;
     row.map(|row| Row::new(&row, "settings").text("value")).transpose()
 }
 

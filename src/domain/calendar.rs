@@ -78,6 +78,10 @@ impl TimeOfDay {
         u16::try_from(minutes).ok().filter(|minutes| *minutes < 24 * 60).map(Self)
     }
 
+    pub fn midnight() -> Self {
+        Self(0)
+    }
+
     pub fn minutes(self) -> i64 {
         i64::from(self.0)
     }

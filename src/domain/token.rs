@@ -1,1 +1,159 @@
 //! Tokens in links, and the key that signs them.
+//!
+//! A token says what its link is for and which row it is tied to, signed with the service's key: opaque to whoever
+//! holds it, not to be forged, and good for as long as the mail may lie in an inbox, with nothing stored per mail.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::address::EmailAddress;
+use super::calendar::Timestamp;
+
+/// What a link in a mail is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// End this subscription; never expires.
+    Leave { subscription_id: i64 },
+    /// Show this delivery as a page; never expires.
+    View { delivery_id: i64 },
+    /// Confirm these subscriptions, asked for in one go, until then.
+    Confirm { subscription_ids: Vec<i64>, expires: Timestamp },
+}
+
+/// The key that signs tokens and hides addresses, 256 bits; made on first start and kept in the database.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SigningKey(…)")
+    }
+}
+
+/// Bytes of the signature that a token carries: 128 bits, out of reach of guessing.
+const TAG_BYTES: usize = 16;
+
+impl SigningKey {
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// Reads a key as it is stored (base64url).
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Self::new(&bytes.try_into().ok()?))
+    }
+
+    /// A key's stored form.
+    pub fn encode(bytes: &[u8; 32]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The token as it stands in a link: letters, digits, `-` and `_`.
+    pub fn sign(&self, token: &Token) -> String {
+        let mut bytes = encode(token);
+        let tag = hmac::sign(&self.0, &bytes);
+        bytes.extend_from_slice(&tag.as_ref()[..TAG_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// What a link's token says; none where this key did not sign it.
+    pub fn read(&self, text: &str) -> Option<Token> {
+        if text.len() > 1024 {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+        let expected = hmac::sign(&self.0, payload);
+        aws_lc_rs::constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG_BYTES], tag).ok()?;
+        decode(payload)
+    }
+
+    /// What stands for an address once the person is erased: keyed, so that nobody else can test addresses on it.
+    pub fn address_hash(&self, address: &EmailAddress) -> String {
+        let mut text = b"address:".to_vec();
+        text.extend_from_slice(address.as_str().as_bytes());
+        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.0, &text).as_ref()[..TAG_BYTES])
+    }
+
+    /// A short tag that ties a number to this service, for bounce addresses: 40 bits, lower-case hexadecimal.
+    pub fn short_tag(&self, purpose: &str, id: i64) -> String {
+        let tag = hmac::sign(&self.0, format!("{purpose}:{id}").as_bytes());
+        tag.as_ref()[..5].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn encode(token: &Token) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(40);
+    match token {
+        Token::Leave { subscription_id } => {
+            bytes.push(b'L');
+            bytes.extend_from_slice(&subscription_id.to_be_bytes());
+        }
+        Token::View { delivery_id } => {
+            bytes.push(b'V');
+            bytes.extend_from_slice(&delivery_id.to_be_bytes());
+        }
+        Token::Confirm { subscription_ids, expires } => {
+            bytes.push(b'C');
+            bytes.extend_from_slice(&expires.millis().to_be_bytes());
+            subscription_ids.iter().for_each(|id| bytes.extend_from_slice(&id.to_be_bytes()));
+        }
+    }
+    bytes
+}
+
+fn decode(payload: &[u8]) -> Option<Token> {
+    let (kind, rest) = payload.split_first()?;
+    let numbers: Vec<i64> =
+        rest.chunks(8).map(|chunk| chunk.try_into().ok().map(i64::from_be_bytes)).collect::<Option<_>>()?;
+    match (kind, numbers.as_slice()) {
+        (b'L', [subscription_id]) => Some(Token::Leave { subscription_id: *subscription_id }),
+        (b'V', [delivery_id]) => Some(Token::View { delivery_id: *delivery_id }),
+        (b'C', [expires, ids @ ..]) => {
+            Some(Token::Confirm { subscription_ids: ids.to_vec(), expires: Timestamp::from_millis(*expires) })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens() -> [Token; 3] {
+        [
+            Token::Leave { subscription_id: 7 },
+            Token::View { delivery_id: i64::MAX },
+            Token::Confirm { subscription_ids: vec![1, 2, 3], expires: Timestamp::from_millis(5) },
+        ]
+    }
+
+    #[test]
+    fn a_token_says_what_it_was_made_for() {
+        let key = SigningKey::new(&[7; 32]);
+        for token in tokens() {
+            assert_eq!(key.read(&key.sign(&token)), Some(token));
+        }
+    }
+
+    #[test]
+    fn a_changed_token_and_a_token_of_another_service_say_nothing() {
+        let key = SigningKey::new(&[7; 32]);
+        for token in tokens() {
+            let text = key.sign(&token);
+            assert_eq!(SigningKey::new(&[8; 32]).read(&text), None);
+            for place in 0..text.len() {
+                let mut changed = text.clone().into_bytes();
+                changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(changed).unwrap();
+                // The last character carries bits that belong to no byte: only those may differ unnoticed.
+                assert!(key.read(&changed).is_none_or(|read| read == token && place + 1 == text.len()));
+            }
+        }
+        for text in ["", "A", "ü", &"A".repeat(5000)] {
+            assert_eq!(key.read(text), None);
+        }
+    }
+}

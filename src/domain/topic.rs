@@ -58,3 +58,18 @@ impl TopicSet {
         chosen.is_empty() || self.is_empty() || !self.intersection(chosen).is_empty()
     }
 }
+
+/// The slug of a topic's name: lower-case letters and digits of any script, hyphens between words, at most 60
+/// characters; none where nothing remains.
+pub fn slug_of(name: &str) -> Option<String> {
+    let mut slug = String::new();
+    for character in name.trim().chars().flat_map(char::to_lowercase).take(60) {
+        if character.is_alphanumeric() {
+            slug.push(character);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-').to_owned();
+    (!slug.is_empty()).then_some(slug)
+}

@@ -1,0 +1,70 @@
+//! What commands print: sentences and aligned tables for people, JSON for programs.
+
+use serde::Serialize;
+
+/// How a command speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub json: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the one place that prints what a command has to say")]
+impl Output {
+    /// Prints a sentence; kept back when a program reads along.
+    pub fn say(&self, sentence: impl AsRef<str>) {
+        if !self.json {
+            println!("{}", sentence.as_ref());
+        }
+    }
+
+    /// Prints `text` as it is, whoever reads: the result itself, such as a rendered mail.
+    pub fn raw(&self, text: &str) {
+        println!("{text}");
+    }
+
+    /// Prints one thing: as JSON, or as `lines` of a label and a value.
+    pub fn one<T: Serialize>(&self, value: &T, lines: &[(&str, String)]) {
+        if self.json {
+            println!("{}", to_json(value));
+            return;
+        }
+        let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        for (label, value) in lines {
+            println!("{label:<width$}  {value}");
+        }
+    }
+
+    /// Prints a list: as a JSON array, or as a table with `headings`; `empty` says what it means that there is none.
+    pub fn list<T: Serialize>(
+        &self,
+        items: &[T],
+        headings: &[&str],
+        cells: impl Fn(&T) -> Vec<String>,
+        empty: &str,
+    ) {
+        if self.json {
+            println!("{}", to_json(&items));
+            return;
+        }
+        if items.is_empty() {
+            println!("{empty}");
+            return;
+        }
+        let rows: Vec<Vec<String>> = items.iter().map(cells).collect();
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain([headings[column].chars().count()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+        let print = |row: &[String]| {
+            let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+        };
+        print(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
+        rows.iter().for_each(|row| print(row));
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("what commands print has only text keys")
+}

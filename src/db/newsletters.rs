@@ -1,0 +1,247 @@
+//! Newsletters, their schedules and their topics.
+
+use super::row::Row;
+use super::{Conn, DbError, one_row, sql};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
+use crate::domain::mail::Mailbox;
+use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
+use crate::domain::topic::{MAX_TOPICS, Topic};
+
+const NEWSLETTER: &str = "SELECT id, slug, name, description, from_name, from_email, reply_to, language, timezone, \
+     postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order, \
+     match_language, subject, preheader, cutoff_minutes, grace_minutes, editors FROM newsletters";
+
+fn newsletter(row: &sqlx::any::AnyRow) -> Result<Newsletter, DbError> {
+    let row = Row::new(row, "newsletters");
+    Ok(Newsletter {
+        id: row.int("id")?,
+        slug: row.text("slug")?,
+        name: row.text("name")?,
+        description: row.text("description")?,
+        from: Mailbox { name: row.text("from_name")?, address: row.address("from_email")? },
+        reply_to: row.opt_parsed("reply_to", |text| EmailAddress::parse(text).ok())?,
+        language: row.text("language")?,
+        zone: row.zone("timezone")?,
+        postal_address: row.text("postal_address")?,
+        colour: row.text("colour")?,
+        logo_url: row.opt_text("logo_url")?,
+        rules: Rules {
+            approval: row.parsed("approval", Approval::parse)?,
+            min_articles: row.int("min_articles")?,
+            max_articles: row.int("max_articles")?,
+            max_age_hours: row.opt_int("max_age_hours")?,
+            order: row.parsed("article_order", Order::parse)?,
+            match_language: row.flag("match_language")?,
+            subject: row.text("subject")?,
+            preheader: row.text("preheader")?,
+            cutoff_minutes: row.int("cutoff_minutes")?,
+            grace_minutes: row.int("grace_minutes")?,
+        },
+        editors: row.parsed("editors", |text| {
+            text.split_whitespace().map(|address| EmailAddress::parse(address).ok()).collect()
+        })?,
+    })
+}
+
+/// Adds a newsletter (its `id` is not read) and returns its id; a slug that is taken is a duplicate.
+pub async fn insert(conn: &mut Conn, new: &Newsletter, now: Timestamp) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "INSERT INTO newsletters (slug, name, description, from_name, from_email, reply_to, language, timezone,
+             postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order,
+             match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+             $22, $23)
+         RETURNING id",
+    );
+    let row = bind(row, new).bind(now.millis()).fetch_one(conn).await?;
+    Row::new(&row, "newsletters").int("id")
+}
+
+/// Writes every field of a newsletter but its id.
+pub async fn update(conn: &mut Conn, changed: &Newsletter) -> Result<(), DbError> {
+    let query = sqlx::query(
+        "UPDATE newsletters SET slug = $1, name = $2, description = $3, from_name = $4, from_email = $5,
+             reply_to = $6, language = $7, timezone = $8, postal_address = $9, colour = $10, logo_url = $11,
+             approval = $12, min_articles = $13, max_articles = $14, max_age_hours = $15, article_order = $16,
+             match_language = $17, subject = $18, preheader = $19, cutoff_minutes = $20, grace_minutes = $21,
+             editors = $22
+         WHERE id = $23",
+    );
+    one_row("changing a newsletter", &bind(query, changed).bind(changed.id).execute(conn).await?)
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn bind<'q>(query: Query<'q>, newsletter: &'q Newsletter) -> Query<'q> {
+    let rules = &newsletter.rules;
+    let editors: Vec<&str> = newsletter.editors.iter().map(EmailAddress::as_str).collect();
+    query
+        .bind(&newsletter.slug)
+        .bind(&newsletter.name)
+        .bind(&newsletter.description)
+        .bind(&newsletter.from.name)
+        .bind(newsletter.from.address.as_str())
+        .bind(newsletter.reply_to.as_ref().map(EmailAddress::as_str))
+        .bind(&newsletter.language)
+        .bind(newsletter.zone.name())
+        .bind(&newsletter.postal_address)
+        .bind(&newsletter.colour)
+        .bind(newsletter.logo_url.as_deref())
+        .bind(rules.approval.as_str())
+        .bind(rules.min_articles)
+        .bind(rules.max_articles)
+        .bind(rules.max_age_hours)
+        .bind(rules.order.as_str())
+        .bind(i64::from(rules.match_language))
+        .bind(&rules.subject)
+        .bind(&rules.preheader)
+        .bind(rules.cutoff_minutes)
+        .bind(rules.grace_minutes)
+        .bind(editors.join(" "))
+}
+
+pub async fn list(conn: &mut Conn) -> Result<Vec<Newsletter>, DbError> {
+    let rows = sqlx::query(sql(format!("{NEWSLETTER} ORDER BY id"))).fetch_all(conn).await?;
+    rows.iter().map(newsletter).collect()
+}
+
+pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Newsletter>, DbError> {
+    let query = sql(format!("{NEWSLETTER} WHERE id = $1"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(newsletter).transpose()
+}
+
+pub async fn find(conn: &mut Conn, slug: &str) -> Result<Option<Newsletter>, DbError> {
+    let query = sql(format!("{NEWSLETTER} WHERE slug = $1"));
+    sqlx::query(query).bind(slug).fetch_optional(conn).await?.as_ref().map(newsletter).transpose()
+}
+
+/// Counts one more frozen issue of a newsletter and returns its number, from 1.
+pub async fn next_number(conn: &mut Conn, id: i64) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "UPDATE newsletters SET issues_frozen = issues_frozen + 1 WHERE id = $1 RETURNING issues_frozen",
+    )
+    .bind(id)
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "newsletters").int("issues_frozen")
+}
+
+const SCHEDULE: &str =
+    "SELECT id, newsletter_id, name, recurrence, at_minute, timezone, paused, starts_at FROM schedules";
+
+fn schedule(row: &sqlx::any::AnyRow) -> Result<Schedule, DbError> {
+    let row = Row::new(row, "schedules");
+    Ok(Schedule {
+        id: row.int("id")?,
+        newsletter_id: row.int("newsletter_id")?,
+        name: row.text("name")?,
+        slots: Slots {
+            recurrence: row.parsed("recurrence", |text| Recurrence::parse(text).ok())?,
+            at: TimeOfDay::from_minutes(row.int("at_minute")?).unwrap_or_else(TimeOfDay::midnight),
+            zone: row.zone("timezone")?,
+        },
+        paused: row.flag("paused")?,
+        starts_at: row.time("starts_at")?,
+    })
+}
+
+/// Adds a schedule (its `id` is not read) and returns its id; a name that is taken is a duplicate.
+pub async fn insert_schedule(conn: &mut Conn, new: &Schedule) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "INSERT INTO schedules (newsletter_id, name, recurrence, at_minute, timezone, paused, starts_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         RETURNING id",
+    )
+    .bind(new.newsletter_id)
+    .bind(&new.name)
+    .bind(new.slots.recurrence.to_string())
+    .bind(new.slots.at.minutes())
+    .bind(new.slots.zone.name())
+    .bind(i64::from(new.paused))
+    .bind(new.starts_at.millis())
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "schedules").int("id")
+}
+
+/// Writes every field of a schedule but its id and newsletter.
+pub async fn update_schedule(conn: &mut Conn, changed: &Schedule) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE schedules SET name = $1, recurrence = $2, at_minute = $3, timezone = $4, paused = $5,
+             starts_at = $6 WHERE id = $7",
+    )
+    .bind(&changed.name)
+    .bind(changed.slots.recurrence.to_string())
+    .bind(changed.slots.at.minutes())
+    .bind(changed.slots.zone.name())
+    .bind(i64::from(changed.paused))
+    .bind(changed.starts_at.millis())
+    .bind(changed.id)
+    .execute(conn)
+    .await?;
+    one_row("changing a schedule", &result)
+}
+
+/// A newsletter's schedules, the first one first: it is the one that subscribers follow who chose none.
+pub async fn schedules_of(conn: &mut Conn, newsletter_id: i64) -> Result<Vec<Schedule>, DbError> {
+    let query = sql(format!("{SCHEDULE} WHERE newsletter_id = $1 ORDER BY id"));
+    sqlx::query(query).bind(newsletter_id).fetch_all(conn).await?.iter().map(schedule).collect()
+}
+
+/// Every schedule of every newsletter.
+pub async fn schedules(conn: &mut Conn) -> Result<Vec<Schedule>, DbError> {
+    let query = sql(format!("{SCHEDULE} ORDER BY id"));
+    sqlx::query(query).fetch_all(conn).await?.iter().map(schedule).collect()
+}
+
+/// A newsletter's topics in the order of the sections.
+pub async fn topics(conn: &mut Conn, newsletter_id: i64) -> Result<Vec<Topic>, DbError> {
+    let rows = sqlx::query("SELECT id, slug, name, bit FROM topics WHERE newsletter_id = $1 ORDER BY bit")
+        .bind(newsletter_id)
+        .fetch_all(conn)
+        .await?;
+    let topic = |row: &sqlx::any::AnyRow| {
+        let row = Row::new(row, "topics");
+        Ok(Topic {
+            id: row.int("id")?,
+            slug: row.text("slug")?,
+            name: row.text("name")?,
+            bit: u8::try_from(row.int("bit")?).unwrap_or(0),
+        })
+    };
+    rows.iter().map(topic).collect()
+}
+
+/// Adds a topic unless the newsletter has one with this slug, and returns it as it is stored; none where the
+/// newsletter already has [`MAX_TOPICS`]. Call it in a transaction that writes.
+pub async fn ensure_topic(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    slug: &str,
+    name: &str,
+) -> Result<Option<Topic>, DbError> {
+    let topics = topics(&mut *conn, newsletter_id).await?;
+    if let Some(found) = topics.iter().find(|topic| topic.slug == slug) {
+        return Ok(Some(found.clone()));
+    }
+    let bit = topics.last().map_or(0, |topic| topic.bit + 1);
+    if usize::from(bit) >= MAX_TOPICS {
+        return Ok(None);
+    }
+    let row = sqlx::query(
+        "INSERT INTO topics (newsletter_id, slug, name, bit) VALUES ($1, $2, $3, $4) RETURNING id",
+    )
+    .bind(newsletter_id)
+    .bind(slug)
+    .bind(name)
+    .bind(i64::from(bit))
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(Topic {
+        id: Row::new(&row, "topics").int("id")?,
+        slug: slug.to_owned(),
+        name: name.to_owned(),
+        bit,
+    }))
+}

@@ -1,0 +1,20 @@
+//! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
+//! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
+
+use crate::db::DbError;
+
+/// What keeps the pipeline from doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such newsletter, issue, subscriber …; the sentence names it and says how to see what there is.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request makes no sense as things stand; the sentence says why and what to do.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A file or a socket failed; the sentence names it.
+    #[error("{0}")]
+    Io(String),
+}
