@@ -4,10 +4,15 @@
 //! A change that must hit one row says so with [`one_row`]; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod articles;
 pub mod dialect;
+pub mod dkim;
+pub mod issues;
 pub mod newsletters;
+pub mod nodes;
 mod row;
 pub mod settings;
+pub mod sources;
 #[cfg(test)]
 pub mod testing;
 
