@@ -5,6 +5,7 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;
+pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
 pub mod issues;
