@@ -8,6 +8,9 @@ pub mod dialect;
 pub mod newsletters;
 mod row;
 pub mod settings;
+pub mod subscribers;
+pub mod subscriptions;
+pub mod suppressions;
 #[cfg(test)]
 pub mod testing;
 
