@@ -14,6 +14,9 @@ pub mod nodes;
 mod row;
 pub mod settings;
 pub mod sources;
+pub mod subscribers;
+pub mod subscriptions;
+pub mod suppressions;
 #[cfg(test)]
 pub mod testing;
 
