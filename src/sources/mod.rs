@@ -1,0 +1,5 @@
+//! The outside world.
+mod charset;
+mod dates;
+mod html;
+mod nesting;
