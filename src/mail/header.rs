@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn plain_text_stays_readable_and_is_folded() {
         assert_eq!(subject("Good morning"), "Subject: Good morning\r\n");
-        let long = subject(&"word ".repeat(40).trim_end().to_owned());
+        let long = subject("word ".repeat(40).trim_end());
         assert!(long.lines().count() > 1 && long.lines().all(|line| line.len() <= 78), "{long}");
     }
 

@@ -16,12 +16,12 @@
 //! setting is a sentence for the person who set it.
 
 //pub mod catcher;
-//pub mod dkim;
+pub mod dkim;
 pub mod header;
 pub mod identity;
 pub mod message;
-//pub mod outcome;
+pub mod outcome;
 pub mod quoted_printable;
-//pub mod relay;
-//pub mod session;
-//pub mod wire;
+pub mod relay;
+pub mod session;
+pub mod wire;
