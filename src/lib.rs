@@ -1,7 +1,6 @@
 //! Daybreak collects new articles, composes each newsletter's issue, renders it from Handlebars templates, and sends
 //! it to every subscriber over SMTP on a schedule: nobody skipped, nobody mailed twice.
 
-pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,9 +5,8 @@ pub mod output;
 use clap::{Parser, Subcommand};
 
 use self::output::Output;
-use crate::app::App;
 use crate::config::Settings;
-use crate::pipeline::Error;
+use crate::pipeline::{App, Error};
 
 /// Daybreak sends newsletter digests: from feeds and editors to inboxes, on schedule.
 #[derive(Parser, Debug)]

@@ -152,6 +152,8 @@ pub struct Claimed {
     pub subscription_id: i64,
     pub due_at: Timestamp,
     pub attempts: u32,
+    /// Whether its issue is going out: not paused, for instance.
+    pub is_going_out: bool,
     /// Why it must not be sent after all.
     pub skip: Option<SkipReason>,
     /// None where the subscriber was erased meanwhile.
@@ -199,6 +201,21 @@ pub async fn claim(
     Ok(ids)
 }
 
+/// How many readers an issue of this schedule is for, as things stand.
+pub async fn followers(conn: &mut Conn, newsletter_id: i64, schedule_id: Option<i64>) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM subscriptions s
+         WHERE s.newsletter_id = $1 AND s.status = 'active'
+           AND ($2 = 0 OR s.schedule_id = $2 OR (s.schedule_id IS NULL
+                AND $2 = (SELECT MIN(id) FROM schedules WHERE newsletter_id = $1)))",
+    )
+    .bind(newsletter_id)
+    .bind(schedule_id.unwrap_or(0))
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "subscriptions").int("count")
+}
+
 /// What is needed to send these deliveries, in order of their ids, each with its reader as they stand now.
 pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Claimed>, DbError> {
     let list = Dialect::of(conn).list("$1");
@@ -228,7 +245,8 @@ fn claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, DbError> {
             topics: row.topics("topics")?,
         }),
     };
-    let skip = if row.text("issue_state")? == "cancelled" {
+    let issue_state = row.text("issue_state")?;
+    let skip = if issue_state == "cancelled" {
         Some(SkipReason::Cancelled)
     } else {
         match status {
@@ -251,6 +269,7 @@ fn claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, DbError> {
         subscription_id: row.int("subscription_id")?,
         due_at: row.time("due_at")?,
         attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
+        is_going_out: issue_state == "sending",
         skip,
         reader,
     })
@@ -318,6 +337,19 @@ pub async fn release(conn: &mut Conn, node: &str) -> Result<u64, DbError> {
     .execute(conn)
     .await?;
     Ok(result.rows_affected())
+}
+
+/// Gives back what a node has claimed of one issue and not sent.
+pub async fn release_issue(conn: &mut Conn, node: &str, issue_id: i64) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE deliveries SET state = 'queued', node = NULL
+         WHERE state = 'claimed' AND issue_id = $1 AND node = $2",
+    )
+    .bind(issue_id)
+    .bind(node)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Skips up to `limit` deliveries of a cancelled issue that have not gone out, and returns how many.

@@ -286,3 +286,14 @@ pub async fn set_words(
     .await?;
     one_row("writing an issue's words", &result)
 }
+
+/// Cancelled issues that still have deliveries waiting.
+pub async fn cancelled_and_open(conn: &mut Conn) -> Result<Vec<i64>, DbError> {
+    let rows = sqlx::query(
+        "SELECT i.id FROM issues i WHERE i.state = 'cancelled' AND EXISTS (
+             SELECT 1 FROM deliveries d WHERE d.issue_id = i.id AND d.state IN ('queued', 'deferred'))",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Row::new(row, "issues").int("id")).collect()
+}

@@ -11,6 +11,7 @@ pub mod dkim;
 pub mod issues;
 pub mod newsletters;
 pub mod nodes;
+pub mod notices;
 mod row;
 pub mod settings;
 pub mod sources;
@@ -67,6 +68,11 @@ impl DbError {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+}
+
+/// Makes a transaction's changes last.
+pub async fn commit(tx: Tx) -> Result<(), DbError> {
+    Ok(tx.commit().await?)
 }
 
 /// Succeeds where a change hit exactly one row.

@@ -1,4 +1,4 @@
-//! Builds the parts once: the database, the clock, the key that signs tokens.
+//! What every step works with: the settings, the clock, the database, the key that signs tokens, the templates.
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -6,6 +6,7 @@ use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::Error;
+use crate::render::Renderer;
 
 /// What every command and every role works with.
 #[derive(Clone, Debug)]
@@ -14,16 +15,25 @@ pub struct App {
     pub clock: Clock,
     pub db: Db,
     pub key: SigningKey,
+    pub renderer: Renderer,
 }
 
 impl App {
     /// Opens the database and brings its tables up to date.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
         let clock = clock(&settings)?;
+        let renderer = Renderer::new(settings.templates.as_deref())?;
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        Ok(Self { settings, clock, db, key })
+        Ok(Self { settings, clock, db, key, renderer })
+    }
+}
+
+impl App {
+    /// A page's address: `path` begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.public_url.trim_end_matches('/'))
     }
 }
 
