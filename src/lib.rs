@@ -8,4 +8,5 @@ pub mod db;
 pub mod domain;
 pub mod mail;
 pub mod pipeline;
+pub mod render;
 pub mod sources;
