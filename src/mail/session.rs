@@ -465,5 +465,8 @@ fn client_id(name: &str) -> Result<ClientId, Outcome> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/it/sink.rs"]
+mod sink;
+#[cfg(test)]
 #[path = "session_tests.rs"]
 mod tests;
