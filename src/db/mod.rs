@@ -6,6 +6,7 @@
 
 pub mod dialect;
 pub mod newsletters;
+pub mod notices;
 mod row;
 pub mod settings;
 #[cfg(test)]
