@@ -9,6 +9,9 @@ pub mod newsletters;
 pub mod notices;
 mod row;
 pub mod settings;
+pub mod subscribers;
+pub mod subscriptions;
+pub mod suppressions;
 #[cfg(test)]
 pub mod testing;
 

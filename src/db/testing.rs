@@ -3,6 +3,10 @@
 use tempfile::TempDir;
 
 use super::Db;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::mail::Mailbox;
+use crate::domain::newsletter::{Approval, Newsletter, Order, Rules};
 
 /// A fresh database with tables, and the folder it lives in.
 pub struct TestDb {
@@ -40,4 +44,37 @@ async fn fresh_postgres(server: &str) -> String {
     let mut url = url::Url::parse(server).expect("TEST_DATABASE_URL is a URL");
     url.set_path(&name);
     url.to_string()
+}
+
+/// Adds a newsletter with that slug and nothing else of interest, and returns its id.
+pub async fn a_newsletter(db: &Db, slug: &str) -> i64 {
+    let address = EmailAddress::parse("editors@example.org").expect("an address");
+    let newsletter = Newsletter {
+        id: 0,
+        slug: slug.to_owned(),
+        name: slug.to_owned(),
+        description: String::new(),
+        from: Mailbox { name: slug.to_owned(), address },
+        reply_to: None,
+        language: "en".to_owned(),
+        zone: chrono_tz::UTC,
+        postal_address: String::new(),
+        colour: "#b4451f".to_owned(),
+        logo_url: None,
+        rules: Rules {
+            approval: Approval::Automatic,
+            min_articles: 1,
+            max_articles: 30,
+            max_age_hours: None,
+            order: Order::Newest,
+            match_language: false,
+            subject: String::new(),
+            preheader: String::new(),
+            cutoff_minutes: 30,
+            grace_minutes: 180,
+        },
+        editors: vec![],
+    };
+    let mut conn = db.conn().await.expect("a connection");
+    super::newsletters::insert(&mut conn, &newsletter, Timestamp::from_millis(0)).await.expect("it is added")
 }

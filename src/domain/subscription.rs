@@ -51,6 +51,8 @@ pub enum SubscriptionEvent {
     Confirm,
     /// An admin vouches for consent given elsewhere (import, `subscriber add`). Never brings back who has left.
     Import,
+    /// An admin lists the address as not confirmed yet. Takes nothing from a reader, and brings back nobody either.
+    ImportPending,
     Leave,
 }
 
@@ -61,11 +63,12 @@ pub fn transition(status: Option<SubscriptionStatus>, event: SubscriptionEvent) 
     use SubscriptionEvent as E;
     use SubscriptionStatus as S;
     match (status, event) {
-        (_, E::Leave) | (Some(S::Unsubscribed), E::Import) => S::Unsubscribed,
-        (Some(S::Active), E::SignUp) | (_, E::Confirm) | (None | Some(S::Pending | S::Active), E::Import) => {
-            S::Active
-        }
+        (_, E::Leave) | (Some(S::Unsubscribed), E::Import | E::ImportPending) => S::Unsubscribed,
+        (Some(S::Active), E::SignUp | E::ImportPending)
+        | (_, E::Confirm)
+        | (None | Some(S::Pending | S::Active), E::Import) => S::Active,
         (None | Some(S::Pending | S::Unsubscribed), E::SignUp) => S::Pending,
+        (None | Some(S::Pending), E::ImportPending) => S::Pending,
     }
 }
 
@@ -94,4 +97,55 @@ pub struct Consent {
     pub from: String,
     /// The words that were agreed to.
     pub words: String,
+}
+
+/// An address that must not be mailed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// None once the person is erased: only the keyed hash of the address is left.
+    pub email: Option<EmailAddress>,
+    pub reason: SuppressionReason,
+    /// What the relay or the admin said; may be empty.
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+/// Why an address must not be mailed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SuppressionReason {
+    /// The address does not exist or takes no mail.
+    Bounced,
+    /// The reader reported a mail as unwanted.
+    Complained,
+    /// An admin put it on the list.
+    Manual,
+    /// The person was erased, and must not come back with the next import.
+    Erased,
+}
+
+impl SuppressionReason {
+    pub const ALL: [Self; 4] = [Self::Bounced, Self::Complained, Self::Manual, Self::Erased];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+            Self::Manual => "manual",
+            Self::Erased => "erased",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// The reason as a sentence about the address.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Bounced => "mail to the address came back",
+            Self::Complained => "the reader reported a mail as unwanted",
+            Self::Manual => "an admin put the address on the suppression list",
+            Self::Erased => "the person was erased",
+        }
+    }
 }

@@ -1,0 +1,67 @@
+//! Subscribers: people by address.
+
+use super::row::Row;
+use super::{Conn, DbError, one_row, sql};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::subscription::Subscriber;
+use crate::domain::token::SigningKey;
+
+const SUBSCRIBER: &str = "SELECT id, email, name, language, timezone FROM subscribers";
+
+fn subscriber(row: &sqlx::any::AnyRow) -> Result<Subscriber, DbError> {
+    let row = Row::new(row, "subscribers");
+    Ok(Subscriber {
+        id: row.int("id")?,
+        email: row.address("email")?,
+        name: row.text("name")?,
+        language: row.opt_text("language")?,
+        zone: row.opt_parsed("timezone", |text| text.parse().ok())?,
+    })
+}
+
+pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Subscriber>, DbError> {
+    let query = sql(format!("{SUBSCRIBER} WHERE id = $1"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(subscriber).transpose()
+}
+
+pub async fn find(conn: &mut Conn, email: &EmailAddress) -> Result<Option<Subscriber>, DbError> {
+    let query = sql(format!("{SUBSCRIBER} WHERE email = $1"));
+    sqlx::query(query).bind(email.as_str()).fetch_optional(conn).await?.as_ref().map(subscriber).transpose()
+}
+
+/// The subscriber with this address: the one there is, unchanged, or a new one without a name. Call it in a
+/// transaction that writes.
+pub async fn ensure(
+    conn: &mut Conn,
+    key: &SigningKey,
+    email: &EmailAddress,
+    now: Timestamp,
+) -> Result<Subscriber, DbError> {
+    sqlx::query(
+        "INSERT INTO subscribers (email, email_hash, name, created_at, updated_at) VALUES ($1, $2, '', $3, $3)
+         ON CONFLICT (email) DO NOTHING",
+    )
+    .bind(email.as_str())
+    .bind(key.address_hash(email))
+    .bind(now.millis())
+    .execute(&mut *conn)
+    .await?;
+    let found = find(conn, email).await?;
+    found.ok_or(DbError::WrongRows { what: "adding a subscriber", rows: 0 })
+}
+
+/// Writes a subscriber's name, language and zone; the address stays.
+pub async fn update(conn: &mut Conn, changed: &Subscriber, now: Timestamp) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE subscribers SET name = $1, language = $2, timezone = $3, updated_at = $4 WHERE id = $5",
+    )
+    .bind(&changed.name)
+    .bind(changed.language.as_deref())
+    .bind(changed.zone.map(|zone| zone.name()))
+    .bind(now.millis())
+    .bind(changed.id)
+    .execute(conn)
+    .await?;
+    one_row("changing a subscriber", &result)
+}
