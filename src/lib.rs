@@ -9,3 +9,4 @@ pub mod db;
 pub mod domain;
 pub mod mail;
 pub mod pipeline;
+pub mod web;

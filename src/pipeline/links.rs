@@ -1,0 +1,23 @@
+//! The addresses of the pages that mails and pages link to.
+
+use crate::app::App;
+use crate::domain::token::Token;
+
+/// The page that ends a subscription; also the `List-Unsubscribe` URI (RFC 8058 §3.1).
+pub fn unsubscribe(app: &App, subscription_id: i64) -> String {
+    format!("{}/unsubscribe/{}", base(app), app.key.sign(&Token::Leave { subscription_id }))
+}
+
+/// The page with the button that confirms what `token` names.
+pub fn confirm(app: &App, token: &Token) -> String {
+    format!("{}/confirm/{}", base(app), app.key.sign(token))
+}
+
+/// The page to sign up for one newsletter.
+pub fn subscribe(app: &App, slug: &str) -> String {
+    format!("{}/subscribe/{slug}", base(app))
+}
+
+fn base(app: &App) -> &str {
+    app.settings.public_url.trim_end_matches('/')
+}
