@@ -10,3 +10,4 @@ pub mod mail;
 pub mod pipeline;
 pub mod render;
 pub mod sources;
+pub mod web;

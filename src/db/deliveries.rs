@@ -202,7 +202,11 @@ pub async fn claim(
 }
 
 /// How many readers an issue of this schedule is for, as things stand.
-pub async fn followers(conn: &mut Conn, newsletter_id: i64, schedule_id: Option<i64>) -> Result<i64, DbError> {
+pub async fn followers(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<i64, DbError> {
     let row = sqlx::query(
         "SELECT COUNT(*) AS count FROM subscriptions s
          WHERE s.newsletter_id = $1 AND s.status = 'active'

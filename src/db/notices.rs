@@ -166,8 +166,8 @@ pub async fn release(conn: &mut Conn, node: &str, now: Timestamp) -> Result<u64,
 mod tests {
     use super::*;
     use crate::db::newsletters;
-    use crate::db::testing::databases;
     use crate::db::testing::a_newsletter;
+    use crate::db::testing::databases;
 
     const T0: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -175,7 +175,12 @@ mod tests {
         EmailAddress::parse("ann@example.org").unwrap()
     }
 
-    fn new<'n>(event: &'n str, email: &'n EmailAddress, newsletter_id: i64, due_at: Timestamp) -> NewNotice<'n> {
+    fn new<'n>(
+        event: &'n str,
+        email: &'n EmailAddress,
+        newsletter_id: i64,
+        due_at: Timestamp,
+    ) -> NewNotice<'n> {
         NewNotice { event, newsletter_id, email, name: "Ann", content: "{}", due_at }
     }
 

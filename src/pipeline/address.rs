@@ -41,9 +41,15 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
         .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;
     if !issue.at_once && compose::is_too_late(&newsletter, issue, now) {
         let reason = compose::missed(&newsletter);
-        let skipped =
-            db::issues::advance(&mut tx, issue.id, IssueState::Approved, IssueState::Skipped, Some(&reason), now)
-                .await?;
+        let skipped = db::issues::advance(
+            &mut tx,
+            issue.id,
+            IssueState::Approved,
+            IssueState::Skipped,
+            Some(&reason),
+            now,
+        )
+        .await?;
         db::commit(tx).await?;
         return Ok(skipped.then_some(Addressed::Skipped { issue_id: issue.id }));
     }
@@ -108,4 +114,3 @@ fn holding(content: &IssueContent, language: Option<&str>) -> Holding {
         general: held.general || article.topics.is_empty(),
     })
 }
-

@@ -30,13 +30,6 @@ impl App {
     }
 }
 
-impl App {
-    /// A page's address: `path` begins with a slash.
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.settings.public_url.trim_end_matches('/'))
-    }
-}
-
 fn clock(settings: &Settings) -> Result<Clock, Error> {
     let Some(start) = &settings.clock else { return Ok(Clock::system()) };
     let start = Timestamp::parse(start).ok_or_else(|| {

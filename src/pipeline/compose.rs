@@ -34,7 +34,9 @@ pub async fn compose(app: &App) -> Result<Composed, Error> {
         (db::newsletters::list(&mut conn).await?, db::newsletters::schedules(&mut conn).await?)
     };
     for newsletter in &newsletters {
-        for schedule in schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id && !schedule.paused) {
+        for schedule in
+            schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id && !schedule.paused)
+        {
             compose_schedule(app, newsletter, schedule, &mut done).await?;
         }
     }
@@ -67,8 +69,15 @@ async fn compose_schedule(
         }
         match why_not(newsletter, &draft, articles.len(), now) {
             Some(reason) => {
-                db::issues::advance(&mut tx, draft.id, IssueState::Draft, IssueState::Skipped, Some(&reason), now)
-                    .await?;
+                db::issues::advance(
+                    &mut tx,
+                    draft.id,
+                    IssueState::Draft,
+                    IssueState::Skipped,
+                    Some(&reason),
+                    now,
+                )
+                .await?;
                 done.skipped.push(draft.id);
             }
             None => {
@@ -171,7 +180,8 @@ async fn oldest(
 
 /// Pinned articles first, then by the newsletter's order, and no more than `most`.
 fn arrange(candidates: Vec<Article>, order: Order, most: i64) -> Vec<Article> {
-    let (mut articles, mut rest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|article| article.pinned);
+    let (mut articles, mut rest): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|article| article.pinned);
     match order {
         Order::Newest => {}
         Order::Oldest => {
@@ -265,11 +275,15 @@ async fn see_to_approval(
             true => "an editor held it, and let it go too late; the articles wait for the next issue",
             false => "no editor approved it in time; the articles wait for the next issue",
         };
-        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Skipped, Some(reason), now).await? {
+        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Skipped, Some(reason), now)
+            .await?
+        {
             done.skipped.push(issue.id);
         }
-    } else if !issue.held && (approval == Approval::Automatic || (approval == Approval::UnlessHeld && is_due)) {
-        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Approved, None, now).await? {
+    } else if !issue.held && (approval == Approval::Automatic || (approval == Approval::UnlessHeld && is_due))
+    {
+        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Approved, None, now).await?
+        {
             done.approved.push(issue.id);
         }
     } else if issue.held && is_due {

@@ -49,7 +49,11 @@ pub async fn tell(
         line: format!("daybreak issue {verb} {}", issue.id),
     };
     let commands = match note {
-        Note::Ready => vec![command("Look at it", "preview"), command("Approve it", "approve"), command("Hold it", "hold")],
+        Note::Ready => vec![
+            command("Look at it", "preview"),
+            command("Approve it", "approve"),
+            command("Hold it", "hold"),
+        ],
         Note::Held => vec![command("Let it go", "approve"), command("Cancel it", "cancel")],
         Note::Failed => vec![command("See who got it", "status"), command("Go on with it", "resume")],
     };
@@ -95,9 +99,9 @@ async fn schedule_of(conn: &mut Conn, issue: &Issue) -> Result<Option<Schedule>,
 
 /// The issue, or an error that says how to see which there are.
 pub async fn find_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
-    db::issues::get(conn, id)
-        .await?
-        .ok_or_else(|| Error::NotFound(format!("there is no issue {id}: `daybreak issue list` shows those there are")))
+    db::issues::get(conn, id).await?.ok_or_else(|| {
+        Error::NotFound(format!("there is no issue {id}: `daybreak issue list` shows those there are"))
+    })
 }
 
 /// The newsletter, or an error that names those there are.
@@ -127,10 +131,14 @@ async fn advance(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<IssueState, Error> {
-    let next = transition(issue.state, event).map_err(|why| Error::Invalid(format!("issue {}: {why}", issue.id)))?;
+    let next =
+        transition(issue.state, event).map_err(|why| Error::Invalid(format!("issue {}: {why}", issue.id)))?;
     match db::issues::advance(conn, issue.id, issue.state, next, reason, now).await? {
         true => Ok(next),
-        false => Err(Error::Invalid(format!("issue {} changed at this moment: look at it and try again", issue.id))),
+        false => Err(Error::Invalid(format!(
+            "issue {} changed at this moment: look at it and try again",
+            issue.id
+        ))),
     }
 }
 
@@ -217,7 +225,10 @@ pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
         issue.state = IssueState::Approved;
     }
     if issue.state != IssueState::Approved {
-        return Err(Error::Invalid(format!("issue {id} is {}: it cannot be sent again", issue.state.as_str())));
+        return Err(Error::Invalid(format!(
+            "issue {id} is {}: it cannot be sent again",
+            issue.state.as_str()
+        )));
     }
     if issue.held {
         db::issues::set_held(&mut tx, id, false, None).await?;

@@ -6,6 +6,8 @@ pub mod app;
 pub mod compose;
 pub mod deliver;
 pub mod editors;
+pub mod links;
+pub mod subscribe;
 
 pub use self::app::App;
 use crate::db::DbError;

@@ -218,6 +218,7 @@ fn issue(is_full: bool) -> Issue {
         schedule_id: Some(1),
         number: if is_full { 128 } else { 0 },
         slot_at: SLOT,
+        edition: 0,
         slot_date: NaiveDate::from_ymd_opt(2026, 11, 22).expect("a day of November"),
         cutoff_at: SLOT.plus_millis(-30 * 60 * 1000),
         state: IssueState::Sending,

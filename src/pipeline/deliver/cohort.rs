@@ -14,7 +14,7 @@ use crate::mail::dkim::{self, Signer};
 use crate::mail::message::{Letter, ListHead, MailHead};
 use crate::render::{Audience, Digest, DigestInput, RenderError};
 
-use super::super::{App, Error};
+use super::super::{App, Error, links};
 
 /// The most cohorts kept at a time, some 40 KB each. Deliveries are written in the order of their cohorts, so that
 /// even far more of them are rendered about once.
@@ -56,7 +56,7 @@ impl Edition {
         schedule: Option<Schedule>,
         signer: Option<Signer>,
     ) -> Self {
-        let site_url = app.url(&format!("/subscribe/{}", newsletter.slug));
+        let site_url = links::subscribe(app, &newsletter.slug);
         let mut head = head(&newsletter);
         head.list = Some(ListHead {
             name: newsletter.name.clone(),
@@ -104,7 +104,11 @@ impl Edition {
 
     /// Who shares the digest with readers who told nothing about themselves.
     pub fn default_audience(&self) -> Audience {
-        Audience { topics: TopicSet::EMPTY, language: self.newsletter.language.clone(), zone: self.default_zone() }
+        Audience {
+            topics: TopicSet::EMPTY,
+            language: self.newsletter.language.clone(),
+            zone: self.default_zone(),
+        }
     }
 
     fn default_zone(&self) -> chrono_tz::Tz {
@@ -127,8 +131,9 @@ pub fn head(newsletter: &Newsletter) -> MailHead {
 pub async fn signer(conn: &mut Conn, domain: &str) -> Result<Option<Signer>, Error> {
     let mut keys = vec![];
     for key in db::dkim::list(conn).await?.into_iter().filter(|key| key.domain == domain) {
-        let signing = dkim::SigningKey::from_pem(&key.private_key)
-            .map_err(|why| Error::Invalid(format!("the DKIM key {}._domainkey.{domain}: {why}", key.selector)))?;
+        let signing = dkim::SigningKey::from_pem(&key.private_key).map_err(|why| {
+            Error::Invalid(format!("the DKIM key {}._domainkey.{domain}: {why}", key.selector))
+        })?;
         keys.push((key.selector, signing));
     }
     Ok((!keys.is_empty()).then(|| Signer::new(domain, keys)))
@@ -153,7 +158,12 @@ pub struct Cohorts {
 }
 
 impl Cohorts {
-    pub async fn edition(&mut self, app: &App, conn: &mut Conn, issue_id: i64) -> Result<Arc<Edition>, Error> {
+    pub async fn edition(
+        &mut self,
+        app: &App,
+        conn: &mut Conn,
+        issue_id: i64,
+    ) -> Result<Arc<Edition>, Error> {
         if let Some(edition) = self.editions.get(&issue_id) {
             return Ok(Arc::clone(edition));
         }
@@ -163,7 +173,12 @@ impl Cohorts {
     }
 
     /// The mail of a cohort, rendered on first use.
-    pub fn cohort(&mut self, app: &App, edition: &Edition, audience: Audience) -> Result<Arc<Cohort>, RenderError> {
+    pub fn cohort(
+        &mut self,
+        app: &App,
+        edition: &Edition,
+        audience: Audience,
+    ) -> Result<Arc<Cohort>, RenderError> {
         self.uses += 1;
         let key = (edition.issue.id, audience);
         if let Some((cohort, used)) = self.cohorts.get_mut(&key) {

@@ -42,8 +42,11 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     };
     let (sent, failed) = (of(DeliveryState::Sent), of(DeliveryState::Failed));
     let ours = counts.iter().any(|count| count.reason.as_deref() == Some("our_fault"));
-    let reason = (failed > 0).then(|| format!("{failed} of {} messages could not be delivered", sent + failed));
-    if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Sent, reason.as_deref(), now).await? {
+    let reason =
+        (failed > 0).then(|| format!("{failed} of {} messages could not be delivered", sent + failed));
+    if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Sent, reason.as_deref(), now)
+        .await?
+    {
         return Ok(false);
     }
     // A few bad addresses are every list's lot; more than one in twenty, or a refusal of us, is news.

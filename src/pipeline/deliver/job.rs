@@ -8,12 +8,11 @@ use crate::db::notices;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::{HoleValues, Mailbox};
-use crate::domain::token::Token;
 use crate::mail::dkim::Signer;
 use crate::mail::identity::{Verp, message_id};
 use crate::mail::message::{Letter, Recipient};
 
-use super::super::{App, Error};
+use super::super::{App, Error, links};
 use super::cohort::{Cohort, Edition};
 
 /// A claimed message.
@@ -53,8 +52,8 @@ pub fn hole_values(app: &App, reader: &Reader, subscription_id: i64, delivery_id
     HoleValues {
         name: reader.name.clone(),
         email: reader.email.as_str().to_owned(),
-        unsubscribe_url: app.url(&format!("/unsubscribe/{}", app.key.sign(&Token::Leave { subscription_id }))),
-        view_url: app.url(&format!("/view/{}", app.key.sign(&Token::View { delivery_id }))),
+        unsubscribe_url: links::unsubscribe(app, subscription_id),
+        view_url: links::view(app, delivery_id),
     }
 }
 
@@ -112,7 +111,9 @@ impl NoticeJob {
 
 fn sign(signer: Option<&Signer>, message: &mut Vec<u8>) -> Result<(), Error> {
     match signer {
-        Some(signer) => signer.sign(message).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}"))),
+        Some(signer) => {
+            signer.sign(message).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))
+        }
         None => Ok(()),
     }
 }

@@ -188,7 +188,8 @@ impl Sender {
             let (job_sender, job_receiver) = flume::bounded(usize::from(self.connections) * 2);
             let mut workers = JoinSet::new();
             for _ in 0..self.connections {
-                workers.spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
+                workers
+                    .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
             }
             drop(job_receiver);
             let fed = feed(shared, &mut source, &job_sender, until).await;
@@ -293,7 +294,9 @@ async fn keep_lease(shared: Arc<Shared>) {
         match renewed.await {
             Ok(0) => {}
             Ok(freed) => tracing::info!(freed, "took over from a node whose lease has run out"),
-            Err(error) => tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out"),
+            Err(error) => {
+                tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out")
+            }
         }
     }
 }
@@ -312,7 +315,8 @@ pub fn subject(app: &App, newsletter: &Newsletter, issue: &Issue, content: &Issu
 /// A name that no other sender ever has: 64 random bits.
 fn node_name() -> Result<String, Error> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Io(format!("the system gives no randomness: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Io(format!("the system gives no randomness: {error}")))?;
     Ok(format!("node-{:016x}", u64::from_be_bytes(bytes)))
 }
 

@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use crate::db::deliveries::Record;
 use crate::db::notices::Attempt;
-use crate::db::suppressions::SuppressionReason;
 use crate::db::{self, DbError};
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{DeliveryState, Next};
+use crate::domain::subscription::SuppressionReason;
 
 use super::super::App;
 use super::Totals;
@@ -33,8 +33,14 @@ pub enum Done {
 impl Done {
     /// Gives a delivery back as it was, for a later claim.
     pub fn back(id: i64) -> Self {
-        let record =
-            Record { id, state: DeliveryState::Queued, reason: None, detail: None, not_before: None, attempted: false };
+        let record = Record {
+            id,
+            state: DeliveryState::Queued,
+            reason: None,
+            detail: None,
+            not_before: None,
+            attempted: false,
+        };
         Self::Delivery { record, suppress: None }
     }
 }
@@ -66,7 +72,7 @@ async fn record(app: &App, node: &str, group: &[Done]) -> Result<(), DbError> {
         match done {
             Done::Delivery { record, suppress } => {
                 if let Some((address, detail)) = suppress {
-                    let reason = SuppressionReason::Bounce;
+                    let reason = SuppressionReason::Bounced;
                     db::suppressions::suppress(&mut tx, &app.key, address, reason, detail, now).await?;
                 }
                 records.push(record.clone());
@@ -84,7 +90,10 @@ async fn record(app: &App, node: &str, group: &[Done]) -> Result<(), DbError> {
     if !records.is_empty() {
         let held = db::deliveries::record(&mut tx, node, &records, now).await?;
         if held < records.len() as u64 {
-            tracing::warn!(lost = records.len() as u64 - held, "another node had taken over what this one sent");
+            tracing::warn!(
+                lost = records.len() as u64 - held,
+                "another node had taken over what this one sent"
+            );
         }
     }
     db::commit(tx).await

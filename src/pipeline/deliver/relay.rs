@@ -52,7 +52,9 @@ impl RelayState {
     /// How long to leave the relay alone still.
     pub fn wait(&self) -> Option<Duration> {
         let down = self.lock();
-        down.as_ref().and_then(|down| down.until.checked_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+        down.as_ref()
+            .and_then(|down| down.until.checked_duration_since(Instant::now()))
+            .filter(|wait| !wait.is_zero())
     }
 
     /// Why the relay cannot be reached, since it last could.

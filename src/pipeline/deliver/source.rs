@@ -109,7 +109,8 @@ impl JobSource {
         tracing::error!(issue = issue.id, why, "an issue cannot be rendered and is paused");
         let mut tx = app.db.begin().await?;
         let reason = format!("it cannot be rendered: {why}");
-        db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Paused, Some(&reason), now).await?;
+        db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Paused, Some(&reason), now)
+            .await?;
         db::deliveries::release_issue(&mut tx, &self.shared.node, issue.id).await?;
         let issue = editors::find_issue(&mut tx, issue.id).await?;
         if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
@@ -142,7 +143,11 @@ impl JobSource {
         Ok(took)
     }
 
-    async fn notice_job(&self, conn: &mut db::Conn, queued: db::notices::Notice) -> Result<NoticeJob, String> {
+    async fn notice_job(
+        &self,
+        conn: &mut db::Conn,
+        queued: db::notices::Notice,
+    ) -> Result<NoticeJob, String> {
         let app = &self.shared.app;
         let notice: Notice = serde_json::from_str(&queued.content).map_err(|error| error.to_string())?;
         let newsletter = db::newsletters::get(conn, queued.newsletter_id)
@@ -154,7 +159,12 @@ impl JobSource {
         let signer = cohort::signer(conn, from.domain()).await.map_err(|error| error.to_string())?;
         let mut head = cohort::head(&newsletter);
         head.auto_submitted = true;
-        Ok(NoticeJob { notice: queued, letter: Letter::new(&head, &mail), from, signer: signer.map(Arc::new) })
+        Ok(NoticeJob {
+            notice: queued,
+            letter: Letter::new(&head, &mail),
+            from,
+            signer: signer.map(Arc::new),
+        })
     }
 
     async fn record(&self, done: Done) {

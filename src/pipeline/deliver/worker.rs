@@ -130,7 +130,9 @@ impl Worker {
         let detail = Some(outcome.detail.clone());
         let (state, reason, not_before, suppress) = match next {
             Next::Sent => (DeliveryState::Sent, None, None, None),
-            Next::RetryAt(time) => (DeliveryState::Deferred, Some(reason_word(outcome.class)), Some(time), None),
+            Next::RetryAt(time) => {
+                (DeliveryState::Deferred, Some(reason_word(outcome.class)), Some(time), None)
+            }
             Next::Fail { suppress } => {
                 let suppress = suppress.then(|| (to, outcome.detail));
                 (DeliveryState::Failed, Some(reason_word(outcome.class)), None, suppress)
@@ -140,7 +142,10 @@ impl Worker {
             self.shared.our_fault(job.claimed.issue_id);
         }
         let reason = reason.map(str::to_owned);
-        Done::Delivery { record: Record { id: job.claimed.id, state, reason, detail, not_before, attempted: counts }, suppress }
+        Done::Delivery {
+            record: Record { id: job.claimed.id, state, reason, detail, not_before, attempted: counts },
+            suppress,
+        }
     }
 
     async fn notify(&mut self, job: &NoticeJob) -> Option<Done> {
@@ -150,12 +155,9 @@ impl Worker {
         self.message.clear();
         let outcome = match job.write(now, &mut self.message) {
             Ok(addresses) => self.send(&addresses.from, &addresses.to).await?.0,
-            Err(error) => Outcome {
-                class: OutcomeClass::Refused,
-                detail: error.to_string(),
-                code: None,
-                status: None,
-            },
+            Err(error) => {
+                Outcome { class: OutcomeClass::Refused, detail: error.to_string(), code: None, status: None }
+            }
         };
         let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
         let next =
