@@ -7,6 +7,7 @@ pub mod compose;
 pub mod deliver;
 pub mod editors;
 pub mod links;
+pub mod newsletters;
 pub mod subscribe;
 
 pub use self::app::App;
