@@ -1,5 +1,6 @@
 //! The outside world.
 mod charset;
 mod dates;
+pub mod fetch;
 mod html;
 mod nesting;
