@@ -94,8 +94,11 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
         NewsletterCommand::List => {
             let mut conn = app.db.conn().await?;
             let all: Vec<_> = db::newsletters::list(&mut conn).await?.iter().map(as_json).collect();
-            let cell = |item: &serde_json::Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
-            let cells = |item: &serde_json::Value| ["slug", "name", "from", "timezone"].map(|key| cell(item, key)).to_vec();
+            let cell =
+                |item: &serde_json::Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            let cells = |item: &serde_json::Value| {
+                ["slug", "name", "from", "timezone"].map(|key| cell(item, key)).to_vec()
+            };
             let empty = "There is no newsletter yet: daybreak newsletter add morning-brief --name … --from …";
             output.list(&all, &["SLUG", "NAME", "FROM", "ZONE"], cells, empty);
         }
@@ -107,7 +110,9 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
             shown["topics"] = json!(topics.iter().map(|topic| &topic.name).collect::<Vec<_>>());
             let lines: Vec<(&str, String)> = KEYS_SHOWN
                 .iter()
-                .map(|key| (*key, shown[*key].as_str().map_or_else(|| shown[*key].to_string(), str::to_owned)))
+                .map(|key| {
+                    (*key, shown[*key].as_str().map_or_else(|| shown[*key].to_string(), str::to_owned))
+                })
                 .collect();
             output.one(&shown, &lines);
         }
@@ -120,9 +125,28 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
 }
 
 const KEYS_SHOWN: [&str; 22] = [
-    "slug", "name", "description", "from", "reply-to", "language", "timezone", "postal-address", "colour", "logo-url",
-    "approval", "min-articles", "max-articles", "max-age-hours", "order", "match-language", "subject", "preheader",
-    "cutoff-minutes", "grace-minutes", "editors", "topics",
+    "slug",
+    "name",
+    "description",
+    "from",
+    "reply-to",
+    "language",
+    "timezone",
+    "postal-address",
+    "colour",
+    "logo-url",
+    "approval",
+    "min-articles",
+    "max-articles",
+    "max-age-hours",
+    "order",
+    "match-language",
+    "subject",
+    "preheader",
+    "cutoff-minutes",
+    "grace-minutes",
+    "editors",
+    "topics",
 ];
 
 fn as_json(newsletter: &Newsletter) -> serde_json::Value {
@@ -157,7 +181,8 @@ pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -
     match command {
         ScheduleCommand::Add { slug, at, timezone, days, name } => {
             let made =
-                newsletters::add_schedule(app, &slug, name.as_deref(), &at, timezone.as_deref(), &days).await?;
+                newsletters::add_schedule(app, &slug, name.as_deref(), &at, timezone.as_deref(), &days)
+                    .await?;
             output.say(format!("“{}” is made: {}.", made.name, in_words(&made)));
         }
         ScheduleCommand::List { slug } => {
@@ -173,7 +198,8 @@ pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -
                         "when": in_words(&schedule), "paused": schedule.paused }));
                 }
             }
-            let cell = |item: &serde_json::Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            let cell =
+                |item: &serde_json::Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
             let cells = |item: &serde_json::Value| {
                 let state = if item["paused"] == true { "paused" } else { "active" };
                 vec![cell(item, "newsletter"), cell(item, "name"), cell(item, "when"), state.to_owned()]
@@ -185,20 +211,25 @@ pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -
             let mut rows = vec![];
             for (schedule, slots) in newsletters::next_slots(app, &slug, usize::from(count)).await? {
                 for slot in slots {
-                    let local = slot.at.in_zone(schedule.slots.zone).format("%a %Y-%m-%d %H:%M %Z").to_string();
+                    let local =
+                        slot.at.in_zone(schedule.slots.zone).format("%a %Y-%m-%d %H:%M %Z").to_string();
                     rows.push(json!({ "schedule": schedule.name, "date": slot.date, "local": local,
                         "utc": slot.at.to_string() }));
                 }
             }
             let cells = |item: &serde_json::Value| {
-                ["schedule", "local", "utc"].map(|key| item[key].as_str().unwrap_or_default().to_owned()).to_vec()
+                ["schedule", "local", "utc"]
+                    .map(|key| item[key].as_str().unwrap_or_default().to_owned())
+                    .to_vec()
             };
             let empty = "It has no schedule yet: daybreak schedule add SLUG --at 07:00";
             output.list(&rows, &["SCHEDULE", "LOCAL", "UTC"], cells, empty);
         }
         ScheduleCommand::Pause { slug, name } => {
             newsletters::pause_schedule(app, &slug, &name, true).await?;
-            output.say(format!("“{name}” is paused: no issue goes out until `daybreak schedule resume {slug} {name}`."));
+            output.say(format!(
+                "“{name}” is paused: no issue goes out until `daybreak schedule resume {slug} {name}`."
+            ));
         }
         ScheduleCommand::Resume { slug, name } => {
             newsletters::pause_schedule(app, &slug, &name, false).await?;

@@ -468,3 +468,31 @@ pub async fn failures(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<
         sql(format!("{STORY} WHERE issue_id = $1 AND state = 'failed' ORDER BY updated_at DESC LIMIT $2"));
     sqlx::query(query).bind(issue_id).bind(limit).fetch_all(conn).await?.iter().map(story).collect()
 }
+
+/// The issue and the subscription of a delivery.
+pub async fn place(conn: &mut Conn, id: i64) -> Result<Option<(i64, i64)>, DbError> {
+    let row = sqlx::query("SELECT id, issue_id, subscription_id FROM deliveries WHERE id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| {
+        let row = Row::new(&row, "deliveries");
+        Ok((row.int("issue_id")?, row.int("subscription_id")?))
+    })
+    .transpose()
+}
+
+/// Whether deliveries of the issue are left that do not only wait for their readers' own hour.
+pub async fn is_open_now(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE issue_id = $1 AND state IN ('queued', 'deferred')
+                                  AND (not_before <= $2 OR attempts > 0))
+                       OR EXISTS (SELECT 1 FROM deliveries WHERE issue_id = $1 AND state = 'claimed')
+                     THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_open",
+    )
+    .bind(issue_id)
+    .bind(now.millis())
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "deliveries").flag("is_open")
+}

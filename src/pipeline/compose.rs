@@ -220,6 +220,19 @@ pub(super) async fn freeze(
     articles: Vec<Article>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let content = content(conn, newsletter, draft, articles).await?;
+    let number = db::newsletters::next_number(conn, newsletter.id).await?;
+    db::issues::freeze(conn, draft.id, number, &content, now).await?;
+    Ok(())
+}
+
+/// What an issue with these articles holds, as it would be frozen now.
+pub(super) async fn content(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    articles: Vec<Article>,
+) -> Result<IssueContent, Error> {
     let ids: Vec<i64> = articles.iter().map(|article| article.id).collect();
     let mut also = db::articles::also_at(conn, &ids).await?;
     let articles = articles
@@ -240,16 +253,13 @@ pub(super) async fn freeze(
             topics: article.topics,
         })
         .collect();
-    let content = IssueContent {
+    Ok(IssueContent {
         articles,
         topics: db::newsletters::topics(conn, newsletter.id).await?,
         subject: draft.subject.clone().unwrap_or_else(|| newsletter.rules.subject.clone()),
         preheader: draft.preheader.clone().unwrap_or_else(|| newsletter.rules.preheader.clone()),
         introduction: draft.introduction.clone(),
-    };
-    let number = db::newsletters::next_number(conn, newsletter.id).await?;
-    db::issues::freeze(conn, draft.id, number, &content, now).await?;
-    Ok(())
+    })
 }
 
 /// Minutes to read a story: some 1,200 characters a minute (200 words of six), tags included; 0 for what is no longer

@@ -303,3 +303,32 @@ async fn step(app: &App, id: i64, event: IssueEvent, reason: Option<&str>) -> Re
     advance(&mut tx, &issue, event, reason, now).await?;
     Ok(db::commit(tx).await?)
 }
+
+/// Writes an issue's introduction, subject and preheader while it is filling; none leaves what is there, an empty
+/// subject or preheader goes back to the newsletter's line.
+pub async fn write(
+    app: &App,
+    id: i64,
+    introduction: Option<String>,
+    subject: Option<String>,
+    preheader: Option<String>,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    if issue.state != IssueState::Draft {
+        return Err(Error::Invalid(format!(
+            "issue {id} is {}: its words no longer change",
+            issue.state.as_str()
+        )));
+    }
+    let line = |name: &str, given: Option<String>, old: Option<String>| match given {
+        None => Ok(old),
+        Some(text) if text.trim().is_empty() => Ok(None),
+        Some(text) => super::newsletters::parse_line(app, name, &text).map(Some),
+    };
+    let subject = line("subject", subject, issue.subject)?;
+    let preheader = line("preheader", preheader, issue.preheader)?;
+    let introduction = introduction.unwrap_or(issue.introduction);
+    db::issues::set_words(&mut tx, id, introduction.trim(), subject.as_deref(), preheader.as_deref()).await?;
+    Ok(db::commit(tx).await?)
+}

@@ -3,11 +3,14 @@
 
 pub mod address;
 pub mod app;
+pub mod collect;
 pub mod compose;
 pub mod deliver;
 pub mod editors;
+pub mod inspect;
 pub mod links;
 pub mod newsletters;
+pub mod sources;
 pub mod subscribe;
 
 pub use self::app::App;

@@ -85,7 +85,10 @@ pub async fn add(app: &App, new: &NewNewsletter) -> Result<Newsletter, Error> {
     let mut tx = app.db.begin().await?;
     newsletter.id = match db::newsletters::insert(&mut tx, &newsletter, app.clock.now()).await {
         Err(error) if error.is_duplicate() => {
-            return Err(Error::Invalid(format!("there is a newsletter “{}” already: choose another slug", new.slug)));
+            return Err(Error::Invalid(format!(
+                "there is a newsletter “{}” already: choose another slug",
+                new.slug
+            )));
         }
         other => other?,
     };
@@ -113,12 +116,13 @@ pub async fn set(app: &App, slug: &str, pairs: &[String]) -> Result<Newsletter, 
 fn change(app: &App, newsletter: &mut Newsletter, pairs: &[String]) -> Result<Vec<String>, Error> {
     let mut topics = vec![];
     for pair in pairs {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Error::Invalid(format!("“{pair}” is not KEY=VALUE: write, for instance, min-articles=3")))?;
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Error::Invalid(format!("“{pair}” is not KEY=VALUE: write, for instance, min-articles=3"))
+        })?;
         let (key, value) = (key.trim(), value.trim());
         match key {
-            "topics" => topics.extend(value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())),
+            "topics" => topics
+                .extend(value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())),
             _ => change_one(app, newsletter, key, value)?,
         }
     }
@@ -128,13 +132,17 @@ fn change(app: &App, newsletter: &mut Newsletter, pairs: &[String]) -> Result<Ve
 fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) -> Result<(), Error> {
     let rules = &mut newsletter.rules;
     match key {
-        "name" if value.is_empty() => return Err(Error::Invalid("a newsletter's name cannot be empty".to_owned())),
+        "name" if value.is_empty() => {
+            return Err(Error::Invalid("a newsletter's name cannot be empty".to_owned()));
+        }
         "name" => newsletter.name = one_line(key, value)?,
         "description" => newsletter.description = one_line(key, value)?,
         "from" => newsletter.from = parse_mailbox(value, &newsletter.name)?,
         "reply-to" => {
-            newsletter.reply_to =
-                (!value.is_empty()).then(|| EmailAddress::parse(value)).transpose().map_err(Error::Invalid)?;
+            newsletter.reply_to = (!value.is_empty())
+                .then(|| EmailAddress::parse(value))
+                .transpose()
+                .map_err(Error::Invalid)?;
         }
         "language" => newsletter.language = parse_language(value)?,
         "timezone" => newsletter.zone = parse_zone(value).map_err(Error::Invalid)?,
@@ -161,7 +169,10 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
         }
         _ => {
             let keys: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-            return Err(Error::Invalid(format!("a newsletter has no setting “{key}”: there is {}", keys.join(", "))));
+            return Err(Error::Invalid(format!(
+                "a newsletter has no setting “{key}”: there is {}",
+                keys.join(", ")
+            )));
         }
     }
     if newsletter.rules.min_articles > newsletter.rules.max_articles {
@@ -176,14 +187,18 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
 /// A value without line breaks and control characters: it may stand in a header.
 fn one_line(key: &str, value: &str) -> Result<String, Error> {
     match value.chars().any(char::is_control) {
-        true => Err(Error::Invalid(format!("{key} must be one line, without line breaks or control characters"))),
-        false if value.len() > 500 => Err(Error::Invalid(format!("{key} is longer than 500 bytes: shorten it"))),
+        true => {
+            Err(Error::Invalid(format!("{key} must be one line, without line breaks or control characters")))
+        }
+        false if value.len() > 500 => {
+            Err(Error::Invalid(format!("{key} is longer than 500 bytes: shorten it")))
+        }
         false => Ok(value.trim().to_owned()),
     }
 }
 
 /// A Handlebars line that renders with the sample issue.
-fn parse_line(app: &App, key: &str, value: &str) -> Result<String, Error> {
+pub(super) fn parse_line(app: &App, key: &str, value: &str) -> Result<String, Error> {
     let line = one_line(key, value)?;
     app.renderer.check_line(&line).map_err(|problem| Error::Invalid(format!("{key}: {problem}")))?;
     Ok(line)
@@ -234,15 +249,18 @@ fn parse_mailbox(text: &str, name: &str) -> Result<Mailbox, Error> {
 }
 
 fn parse_language(text: &str) -> Result<String, Error> {
-    language::normalise(text)
-        .ok_or_else(|| Error::Invalid(format!("“{text}” is not a language tag: write en, fr or pt-BR, for instance")))
+    language::normalise(text).ok_or_else(|| {
+        Error::Invalid(format!("“{text}” is not a language tag: write en, fr or pt-BR, for instance"))
+    })
 }
 
 fn parse_colour(text: &str) -> Result<String, Error> {
     let digits = text.strip_prefix('#').unwrap_or_default();
     match digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         true => Ok(text.to_lowercase()),
-        false => Err(Error::Invalid(format!("colour: “{text}” is not a colour: write #b4451f, for instance"))),
+        false => {
+            Err(Error::Invalid(format!("colour: “{text}” is not a colour: write #b4451f, for instance")))
+        }
     }
 }
 
@@ -259,10 +277,13 @@ fn parse_logo(text: &str) -> Result<Option<String>, Error> {
 /// The topic of that name, made if the newsletter does not have it.
 pub async fn ensure_topic(conn: &mut db::Conn, newsletter_id: i64, name: &str) -> Result<Topic, Error> {
     let name = one_line("topic", name)?;
-    let slug = slug_of(&name)
-        .ok_or_else(|| Error::Invalid(format!("“{name}” cannot be a topic: it has no letter and no digit")))?;
+    let slug = slug_of(&name).ok_or_else(|| {
+        Error::Invalid(format!("“{name}” cannot be a topic: it has no letter and no digit"))
+    })?;
     db::newsletters::ensure_topic(conn, newsletter_id, &slug, &name).await?.ok_or_else(|| {
-        Error::Invalid(format!("a newsletter has at most {MAX_TOPICS} topics, and “{name}” would be one more"))
+        Error::Invalid(format!(
+            "a newsletter has at most {MAX_TOPICS} topics, and “{name}” would be one more"
+        ))
     })
 }
 
@@ -340,7 +361,10 @@ pub async fn pause_schedule(app: &App, slug: &str, name: &str, paused: bool) -> 
     let schedules = db::newsletters::schedules_of(&mut tx, newsletter.id).await?;
     let Some(mut schedule) = schedules.iter().find(|schedule| schedule.name == name).cloned() else {
         let names: Vec<&str> = schedules.iter().map(|schedule| schedule.name.as_str()).collect();
-        return Err(Error::NotFound(format!("“{slug}” has no schedule “{name}”: it has {}", names.join(", "))));
+        return Err(Error::NotFound(format!(
+            "“{slug}” has no schedule “{name}”: it has {}",
+            names.join(", ")
+        )));
     };
     schedule.paused = paused;
     if !paused {

@@ -321,7 +321,7 @@ fn node_name() -> Result<String, Error> {
 }
 
 /// What we call ourselves (RFC 5321 §4.1.1.1): the setting, or the public URL's host.
-fn ehlo_name(app: &App) -> String {
+pub(super) fn ehlo_name(app: &App) -> String {
     let host = || url::Url::parse(&app.settings.public_url).ok()?.host_str().map(str::to_owned);
     app.settings.ehlo_name.clone().or_else(host).unwrap_or_else(|| "localhost".to_owned())
 }

@@ -1,0 +1,126 @@
+//! Runs the roles of a node, and shuts them down.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::pipeline::deliver::{self, Sender, Until};
+use crate::pipeline::{App, Error, collect};
+use crate::{schedule, web};
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// The pages
+    Web,
+    /// Collecting articles, making issues, keeping time
+    Schedule,
+    /// Sending mail
+    Send,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Web, Self::Schedule, Self::Send];
+}
+
+/// Opens the socket of the web pages.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::Io(format!(
+            "the pages cannot be served on {address}: {error}; set DAYBREAK_LISTEN to a free address"
+        ))
+    })
+}
+
+/// Runs these roles until `stop` turns true; `listener` is for the web role. A role that fails stops the others.
+///
+/// On SQLite a node is alone: a second one is refused.
+pub async fn run(
+    app: &App,
+    roles: &[Role],
+    listener: Option<TcpListener>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let _alone = app.db.lock()?;
+    let (ended, any_ended) = watch::channel(false);
+    let mut running: JoinSet<Result<(), Error>> = JoinSet::new();
+    for role in roles {
+        let (app, any_ended) = (app.clone(), any_ended.clone());
+        match role {
+            // It has the socket, and is started below.
+            Role::Web => {}
+            Role::Schedule => {
+                running.spawn(schedule::run(app, any_ended));
+            }
+            Role::Send => {
+                running.spawn(async move { Sender::new(&app, any_ended)?.run(Until::Stopped).await });
+            }
+        }
+    }
+    if let Some(listener) = listener {
+        let (router, until) = (web::router(app.clone()), stopped(any_ended));
+        running.spawn(async move {
+            web::serve(listener, router, until)
+                .await
+                .map_err(|error| Error::Io(format!("the pages can no longer be served: {error}")))
+        });
+    }
+    let mut first_error = Ok(());
+    let mut asked = stop;
+    tokio::select! {
+        _ = asked.wait_for(|stop| *stop) => {}
+        Some(joined) = running.join_next() => first_error = flatten(joined),
+    }
+    let _ = ended.send(true);
+    while let Some(joined) = running.join_next().await {
+        first_error = first_error.and(flatten(joined));
+    }
+    first_error
+}
+
+fn flatten(joined: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    joined.unwrap_or_else(|error| Err(Error::Io(format!("a part of the service crashed: {error}"))))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody is left to say it: that is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Everything that is due now, and then the end: for cron, rehearsals and tests.
+pub async fn run_once(app: &App) -> Result<(), Error> {
+    let _alone = app.db.lock()?;
+    let fetcher = collect::fetcher(app)?;
+    schedule::run_once(app, &fetcher).await?;
+    let (_keep, stop) = watch::channel(false);
+    Sender::new(app, stop)?.run(Until::NothingDue).await?;
+    deliver::finish(app).await?;
+    Ok(())
+}
+
+/// Turns true at SIGTERM or Ctrl-C.
+pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error: std::io::Error| Error::Io(format!("signals cannot be listened for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what is on the wire is finished first");
+        let _ = stop.send(true);
+        // Whoever signals again does not want to wait: what was not recorded is found by the next start.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+    Ok(stopped)
+}
