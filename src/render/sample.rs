@@ -81,7 +81,10 @@ pub(super) fn full_context(mail: &str) -> Value {
     match notice(mail) {
         Some(sample) => notice::notice(&sample),
         None => {
-            let sample = DigestSample::new("en", 4, true);
+            let mut sample = DigestSample::new("en", 4, true);
+            // A list without a member would not tell what its members are.
+            let also = sample.content.articles[0].also.clone();
+            sample.content.articles.iter_mut().for_each(|article| article.also.clone_from(&also));
             let input = sample.input();
             let articles = context::articles_for(&input);
             let room = Room { articles: 3, summaries: 3 };
@@ -307,7 +310,7 @@ fn article(index: usize, is_full: bool, topics: &[Topic]) -> IssueArticle {
         published_at: is_full.then_some(SLOT),
         reading_minutes: if is_full { 4 } else { 0 },
         topics: topic.map_or(TopicSet::EMPTY, |topic| TopicSet::EMPTY.with(topic)),
-        also: if is_full {
+        also: if is_full && index == 0 {
             vec![AlsoAt { source: "The Daily Planet".to_owned(), url: "https://daily.example/1".to_owned() }]
         } else {
             Vec::new()
