@@ -258,7 +258,7 @@ fn topics() -> Vec<Topic> {
     (0..).zip([("world", "World"), ("nature", "Nature"), ("culture", "Culture")]).map(topic).collect()
 }
 
-const STORIES: [(&str, &str, &str); 6] = [
+const STORIES: [(&str, &str, &str); 7] = [
     (
         "The night train from Paris to Berlin is back, and it is full until March",
         "Eleven years after the last one left, the sleeper runs again three nights a week. The operator had planned for \
@@ -287,6 +287,11 @@ const STORIES: [(&str, &str, &str); 6] = [
         "Why the swifts left a week early",
         "Ringers in nine countries saw the same thing. The likeliest reason is the simplest one.",
         "Field Notes",
+    ),
+    (
+        "A cookbook in which nothing is weighed",
+        "The author measures with cups, hands and patience, and says why most recipes leave out the last of them.",
+        "The Reading Room",
     ),
     ("Corrections", "Friday's issue had the wrong bridge in the picture. It was the other one.", ""),
 ];
