@@ -61,8 +61,13 @@ impl TemplateProblem {
     /// An error while a template was filled.
     pub(super) fn from_filling(file: &str, error: &handlebars::RenderError) -> Self {
         let message = match error.reason() {
-            RenderErrorReason::MissingVariable(Some(name)) => unknown_name(name, None),
-            RenderErrorReason::MissingVariable(None) => "a name that does not exist is printed".to_owned(),
+            // The name itself exists: names were checked when the template was read.
+            RenderErrorReason::MissingVariable(Some(name)) => {
+                format!(
+                    "“{name}” has no value here: ask {{{{#if {name}}}}} first, or give the block an {{{{else}}}}"
+                )
+            }
+            RenderErrorReason::MissingVariable(None) => "a value that does not exist is printed".to_owned(),
             RenderErrorReason::PartialNotFound(name) => format!("there is no partial “{name}”"),
             RenderErrorReason::HelperNotFound(name) => format!("there is no helper “{name}”"),
             reason => reason.to_string(),

@@ -32,7 +32,7 @@ pub(super) fn clean(text: &str) -> String {
     for character in text.chars() {
         if character.is_whitespace() || is_line_break(character) {
             gap = !cleaned.is_empty();
-        } else if !character.is_control() && !is_mark(character) {
+        } else if !character.is_control() && !is_mark(character) && !is_nonsense(character) {
             if gap {
                 cleaned.push(' ');
                 gap = false;
@@ -46,6 +46,12 @@ pub(super) fn clean(text: &str) -> String {
 /// Unicode's own line and paragraph separators, which some mail clients break a header at.
 fn is_line_break(character: char) -> bool {
     matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// The two characters that no XML may hold (XML 1.0 §2.2), at which the MJML's parser stops, and the overrides of
+/// direction, which turn letters around (Unicode TR 36 §2.4) and have no use in a title.
+fn is_nonsense(character: char) -> bool {
+    matches!(character, '\u{FFFE}' | '\u{FFFF}' | '\u{202D}' | '\u{202E}')
 }
 
 /// Makes holes of the marks in a rendered text. In HTML a mark in an attribute comes as a character reference
@@ -70,10 +76,12 @@ pub(super) fn cut(text: &str) -> Holed {
 
 /// The next mark at or after `at`: where it starts, its length in bytes, its hole.
 fn next_mark(text: &str, at: usize) -> Option<(usize, usize, Hole)> {
-    // Every mark starts with the byte F4, or with "&#x100d0" where it is a reference.
-    let character = text[at..]
-        .char_indices()
-        .find_map(|(offset, character)| Some((at + offset, character.len_utf8(), hole_of(character)?)));
+    // UTF-8 writes every character of plane 16 with F4 first, and no other byte of any character is F4.
+    let starts = text.as_bytes()[at..].iter().enumerate().filter(|(_, byte)| **byte == 0xF4);
+    let character = starts.map(|(offset, _)| at + offset).find_map(|start| {
+        let character = text[start..].chars().next()?;
+        Some((start, character.len_utf8(), hole_of(character)?))
+    });
     let limit = character.map_or(text.len(), |(start, _, _)| start);
     reference(&text[..limit], at).or(character)
 }

@@ -1,8 +1,8 @@
 //! From an issue and an audience to a mail: subject, HTML and text, with holes for each reader's values.
 //!
 //! Handlebars fills an MJML template and a text template, `mrml` makes HTML of the MJML. A digest is rendered once
-//! for everybody who shares topics, language and zone; what differs between them are holes ([`holes`]). A template
-//! that does more with a reader's values than print them is found when it is parsed ([`walk`]) and rendered for each
+//! for everybody who shares topics, language and zone; what differs between them are holes (`holes.rs`). A template
+//! that does more with a reader's values than print them is found when it is parsed (`walk.rs`) and rendered for each
 //! reader. Errors about templates are [`TemplateError`], errors about one mail [`RenderError`].
 
 mod article;
@@ -35,7 +35,7 @@ use self::context::{Lines, Room};
 use self::workshop::{Line, Workshop};
 use crate::domain::article::IssueArticle;
 use crate::domain::issue::{Issue, IssueContent};
-use crate::domain::mail::{Hole, HoleValues, Holed, Piece, RenderedMail, escape_html};
+use crate::domain::mail::{HoleValues, Holed, Piece, RenderedMail, escape_html};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::notice::Notice;
 use crate::domain::topic::TopicSet;
@@ -47,7 +47,7 @@ pub const DEFAULT_SUBJECT: &str = "{{lead.title}}{{#if count_others}} {{words.an
 pub const DEFAULT_PREHEADER: &str =
     "{{#each others}}{{title}}{{#unless @last}} · {{/unless}}{{else}}{{lead.summary}}{{/each}}";
 
-/// The most HTML that a digest has, in bytes, with [`HOLE_BYTES`] for each hole: Gmail clips a message at 102 KB.
+/// The most HTML that a digest has, in bytes, with 200 for each hole: Gmail clips a message at 102 KB.
 pub const MAX_HTML: usize = 100_000;
 
 /// What a hole is counted as: a link with its token.
@@ -145,7 +145,18 @@ impl Renderer {
         values: &HoleValues,
     ) -> Result<RenderedMail, RenderError> {
         let articles = articles(input)?;
-        let lines = self.written(input, &articles, &self.lines(input)?, Some(values))?;
+        let templates = self.lines(input)?;
+        let lines = if templates.per_reader() {
+            self.written(input, &articles, &templates, Some(values))?
+        } else {
+            // White space is folded before a reader's values come in, as it is for a cohort.
+            let lines = self.written(input, &articles, &templates, None)?;
+            let values = cleaned(values);
+            Lines {
+                subject: holes::cut(&lines.subject).fill(&values, str::to_owned),
+                preheader: holes::cut(&lines.preheader).fill(&values, str::to_owned),
+            }
+        };
         self.fitting(input, &articles, &lines, Some(values))
     }
 
@@ -301,16 +312,20 @@ fn html_bytes(mail: &RenderedMail) -> usize {
 
 /// The mail of one reader.
 fn fill(mail: &RenderedMail, values: &HoleValues) -> RenderedMail {
-    let values = HoleValues {
-        name: holes::clean(values.get(Hole::Name)),
-        email: holes::clean(values.get(Hole::Email)),
-        unsubscribe_url: holes::clean(values.get(Hole::UnsubscribeUrl)),
-        view_url: holes::clean(values.get(Hole::ViewUrl)),
-    };
+    let values = cleaned(values);
     RenderedMail {
         subject: Holed::plain(mail.subject.fill(&values, str::to_owned)),
         html: Holed::plain(mail.html.fill(&values, escape_html)),
         text: Holed::plain(mail.text.fill(&values, str::to_owned)),
         language: mail.language.clone(),
+    }
+}
+
+fn cleaned(values: &HoleValues) -> HoleValues {
+    HoleValues {
+        name: holes::clean(&values.name),
+        email: holes::clean(&values.email),
+        unsubscribe_url: holes::clean(&values.unsubscribe_url),
+        view_url: holes::clean(&values.view_url),
     }
 }

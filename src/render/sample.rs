@@ -81,7 +81,10 @@ pub(super) fn full_context(mail: &str) -> Value {
     match notice(mail) {
         Some(sample) => notice::notice(&sample),
         None => {
-            let sample = DigestSample::new("en", 4, true);
+            let mut sample = DigestSample::new("en", 4, true);
+            // A list without a member would not tell what its members are.
+            let also = sample.content.articles[0].also.clone();
+            sample.content.articles.iter_mut().for_each(|article| article.also.clone_from(&also));
             let input = sample.input();
             let articles = context::articles_for(&input);
             let room = Room { articles: 3, summaries: 3 };
@@ -256,7 +259,7 @@ fn topics() -> Vec<Topic> {
     (0..).zip([("world", "World"), ("nature", "Nature"), ("culture", "Culture")]).map(topic).collect()
 }
 
-const STORIES: [(&str, &str, &str); 6] = [
+const STORIES: [(&str, &str, &str); 7] = [
     (
         "The night train from Paris to Berlin is back, and it is full until March",
         "Eleven years after the last one left, the sleeper runs again three nights a week. The operator had planned for \
@@ -286,6 +289,11 @@ const STORIES: [(&str, &str, &str); 6] = [
         "Ringers in nine countries saw the same thing. The likeliest reason is the simplest one.",
         "Field Notes",
     ),
+    (
+        "A cookbook in which nothing is weighed",
+        "The author measures with cups, hands and patience, and says why most recipes leave out the last of them.",
+        "The Reading Room",
+    ),
     ("Corrections", "Friday's issue had the wrong bridge in the picture. It was the other one.", ""),
 ];
 
@@ -308,7 +316,7 @@ fn article(index: usize, is_full: bool, topics: &[Topic]) -> IssueArticle {
         published_at: is_full.then_some(SLOT),
         reading_minutes: if is_full { 4 } else { 0 },
         topics: topic.map_or(TopicSet::EMPTY, |topic| TopicSet::EMPTY.with(topic)),
-        also: if is_full {
+        also: if is_full && index == 0 {
             vec![AlsoAt { source: "The Daily Planet".to_owned(), url: "https://daily.example/1".to_owned() }]
         } else {
             Vec::new()
