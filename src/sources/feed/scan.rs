@@ -98,27 +98,24 @@ impl<'a> Scan<'a> {
     pub fn find_end(&self, start: &Tag<'a>, limit: usize) -> Option<Tag<'a>> {
         let colon = if start.prefix.is_empty() { "" } else { ":" };
         let wanted = format!("</{}{colon}{}", start.prefix, start.name);
+        if !self.text.get(start.end..limit)?.contains(&wanted) {
+            return None;
+        }
         let mut at = start.end;
-        let mut end = at;
         loop {
-            let rest = self.text.get(at..limit)?;
-            // Looked for again only once passed: many sections may lie before it.
-            if end <= at {
-                end = at + rest.find(&wanted)?;
-            }
-            let found = end - at;
-            let skipped = [("<![CDATA[", "]]>", &self.no_cdata_end), ("<!--", "-->", &self.no_comment_end)];
-            let section = skipped
-                .into_iter()
-                .filter_map(|(open, close, missing)| Some((rest[..found].find(open)?, open, close, missing)))
-                .min_by_key(|(begin, ..)| *begin);
-            if let Some((begin, open, close, missing)) = section {
-                at = self.after(at + begin + open.len(), close, missing);
-                continue;
-            }
-            match read_tag(&rest[found..], at + found) {
-                Some(tag) if tag.name == start.name => return Some(tag),
-                _ => at += found + wanted.len(),
+            at += self.text.get(at..limit)?.find('<')?;
+            let rest = &self.text[at..];
+            if rest.starts_with("<![CDATA[") {
+                at = self.after(at + 9, "]]>", &self.no_cdata_end);
+            } else if rest.starts_with("<!--") {
+                at = self.after(at + 4, "-->", &self.no_comment_end);
+            } else {
+                let is_wanted = rest.starts_with(&wanted);
+                let end = is_wanted.then(|| read_tag(rest, at)).flatten();
+                if let Some(end) = end.filter(|end| end.name == start.name) {
+                    return Some(end);
+                }
+                at += 1;
             }
         }
     }
