@@ -225,6 +225,25 @@ pub fn is_counting_pixel(image: &NodeRef<'_>) -> bool {
     is_tiny("width") || is_tiny("height") || is_hidden || is_counter
 }
 
+/// The first image of a text that somebody is meant to see, with its description.
+pub fn first_image(html: &str, base: Option<&Url>) -> Option<(String, Option<String>)> {
+    let html = prefix(html, LONGEST);
+    if !html.contains("<img") && !html.contains("<IMG") || is_too_deep(html) {
+        return None;
+    }
+    let document = Document::fragment(html);
+    let images = document.select("img");
+    images.nodes().iter().filter(|image| !is_counting_pixel(image)).find_map(|image| {
+        let source = image_source(image)?;
+        let link = match base {
+            Some(base) => base.join(&source).ok()?,
+            None => Url::parse(&source).ok()?,
+        };
+        let alt = image.attr("alt").map(|alt| to_line(&alt)).filter(|alt| !alt.is_empty());
+        matches!(link.scheme(), "http" | "https").then(|| (link.to_string(), alt))
+    })
+}
+
 /// Removes what cleaning left empty: paragraphs, list items, figures and links with nothing in them.
 fn drop_empty(html: &str) -> String {
     let document = Document::fragment(html);
@@ -385,7 +404,8 @@ pub fn to_line(source: &str) -> String {
     line.strip_prefix("• ").map_or(line.clone(), str::to_owned)
 }
 
-fn looks_like_markup(text: &str) -> bool {
+/// Whether a text that may be plain has markup in it: an end tag, or one of the tags that need none.
+pub fn looks_like_markup(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     ["</", "<br", "<img", "<wbr", "<p>", "<!--", "<hr"].iter().any(|mark| lower.contains(mark))
 }
