@@ -12,6 +12,8 @@ pub mod language;
 pub mod link;
 pub mod mail;
 pub mod newsletter;
+pub mod notice;
 pub mod subscription;
 pub mod token;
 pub mod topic;
+pub mod words;

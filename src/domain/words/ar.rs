@@ -1,0 +1,36 @@
+//! Arabic.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "العدد {number}",
+    reading_time: "مدة القراءة: {minutes} د",
+    also_at: "أيضًا في",
+    and_more: "و{count} غيرها",
+    why: "تصلك {newsletter} لأنك اشتركت فيها.",
+    every_day: "تصدر كل يوم.",
+    on_weekdays: "تصدر من الاثنين إلى الجمعة.",
+    every_week: "تصدر مرة في الأسبوع.",
+    several_days: "تصدر عدة مرات في الأسبوع.",
+    every_month: "تصدر مرة في الشهر.",
+    leave: "إلغاء الاشتراك أو تغيير ما يصلك",
+    view: "القراءة في المتصفح",
+    share: "مشاركة هذا العدد",
+    more_online: "قراءة بقية هذا العدد على الإنترنت",
+    sent_to: "أُرسلت هذه الرسالة إلى",
+    confirm_subject: "نرجو التأكيد: {newsletters}",
+    confirm_ask: "طلب شخص ما، وغالبًا أنت، أن يصل إلى عنوانك:",
+    confirm_button: "نعم، أريد أن تصلني",
+    confirm_ignore: "إن لم تكن أنت، فلا تفعل شيئًا. لن يصلك شيء آخر من دون تأكيدك.",
+    confirm_until: "يعمل الرابط حتى {date}، {time}.",
+    copy_link: "إذا لم يعمل الزر، فانسخ هذا العنوان إلى متصفحك:",
+    welcome_subject: "أنت مشترك في {newsletter}",
+    welcome_text: "شكرًا لك. ستصل {newsletter} إلى هذا العنوان من الآن فصاعدًا.",
+    next_issue: "يصدر العدد القادم {date} الساعة {time}.",
+    latest_issue: "قراءة آخر عدد",
+    add_sender: "لضمان وصولها إلى بريدك، أضف {address} إلى جهات اتصالك.",
+    goodbye_subject: "لقد غادرت {newsletter}",
+    goodbye_text: "لن تصلك أعداد {newsletter} بعد الآن.",
+    goodbye_mistake: "إن كان ذلك خطأً، يمكنك العودة في أي وقت:",
+    subscribe_again: "الاشتراك من جديد",
+};

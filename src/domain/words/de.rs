@@ -1,0 +1,36 @@
+//! German.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "Nr. {number}",
+    reading_time: "{minutes} Min. Lesezeit",
+    also_at: "Auch bei",
+    and_more: "und {count} mehr",
+    why: "Sie erhalten {newsletter}, weil Sie sich dafür angemeldet haben.",
+    every_day: "Er kommt jeden Tag.",
+    on_weekdays: "Er kommt von Montag bis Freitag.",
+    every_week: "Er kommt einmal in der Woche.",
+    several_days: "Er kommt mehrmals in der Woche.",
+    every_month: "Er kommt einmal im Monat.",
+    leave: "Abbestellen oder ändern, was Sie erhalten",
+    view: "Im Browser lesen",
+    share: "Diese Ausgabe teilen",
+    more_online: "Den Rest dieser Ausgabe online lesen",
+    sent_to: "Diese Nachricht ging an",
+    confirm_subject: "Bitte bestätigen: {newsletters}",
+    confirm_ask: "Jemand, vermutlich Sie, möchte an Ihre Adresse erhalten:",
+    confirm_button: "Ja, ich möchte das erhalten",
+    confirm_ignore: "Wenn Sie das nicht waren, tun Sie nichts. Ohne Ihre Bestätigung kommt nichts weiter.",
+    confirm_until: "Der Link gilt bis {date}, {time}.",
+    copy_link: "Wenn die Schaltfläche nicht funktioniert, kopieren Sie diese Adresse in Ihren Browser:",
+    welcome_subject: "Sie haben {newsletter} abonniert",
+    welcome_text: "Vielen Dank. {newsletter} kommt von nun an zu dieser Adresse.",
+    next_issue: "Die nächste Ausgabe kommt am {date} um {time}.",
+    latest_issue: "Die neueste Ausgabe lesen",
+    add_sender: "Damit er sicher ankommt, nehmen Sie {address} in Ihre Kontakte auf.",
+    goodbye_subject: "Sie haben {newsletter} abbestellt",
+    goodbye_text: "Sie erhalten keine Ausgaben von {newsletter} mehr.",
+    goodbye_mistake: "Wenn das ein Versehen war, können Sie jederzeit zurückkommen:",
+    subscribe_again: "Wieder abonnieren",
+};

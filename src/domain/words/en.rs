@@ -1,0 +1,36 @@
+//! English.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "No. {number}",
+    reading_time: "{minutes} min read",
+    also_at: "Also at",
+    and_more: "and {count} more",
+    why: "You get {newsletter} because you signed up for it.",
+    every_day: "It comes every day.",
+    on_weekdays: "It comes from Monday to Friday.",
+    every_week: "It comes once a week.",
+    several_days: "It comes several times a week.",
+    every_month: "It comes once a month.",
+    leave: "Unsubscribe or change what you get",
+    view: "Read in your browser",
+    share: "Share this issue",
+    more_online: "Read the rest of this issue online",
+    sent_to: "This mail was sent to",
+    confirm_subject: "Please confirm: {newsletters}",
+    confirm_ask: "Somebody, probably you, asked to get this at your address:",
+    confirm_button: "Yes, send it to me",
+    confirm_ignore: "If it was not you, do nothing. Without your confirmation nothing more will come.",
+    confirm_until: "The link works until {date}, {time}.",
+    copy_link: "If the button does not work, copy this address into your browser:",
+    welcome_subject: "You are subscribed to {newsletter}",
+    welcome_text: "Thank you. {newsletter} will come to this address from now on.",
+    next_issue: "The next issue comes on {date} at {time}.",
+    latest_issue: "Read the latest issue",
+    add_sender: "To be sure that it reaches your inbox, add {address} to your contacts.",
+    goodbye_subject: "You have left {newsletter}",
+    goodbye_text: "You will get no more issues of {newsletter}.",
+    goodbye_mistake: "If this was a mistake, you can come back at any time:",
+    subscribe_again: "Subscribe again",
+};

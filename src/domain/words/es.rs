@@ -1,0 +1,36 @@
+//! Spanish.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "N.º {number}",
+    reading_time: "{minutes} min de lectura",
+    also_at: "También en",
+    and_more: "y {count} más",
+    why: "Recibe {newsletter} porque se suscribió.",
+    every_day: "Sale todos los días.",
+    on_weekdays: "Sale de lunes a viernes.",
+    every_week: "Sale una vez por semana.",
+    several_days: "Sale varias veces por semana.",
+    every_month: "Sale una vez al mes.",
+    leave: "Darse de baja o cambiar lo que recibe",
+    view: "Leer en el navegador",
+    share: "Compartir este número",
+    more_online: "Leer el resto de este número en línea",
+    sent_to: "Este mensaje se envió a",
+    confirm_subject: "Confirme, por favor: {newsletters}",
+    confirm_ask: "Alguien, probablemente usted, pidió recibir en su dirección:",
+    confirm_button: "Sí, quiero recibirlo",
+    confirm_ignore: "Si no fue usted, no haga nada. Sin su confirmación no llegará nada más.",
+    confirm_until: "El enlace es válido hasta el {date}, {time}.",
+    copy_link: "Si el botón no funciona, copie esta dirección en su navegador:",
+    welcome_subject: "Está suscrito a {newsletter}",
+    welcome_text: "Gracias. {newsletter} llegará a esta dirección a partir de ahora.",
+    next_issue: "El próximo número sale el {date} a las {time}.",
+    latest_issue: "Leer el último número",
+    add_sender: "Para asegurarse de que llegue a su bandeja de entrada, añada {address} a sus contactos.",
+    goodbye_subject: "Se ha dado de baja de {newsletter}",
+    goodbye_text: "No recibirá más números de {newsletter}.",
+    goodbye_mistake: "Si fue un error, puede volver cuando quiera:",
+    subscribe_again: "Suscribirse de nuevo",
+};

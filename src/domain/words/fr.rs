@@ -1,0 +1,36 @@
+//! French.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "N° {number}",
+    reading_time: "{minutes} min de lecture",
+    also_at: "À lire aussi dans",
+    and_more: "et {count} de plus",
+    why: "Vous recevez {newsletter} parce que vous vous y êtes inscrit.",
+    every_day: "Elle paraît tous les jours.",
+    on_weekdays: "Elle paraît du lundi au vendredi.",
+    every_week: "Elle paraît une fois par semaine.",
+    several_days: "Elle paraît plusieurs fois par semaine.",
+    every_month: "Elle paraît une fois par mois.",
+    leave: "Se désabonner ou changer ce que vous recevez",
+    view: "Lire dans le navigateur",
+    share: "Partager ce numéro",
+    more_online: "Lire la suite de ce numéro en ligne",
+    sent_to: "Ce message a été envoyé à",
+    confirm_subject: "Merci de confirmer : {newsletters}",
+    confirm_ask: "Quelqu’un, sans doute vous, a demandé à recevoir à votre adresse :",
+    confirm_button: "Oui, je veux la recevoir",
+    confirm_ignore: "Si ce n’était pas vous, ne faites rien. Sans votre confirmation, vous ne recevrez plus rien.",
+    confirm_until: "Le lien est valable jusqu’au {date}, {time}.",
+    copy_link: "Si le bouton ne fonctionne pas, copiez cette adresse dans votre navigateur :",
+    welcome_subject: "Vous êtes abonné à {newsletter}",
+    welcome_text: "Merci. {newsletter} arrivera désormais à cette adresse.",
+    next_issue: "Le prochain numéro paraît le {date} à {time}.",
+    latest_issue: "Lire le dernier numéro",
+    add_sender: "Pour être sûr de bien la recevoir, ajoutez {address} à vos contacts.",
+    goodbye_subject: "Vous avez quitté {newsletter}",
+    goodbye_text: "Vous ne recevrez plus {newsletter}.",
+    goodbye_mistake: "Si c’était une erreur, vous pouvez revenir à tout moment :",
+    subscribe_again: "S’abonner de nouveau",
+};

@@ -1,0 +1,36 @@
+//! Hebrew.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "גיליון {number}",
+    reading_time: "{minutes} דק׳ קריאה",
+    also_at: "גם אצל",
+    and_more: "ועוד {count}",
+    why: "קיבלת את {newsletter} כי נרשמת אליו.",
+    every_day: "הוא יוצא כל יום.",
+    on_weekdays: "הוא יוצא מיום שני עד יום שישי.",
+    every_week: "הוא יוצא פעם בשבוע.",
+    several_days: "הוא יוצא כמה פעמים בשבוע.",
+    every_month: "הוא יוצא פעם בחודש.",
+    leave: "הסרה מהרשימה או שינוי התוכן",
+    view: "קריאה בדפדפן",
+    share: "שיתוף הגיליון",
+    more_online: "קריאת המשך הגיליון באתר",
+    sent_to: "ההודעה נשלחה אל",
+    confirm_subject: "נא לאשר: {newsletters}",
+    confirm_ask: "מישהו, כנראה את או אתה, ביקש לקבל לכתובת שלך:",
+    confirm_button: "כן, אשמח לקבל",
+    confirm_ignore: "אם לא ביקשת, אין צורך לעשות דבר. בלי אישור לא יישלח דבר נוסף.",
+    confirm_until: "הקישור תקף עד {date}, {time}.",
+    copy_link: "אם הכפתור אינו פועל, אפשר להעתיק את הכתובת לדפדפן:",
+    welcome_subject: "נרשמת אל {newsletter}",
+    welcome_text: "תודה. מעכשיו {newsletter} יגיע לכתובת הזאת.",
+    next_issue: "הגיליון הבא יוצא ב{date} בשעה {time}.",
+    latest_issue: "קריאת הגיליון האחרון",
+    add_sender: "כדי לוודא שיגיע לתיבה שלך, כדאי להוסיף את {address} לאנשי הקשר.",
+    goodbye_subject: "עזבת את {newsletter}",
+    goodbye_text: "לא יישלחו אליך עוד גיליונות של {newsletter}.",
+    goodbye_mistake: "אם זו טעות, אפשר לחזור בכל עת:",
+    subscribe_again: "הרשמה מחדש",
+};

@@ -1,0 +1,36 @@
+//! Italian.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "N. {number}",
+    reading_time: "{minutes} min di lettura",
+    also_at: "Anche su",
+    and_more: "e altri {count}",
+    why: "Riceve {newsletter} perché si è iscritto.",
+    every_day: "Esce ogni giorno.",
+    on_weekdays: "Esce dal lunedì al venerdì.",
+    every_week: "Esce una volta alla settimana.",
+    several_days: "Esce più volte alla settimana.",
+    every_month: "Esce una volta al mese.",
+    leave: "Annullare l’iscrizione o cambiare ciò che riceve",
+    view: "Leggere nel browser",
+    share: "Condividere questo numero",
+    more_online: "Leggere online il resto di questo numero",
+    sent_to: "Questo messaggio è stato inviato a",
+    confirm_subject: "Confermi, per favore: {newsletters}",
+    confirm_ask: "Qualcuno, probabilmente lei, ha chiesto di ricevere al suo indirizzo:",
+    confirm_button: "Sì, desidero riceverla",
+    confirm_ignore: "Se non è stato lei, non faccia nulla. Senza la sua conferma non arriverà altro.",
+    confirm_until: "Il link è valido fino a {date}, {time}.",
+    copy_link: "Se il pulsante non funziona, copi questo indirizzo nel browser:",
+    welcome_subject: "È iscritto a {newsletter}",
+    welcome_text: "Grazie. D’ora in poi {newsletter} arriverà a questo indirizzo.",
+    next_issue: "Il prossimo numero esce {date} alle {time}.",
+    latest_issue: "Leggere l’ultimo numero",
+    add_sender: "Per essere sicuro di riceverla, aggiunga {address} ai suoi contatti.",
+    goodbye_subject: "Ha lasciato {newsletter}",
+    goodbye_text: "Non riceverà altri numeri di {newsletter}.",
+    goodbye_mistake: "Se è stato un errore, può tornare quando vuole:",
+    subscribe_again: "Iscriversi di nuovo",
+};

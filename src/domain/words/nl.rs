@@ -1,0 +1,36 @@
+//! Dutch.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "Nr. {number}",
+    reading_time: "{minutes} min. leestijd",
+    also_at: "Ook bij",
+    and_more: "en nog {count}",
+    why: "U ontvangt {newsletter} omdat u zich daarvoor hebt aangemeld.",
+    every_day: "Hij komt elke dag.",
+    on_weekdays: "Hij komt van maandag tot en met vrijdag.",
+    every_week: "Hij komt één keer per week.",
+    several_days: "Hij komt meerdere keren per week.",
+    every_month: "Hij komt één keer per maand.",
+    leave: "Afmelden of wijzigen wat u ontvangt",
+    view: "Lezen in de browser",
+    share: "Dit nummer delen",
+    more_online: "De rest van dit nummer online lezen",
+    sent_to: "Dit bericht is verzonden aan",
+    confirm_subject: "Bevestig alstublieft: {newsletters}",
+    confirm_ask: "Iemand, waarschijnlijk u, wil op uw adres ontvangen:",
+    confirm_button: "Ja, stuur het mij",
+    confirm_ignore: "Was u het niet, doe dan niets. Zonder uw bevestiging komt er niets meer.",
+    confirm_until: "De link werkt tot {date}, {time}.",
+    copy_link: "Werkt de knop niet, kopieer dan dit adres naar uw browser:",
+    welcome_subject: "U bent geabonneerd op {newsletter}",
+    welcome_text: "Dank u. {newsletter} komt voortaan op dit adres.",
+    next_issue: "Het volgende nummer komt op {date} om {time}.",
+    latest_issue: "Het laatste nummer lezen",
+    add_sender: "Voeg {address} toe aan uw contacten, dan komt hij zeker aan.",
+    goodbye_subject: "U hebt {newsletter} opgezegd",
+    goodbye_text: "U ontvangt geen nummers van {newsletter} meer.",
+    goodbye_mistake: "Was dit een vergissing, dan kunt u altijd terugkomen:",
+    subscribe_again: "Opnieuw abonneren",
+};

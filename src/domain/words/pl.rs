@@ -1,0 +1,36 @@
+//! Polish.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "Nr {number}",
+    reading_time: "{minutes} min czytania",
+    also_at: "Także w",
+    and_more: "i jeszcze {count}",
+    why: "Otrzymujesz {newsletter}, bo wybrano tę subskrypcję dla tego adresu.",
+    every_day: "Ukazuje się codziennie.",
+    on_weekdays: "Ukazuje się od poniedziałku do piątku.",
+    every_week: "Ukazuje się raz w tygodniu.",
+    several_days: "Ukazuje się kilka razy w tygodniu.",
+    every_month: "Ukazuje się raz w miesiącu.",
+    leave: "Zrezygnuj lub zmień, co otrzymujesz",
+    view: "Czytaj w przeglądarce",
+    share: "Udostępnij to wydanie",
+    more_online: "Przeczytaj resztę tego wydania w sieci",
+    sent_to: "Tę wiadomość wysłano na adres",
+    confirm_subject: "Prosimy o potwierdzenie: {newsletters}",
+    confirm_ask: "Ktoś, prawdopodobnie Ty, chce otrzymywać na Twój adres:",
+    confirm_button: "Tak, chcę to otrzymywać",
+    confirm_ignore: "Jeśli to nie Ty, nic nie rób. Bez potwierdzenia nic więcej nie przyjdzie.",
+    confirm_until: "Link działa do: {date}, {time}.",
+    copy_link: "Jeśli przycisk nie działa, skopiuj ten adres do przeglądarki:",
+    welcome_subject: "Subskrybujesz {newsletter}",
+    welcome_text: "Dziękujemy. Od teraz {newsletter} będzie przychodzić na ten adres.",
+    next_issue: "Następne wydanie: {date}, {time}.",
+    latest_issue: "Przeczytaj ostatnie wydanie",
+    add_sender: "Dodaj {address} do kontaktów, aby wiadomości na pewno docierały.",
+    goodbye_subject: "Subskrypcja {newsletter} zakończona",
+    goodbye_text: "Nie będziesz już otrzymywać wydań {newsletter}.",
+    goodbye_mistake: "Jeśli to pomyłka, możesz wrócić w każdej chwili:",
+    subscribe_again: "Subskrybuj ponownie",
+};

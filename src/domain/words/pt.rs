@@ -1,0 +1,36 @@
+//! Portuguese.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    issue_number: "N.º {number}",
+    reading_time: "{minutes} min de leitura",
+    also_at: "Também em",
+    and_more: "e mais {count}",
+    why: "Você recebe {newsletter} porque se inscreveu.",
+    every_day: "Sai todos os dias.",
+    on_weekdays: "Sai de segunda a sexta-feira.",
+    every_week: "Sai uma vez por semana.",
+    several_days: "Sai várias vezes por semana.",
+    every_month: "Sai uma vez por mês.",
+    leave: "Cancelar a inscrição ou mudar o que recebe",
+    view: "Ler no navegador",
+    share: "Compartilhar esta edição",
+    more_online: "Ler o resto desta edição on-line",
+    sent_to: "Esta mensagem foi enviada para",
+    confirm_subject: "Por favor, confirme: {newsletters}",
+    confirm_ask: "Alguém, provavelmente você, pediu para receber no seu endereço:",
+    confirm_button: "Sim, quero receber",
+    confirm_ignore: "Se não foi você, não faça nada. Sem a sua confirmação, nada mais chegará.",
+    confirm_until: "O link vale até {date}, {time}.",
+    copy_link: "Se o botão não funcionar, copie este endereço para o navegador:",
+    welcome_subject: "Você está inscrito em {newsletter}",
+    welcome_text: "Obrigado. {newsletter} chegará a este endereço a partir de agora.",
+    next_issue: "A próxima edição sai {date}, às {time}.",
+    latest_issue: "Ler a última edição",
+    add_sender: "Para garantir que chegue à sua caixa de entrada, adicione {address} aos seus contatos.",
+    goodbye_subject: "Você saiu de {newsletter}",
+    goodbye_text: "Você não receberá mais edições de {newsletter}.",
+    goodbye_mistake: "Se foi um engano, você pode voltar quando quiser:",
+    subscribe_again: "Inscrever-se de novo",
+};
