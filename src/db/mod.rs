@@ -5,6 +5,7 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod dialect;
+pub mod import;
 pub mod newsletters;
 mod row;
 pub mod settings;

@@ -1,6 +1,9 @@
 //! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
 //! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
 
+pub mod import;
+pub mod people;
+
 use crate::db::DbError;
 
 /// What keeps the pipeline from doing what it was asked.
