@@ -3,6 +3,8 @@
 
 pub mod import;
 pub mod people;
+#[cfg(test)]
+pub mod testing;
 
 use crate::db::DbError;
 

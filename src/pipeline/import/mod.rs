@@ -11,6 +11,8 @@ mod merge;
 mod parse;
 mod records;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::io::{Read, Write};
 
@@ -82,7 +84,9 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     // Two batches wait while one is written: the parser is never far ahead, whatever the file's size.
     let (sender, mut batches) = tokio::sync::mpsc::channel(2);
     let input = files.input;
-    let parser = tokio::task::spawn_blocking(move || parse::run(input, words, &sender));
+    let (done, parsed) = tokio::sync::oneshot::channel();
+    // A thread of its own: a command that fails does not wait for somebody to type into standard input.
+    std::thread::spawn(move || done.send(parse::run(input, words, &sender)));
     while let Some(batch) = batches.recv().await {
         match batch {
             Batch::Head { encoding, separator, columns, ignored_columns } => {
@@ -100,7 +104,7 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
             }
         }
     }
-    parser.await.map_err(|error| Error::Io(format!("reading the file failed: {error}")))??;
+    parsed.await.map_err(|_| Error::Io("the file's reader broke down: please report this".to_owned()))??;
     file.map(report::NoteFile::finish).transpose()?;
     Ok(report)
 }

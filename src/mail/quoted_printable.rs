@@ -1,0 +1,122 @@
+//! Quoted-printable (RFC 2045 §6.7), in stretches that each stand on lines of their own.
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+/// RFC 2045 §6.7 (5): 76 characters, of which the last is the `=` of a soft line break.
+const MAX_COLUMN: usize = 75;
+
+/// Encodes one stretch of UTF-8 text. It begins and ends at the start of a line: a stretch that does not end with a
+/// line break is closed with a soft one, which a reader's program takes out again. So stretches can be encoded
+/// apart, once, and a recipient's values between them.
+///
+/// Line breaks (`\n`) become CRLF; carriage returns are dropped. A dot at the start of a line is encoded, and so is
+/// `From `: the message needs neither dot-stuffing (RFC 5321 §4.5.2) nor `>From` quoting on its way.
+pub fn encode(out: &mut Vec<u8>, text: &str) {
+    let mut column = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '\r' => continue,
+            '\n' => {
+                out.extend_from_slice(b"\r\n");
+                column = 0;
+                continue;
+            }
+            _ => {}
+        }
+        let after = &text[at + character.len_utf8()..];
+        let mut plain = is_plain(character, after, column);
+        if column + width(character, plain) > MAX_COLUMN {
+            out.extend_from_slice(b"=\r\n");
+            column = 0;
+            plain = is_plain(character, after, column);
+        }
+        column += width(character, plain);
+        let mut octets = [0; 4];
+        let octets = character.encode_utf8(&mut octets).as_bytes();
+        if plain {
+            out.extend_from_slice(octets);
+        } else {
+            octets.iter().for_each(|octet| push_escaped(out, *octet));
+        }
+    }
+    if column > 0 {
+        out.extend_from_slice(b"=\r\n");
+    }
+}
+
+/// Appends `=XX`.
+pub fn push_escaped(out: &mut Vec<u8>, octet: u8) {
+    out.extend_from_slice(&[b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+}
+
+fn is_plain(character: char, after: &str, column: usize) -> bool {
+    match character {
+        ' ' | '\t' => !after.trim_start_matches('\r').starts_with('\n'),
+        '.' => column > 0,
+        'F' => column > 0 || !after.starts_with("rom "),
+        '=' => false,
+        '!'..='~' => true,
+        _ => false,
+    }
+}
+
+fn width(character: char, plain: bool) -> usize {
+    if plain { 1 } else { 3 * character.len_utf8() }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+    use proptest::prelude::*;
+
+    use super::encode;
+
+    fn encoded(text: &str) -> String {
+        let mut out = Vec::new();
+        encode(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_stretch_ends_with_a_soft_line_break_and_nothing_stays_nothing() {
+        assert_eq!(encoded("Hello "), "Hello =\r\n");
+        assert_eq!(encoded("Hello\n"), "Hello\r\n");
+        assert_eq!(encoded(""), "");
+    }
+
+    #[test]
+    fn white_space_at_the_end_of_a_line_is_encoded() {
+        assert_eq!(encoded("a \r\nb\t\n"), "a=20\r\nb=09\r\n");
+    }
+
+    #[test]
+    fn a_line_never_starts_with_a_dot_or_from() {
+        assert_eq!(encoded(".\n..\nFrom me\n"), "=2E\r\n=2E.\r\n=46rom me\r\n");
+        let folded = encoded(&format!("{}.b", "a".repeat(75)));
+        assert_eq!(folded, format!("{}=\r\n=2Eb=\r\n", "a".repeat(75)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same_on_short_safe_lines(
+            parts in proptest::collection::vec("(?s:[a-zF .=\\t\r\né€😀]|From |.){0,120}", 0..4)
+        ) {
+            let mut out = Vec::new();
+            for part in &parts {
+                encode(&mut out, part);
+            }
+            prop_assert!(out.is_ascii());
+            let text = String::from_utf8(out.clone()).unwrap();
+            for line in text.split_inclusive("\r\n") {
+                prop_assert!(line.ends_with("\r\n"));
+                let line = &line[..line.len() - 2];
+                prop_assert!(line.len() <= 76, "{line}");
+                prop_assert!(!line.starts_with('.') && !line.starts_with("From "), "{line}");
+                prop_assert!(!line.ends_with([' ', '\t']), "{line}");
+                prop_assert!(!line.contains(['\r', '\n']), "{line:?}");
+            }
+            let decoded = quoted_printable_decode(&out).unwrap_or_default();
+            let decoded = String::from_utf8(decoded).unwrap().replace("\r\n", "\n");
+            prop_assert_eq!(decoded, parts.concat().replace('\r', ""));
+        }
+    }
+}
