@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
 pub mod issues;
+pub mod import;
 pub mod newsletters;
 pub mod nodes;
 pub mod notices;

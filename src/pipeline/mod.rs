@@ -14,6 +14,11 @@ pub mod sources;
 pub mod subscribe;
 
 pub use self::app::App;
+pub mod import;
+pub mod people;
+#[cfg(test)]
+pub mod testing;
+
 use crate::db::DbError;
 
 /// What keeps the pipeline from doing what it was asked.
