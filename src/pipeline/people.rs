@@ -1,6 +1,6 @@
 //! What admins do with one person.
 
-use crate::app::App;
+use crate::pipeline::App;
 use crate::db;
 use crate::domain::newsletter::Newsletter;
 use crate::pipeline::Error;

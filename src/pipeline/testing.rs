@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::app::App;
+use crate::pipeline::App;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::testing::{TestDb, databases};

@@ -23,7 +23,7 @@ pub use self::entry::{Entry, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
 pub use self::report::{Note, NoteKind, Report};
-use crate::app::App;
+use crate::pipeline::App;
 use crate::db;
 use crate::db::DbError;
 use crate::db::import::{Change, OnRecord};
