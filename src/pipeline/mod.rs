@@ -7,18 +7,17 @@ pub mod collect;
 pub mod compose;
 pub mod deliver;
 pub mod editors;
+pub mod import;
 pub mod inspect;
 pub mod links;
 pub mod newsletters;
+pub mod people;
 pub mod sources;
 pub mod subscribe;
-
-pub use self::app::App;
-pub mod import;
-pub mod people;
 #[cfg(test)]
 pub mod testing;
 
+pub use self::app::App;
 use crate::db::DbError;
 
 /// What keeps the pipeline from doing what it was asked.

@@ -1,8 +1,8 @@
 //! What admins do with one person.
 
-use crate::pipeline::App;
 use crate::db;
 use crate::domain::newsletter::Newsletter;
+use crate::pipeline::App;
 use crate::pipeline::Error;
 
 /// The newsletter with that slug.
