@@ -1,17 +1,22 @@
 //! The command tree: one file per noun, each arm one call.
 
+pub mod dkim;
+pub mod doctor;
 pub mod issue;
 pub mod newsletter;
 pub mod output;
 pub mod send;
 pub mod source;
+pub mod template;
 
 use clap::{Parser, Subcommand};
 
+use self::dkim::DkimCommand;
 use self::issue::IssueCommand;
 use self::newsletter::{NewsletterCommand, ScheduleCommand};
 use self::output::Output;
 use self::source::SourceCommand;
+use self::template::TemplateCommand;
 use crate::app::{self, Role};
 use crate::config::Settings;
 use crate::pipeline::{App, Error};
@@ -53,6 +58,14 @@ enum Command {
     /// Where articles come from
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Mail templates: check, render, export
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// The keys that sign mail (DKIM)
+    #[command(subcommand)]
+    Dkim(DkimCommand),
+    /// Look whether everything is set up to send, and say what to do where it is not
+    Doctor,
     /// Issues: look, approve, send, and ask why
     #[command(subcommand)]
     Issue(IssueCommand),
@@ -61,6 +74,9 @@ enum Command {
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let output = Output { json: cli.json };
+    if let Command::Template(command) = cli.command {
+        return template::run(cli.settings.templates.as_deref(), output, command);
+    }
     let app = App::open(cli.settings).await?;
     match cli.command {
         Command::Serve { once: true, .. } => app::run_once(&app).await?,
@@ -70,6 +86,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Schedule(command) => newsletter::run_schedule(&app, output, command).await?,
         Command::Source(command) => source::run(&app, output, command).await?,
         Command::Issue(command) => issue::run(&app, output, command).await?,
+        Command::Dkim(command) => dkim::run(&app, output, command).await?,
+        Command::Doctor => doctor::run(&app, output).await?,
+        Command::Template(_) => {}
     }
     app.db.close().await;
     Ok(())

@@ -48,3 +48,13 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<DkimKey>, DbError> {
         })
         .collect()
 }
+
+/// Removes a key; false where there is none of that name.
+pub async fn delete(conn: &mut Conn, domain: &str, selector: &str) -> Result<bool, DbError> {
+    let result = sqlx::query("DELETE FROM dkim_keys WHERE domain = $1 AND selector = $2")
+        .bind(domain)
+        .bind(selector)
+        .execute(conn)
+        .await?;
+    Ok(result.rows_affected() == 1)
+}

@@ -6,12 +6,14 @@ pub mod app;
 pub mod collect;
 pub mod compose;
 pub mod deliver;
+pub mod doctor;
 pub mod editors;
 pub mod import;
 pub mod inspect;
 pub mod links;
 pub mod newsletters;
 pub mod people;
+pub mod signing;
 pub mod sources;
 pub mod subscribe;
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod page;
 mod sign_up;
 mod sign_up_form;
 mod unsubscribe;
+mod view;
 mod words;
 
 use std::io;
@@ -37,6 +38,7 @@ pub fn router(app: App) -> Router {
         .route("/subscribe/{slug}", get(sign_up::show_one))
         .route("/confirm/{token}", get(confirm::show).post(confirm::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
+        .route("/view/{token}", get(view::show))
         .route("/healthz", get(home::health))
         .route("/assets/{name}", get(assets::get))
         .fallback(|| async { Error::NotFound })
