@@ -1,6 +1,8 @@
 //! The command tree: one file per noun, each arm one call.
 
 pub mod output;
+pub mod subscriber;
+mod subscriber_words;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +30,9 @@ pub struct Cli {
 enum Command {
     /// Bring the database's tables up to date (every command that needs them does so too)
     Migrate,
+    /// People: add, import, export, list, show, unsubscribe, suppress, erase
+    #[command(subcommand)]
+    Subscriber(subscriber::SubscriberCommand),
 }
 
 /// Runs one command to its end.
@@ -37,6 +42,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Migrate => {
             App::open(cli.settings).await?;
             output.say("The tables are up to date.");
+        }
+        Command::Subscriber(command) => {
+            subscriber::run(&App::open(cli.settings).await?, output, command).await?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@
 pub mod dialect;
 pub mod import;
 pub mod newsletters;
+pub mod people;
 mod row;
 pub mod settings;
 pub mod subscribers;

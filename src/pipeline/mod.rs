@@ -1,8 +1,12 @@
 //! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
 //! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
 
+pub mod export;
 pub mod import;
 pub mod people;
+#[cfg(test)]
+mod people_tests;
+pub mod story;
 #[cfg(test)]
 pub mod testing;
 
