@@ -7,6 +7,8 @@ pub mod newsletter;
 pub mod output;
 pub mod send;
 pub mod source;
+pub mod subscriber;
+mod subscriber_words;
 pub mod template;
 
 use clap::{Parser, Subcommand};
@@ -16,6 +18,7 @@ use self::issue::IssueCommand;
 use self::newsletter::{NewsletterCommand, ScheduleCommand};
 use self::output::Output;
 use self::source::SourceCommand;
+use self::subscriber::SubscriberCommand;
 use self::template::TemplateCommand;
 use crate::app::{self, Role};
 use crate::config::Settings;
@@ -55,6 +58,9 @@ enum Command {
     /// When newsletters go out
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// People: add, import, export, list, show, unsubscribe, suppress, erase
+    #[command(subcommand)]
+    Subscriber(SubscriberCommand),
     /// Where articles come from
     #[command(subcommand)]
     Source(SourceCommand),
@@ -84,6 +90,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Migrate => output.say("The tables are up to date."),
         Command::Newsletter(command) => newsletter::run(&app, output, command).await?,
         Command::Schedule(command) => newsletter::run_schedule(&app, output, command).await?,
+        Command::Subscriber(command) => subscriber::run(&app, output, command).await?,
         Command::Source(command) => source::run(&app, output, command).await?,
         Command::Issue(command) => issue::run(&app, output, command).await?,
         Command::Dkim(command) => dkim::run(&app, output, command).await?,

@@ -41,6 +41,14 @@ impl Dialect {
         }
     }
 
+    /// What to put behind a text column to compare it byte by byte, as Rust does and whatever the database's locale.
+    pub fn bytewise(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "COLLATE \"C\"",
+        }
+    }
+
     /// A sub-select over a list bound as one JSON array of numbers, for `IN (…)`: as many placeholders would be
     /// quadratically slow on SQLite.
     pub fn list(self, placeholder: &str) -> String {

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::dialect::{Dialect, Kind};
 use super::row::Row;
-use super::subscriptions::Choice;
+use super::subscriptions::{Choice, consent};
 use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
@@ -95,14 +95,6 @@ fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
 fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
     let row = Row::new(row, "subscriptions");
     let Some(id) = row.opt_int("tie")? else { return Ok(None) };
-    let consent = match row.opt_time("consent_at")? {
-        None => None,
-        Some(at) => Some(Consent {
-            at,
-            from: row.opt_text("consent_from")?.unwrap_or_default(),
-            words: row.opt_text("consent_words")?.unwrap_or_default(),
-        }),
-    };
     Ok(Some(Tie {
         id: Some(id),
         status: row.parsed("status", SubscriptionStatus::parse)?,
@@ -111,7 +103,7 @@ fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
             topics: row.topics("topics")?,
             hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
         },
-        consent,
+        consent: consent(&row)?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
     }))

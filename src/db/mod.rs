@@ -13,6 +13,7 @@ pub mod issues;
 pub mod newsletters;
 pub mod nodes;
 pub mod notices;
+pub mod people;
 mod row;
 pub mod settings;
 pub mod sources;

@@ -4,6 +4,7 @@ use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::SkipReason;
 use crate::domain::subscription::Subscriber;
 use crate::domain::token::SigningKey;
 
@@ -64,4 +65,49 @@ pub async fn update(conn: &mut Conn, changed: &Subscriber, now: Timestamp) -> Re
     .execute(conn)
     .await?;
     one_row("changing a subscriber", &result)
+}
+
+/// Forgets a person: the row, the subscriptions, mails that wait for the address, and what relays said about it. What
+/// was sent stays counted, under a number that nobody has any more, and what was still to be sent is skipped.
+///
+/// What ties the address to its suppression is left to [`super::suppressions::forget`]. Returns how many notices are
+/// being sent at this moment and so are still there. Call it in a transaction that writes.
+pub async fn erase(
+    conn: &mut Conn,
+    email: &EmailAddress,
+    id: Option<i64>,
+    now: Timestamp,
+) -> Result<i64, DbError> {
+    if let Some(id) = id {
+        sqlx::query(
+            "UPDATE deliveries SET state = 'skipped', reason = $2, node = NULL, updated_at = $3
+             WHERE subscriber_id = $1 AND state IN ('queued', 'deferred')",
+        )
+        .bind(id)
+        .bind(SkipReason::Unsubscribed.as_str())
+        .bind(now.millis())
+        .execute(&mut *conn)
+        .await?;
+        // Relays like to repeat the address.
+        sqlx::query("UPDATE deliveries SET detail = NULL WHERE subscriber_id = $1 AND detail IS NOT NULL")
+            .bind(id)
+            .execute(&mut *conn)
+            .await?;
+        sqlx::query("DELETE FROM subscriptions WHERE subscriber_id = $1")
+            .bind(id)
+            .execute(&mut *conn)
+            .await?;
+        let result =
+            sqlx::query("DELETE FROM subscribers WHERE id = $1").bind(id).execute(&mut *conn).await?;
+        one_row("erasing a subscriber", &result)?;
+    }
+    sqlx::query("DELETE FROM notices WHERE email = $1 AND state <> 'claimed'")
+        .bind(email.as_str())
+        .execute(&mut *conn)
+        .await?;
+    let row = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) AS left_over FROM notices WHERE email = $1")
+        .bind(email.as_str())
+        .fetch_one(conn)
+        .await?;
+    Row::new(&row, "notices").int("left_over")
 }

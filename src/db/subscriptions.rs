@@ -21,14 +21,6 @@ pub struct Stored {
 
 fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
     let row = Row::new(row, "subscriptions");
-    let consent = match row.opt_time("consent_at")? {
-        None => None,
-        Some(at) => Some(Consent {
-            at,
-            from: row.opt_text("consent_from")?.unwrap_or_default(),
-            words: row.opt_text("consent_words")?.unwrap_or_default(),
-        }),
-    };
     Ok(Stored {
         subscription: Subscription {
             id: row.int("id")?,
@@ -39,12 +31,22 @@ fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
             topics: row.topics("topics")?,
             hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
             paused_until: row.opt_time("paused_until")?,
-            consent,
+            consent: consent(&row)?,
         },
         confirmed_at: row.opt_time("confirmed_at")?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
     })
+}
+
+/// The consent in a row of subscriptions.
+pub(super) fn consent(row: &Row<'_>) -> Result<Option<Consent>, DbError> {
+    let Some(at) = row.opt_time("consent_at")? else { return Ok(None) };
+    Ok(Some(Consent {
+        at,
+        from: row.opt_text("consent_from")?.unwrap_or_default(),
+        words: row.opt_text("consent_words")?.unwrap_or_default(),
+    }))
 }
 
 fn subscription(row: &sqlx::any::AnyRow) -> Result<Subscription, DbError> {

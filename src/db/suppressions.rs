@@ -66,3 +66,22 @@ pub async fn unsuppress(conn: &mut Conn, key: &SigningKey, email: &EmailAddress)
         .await?;
     Ok(result.rows_affected() == 1)
 }
+
+/// Leaves nothing of an erased person but the hash of the address, which stays on the list, or comes onto it.
+pub async fn forget(
+    conn: &mut Conn,
+    key: &SigningKey,
+    email: &EmailAddress,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO suppressions (email_hash, email, reason, detail, created_at) VALUES ($1, NULL, $2, '', $3)
+         ON CONFLICT (email_hash) DO UPDATE SET email = NULL, detail = ''",
+    )
+    .bind(key.address_hash(email))
+    .bind(SuppressionReason::Erased.as_str())
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -3,10 +3,12 @@
 use tempfile::TempDir;
 
 use super::Db;
+use super::row::Row;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::Mailbox;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules};
+use crate::domain::subscription::Subscriber;
 
 /// A fresh database with tables, and the folder it lives in.
 pub struct TestDb {
@@ -77,4 +79,69 @@ pub async fn a_newsletter(db: &Db, slug: &str) -> i64 {
     };
     let mut conn = db.conn().await.expect("a connection");
     super::newsletters::insert(&mut conn, &newsletter, Timestamp::from_millis(0)).await.expect("it is added")
+}
+
+/// Writes three deliveries to a subscriber, skipped, sent and waiting, and a notice that waits.
+pub async fn a_history(db: &Db, newsletter_id: i64, subscriber: &Subscriber) {
+    let mut tx = db.begin().await.expect("a transaction");
+    for (number, state, reason, detail) in [
+        (1, "skipped", Some("paused"), None),
+        (2, "sent", None, Some(format!("250 for {}", subscriber.email))),
+        (3, "queued", None, None),
+    ] {
+        let row = sqlx::query(
+            "INSERT INTO issues (newsletter_id, slot_at, slot_date, cutoff_at, state, created_at)
+             VALUES ($1, $2, $3, $2, 'sent', $2) RETURNING id",
+        )
+        .bind(newsletter_id)
+        .bind(number * 1000)
+        .bind(format!("2026-03-0{number}"))
+        .fetch_one(&mut *tx)
+        .await
+        .expect("an issue is added");
+        sqlx::query(
+            "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail, not_before,
+                 due_at, updated_at)
+             VALUES ($1, $2, 1, $3, $4, $5, 0, 0, 0)",
+        )
+        .bind(Row::new(&row, "issues").int("id").expect("an id"))
+        .bind(subscriber.id)
+        .bind(state)
+        .bind(reason)
+        .bind(detail)
+        .execute(&mut *tx)
+        .await
+        .expect("a delivery is added");
+    }
+    sqlx::query(
+        "INSERT INTO notices (event, newsletter_id, email, name, content, state, not_before, due_at, created_at,
+             updated_at)
+         VALUES ('confirm:1', $1, $2, $3, '{}', 'queued', 0, 0, 0, 0)",
+    )
+    .bind(newsletter_id)
+    .bind(subscriber.email.as_str())
+    .bind(&subscriber.name)
+    .execute(&mut *tx)
+    .await
+    .expect("a notice is added");
+    tx.commit().await.expect("it is written");
+}
+
+/// Every text of the tables that hold people, to look for what must not be there any more.
+pub async fn every_text(db: &Db) -> String {
+    let mut conn = db.conn().await.expect("a connection");
+    let mut texts = String::new();
+    for query in [
+        "SELECT email || name AS text FROM subscribers",
+        "SELECT COALESCE(email, '') || detail AS text FROM suppressions",
+        "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') AS text FROM subscriptions",
+        "SELECT COALESCE(detail, '') || COALESCE(reason, '') AS text FROM deliveries",
+        "SELECT event || email || name || content || COALESCE(detail, '') AS text FROM notices",
+    ] {
+        for row in sqlx::query(query).fetch_all(&mut *conn).await.expect("it is read") {
+            texts.push_str(&Row::new(&row, "any").text("text").expect("a text"));
+            texts.push('\n');
+        }
+    }
+    texts
 }

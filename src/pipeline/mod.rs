@@ -8,13 +8,19 @@ pub mod compose;
 pub mod deliver;
 pub mod doctor;
 pub mod editors;
+pub mod export;
 pub mod import;
 pub mod inspect;
 pub mod links;
 pub mod newsletters;
 pub mod people;
+#[cfg(test)]
+mod people_tests;
+#[cfg(test)]
+mod people_tests;
 pub mod signing;
 pub mod sources;
+pub mod story;
 pub mod subscribe;
 #[cfg(test)]
 pub mod testing;

@@ -1,9 +1,22 @@
-//! What admins do with one person.
+//! What admins do with one person: add, show, unsubscribe, suppress, erase; and lists of people.
+
+use chrono_tz::Tz;
+use serde::Serialize;
 
 use crate::db;
+use crate::db::import::Change;
+use crate::db::people::{Filter, Listed};
+use crate::db::{Conn, DbError};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::TimeOfDay;
 use crate::domain::newsletter::Newsletter;
+use crate::domain::subscription::{
+    Consent, Subscription, SubscriptionEvent, SubscriptionStatus, Suppression, SuppressionReason,
+};
+use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::import::{Entry, merge, one_line};
 
 /// The newsletter with that slug.
 ///
@@ -20,4 +33,234 @@ pub async fn newsletter(app: &App, slug: &str) -> Result<Newsletter, Error> {
         [] => format!("there is no newsletter “{slug}”, nor any other: add one with daybreak newsletter add"),
         _ => format!("there is no newsletter “{slug}”: there is {}", slugs.join(", ")),
     }))
+}
+
+/// The topics of a newsletter with these names or slugs.
+async fn topics(conn: &mut Conn, newsletter: &Newsletter, names: &[String]) -> Result<TopicSet, Error> {
+    let all = db::newsletters::topics(conn, newsletter.id).await?;
+    let mut chosen = TopicSet::EMPTY;
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let slug = slug_of(name);
+        let found = all.iter().find(|topic| {
+            Some(&topic.slug) == slug.as_ref() || topic.name.to_lowercase() == name.to_lowercase()
+        });
+        chosen = chosen.with(found.ok_or_else(|| {
+            let slugs: Vec<&str> = all.iter().map(|topic| topic.slug.as_str()).collect();
+            no_such("topic", name, newsletter, &slugs)
+        })?);
+    }
+    Ok(chosen)
+}
+
+async fn schedule(conn: &mut Conn, newsletter: &Newsletter, name: &str) -> Result<i64, Error> {
+    let all = db::newsletters::schedules_of(conn, newsletter.id).await?;
+    let found = all.iter().find(|schedule| schedule.name.to_lowercase() == name.trim().to_lowercase());
+    found.map(|schedule| schedule.id).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|schedule| schedule.name.as_str()).collect();
+        no_such("schedule", name, newsletter, &names)
+    })
+}
+
+fn no_such(what: &str, name: &str, newsletter: &Newsletter, there: &[&str]) -> Error {
+    let slug = &newsletter.slug;
+    Error::NotFound(match there {
+        [] => format!("{slug} has no {what} “{name}”, nor any other"),
+        _ => format!("{slug} has no {what} “{name}”: it has {}", there.join(", ")),
+    })
+}
+
+/// A person to subscribe.
+#[derive(Clone, Debug)]
+pub struct NewPerson {
+    pub email: EmailAddress,
+    /// The newsletter's slug.
+    pub newsletter: String,
+    pub name: Option<String>,
+    /// Names or slugs of topics; none: every topic, or those chosen before.
+    pub topics: Vec<String>,
+    /// The schedule's name.
+    pub schedule: Option<String>,
+    pub hour: Option<TimeOfDay>,
+    pub zone: Option<Tz>,
+    pub language: Option<String>,
+    /// Not mailed before the person confirms.
+    pub pending: bool,
+    /// The words that the person agreed to.
+    pub consent_words: String,
+}
+
+/// What adding a person did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Added {
+    pub email: String,
+    pub newsletter: String,
+    pub status: &'static str,
+    /// The person had no subscription to this newsletter before.
+    pub is_new: bool,
+    /// Why the person will not be mailed all the same.
+    pub suppressed: Option<&'static str>,
+}
+
+/// Subscribes one person, as an import of one line would. Nobody is mailed.
+///
+/// # Errors
+/// A newsletter, topic or schedule that is not there; somebody who has left, whom only a confirmation brings back.
+pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
+    let newsletter = newsletter(app, &new.newsletter).await?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let topics = topics(&mut tx, &newsletter, &new.topics).await?;
+    let schedule_id = match &new.schedule {
+        None => None,
+        Some(name) => Some(schedule(&mut tx, &newsletter, name).await?),
+    };
+    let name =
+        new.name.as_deref().map(|name| one_line("name", name, 200)).transpose().map_err(Error::Invalid)?;
+    let entry = Entry {
+        email: new.email.clone(),
+        name: name.filter(|name| !name.is_empty()),
+        language: new.language.clone(),
+        zone: new.zone,
+        schedule_id,
+        topics: (!topics.is_empty()).then_some(topics),
+        hour: new.hour,
+        event: if new.pending { SubscriptionEvent::ImportPending } else { SubscriptionEvent::Import },
+        consent: Consent { at: now, from: "subscriber add".to_owned(), words: new.consent_words.clone() },
+    };
+    let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
+    let before = found.into_iter().next().unwrap_or_default();
+    let after = merge(&before, &entry, now);
+    let status = after.tie.as_ref().map_or(SubscriptionStatus::Active, |tie| tie.status);
+    if status == SubscriptionStatus::Unsubscribed {
+        return Err(Error::Invalid(format!(
+            "{} has left {}, and only signing up and confirming anew brings a reader back: nothing was changed",
+            new.email, newsletter.name
+        )));
+    }
+    let suppressed = db::suppressions::find(&mut tx, &app.key, &new.email).await?;
+    let is_new = before.tie.is_none();
+    let change = Change { email: new.email.clone(), before, after };
+    db::import::write(&mut tx, &app.key, newsletter.id, &[change], now).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(Added {
+        email: new.email.to_string(),
+        newsletter: newsletter.slug,
+        status: status.as_str(),
+        is_new,
+        suppressed: suppressed.map(|suppression| suppression.reason.sentence()),
+    })
+}
+
+fn nobody(email: &EmailAddress) -> Error {
+    Error::NotFound(format!(
+        "nobody has the address {email}: daybreak subscriber list --search shows how addresses begin"
+    ))
+}
+
+/// A subscription that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// The newsletter's slug.
+    pub newsletter: String,
+    /// The person had left it before.
+    pub already: bool,
+}
+
+/// Ends a person's subscription to one newsletter, by its slug, or to all.
+pub async fn unsubscribe(
+    app: &App,
+    email: &EmailAddress,
+    newsletter_slug: Option<&str>,
+) -> Result<Vec<Left>, Error> {
+    let only = match newsletter_slug {
+        None => None,
+        Some(slug) => Some(newsletter(app, slug).await?.id),
+    };
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let subscriber = db::subscribers::find(&mut tx, email).await?.ok_or_else(|| nobody(email))?;
+    let newsletters = db::newsletters::list(&mut tx).await?;
+    let all = db::subscriptions::of_subscriber(&mut tx, subscriber.id).await?;
+    let wanted = all.iter().map(|stored| &stored.subscription);
+    let wanted: Vec<&Subscription> =
+        wanted.filter(|subscription| only.is_none_or(|id| id == subscription.newsletter_id)).collect();
+    if wanted.is_empty() {
+        return Err(Error::NotFound(match newsletter_slug {
+            Some(slug) => format!("{email} has no subscription to {slug}"),
+            None => format!("{email} has no subscription"),
+        }));
+    }
+    let mut left = vec![];
+    for subscription in wanted {
+        db::subscriptions::apply(&mut tx, subscription.id, SubscriptionEvent::Leave, Some("admin"), now)
+            .await?;
+        let newsletter = newsletters.iter().find(|newsletter| newsletter.id == subscription.newsletter_id);
+        left.push(Left {
+            newsletter: newsletter.map(|newsletter| newsletter.slug.clone()).unwrap_or_default(),
+            already: subscription.status == SubscriptionStatus::Unsubscribed,
+        });
+    }
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(left)
+}
+
+/// Puts an address on the suppression list, subscriber or not; `detail` says why in the admin's words. Returns
+/// whether it was not there before.
+pub async fn suppress(app: &App, email: &EmailAddress, detail: &str) -> Result<bool, Error> {
+    let detail = one_line("reason", detail, 300).map_err(Error::Invalid)?;
+    let mut conn = app.db.conn().await?;
+    let reason = SuppressionReason::Manual;
+    Ok(db::suppressions::suppress(&mut conn, &app.key, email, reason, &detail, app.clock.now()).await?)
+}
+
+/// Takes an address off the suppression list, and returns why it was on it.
+pub async fn unsuppress(app: &App, email: &EmailAddress) -> Result<Suppression, Error> {
+    let mut tx = app.db.begin().await?;
+    let found = db::suppressions::find(&mut tx, &app.key, email).await?;
+    let found = found.ok_or_else(|| Error::NotFound(format!("{email} is not on the suppression list")))?;
+    db::suppressions::unsuppress(&mut tx, &app.key, email).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(found)
+}
+
+/// What erasing a person left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// Mails to the address that are being sent at this moment: they hold it until they are recorded.
+    pub notices_in_flight: i64,
+}
+
+/// Forgets a person. Only a keyed hash of the address stays, on the suppression list, so that no import or sign-up
+/// has the person mailed again.
+pub async fn erase(app: &App, email: &EmailAddress) -> Result<Erased, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let subscriber = db::subscribers::find(&mut tx, email).await?;
+    let suppression = db::suppressions::find(&mut tx, &app.key, email).await?;
+    if subscriber.is_none() && suppression.is_none_or(|suppression| suppression.email.is_none()) {
+        return Err(nobody(email));
+    }
+    db::suppressions::forget(&mut tx, &app.key, email, now).await?;
+    let id = subscriber.map(|subscriber| subscriber.id);
+    let notices_in_flight = db::subscribers::erase(&mut tx, email, id, now).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(Erased { notices_in_flight })
+}
+
+/// A page of people in the order of their addresses; the filter's `after` is the last address of the page before.
+pub async fn list(
+    app: &App,
+    newsletter_slug: Option<&str>,
+    filter: Filter,
+    limit: i64,
+) -> Result<Vec<Listed>, Error> {
+    let newsletter_id = match newsletter_slug {
+        None => None,
+        Some(slug) => Some(newsletter(app, slug).await?.id),
+    };
+    let lower = |text: &str| text.trim().to_lowercase();
+    let (prefix, after) = (lower(&filter.prefix), lower(&filter.after));
+    let filter = Filter { newsletter_id, prefix, after, ..filter };
+    let mut conn = app.db.conn().await?;
+    Ok(db::people::list(&mut conn, &filter, limit).await?)
 }

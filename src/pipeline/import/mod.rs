@@ -22,7 +22,7 @@ pub use self::columns::{Field, protect};
 pub use self::entry::{Entry, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
-pub use self::report::{Note, NoteKind, Report};
+pub use self::report::{KEPT_NOTES, Note, NoteKind, Report};
 use crate::db;
 use crate::db::DbError;
 use crate::db::import::{Change, OnRecord};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::pipeline::Error;
 
 /// How many lines are kept for the end of an import; the numbers count all.
-pub const KEPT: usize = 1000;
+pub const KEPT_NOTES: usize = 1000;
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,8 +30,10 @@ pub struct Report {
     pub incomplete: u64,
     /// People among the added, updated and unchanged who are on the suppression list: they will not be mailed.
     pub suppressed: u64,
-    /// The first [`KEPT`] notes.
+    /// The first [`KEPT_NOTES`] notes.
     pub notes: Vec<Note>,
+    /// How many there are in all.
+    pub notes_in_all: u64,
 }
 
 /// Something to know about one line.
@@ -104,7 +106,8 @@ impl Report {
         if let Some(file) = file {
             notes.iter().try_for_each(|note| file.write(note))?;
         }
-        let room = KEPT.saturating_sub(self.notes.len());
+        self.notes_in_all += u64::try_from(notes.len()).unwrap_or(0);
+        let room = KEPT_NOTES.saturating_sub(self.notes.len());
         self.notes.extend(notes.into_iter().take(room));
         Ok(())
     }

@@ -1,0 +1,314 @@
+//! `daybreak subscriber …`: people, one at a time or a file of them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::Output;
+use super::subscriber_words as words;
+use crate::db::people::Filter;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{TimeOfDay, parse_zone};
+use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::App;
+use crate::pipeline::export::{self, Format};
+use crate::pipeline::import::{self, Files, read_language};
+use crate::pipeline::people::{self, NewPerson};
+use crate::pipeline::{Error, story};
+
+#[derive(Subcommand, Debug)]
+pub enum SubscriberCommand {
+    /// Subscribe one person, who has agreed to it elsewhere; nobody is mailed
+    Add(Add),
+    /// Subscribe the people of a CSV file; run it again as often as you like, only what changed is written
+    #[command(after_long_help = words::IMPORT_HELP)]
+    Import(Import),
+    /// Write a newsletter's people as CSV, which import reads back, or with --json as one object a line
+    Export(Export),
+    /// List people in the order of their addresses
+    List(List),
+    /// Show a person's whole story: subscriptions, consent, suppression, and what was sent or why not
+    Show {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+    },
+    /// End a person's subscription to one newsletter, or to all of them
+    Unsubscribe {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+        /// Only this newsletter
+        #[arg(long, value_name = "SLUG")]
+        newsletter: Option<String>,
+    },
+    /// Put an address on the suppression list: nothing is mailed to it, by any newsletter
+    Suppress {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+        /// Why, for the record
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Take an address off the suppression list
+    Unsuppress {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+    },
+    /// Forget a person; only a keyed hash of the address stays, so that no import has them mailed again
+    Erase {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Add {
+    #[arg(value_parser = EmailAddress::parse)]
+    email: EmailAddress,
+    /// The newsletter to subscribe to
+    #[arg(long, value_name = "SLUG")]
+    newsletter: String,
+    #[arg(long)]
+    name: Option<String>,
+    /// Topics to get articles on, by name: world,arts; all of them unless given
+    #[arg(long, value_delimiter = ',', value_name = "TOPICS")]
+    topics: Vec<String>,
+    /// The schedule to follow, by name; the newsletter's first unless given
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<String>,
+    /// The hour to get it at, in the person's time zone, for instance 07:30; the schedule's unless given
+    #[arg(long, value_parser = TimeOfDay::parse)]
+    hour: Option<TimeOfDay>,
+    /// The person's time zone, for instance Europe/Paris; the newsletter's unless given
+    #[arg(long, value_parser = parse_zone)]
+    timezone: Option<Tz>,
+    /// The person's language, for instance pt-BR; the newsletter's unless given
+    #[arg(long, value_parser = read_language)]
+    language: Option<String>,
+    /// Do not mail the person before they sign up and confirm
+    #[arg(long)]
+    pending: bool,
+    /// The words that the person agreed to, for the record
+    #[arg(long, default_value = "", value_name = "WORDS")]
+    consent: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The CSV file; - for standard input
+    file: PathBuf,
+    /// The newsletter to subscribe to
+    #[arg(long, value_name = "SLUG")]
+    newsletter: String,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Read a column as another field than its name tells, or as “ignore”; may be repeated
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = words::column_and_field)]
+    map: Vec<(String, String)>,
+    /// The words that these people agreed to, for the record, where the file does not say
+    #[arg(long, default_value = "", value_name = "WORDS")]
+    consent: String,
+    /// The file's encoding, for instance windows-1250; found out unless given
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<String>,
+    /// Write every refused or incomplete line, and every suppressed address, to this CSV file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The newsletter whose people are written
+    #[arg(long, value_name = "SLUG")]
+    newsletter: String,
+    /// Only those who are pending, active or unsubscribed
+    #[arg(long, value_parser = words::status)]
+    status: Option<SubscriptionStatus>,
+    /// Write to this file, readable to you alone; to standard output unless given
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Only those with a subscription to this newsletter
+    #[arg(long, value_name = "SLUG")]
+    newsletter: Option<String>,
+    /// Only those with a subscription that is pending, active or unsubscribed
+    #[arg(long, value_parser = words::status)]
+    status: Option<SubscriptionStatus>,
+    /// Only those on the suppression list
+    #[arg(long)]
+    suppressed: bool,
+    /// Only addresses that begin like this
+    #[arg(long, default_value = "", value_name = "BEGINNING")]
+    search: String,
+    /// Only addresses after this one: the last one of the page before
+    #[arg(long, default_value = "", value_name = "ADDRESS")]
+    after: String,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+}
+
+pub async fn run(app: &App, output: Output, command: SubscriberCommand) -> Result<(), Error> {
+    match command {
+        SubscriberCommand::Add(new) => {
+            let added = people::add(app, &new.into()).await?;
+            output.one(&added, &[]);
+            output.say(words::added(&added));
+        }
+        SubscriberCommand::Import(asked) => import(app, output, asked).await?,
+        SubscriberCommand::Export(asked) => export(app, output, asked).await?,
+        SubscriberCommand::List(asked) => list(app, output, asked).await?,
+        SubscriberCommand::Show { email } => {
+            let story = story::show(app, &email).await?;
+            output.one(&story, &words::person(&story));
+            words::story(&story).iter().for_each(|line| output.say(line));
+        }
+        SubscriberCommand::Unsubscribe { email, newsletter } => {
+            let left = people::unsubscribe(app, &email, newsletter.as_deref()).await?;
+            output.one(&left, &[]);
+            left.iter().for_each(|left| output.say(words::left(&email, left)));
+        }
+        SubscriberCommand::Suppress { email, reason } => {
+            let is_new = people::suppress(app, &email, &reason).await?;
+            output.say(match is_new {
+                true => format!("{email} is on the suppression list: nothing is mailed to it."),
+                false => format!("{email} was on the suppression list already."),
+            });
+        }
+        SubscriberCommand::Unsuppress { email } => {
+            let was = people::unsuppress(app, &email).await?;
+            let why = was.reason.sentence();
+            output.say(format!("{email} is off the suppression list; it was there since {}: {why}.", was.at));
+        }
+        SubscriberCommand::Erase { email } => {
+            let erased = people::erase(app, &email).await?;
+            output.one(&erased, &[]);
+            output.say(words::erased(&erased));
+        }
+    }
+    Ok(())
+}
+
+impl From<Add> for NewPerson {
+    fn from(new: Add) -> Self {
+        Self {
+            email: new.email,
+            newsletter: new.newsletter,
+            name: new.name,
+            topics: new.topics,
+            schedule: new.schedule,
+            hour: new.hour,
+            zone: new.timezone,
+            language: new.language,
+            pending: new.pending,
+            consent_words: new.consent,
+        }
+    }
+}
+
+async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
+    let (input, length) = open(&asked.file)?;
+    if asked.report.as_deref().is_some_and(|report| is_same(report, &asked.file)) {
+        return Err(Error::Invalid("--report names the file to import: give it another name".to_owned()));
+    }
+    let report: Option<Box<dyn Write + Send>> = match &asked.report {
+        None => None,
+        Some(path) => Some(Box::new(private_file(path)?)),
+    };
+    let bar = progress_bar(length);
+    let request = import::Request {
+        newsletter: asked.newsletter,
+        file_name: asked.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        consent_words: asked.consent,
+        map: asked.map,
+        encoding: asked.encoding,
+        dry_run: asked.dry_run,
+    };
+    let files = Files { input, report, progress: &|bytes| bar.set_position(bytes) };
+    let report = import::import(app, &request, files).await;
+    bar.finish_and_clear();
+    let report = report?;
+    output.one(&report, &[]);
+    words::imported(&report).iter().for_each(|line| output.say(line));
+    Ok(())
+}
+
+/// The file to read and its length in bytes, where it has one.
+fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Error> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let failed = |error: io::Error| Error::Io(format!("{} cannot be read: {error}", path.display()));
+    let file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if about.is_dir() {
+        return Err(Error::Invalid(format!("{} is a folder: name the CSV file in it", path.display())));
+    }
+    Ok((Box::new(file), about.is_file().then_some(about.len())))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+/// A file for its owner alone: it holds addresses. What was in it is replaced.
+fn private_file(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map_err(|error| Error::Io(format!("{} cannot be written: {error}", path.display())))
+}
+
+/// A bar on standard error; it hides by itself where that is no terminal.
+fn progress_bar(length: Option<u64>) -> ProgressBar {
+    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let template = match length {
+        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {eta} left",
+        None => "{spinner} {bytes} in {elapsed}",
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is one of these two");
+    bar.set_style(style);
+    bar
+}
+
+async fn export(app: &App, output: Output, asked: Export) -> Result<(), Error> {
+    let format = if output.json { Format::JsonLines } else { Format::Csv };
+    let Some(path) = &asked.output else {
+        let mut stdout = io::stdout();
+        export::export(app, &asked.newsletter, asked.status, format, &mut stdout).await?;
+        return Ok(());
+    };
+    // An unknown newsletter must not cost the file that was there.
+    people::newsletter(app, &asked.newsletter).await?;
+    let mut file = private_file(path)?;
+    let count = export::export(app, &asked.newsletter, asked.status, format, &mut file).await?;
+    output.say(format!("{} written to {}.", words::counted(count, "person", "people"), path.display()));
+    Ok(())
+}
+
+async fn list(app: &App, output: Output, asked: List) -> Result<(), Error> {
+    let filter = Filter {
+        newsletter_id: None,
+        status: asked.status,
+        suppressed: asked.suppressed,
+        prefix: asked.search,
+        after: asked.after,
+    };
+    // One more than asked for tells whether there are more.
+    let mut found = people::list(app, asked.newsletter.as_deref(), filter, asked.limit + 1).await?;
+    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let empty = "Nobody; subscriber add and subscriber import bring people in.";
+    output.list(&found, &["address", "name", "newsletters"], words::listed, empty);
+    if let Some(last) = found.last().filter(|_| more) {
+        output.say(format!("There are more: --after {}", last.email));
+    }
+    Ok(())
+}

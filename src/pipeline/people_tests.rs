@@ -1,0 +1,252 @@
+//! People: added, shown, exported and read back, erased; on every database.
+
+use std::io::Cursor;
+
+use super::Error;
+use super::export::{Format, export};
+use super::import::{Files, Report, Request, import};
+use super::people::{NewPerson, add, erase, list, suppress, unsubscribe, unsuppress};
+use super::story::show;
+use super::testing::{apps, now};
+use crate::db::people::Filter;
+use crate::db::testing::a_newsletter;
+use crate::db::{newsletters, subscribers};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::TimeOfDay;
+use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
+use crate::pipeline::App;
+
+fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+fn person(email: &str, newsletter: &str) -> NewPerson {
+    NewPerson {
+        email: address(email),
+        newsletter: newsletter.to_owned(),
+        name: None,
+        topics: vec![],
+        schedule: None,
+        hour: None,
+        zone: None,
+        language: None,
+        pending: false,
+        consent_words: String::new(),
+    }
+}
+
+async fn with_brief(app: &App) -> i64 {
+    let id = a_newsletter(&app.db, "brief").await;
+    let mut tx = app.db.begin().await.unwrap();
+    newsletters::ensure_topic(&mut tx, id, "world", "World News").await.unwrap();
+    newsletters::ensure_topic(&mut tx, id, "arts", "Arts").await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn import_csv(app: &App, newsletter: &str, text: Vec<u8>) -> Report {
+    let request =
+        Request { newsletter: newsletter.into(), file_name: "again.csv".into(), ..Request::default() };
+    let files = Files { input: Box::new(Cursor::new(text)), report: None, progress: &|_| {} };
+    import(app, &request, files).await.unwrap()
+}
+
+async fn addresses(app: &App, newsletter: Option<&str>, filter: Filter) -> Vec<String> {
+    let people = list(app, newsletter, filter, 100).await.unwrap();
+    people.into_iter().map(|person| person.email).collect()
+}
+
+#[tokio::test]
+async fn a_person_is_added_and_shown_and_what_is_not_there_is_named() {
+    for test in apps().await {
+        let app = &test.app;
+        with_brief(app).await;
+        let new = NewPerson {
+            name: Some(" Ann \n Lee ".into()),
+            topics: vec!["world news".into(), "ARTS".into()],
+            hour: Some(TimeOfDay::parse("07:30").unwrap()),
+            zone: Some(chrono_tz::Europe::Paris),
+            language: Some("fr".into()),
+            consent_words: "By telephone".into(),
+            ..person("ann@example.org", "brief")
+        };
+        let added = add(app, &new).await.unwrap();
+        assert_eq!((added.is_new, added.status, added.suppressed), (true, "active", None));
+        assert!(!add(app, &new).await.unwrap().is_new);
+        let story = show(app, &new.email).await.unwrap();
+        assert_eq!((story.name.as_str(), story.language.as_deref()), ("Ann Lee", Some("fr")));
+        assert_eq!(story.timezone.as_deref(), Some("Europe/Paris"));
+        let tie = &story.subscriptions[0];
+        assert_eq!((tie.newsletter.as_str(), tie.status), ("brief", "active"));
+        assert_eq!((tie.topics.join(" ").as_str(), tie.hour.as_deref()), ("world arts", Some("07:30")));
+        let consent = tie.consent.as_ref().unwrap();
+        assert_eq!(consent.at, now().to_string());
+        assert_eq!((consent.from.as_str(), consent.words.as_str()), ("subscriber add", "By telephone"));
+
+        for (new, there) in [
+            (person("bob@example.org", "breif"), "brief"),
+            (NewPerson { topics: vec!["sport".into()], ..person("bob@example.org", "brief") }, "world, arts"),
+            (NewPerson { schedule: Some("hourly".into()), ..person("bob@example.org", "brief") }, "hourly"),
+        ] {
+            let error = add(app, &new).await.unwrap_err();
+            assert!(matches!(error, Error::NotFound(_)) && error.to_string().contains(there), "{error}");
+        }
+        assert!(matches!(show(app, &address("bob@example.org")).await, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn who_left_is_not_added_again() {
+    for test in apps().await {
+        let app = &test.app;
+        with_brief(app).await;
+        a_newsletter(&app.db, "weekly").await;
+        for newsletter in ["brief", "weekly"] {
+            add(app, &person("ann@example.org", newsletter)).await.unwrap();
+        }
+        let ann = address("ann@example.org");
+        let left = unsubscribe(app, &ann, Some("brief")).await.unwrap();
+        assert_eq!((left.len(), left[0].already), (1, false));
+        let left = unsubscribe(app, &ann, None).await.unwrap();
+        assert_eq!(left.iter().map(|left| left.already).collect::<Vec<_>>(), [true, false]);
+        let error = add(app, &person("ann@example.org", "brief")).await.unwrap_err();
+        assert!(matches!(&error, Error::Invalid(why) if why.contains("has left")), "{error}");
+        let tie = &show(app, &ann).await.unwrap().subscriptions[0];
+        assert_eq!((tie.status, tie.left_reason.as_deref()), ("unsubscribed", Some("admin")));
+        let nobody = unsubscribe(app, &address("bob@example.org"), None).await;
+        assert!(matches!(nobody, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
+    for test in apps().await {
+        let app = &test.app;
+        let id = with_brief(app).await;
+        let ann = address("ann@example.org");
+        add(app, &NewPerson { name: Some("Ann Lee".into()), ..person("ann@example.org", "brief") })
+            .await
+            .unwrap();
+        let subscriber = subscribers::find(&mut app.db.conn().await.unwrap(), &ann).await.unwrap().unwrap();
+        suppress(app, &ann, "asked by ann@example.org").await.unwrap();
+        crate::db::testing::a_history(&app.db, id, &subscriber).await;
+        let story = show(app, &ann).await.unwrap();
+        let sentences: Vec<&str> = story.deliveries.iter().map(|sent| sent.sentence.as_str()).collect();
+        assert_eq!(
+            sentences,
+            [
+                "it waits to be sent",
+                "the relay took it: 250 for ann@example.org",
+                "the reader had paused the newsletter"
+            ]
+        );
+
+        assert_eq!(erase(app, &ann).await.unwrap().notices_in_flight, 0);
+        let text = crate::db::testing::every_text(&app.db).await;
+        assert!(!text.contains("ann@example.org") && !text.contains("Ann Lee"), "{text}");
+        let story = show(app, &ann).await.unwrap();
+        assert!(!story.is_subscriber && story.suppression.unwrap().reason == "manual");
+
+        let report = import_csv(app, "brief", b"email\nann@example.org\n".to_vec()).await;
+        assert_eq!((report.added, report.suppressed), (1, 1));
+        assert!(add(app, &person("ann@example.org", "brief")).await.unwrap().suppressed.is_some());
+        erase(app, &ann).await.unwrap();
+        assert!(matches!(erase(app, &ann).await, Err(Error::NotFound(_))));
+        assert_eq!(unsuppress(app, &ann).await.unwrap().reason, SuppressionReason::Manual);
+        assert!(matches!(unsuppress(app, &ann).await, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_go_on_behind_the_last_address() {
+    for test in apps().await {
+        let app = &test.app;
+        with_brief(app).await;
+        a_newsletter(&app.db, "weekly").await;
+        for (email, newsletter) in [
+            ("zoe@example.org", "brief"),
+            ("ann-b@example.org", "brief"),
+            ("ann.c@example.org", "weekly"),
+            ("ann@example.org", "weekly"),
+        ] {
+            add(app, &person(email, newsletter)).await.unwrap();
+        }
+        unsubscribe(app, &address("zoe@example.org"), None).await.unwrap();
+        suppress(app, &address("ann@example.org"), "").await.unwrap();
+        let all = ["ann-b@example.org", "ann.c@example.org", "ann@example.org", "zoe@example.org"];
+        assert_eq!(addresses(app, None, Filter::default()).await, all);
+        let prefix = Filter { prefix: "Ann".into(), ..Filter::default() };
+        assert_eq!(addresses(app, None, prefix.clone()).await, all[..3]);
+        let after = Filter { after: all[1].into(), ..prefix };
+        assert_eq!(addresses(app, None, after).await, all[2..3]);
+        let exact = Filter { prefix: all[3].into(), ..Filter::default() };
+        assert_eq!(addresses(app, None, exact).await, all[3..]);
+        assert_eq!(addresses(app, Some("weekly"), Filter::default()).await, all[1..3]);
+        let left = Filter { status: Some(SubscriptionStatus::Unsubscribed), ..Filter::default() };
+        assert_eq!(addresses(app, None, left.clone()).await, all[3..]);
+        assert_eq!(addresses(app, Some("weekly"), left).await, all[..0]);
+        let suppressed = Filter { suppressed: true, ..Filter::default() };
+        assert_eq!(addresses(app, None, suppressed).await, all[2..3]);
+        let people = list(app, None, Filter::default(), 1).await.unwrap();
+        assert_eq!(people.len(), 1);
+        assert_eq!((people[0].subscriptions[0].newsletter.as_str(), people[0].suppressed), ("brief", false));
+    }
+}
+
+#[tokio::test]
+async fn an_export_read_back_changes_nothing_and_fills_an_empty_newsletter() {
+    for test in apps().await {
+        let app = &test.app;
+        with_brief(app).await;
+        let mut file = b"email,name,status,topics,hour,timezone,language,consent_at,consent_from\n\
+            ann@example.org,=HYPERLINK(1),,world;arts,7:00,Europe/Paris,fr,2024-03-01,web\n\
+            +bob@example.org,\"'=Bob, \"\"B\"\"\",pending,,,,,,\n\
+            cleo@example.org,-1 Cleo,unsubscribed,,,,,,\n"
+            .to_vec();
+        (0..2500).for_each(|n| file.extend_from_slice(format!("reader{n}@example.org,,,,,,,,\n").as_bytes()));
+        import_csv(app, "brief", file).await;
+        let mut csv = vec![];
+        assert_eq!(export(app, "brief", None, Format::Csv, &mut csv).await.unwrap(), 2503);
+        let text = String::from_utf8(csv.clone()).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(
+            lines.next().unwrap(),
+            "email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words"
+        );
+        assert!(
+            text.lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '-', '@']))
+        );
+        let again = import_csv(app, "brief", csv.clone()).await;
+        assert_eq!((again.unchanged, again.added + again.updated + again.refused), (2503, 0), "{again:?}");
+
+        let other = a_newsletter(&app.db, "other").await;
+        let mut tx = app.db.begin().await.unwrap();
+        newsletters::ensure_topic(&mut tx, other, "world", "World").await.unwrap();
+        newsletters::ensure_topic(&mut tx, other, "arts", "Arts").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(import_csv(app, "other", csv.clone()).await.added, 2503);
+        let mut copy = vec![];
+        export(app, "other", None, Format::Csv, &mut copy).await.unwrap();
+        // Those whose consent was not told have it from the import; what was exported is the same.
+        let [exported, copied] = [csv, copy].map(|bytes| {
+            let mut lines: Vec<String> =
+                String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        });
+        assert_eq!(exported, copied);
+
+        let mut json = vec![];
+        let left = Some(SubscriptionStatus::Unsubscribed);
+        assert_eq!(export(app, "brief", left, Format::JsonLines, &mut json).await.unwrap(), 1);
+        let line: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(
+            (line["email"].as_str(), line["name"].as_str()),
+            (Some("cleo@example.org"), Some("-1 Cleo"))
+        );
+        let mut none = vec![];
+        a_newsletter(&app.db, "empty").await;
+        assert_eq!(export(app, "empty", None, Format::Csv, &mut none).await.unwrap(), 0);
+        assert!(none.starts_with(b"email,"));
+    }
+}

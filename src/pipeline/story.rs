@@ -1,0 +1,181 @@
+//! A person's whole story: what they follow and how, whether they may be mailed, and what they were sent or why not.
+
+use serde::Serialize;
+
+use crate::db;
+use crate::db::people::Sent;
+use crate::db::subscriptions::Stored;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::topic::Topic;
+use crate::pipeline::App;
+use crate::pipeline::Error;
+
+/// How many deliveries a story tells.
+const DELIVERIES: i64 = 20;
+
+/// Everything on record about an address. Times are RFC 3339 in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Story {
+    pub email: String,
+    /// Somebody has this address; if not, it is only on the suppression list.
+    pub is_subscriber: bool,
+    pub name: String,
+    pub language: Option<String>,
+    pub timezone: Option<String>,
+    pub suppression: Option<SuppressionStory>,
+    pub subscriptions: Vec<SubscriptionStory>,
+    /// The last [`DELIVERIES`], the newest first.
+    pub deliveries: Vec<DeliveryStory>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuppressionStory {
+    pub reason: &'static str,
+    pub sentence: &'static str,
+    pub detail: String,
+    pub since: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubscriptionStory {
+    /// The newsletter's slug.
+    pub newsletter: String,
+    pub status: &'static str,
+    /// The schedule that the reader follows, by name.
+    pub schedule: Option<String>,
+    /// Slugs of the chosen topics; empty: every topic.
+    pub topics: Vec<String>,
+    /// The reader's own hour, in their zone.
+    pub hour: Option<String>,
+    pub paused_until: Option<String>,
+    pub consent: Option<ConsentStory>,
+    pub confirmed_at: Option<String>,
+    pub left_at: Option<String>,
+    pub left_reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsentStory {
+    pub at: String,
+    pub from: String,
+    pub words: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeliveryStory {
+    pub newsletter: String,
+    pub issue_id: i64,
+    /// The slot of the issue.
+    pub slot_at: String,
+    pub state: &'static str,
+    /// What became of it, as a sentence.
+    pub sentence: String,
+    pub at: String,
+}
+
+/// Tells everything on record about an address.
+pub async fn show(app: &App, email: &EmailAddress) -> Result<Story, Error> {
+    let mut conn = app.db.conn().await?;
+    let suppression = db::suppressions::find(&mut conn, &app.key, email).await?;
+    let suppression = suppression.map(|found| SuppressionStory {
+        reason: found.reason.as_str(),
+        sentence: found.reason.sentence(),
+        detail: found.detail,
+        since: found.at.to_string(),
+    });
+    let Some(subscriber) = db::subscribers::find(&mut conn, email).await? else {
+        if suppression.is_none() {
+            return Err(Error::NotFound(format!("nobody has the address {email}")));
+        }
+        return Ok(Story {
+            email: email.to_string(),
+            is_subscriber: false,
+            name: String::new(),
+            language: None,
+            timezone: None,
+            suppression,
+            subscriptions: vec![],
+            deliveries: vec![],
+        });
+    };
+    let mut subscriptions = vec![];
+    for stored in db::subscriptions::of_subscriber(&mut conn, subscriber.id).await? {
+        let id = stored.subscription.newsletter_id;
+        let Some(newsletter) = db::newsletters::get(&mut conn, id).await? else { continue };
+        let schedules = db::newsletters::schedules_of(&mut conn, id).await?;
+        let topics = db::newsletters::topics(&mut conn, id).await?;
+        subscriptions.push(subscription_story(stored, newsletter, &schedules, &topics));
+    }
+    let deliveries = db::people::sent(&mut conn, subscriber.id, DELIVERIES).await?;
+    Ok(Story {
+        email: email.to_string(),
+        is_subscriber: true,
+        name: subscriber.name,
+        language: subscriber.language,
+        timezone: subscriber.zone.map(|zone| zone.name().to_owned()),
+        suppression,
+        subscriptions,
+        deliveries: deliveries.into_iter().map(delivery_story).collect(),
+    })
+}
+
+fn subscription_story(
+    stored: Stored,
+    newsletter: Newsletter,
+    schedules: &[Schedule],
+    topics: &[Topic],
+) -> SubscriptionStory {
+    let subscription = stored.subscription;
+    // Who chose no schedule follows the first.
+    let schedule = match subscription.schedule_id {
+        Some(id) => schedules.iter().find(|schedule| schedule.id == id),
+        None => schedules.first(),
+    };
+    let chosen = topics.iter().filter(|topic| subscription.topics.contains(topic));
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    SubscriptionStory {
+        newsletter: newsletter.slug,
+        status: subscription.status.as_str(),
+        schedule: schedule.map(|schedule| schedule.name.clone()),
+        topics: chosen.map(|topic| topic.slug.clone()).collect(),
+        hour: subscription.hour.map(|hour| hour.to_string()),
+        paused_until: text(subscription.paused_until),
+        consent: subscription.consent.map(|consent| ConsentStory {
+            at: consent.at.to_string(),
+            from: consent.from,
+            words: consent.words,
+        }),
+        confirmed_at: text(stored.confirmed_at),
+        left_at: text(stored.left_at),
+        left_reason: stored.left_reason,
+    }
+}
+
+fn delivery_story(sent: Sent) -> DeliveryStory {
+    let sentence = sentence(&sent);
+    DeliveryStory {
+        newsletter: sent.newsletter,
+        issue_id: sent.issue_id,
+        slot_at: sent.slot_at.to_string(),
+        state: sent.state.as_str(),
+        sentence,
+        at: sent.updated_at.to_string(),
+    }
+}
+
+fn sentence(sent: &Sent) -> String {
+    let said = sent.detail.as_deref().or(sent.reason.as_deref()).filter(|said| !said.is_empty());
+    let with = |what: &str| said.map_or_else(|| what.to_owned(), |said| format!("{what}: {said}"));
+    match (sent.state, sent.skipped) {
+        (DeliveryState::Skipped, Some(reason)) => reason.sentence().to_owned(),
+        (DeliveryState::Skipped, None) => with("it was skipped"),
+        (DeliveryState::Queued, _) => "it waits to be sent".to_owned(),
+        (DeliveryState::Claimed, _) => "it is being sent".to_owned(),
+        (DeliveryState::Deferred, _) => with("the relay asked to try again later"),
+        (DeliveryState::Sent, _) => with("the relay took it"),
+        (DeliveryState::Failed, _) => with("it failed"),
+    }
+}
