@@ -7,3 +7,4 @@ pub mod fetch;
 mod html;
 mod language;
 mod nesting;
+pub mod page;
