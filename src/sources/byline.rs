@@ -7,7 +7,7 @@ use super::html::fold;
 const LONGEST: usize = 160;
 
 /// What stands before a name, in lower case. Those of one word need a space after them.
-const LEADS: [&str; 34] = [
+const LEADS: &[&str] = &[
     "post author:",
     "posted by:",
     "posted by",
@@ -45,7 +45,7 @@ const LEADS: [&str; 34] = [
 ];
 
 /// What content systems write where nobody gave a name.
-const NOBODY: [&str; 14] = [
+const NOBODY: &[&str] = &[
     "admin",
     "administrator",
     "author",

@@ -40,7 +40,7 @@ pub fn guess_language(text: &str) -> Option<String> {
     short.map(str::to_owned)
 }
 
-const TWO_LETTERS: [(&str, &str); 45] = [
+const TWO_LETTERS: &[(&str, &str)] = &[
     ("eng", "en"),
     ("fra", "fr"),
     ("deu", "de"),

@@ -15,7 +15,7 @@ use url::Url;
 
 pub use self::pasted::from_pasted_text;
 use super::charset::decode;
-use super::html::{first_image, prefix, sanitise, summarise, to_paragraphs, to_text};
+use super::html::{first_image, node_text, prefix, sanitise, summarise, to_paragraphs, to_text};
 use super::language::guess_language;
 use super::nesting::{DEEPEST, is_too_deep};
 use crate::domain::article::FoundArticle;
@@ -101,7 +101,7 @@ pub fn extract_page(
 
 fn to_article(metadata: Metadata, body_html: String, text: &str) -> FoundArticle {
     let summary = metadata.description.map(|text| summarise(&text)).unwrap_or_default();
-    let summary = if summary.is_empty() { summarise(text) } else { summary };
+    let summary = if summary.is_empty() { first_paragraph(&body_html, text) } else { summary };
     let title = metadata.title.unwrap_or_else(|| super::html::cut_at_word(&summary, 100));
     let image = metadata.image.map(|image| (image, metadata.image_alt));
     let (image_url, image_alt) = image.or_else(|| first_image(&body_html, metadata.base.as_ref())).unzip();
@@ -119,6 +119,14 @@ fn to_article(metadata: Metadata, body_html: String, text: &str) -> FoundArticle
         summary,
         body_html,
     }
+}
+
+/// A summary for a story that has none: its first paragraph, not its headings.
+fn first_paragraph(body_html: &str, text: &str) -> String {
+    let body = Document::fragment(body_html);
+    let paragraphs = body.select("p");
+    let first = paragraphs.nodes().iter().map(node_text).find(|paragraph| paragraph.chars().count() >= 20);
+    summarise(first.as_deref().unwrap_or(text))
 }
 
 /// The story's HTML: as Readability finds it, else whatever stands in the article's own element.
@@ -152,7 +160,7 @@ fn own_element(page: &Document) -> String {
     {
         let found = page.select(selector);
         if let [only] = found.nodes() {
-            return prefix(&only.inner_html(), 1024 * 1024).to_owned();
+            return prefix(&only.inner_html(), 512 * 1024).to_owned();
         }
     }
     String::new()

@@ -35,12 +35,12 @@ pub fn judge(line: &str) -> Verdict {
     let bare = lower.trim_matches(|c: char| !c.is_alphanumeric());
     let is_whole = |words: &[&str]| words.contains(&bare);
     let begins = |words: &[&str]| words.iter().any(|word| bare.starts_with(word));
-    if is_whole(&ENDS) || (length < 60 && begins(&END_STARTS)) {
+    if is_whole(ENDS) || (length < 60 && begins(END_STARTS)) {
         Verdict::End
     } else if bare.is_empty()
-        || is_whole(&WHOLE_LINES)
-        || begins(&LABELS)
-        || (length < 120 && begins(&POINTERS))
+        || is_whole(WHOLE_LINES)
+        || begins(LABELS)
+        || (length < 120 && begins(POINTERS))
         || is_call(bare)
         || is_share_bar(bare)
     {
@@ -51,7 +51,7 @@ pub fn judge(line: &str) -> Verdict {
 }
 
 /// Lines that are furniture as a whole, in lower case without marks around them.
-const WHOLE_LINES: [&str; 79] = [
+const WHOLE_LINES: &[&str] = &[
     "share",
     "share this",
     "share this article",
@@ -134,7 +134,7 @@ const WHOLE_LINES: [&str; 79] = [
 ];
 
 /// Beginnings of lines that label something: what WordPress themes print around a post.
-const LABELS: [&str; 66] = [
+const LABELS: &[&str] = &[
     "you are currently viewing",
     "you are viewing",
     "post author",
@@ -204,7 +204,7 @@ const LABELS: [&str; 66] = [
 ];
 
 /// Beginnings of lines that lead away from the story.
-const POINTERS: [&str; 31] = [
+const POINTERS: &[&str] = &[
     "read more:",
     "read also",
     "also read",
@@ -219,6 +219,11 @@ const POINTERS: [&str; 31] = [
     "join us on",
     "watch:",
     "lire aussi",
+    "lire :",
+    "lire:",
+    "voir aussi",
+    "regarder :",
+    "read:",
     "à lire aussi",
     "a lire aussi",
     "lire également",
@@ -239,7 +244,7 @@ const POINTERS: [&str; 31] = [
 ];
 
 /// Headings of what comes after a story.
-const ENDS: [&str; 51] = [
+const ENDS: &[&str] = &[
     "related",
     "related articles",
     "related posts",
@@ -292,7 +297,7 @@ const ENDS: [&str; 51] = [
     "posts relacionados",
     "deixe um comentário",
 ];
-const END_STARTS: [&str; 7] = [
+const END_STARTS: &[&str] = &[
     "you might also",
     "you may also",
     "you might like",
@@ -353,7 +358,7 @@ fn is_call(bare: &str) -> bool {
         "abone ol",
     ]
     .iter()
-    .any(|word| bare.starts_with(word));
+    .any(|word| bare.strip_prefix(word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)));
     let asks = [
         "newsletter",
         "subscribe",
@@ -489,7 +494,7 @@ pub fn clear_page(page: &Document) {
 }
 
 /// Words in `class` and `id` that name furniture: `post-share-buttons` has one, `shareholders` has none.
-const NAMES: [&str; 56] = [
+const NAMES: &[&str] = &[
     "share",
     "sharing",
     "sharedaddy",

@@ -20,7 +20,6 @@ pub struct Metadata {
     pub base: Option<Url>,
     pub title: Option<String>,
     pub author: Option<String>,
-    pub site_name: Option<String>,
     pub description: Option<String>,
     pub language: Option<String>,
     pub image: Option<String>,
@@ -47,9 +46,9 @@ pub fn read(page: &Document, found_at: Option<&Url>) -> Metadata {
     let published = from_data("datePublished").and_then(|date| parse_date(&date));
     let modified = from_data("dateModified").and_then(|date| parse_date(&date));
     let published_at =
-        published.or_else(|| metas.date(&PUBLISHED)).or_else(|| find_date(page, &PUBLISHED_ELEMENTS));
+        published.or_else(|| metas.date(PUBLISHED)).or_else(|| find_date(page, PUBLISHED_ELEMENTS));
     let modified_at =
-        modified.or_else(|| metas.date(&MODIFIED)).or_else(|| find_date(page, &MODIFIED_ELEMENTS));
+        modified.or_else(|| metas.date(MODIFIED)).or_else(|| find_date(page, MODIFIED_ELEMENTS));
     let image = metas.first(&[
         "og:image:secure_url",
         "og:image",
@@ -93,13 +92,12 @@ pub fn read(page: &Document, found_at: Option<&Url>) -> Metadata {
         body: from_data("articleBody").map(|text| to_text(&text)),
         is_article: data.is_some()
             || metas.first(&["og:type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("article")),
-        site_name,
         url,
         base,
     }
 }
 
-const PUBLISHED: [&str; 16] = [
+const PUBLISHED: &[&str] = &[
     "article:published_time",
     "og:published_time",
     "og:article:published_time",
@@ -117,7 +115,7 @@ const PUBLISHED: [&str; 16] = [
     "publication_date",
     "date",
 ];
-const MODIFIED: [&str; 8] = [
+const MODIFIED: &[&str] = &[
     "article:modified_time",
     "og:updated_time",
     "og:article:modified_time",
@@ -127,7 +125,7 @@ const MODIFIED: [&str; 8] = [
     "last-modified",
     "lastmod",
 ];
-const PUBLISHED_ELEMENTS: [&str; 8] = [
+const PUBLISHED_ELEMENTS: &[&str] = &[
     "[itemprop~=datePublished]",
     "time[pubdate]",
     "time.entry-date:not(.updated)",
@@ -137,8 +135,8 @@ const PUBLISHED_ELEMENTS: [&str; 8] = [
     "article time[datetime]",
     "time[datetime]",
 ];
-const MODIFIED_ELEMENTS: [&str; 3] =
-    ["[itemprop~=dateModified]", "time.updated:not(.published)", "time.modified"];
+const MODIFIED_ELEMENTS: &[&str] =
+    &["[itemprop~=dateModified]", "time.updated:not(.published)", "time.modified"];
 
 /// The page's `meta` elements by name or property, in lower case; the first of each.
 struct Metas(HashMap<String, String>);
@@ -311,7 +309,7 @@ fn find_author(page: &Document, metas: &Metas, data: Option<&ArticleData>) -> Op
     None
 }
 
-const AUTHOR_ELEMENTS: [&str; 13] = [
+const AUTHOR_ELEMENTS: &[&str] = &[
     "[itemprop~=author] [itemprop~=name]",
     "[itemprop~=author]",
     "a[rel~=author]",

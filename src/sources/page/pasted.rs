@@ -190,6 +190,10 @@ fn split_head(lines: &[Line], title: &str, after_title: usize, head: &mut Head) 
                 head.author = name;
                 continue;
             }
+            if let Some(url) = link_in(&line.text) {
+                head.url.get_or_insert(url);
+                continue;
+            }
             if index < after_title.saturating_sub(1) {
                 // Above the title stand the site's name and its sections.
                 continue;
@@ -206,7 +210,7 @@ fn split_head(lines: &[Line], title: &str, after_title: usize, head: &mut Head) 
 }
 
 /// Labels of the author, in lower case; also those that stand alone on their line.
-const AUTHOR_LABELS: [&str; 22] = [
+const AUTHOR_LABELS: &[&str] = &[
     "post author",
     "author",
     "written by",
@@ -230,7 +234,7 @@ const AUTHOR_LABELS: [&str; 22] = [
     "redactie",
     "автор",
 ];
-const MODIFIED_LABELS: [&str; 20] = [
+const MODIFIED_LABELS: &[&str] = &[
     "post last modified",
     "last modified",
     "last updated",
@@ -252,7 +256,7 @@ const MODIFIED_LABELS: [&str; 20] = [
     "обновлено",
     "uppdaterad",
 ];
-const PUBLISHED_LABELS: [&str; 22] = [
+const PUBLISHED_LABELS: &[&str] = &[
     "post published",
     "published",
     "posted on",
@@ -290,7 +294,7 @@ fn after_label<'a>(line: &'a str, labels: &[&str]) -> Option<&'a str> {
 }
 
 fn names_author(line: &str) -> bool {
-    after_label(line, &AUTHOR_LABELS).is_some_and(str::is_empty)
+    after_label(line, AUTHOR_LABELS).is_some_and(str::is_empty)
 }
 
 /// Two to five words that begin with capitals (or have none to begin with).
@@ -309,19 +313,19 @@ impl Head {
         if line.chars().count() > 120 {
             return false;
         }
-        if let Some(date) = after_label(line, &MODIFIED_LABELS)
+        if let Some(date) = after_label(line, MODIFIED_LABELS)
             && (date.is_empty() || parse_date(date).is_some())
         {
             self.modified_at = self.modified_at.or_else(|| parse_date(date));
             return true;
         }
-        if let Some(date) = after_label(line, &PUBLISHED_LABELS)
+        if let Some(date) = after_label(line, PUBLISHED_LABELS)
             && (date.is_empty() || parse_date(date).is_some())
         {
             self.published_at = self.published_at.or_else(|| parse_date(date));
             return true;
         }
-        let Some(name) = after_label(line, &AUTHOR_LABELS) else { return false };
+        let Some(name) = after_label(line, AUTHOR_LABELS) else { return false };
         // "By the time …" begins a sentence.
         let is_labelled = line[..line.len() - name.len()].trim_end().ends_with(':');
         let first_part = name.split(['|', '•', '·', '—']).next().unwrap_or(name).trim();
@@ -335,13 +339,9 @@ impl Head {
         true
     }
 
-    /// Reads a line of the head without label: a date, a link, a name with a date; whether it was one.
+    /// Reads a line of the head without label: a date, a name with a date; whether it was one.
     fn read_line(&mut self, line: &Line, title: &str) -> bool {
         let text = line.text.as_str();
-        if let Some(url) = link_in(text) {
-            self.url.get_or_insert(url);
-            return true;
-        }
         if text.chars().count() > 80 || says_the_same(text, title) || text.split_whitespace().count() > 12 {
             return false;
         }
