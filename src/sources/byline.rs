@@ -1,7 +1,7 @@
 //! Names of authors, out of what feeds and pages write where a name belongs.
 
 use super::dates::parse_date;
-use super::html::fold;
+use super::text::fold;
 
 /// Longer "names" are sentences.
 const LONGEST: usize = 160;

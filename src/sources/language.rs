@@ -33,7 +33,7 @@ pub fn read_language(text: &str) -> Option<String> {
 
 /// The language that a text is most likely in; None where that cannot be told. For an article that names none.
 pub fn guess_language(text: &str) -> Option<String> {
-    let guess = whatlang::detect(super::html::prefix(text, 4000)).filter(whatlang::Info::is_reliable)?;
+    let guess = whatlang::detect(super::text::prefix(text, 4000)).filter(whatlang::Info::is_reliable)?;
     let code = guess.lang().code();
     // ISO 639-3, as the detector names languages, to the two letters that BCP 47 asks for.
     let short = TWO_LETTERS.iter().find(|(long, _)| *long == code).map(|(_, short)| *short);

@@ -7,7 +7,7 @@
 //! - [`fetch`]: bytes from a link, within limits of time, size and place; [`FetchError`].
 //! - [`feed`]: bytes into a [`Feed`]; [`FeedError`].
 //! - [`page`]: bytes of an article's page, or pasted text, into one article; [`PageError`].
-//! - [`html`]: making HTML safe, and into text. The rest are tools of these: charsets, dates, names, languages.
+//! - [`html`] makes HTML safe, [`text`] makes it plain. The rest are tools of these: charsets, dates, names, languages.
 
 mod byline;
 mod charset;
@@ -18,8 +18,10 @@ pub mod html;
 mod language;
 mod nesting;
 pub mod page;
+pub mod text;
 
 pub use feed::{Feed, FeedError, parse_feed};
 pub use fetch::{Document, FetchError, FetchSettings, Fetched, Fetcher, Validators};
-pub use html::{sanitise, summarise, to_text};
+pub use html::sanitise;
 pub use page::{PageError, extract_page, from_pasted_text};
+pub use text::{summarise, to_text};

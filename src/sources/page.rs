@@ -1,11 +1,12 @@
 //! Article pages, saved pages and pasted text into found articles.
 //!
-//! A page's metadata is read from what it says of itself ([`metadata`]), its story is found by `dom_smoothie`
-//! (Mozilla's Readability) and cleared of the page's furniture ([`furniture`]). Pasted text has only its lines to go by
-//! ([`pasted`]). The error is [`PageError`].
+//! A page's metadata is read from what it says of itself (`metadata`), its story is found by `dom_smoothie`
+//! (Mozilla's Readability) and cleared of the page's furniture (`furniture`). Pasted text has only its lines to go by
+//! (`pasted`). The error is [`PageError`].
 
 mod furniture;
 mod jsonld;
+mod lines;
 mod metadata;
 mod pasted;
 
@@ -15,9 +16,10 @@ use url::Url;
 
 pub use self::pasted::from_pasted_text;
 use super::charset::decode;
-use super::html::{first_image, node_text, prefix, sanitise, summarise, to_paragraphs, to_text};
+use super::html::{first_image, sanitise};
 use super::language::guess_language;
 use super::nesting::{DEEPEST, is_too_deep};
+use super::text::{node_text, prefix, summarise, to_paragraphs, to_text};
 use crate::domain::article::FoundArticle;
 use metadata::Metadata;
 
@@ -102,7 +104,7 @@ pub fn extract_page(
 fn to_article(metadata: Metadata, body_html: String, text: &str) -> FoundArticle {
     let summary = metadata.description.map(|text| summarise(&text)).unwrap_or_default();
     let summary = if summary.is_empty() { first_paragraph(&body_html, text) } else { summary };
-    let title = metadata.title.unwrap_or_else(|| super::html::cut_at_word(&summary, 100));
+    let title = metadata.title.unwrap_or_else(|| super::text::cut_at_word(&summary, 100));
     let image = metadata.image.map(|image| (image, metadata.image_alt));
     let (image_url, image_alt) = image.or_else(|| first_image(&body_html, metadata.base.as_ref())).unzip();
     FoundArticle {

