@@ -11,11 +11,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use super::subscriber_words as words;
-use crate::app::App;
 use crate::db::people::Filter;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, parse_zone};
 use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::App;
 use crate::pipeline::export::{self, Format};
 use crate::pipeline::import::{self, Files, read_language};
 use crate::pipeline::people::{self, NewPerson};

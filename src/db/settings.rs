@@ -19,3 +19,15 @@ pub async fn get_or_put(conn: &mut Conn, name: &str, value: &str) -> Result<Stri
         .await?;
     Ok(get(conn, name).await?.unwrap_or_else(|| value.to_owned()))
 }
+
+/// Keeps `value` under `name`, whatever was there.
+pub async fn put(conn: &mut Conn, name: &str, value: &str) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

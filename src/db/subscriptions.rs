@@ -180,6 +180,19 @@ pub async fn apply(
     write(conn, found, before, &Event { event, consent: None, reason }, now).await.map(Some)
 }
 
+/// Notes what a reader who has left says about why. Returns whether there is such a reader.
+pub async fn explain(conn: &mut Conn, id: i64, reason: &str, now: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "UPDATE subscriptions SET left_reason = $1, updated_at = $2 WHERE id = $3 AND status = 'unsubscribed'",
+    )
+    .bind(reason)
+    .bind(now.millis())
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
 struct Event<'e> {
     event: SubscriptionEvent,
     consent: Option<&'e Consent>,

@@ -58,15 +58,15 @@ pub enum SubscriptionEvent {
 
 /// The status that `event` leads to from `status` (none: no subscription yet).
 ///
-/// Signing up again does not unsubscribe an active reader, and who left comes back only by confirming anew.
+/// Signing up again does not unsubscribe an active reader, and who left comes back only by signing up and confirming
+/// anew: a confirmation that was sent before does not bring anybody back.
 pub fn transition(status: Option<SubscriptionStatus>, event: SubscriptionEvent) -> SubscriptionStatus {
     use SubscriptionEvent as E;
     use SubscriptionStatus as S;
     match (status, event) {
-        (_, E::Leave) | (Some(S::Unsubscribed), E::Import | E::ImportPending) => S::Unsubscribed,
+        (_, E::Leave) | (Some(S::Unsubscribed), E::Confirm | E::Import | E::ImportPending) => S::Unsubscribed,
         (Some(S::Active), E::SignUp | E::ImportPending)
-        | (_, E::Confirm)
-        | (None | Some(S::Pending | S::Active), E::Import) => S::Active,
+        | (None | Some(S::Pending | S::Active), E::Confirm | E::Import) => S::Active,
         (None | Some(S::Pending | S::Unsubscribed), E::SignUp) => S::Pending,
         (None | Some(S::Pending), E::ImportPending) => S::Pending,
     }

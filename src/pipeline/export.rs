@@ -6,11 +6,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::app::App;
 use crate::db;
 use crate::db::people::Exported;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::topic::Topic;
+use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::import::{Field, protect};
 use crate::pipeline::people::newsletter;

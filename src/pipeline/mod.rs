@@ -1,15 +1,31 @@
 //! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
 //! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
 
+pub mod address;
+pub mod app;
+pub mod collect;
+pub mod compose;
+pub mod deliver;
+pub mod doctor;
+pub mod editors;
 pub mod export;
 pub mod import;
+pub mod inspect;
+pub mod links;
+pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+#[cfg(test)]
+mod people_tests;
+pub mod signing;
+pub mod sources;
 pub mod story;
+pub mod subscribe;
 #[cfg(test)]
 pub mod testing;
 
+pub use self::app::App;
 use crate::db::DbError;
 
 /// What keeps the pipeline from doing what it was asked.
@@ -23,6 +39,10 @@ pub enum Error {
     Invalid(String),
     #[error(transparent)]
     Db(#[from] DbError),
+    #[error(transparent)]
+    Template(#[from] crate::render::TemplateError),
+    #[error(transparent)]
+    Render(#[from] crate::render::RenderError),
     /// A file or a socket failed; the sentence names it.
     #[error("{0}")]
     Io(String),

@@ -3,7 +3,6 @@
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::app::App;
 use crate::db;
 use crate::db::import::Change;
 use crate::db::people::{Filter, Listed};
@@ -15,6 +14,7 @@ use crate::domain::subscription::{
     Consent, Subscription, SubscriptionEvent, SubscriptionStatus, Suppression, SuppressionReason,
 };
 use crate::domain::topic::{TopicSet, slug_of};
+use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::import::{Entry, merge, one_line};
 

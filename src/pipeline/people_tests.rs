@@ -8,13 +8,13 @@ use super::import::{Files, Report, Request, import};
 use super::people::{NewPerson, add, erase, list, suppress, unsubscribe, unsuppress};
 use super::story::show;
 use super::testing::{apps, now};
-use crate::app::App;
 use crate::db::people::Filter;
 use crate::db::testing::a_newsletter;
 use crate::db::{newsletters, subscribers};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::TimeOfDay;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
+use crate::pipeline::App;
 
 fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::app::App;
 use crate::db;
 use crate::db::people::Sent;
 use crate::db::subscriptions::Stored;
@@ -11,6 +10,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::Topic;
+use crate::pipeline::App;
 use crate::pipeline::Error;
 
 /// How many deliveries a story tells.

@@ -2,12 +2,13 @@
 
 use clap::Parser;
 
-use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::testing::{TestDb, databases};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
+use crate::pipeline::App;
+use crate::render::Renderer;
 
 #[derive(Parser)]
 struct Defaults {
@@ -29,8 +30,9 @@ pub fn now() -> Timestamp {
 pub async fn apps() -> Vec<TestApp> {
     let of = |database: TestDb| {
         let settings = Defaults::parse_from(["test"]).settings;
+        let renderer = Renderer::new(None).expect("the built-in templates are sound");
         let key = SigningKey::new(&[7; 32]);
-        let app = App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key };
+        let app = App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer };
         TestApp { app, _database: database }
     };
     databases().await.into_iter().map(of).collect()

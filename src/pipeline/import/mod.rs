@@ -23,13 +23,13 @@ pub use self::entry::{Entry, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
 pub use self::report::{KEPT_NOTES, Note, NoteKind, Report};
-use crate::app::App;
 use crate::db;
 use crate::db::DbError;
 use crate::db::import::{Change, OnRecord};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{Consent, SubscriptionStatus};
+use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::people::newsletter;
 

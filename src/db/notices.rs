@@ -1,0 +1,293 @@
+//! The queue of single mails: confirmations, welcomes, goodbyes, notes to editors.
+//!
+//! The table is the queue's truth: a notice is queued in the transaction of the change that it tells about, claimed
+//! by a node, and recorded by the node that holds the claim.
+
+use super::dialect::Dialect;
+use super::row::Row;
+use super::{Conn, DbError, one_row, sql};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::{DeliveryState, Next};
+
+/// A mail to one person, to be queued.
+#[derive(Clone, Debug)]
+pub struct NewNotice<'n> {
+    /// Names the event that it tells about: one event is one mail, whoever notices it and however often.
+    pub event: &'n str,
+    /// The newsletter that it comes from.
+    pub newsletter_id: i64,
+    pub email: &'n EmailAddress,
+    /// For the `To` header; may be empty.
+    pub name: &'n str,
+    /// The mail's typed context, JSON.
+    pub content: &'n str,
+    /// When it is first to be sent; now, but for a mail that waits.
+    pub due_at: Timestamp,
+}
+
+/// Queues a mail unless one was queued for the same event. Returns whether it was queued.
+pub async fn queue(conn: &mut Conn, new: &NewNotice<'_>, now: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "INSERT INTO notices (event, newsletter_id, email, name, content, state, not_before, due_at, created_at,
+             updated_at)
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $6, $7, $7)
+         ON CONFLICT (event) DO NOTHING",
+    )
+    .bind(new.event)
+    .bind(new.newsletter_id)
+    .bind(new.email.as_str())
+    .bind(new.name)
+    .bind(new.content)
+    .bind(new.due_at.millis())
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// When the mail for `event` was queued, where there is one.
+pub async fn queued_at(conn: &mut Conn, event: &str) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query("SELECT id, created_at FROM notices WHERE event = $1")
+        .bind(event)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| Row::new(&row, "notices").time("created_at")).transpose()
+}
+
+/// A mail that a node has claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub id: i64,
+    pub event: String,
+    pub newsletter_id: i64,
+    pub email: EmailAddress,
+    pub name: String,
+    /// The mail's typed context, JSON.
+    pub content: String,
+    /// When it was first due.
+    pub due_at: Timestamp,
+    /// Attempts so far.
+    pub attempts: i64,
+}
+
+fn notice(row: &sqlx::any::AnyRow) -> Result<Notice, DbError> {
+    let row = Row::new(row, "notices");
+    Ok(Notice {
+        id: row.int("id")?,
+        event: row.text("event")?,
+        newsletter_id: row.int("newsletter_id")?,
+        email: row.address("email")?,
+        name: row.text("name")?,
+        content: row.text("content")?,
+        due_at: row.time("due_at")?,
+        attempts: row.int("attempts")?,
+    })
+}
+
+/// Claims up to `limit` mails that are due for `node`, the oldest first.
+///
+/// The state is tested again outside the sub-select: without that, two nodes of PostgreSQL can get the same row.
+pub async fn claim(conn: &mut Conn, node: &str, now: Timestamp, limit: i64) -> Result<Vec<Notice>, DbError> {
+    let skip_locked = Dialect::of(conn).skip_locked();
+    let query = sql(format!(
+        "UPDATE notices SET state = 'claimed', node = $1, updated_at = $2
+         WHERE id IN (
+                 SELECT id FROM notices
+                 WHERE state IN ('queued', 'deferred') AND not_before <= $2
+                 ORDER BY not_before, id
+                 LIMIT $3 {skip_locked})
+             AND state IN ('queued', 'deferred')
+         RETURNING id, event, newsletter_id, email, name, content, due_at, attempts"
+    ));
+    let rows = sqlx::query(query).bind(node).bind(now.millis()).bind(limit).fetch_all(conn).await?;
+    let mut claimed: Vec<Notice> = rows.iter().map(notice).collect::<Result<_, _>>()?;
+    // RETURNING promises no order.
+    claimed.sort_by_key(|notice| (notice.due_at, notice.id));
+    Ok(claimed)
+}
+
+/// What one attempt to send a mail led to.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    pub next: Next,
+    /// Attempts so far, this one included where it counts (a relay that is down costs none).
+    pub attempts: i64,
+    /// What the relay said, for people.
+    pub detail: &'a str,
+}
+
+/// Records an attempt of the node that holds the claim.
+///
+/// # Errors
+/// [`DbError::WrongRows`] where `node` does not hold it (any more): another node has taken it over.
+pub async fn record(
+    conn: &mut Conn,
+    node: &str,
+    id: i64,
+    attempt: &Attempt<'_>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let (state, not_before) = match attempt.next {
+        Next::Sent => (DeliveryState::Sent, None),
+        Next::RetryAt(time) => (DeliveryState::Deferred, Some(time.millis())),
+        Next::Fail { .. } => (DeliveryState::Failed, None),
+    };
+    let result = sqlx::query(
+        "UPDATE notices SET state = $1, not_before = COALESCE($2, not_before), attempts = $3, detail = $4,
+             node = NULL, updated_at = $5
+         WHERE id = $6 AND state = 'claimed' AND node = $7",
+    )
+    .bind(state.as_str())
+    .bind(not_before)
+    .bind(attempt.attempts)
+    .bind(attempt.detail)
+    .bind(now.millis())
+    .bind(id)
+    .bind(node)
+    .execute(conn)
+    .await?;
+    one_row("recording a mail's outcome", &result)
+}
+
+/// Gives back what `node` has claimed and not recorded: it stops, or its lease has run out. Returns how many.
+pub async fn release(conn: &mut Conn, node: &str, now: Timestamp) -> Result<u64, DbError> {
+    let result = sqlx::query(
+        "UPDATE notices SET state = 'queued', node = NULL, updated_at = $2 WHERE state = 'claimed' AND node = $1",
+    )
+    .bind(node)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::newsletters;
+    use crate::db::testing::a_newsletter;
+    use crate::db::testing::databases;
+
+    const T0: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn ann() -> EmailAddress {
+        EmailAddress::parse("ann@example.org").unwrap()
+    }
+
+    fn new<'n>(
+        event: &'n str,
+        email: &'n EmailAddress,
+        newsletter_id: i64,
+        due_at: Timestamp,
+    ) -> NewNotice<'n> {
+        NewNotice { event, newsletter_id, email, name: "Ann", content: "{}", due_at }
+    }
+
+    #[tokio::test]
+    async fn one_event_is_one_mail() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            assert!(newsletters::get(&mut conn, newsletter).await.unwrap().is_some());
+            let ann = ann();
+            assert!(queue(&mut conn, &new("welcome:1", &ann, newsletter, T0), T0).await.unwrap());
+            assert!(!queue(&mut conn, &new("welcome:1", &ann, newsletter, T0), T0).await.unwrap());
+            assert_eq!(queued_at(&mut conn, "welcome:1").await.unwrap(), Some(T0));
+            assert_eq!(queued_at(&mut conn, "welcome:2").await.unwrap(), None);
+            assert_eq!(claim(&mut conn, "a", T0, 10).await.unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mail_is_claimed_once_when_it_is_due_and_the_oldest_first() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            let ann = ann();
+            for (event, due) in [("later", 5), ("second", 2), ("first", 1)] {
+                queue(&mut conn, &new(event, &ann, newsletter, T0.plus_millis(due)), T0).await.unwrap();
+            }
+            assert_eq!(claim(&mut conn, "a", T0, 10).await.unwrap(), []);
+            let events = |notices: Vec<Notice>| notices.into_iter().map(|n| n.event).collect::<Vec<_>>();
+            let now = T0.plus_millis(3);
+            assert_eq!(events(claim(&mut conn, "a", now, 1).await.unwrap()), ["first"]);
+            assert_eq!(events(claim(&mut conn, "b", now, 10).await.unwrap()), ["second"]);
+            assert_eq!(claim(&mut conn, "c", now, 10).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_node_that_holds_the_claim_records_it() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            let ann = ann();
+            queue(&mut conn, &new("one", &ann, newsletter, T0), T0).await.unwrap();
+            let id = claim(&mut conn, "a", T0, 10).await.unwrap()[0].id;
+            let sent = Attempt { next: Next::Sent, attempts: 1, detail: "250 ok" };
+            let refused = record(&mut conn, "b", id, &sent, T0).await;
+            assert!(matches!(refused, Err(DbError::WrongRows { rows: 0, .. })));
+
+            let later = T0.plus_millis(60_000);
+            let deferred = Attempt { next: Next::RetryAt(later), attempts: 1, detail: "451 later" };
+            record(&mut conn, "a", id, &deferred, T0).await.unwrap();
+            assert_eq!(claim(&mut conn, "a", T0, 10).await.unwrap(), []);
+            let again = claim(&mut conn, "b", later, 10).await.unwrap();
+            assert_eq!((again[0].id, again[0].attempts, again[0].due_at), (id, 1, T0));
+            record(&mut conn, "b", id, &sent, later).await.unwrap();
+            let twice = record(&mut conn, "b", id, &sent, later).await;
+            assert!(twice.is_err(), "what is sent is not recorded again");
+            assert_eq!(claim(&mut conn, "b", later.plus_millis(1 << 40), 10).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_node_gives_back_another_takes() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            let ann = ann();
+            for event in ["one", "two"] {
+                queue(&mut conn, &new(event, &ann, newsletter, T0), T0).await.unwrap();
+            }
+            claim(&mut conn, "a", T0, 10).await.unwrap();
+            assert_eq!(release(&mut conn, "b", T0).await.unwrap(), 0);
+            assert_eq!(release(&mut conn, "a", T0).await.unwrap(), 2);
+            assert_eq!(claim(&mut conn, "b", T0, 10).await.unwrap().len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn workers_side_by_side_never_get_the_same_mail() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let ann = ann();
+            let mut tx = test.db.begin().await.unwrap();
+            for number in 0..200 {
+                queue(&mut tx, &new(&format!("event:{number}"), &ann, newsletter, T0), T0).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            let workers = (0..4).map(|worker| {
+                let db = test.db.clone();
+                tokio::spawn(async move {
+                    let mut ids = vec![];
+                    loop {
+                        let mut conn = db.conn().await.unwrap();
+                        let claimed = claim(&mut conn, &format!("node-{worker}"), T0, 7).await.unwrap();
+                        if claimed.is_empty() {
+                            return ids;
+                        }
+                        ids.extend(claimed.into_iter().map(|notice| notice.id));
+                    }
+                })
+            });
+            let mut ids: Vec<i64> =
+                futures_util::future::join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
+            ids.sort_unstable();
+            let count = ids.len();
+            ids.dedup();
+            assert_eq!((ids.len(), count), (200, 200));
+        }
+    }
+}

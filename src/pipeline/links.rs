@@ -1,0 +1,28 @@
+//! The addresses of the pages that mails and pages link to.
+
+use crate::domain::token::Token;
+use crate::pipeline::App;
+
+/// The page that ends a subscription; also the `List-Unsubscribe` URI (RFC 8058 §3.1).
+pub fn unsubscribe(app: &App, subscription_id: i64) -> String {
+    format!("{}/unsubscribe/{}", base(app), app.key.sign(&Token::Leave { subscription_id }))
+}
+
+/// The page with the button that confirms what `token` names.
+pub fn confirm(app: &App, token: &Token) -> String {
+    format!("{}/confirm/{}", base(app), app.key.sign(token))
+}
+
+/// The page to sign up for one newsletter.
+pub fn subscribe(app: &App, slug: &str) -> String {
+    format!("{}/subscribe/{slug}", base(app))
+}
+
+/// A delivery as a page.
+pub fn view(app: &App, delivery_id: i64) -> String {
+    format!("{}/view/{}", base(app), app.key.sign(&Token::View { delivery_id }))
+}
+
+fn base(app: &App) -> &str {
+    app.settings.public_url.trim_end_matches('/')
+}

@@ -1,0 +1,108 @@
+//! Confirming: the button that only a mail to the address leads to.
+
+use super::super::Error;
+use super::sign_up::welcome;
+use super::{NextIssue, followed, next_issue};
+use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
+use crate::domain::calendar::Timestamp;
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::subscription::{Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
+use crate::domain::token::Token;
+use crate::pipeline::App;
+
+/// What a link that confirms leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// This service did not make the link.
+    Forged,
+    /// It is too old to confirm what is still pending, or the person has been erased since.
+    Expired,
+    /// What was asked for in one go, at least one.
+    Found(Vec<Asked>),
+}
+
+/// A newsletter that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub newsletter: Newsletter,
+    /// The schedule that the reader follows, where there is one.
+    pub schedule: Option<Schedule>,
+    /// Active once it is confirmed; unsubscribed where the reader has left since, and stays away.
+    pub status: SubscriptionStatus,
+    pub next: Option<NextIssue>,
+}
+
+/// What [`confirm`] would confirm. Changes nothing: scanners follow links.
+pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
+    let Some(Token::Confirm { subscription_ids, expires }) = app.key.read(token) else {
+        return Ok(Confirmation::Forged);
+    };
+    let mut conn = app.db.conn().await?;
+    let now = app.clock.now();
+    let mut found = vec![];
+    for id in subscription_ids {
+        let Some(subscription) = subscriptions::get(&mut conn, id).await? else { continue };
+        if subscription.status == SubscriptionStatus::Pending && now > expires {
+            return Ok(Confirmation::Expired);
+        }
+        if let Some(rows) = read(&mut conn, subscription).await? {
+            found.push(rows.asked(now));
+        }
+    }
+    Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
+}
+
+/// Makes active what is still pending of a sign-up, and queues a welcome for each. Pressing the button again changes
+/// nothing, and who has left since is not brought back.
+pub async fn confirm(app: &App, token: &str) -> Result<Confirmation, Error> {
+    let Some(Token::Confirm { subscription_ids, expires }) = app.key.read(token) else {
+        return Ok(Confirmation::Forged);
+    };
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let mut found = vec![];
+    for id in subscription_ids {
+        let changed = subscriptions::apply(&mut tx, id, SubscriptionEvent::Confirm, None, now).await?;
+        let Some(changed) = changed else { continue };
+        let is_new = changed.before == Some(SubscriptionStatus::Pending);
+        if is_new && now > expires {
+            // Dropping the transaction leaves everything as it was.
+            return Ok(Confirmation::Expired);
+        }
+        let Some(rows) = read(&mut tx, changed.now).await? else { continue };
+        if is_new {
+            let event = format!("welcome:{id}:{}", now.millis());
+            let Rows { newsletter, subscriber, subscription, .. } = &rows;
+            welcome(&mut tx, app, &event, newsletter, subscriber, subscription, now).await?;
+        }
+        found.push(rows.asked(now));
+    }
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
+}
+
+struct Rows {
+    newsletter: Newsletter,
+    schedules: Vec<Schedule>,
+    subscriber: Subscriber,
+    subscription: Subscription,
+}
+
+/// A subscription with what it ties together; none where the person or the newsletter has gone since.
+async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows>, Error> {
+    let Some(newsletter) = newsletters::get(conn, subscription.newsletter_id).await? else { return Ok(None) };
+    let Some(subscriber) = subscribers::get(conn, subscription.subscriber_id).await? else { return Ok(None) };
+    let schedules = newsletters::schedules_of(conn, newsletter.id).await?;
+    Ok(Some(Rows { newsletter, schedules, subscriber, subscription }))
+}
+
+impl Rows {
+    fn asked(self, now: Timestamp) -> Asked {
+        Asked {
+            schedule: followed(&self.schedules, &self.subscription).cloned(),
+            status: self.subscription.status,
+            next: next_issue(&self.newsletter, &self.schedules, &self.subscriber, &self.subscription, now),
+            newsletter: self.newsletter,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Subscribe and leave: a form asks, a mail lets the owner of the address confirm, a link in every mail leaves.
+//!
+//! Every change and the mail that tells about it are one transaction. Who typed an address into a form learns nothing
+//! about it: the answer is the same whether it is known, active, suppressed or new.
+
+mod confirm;
+mod leave;
+mod sign_up;
+
+pub use confirm::{Asked, Confirmation, confirm, peek};
+pub use leave::{LeaveLink, LeaveReason, leave, whose};
+pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, clean_name, sign_up};
+
+use chrono_tz::Tz;
+
+use super::Error;
+use crate::db::{Conn, notices, suppressions};
+use crate::domain::calendar::{Timestamp, first_at};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::notice::Notice;
+use crate::domain::subscription::{Subscriber, Subscription};
+use crate::pipeline::App;
+
+/// When a reader's next issue comes, and the zone to say it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextIssue {
+    pub at: Timestamp,
+    pub zone: Tz,
+}
+
+/// The schedule that a subscription follows: its own choice, or the newsletter's first.
+fn followed<'s>(schedules: &'s [Schedule], subscription: &Subscription) -> Option<&'s Schedule> {
+    let chosen = schedules.iter().find(|schedule| Some(schedule.id) == subscription.schedule_id);
+    chosen.or(schedules.first())
+}
+
+/// When a reader's next issue comes; none where no schedule tells.
+fn next_issue(
+    newsletter: &Newsletter,
+    schedules: &[Schedule],
+    subscriber: &Subscriber,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Option<NextIssue> {
+    let schedule = followed(schedules, subscription).filter(|schedule| !schedule.paused)?;
+    let slot = schedule.slots.next(now.max(schedule.starts_at), None)?;
+    Some(match subscription.hour {
+        None => NextIssue { at: slot.at, zone: subscriber.zone.unwrap_or(schedule.slots.zone) },
+        Some(hour) => {
+            let zone = subscriber.zone.unwrap_or(newsletter.zone);
+            NextIssue { at: first_at(slot.at, hour, zone), zone }
+        }
+    })
+}
+
+/// Queues `notice` for a subscriber, once per `event`; an address that must not be mailed gets nothing.
+async fn queue(
+    tx: &mut Conn,
+    app: &App,
+    event: &str,
+    newsletter_id: i64,
+    to: &Subscriber,
+    notice: &Notice,
+) -> Result<(), Error> {
+    if suppressions::is_suppressed(tx, &app.key, &to.email).await? {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let content = serde_json::to_string(notice).expect("a notice holds nothing that JSON cannot");
+    // A name that somebody typed beside another's address must not reach that other: only owners are addressed by it.
+    let name = if matches!(notice, Notice::Confirm(_)) { "" } else { to.name.as_str() };
+    let new =
+        notices::NewNotice { event, newsletter_id, email: &to.email, name, content: &content, due_at: now };
+    notices::queue(tx, &new, now).await?;
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! Signing up: anybody can type any address into a form, so nothing comes of it but a mail that asks the owner.
+
+use chrono_tz::Tz;
+
+use super::super::{Error, links};
+use super::{next_issue, queue};
+use crate::db::subscriptions::{Changed, Choice};
+use crate::db::{Conn, DbError, newsletters, notices, subscribers, subscriptions, suppressions};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::newsletter::Newsletter;
+use crate::domain::notice::{Confirm, Notice, Publication, Welcome};
+use crate::domain::subscription::{Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
+use crate::domain::token::Token;
+use crate::domain::topic::TopicSet;
+use crate::pipeline::App;
+
+/// How many days a link that confirms works.
+pub const CONFIRM_DAYS: i64 = 7;
+
+/// The most newsletters in one sign-up: the token that confirms them all stays under 600 characters.
+pub const MAX_NEWSLETTERS: usize = 50;
+
+/// The most characters in a name.
+const MAX_NAME: usize = 100;
+
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// What somebody typed into a form.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    pub email: EmailAddress,
+    /// May be empty.
+    pub name: String,
+    /// Slugs, at least one.
+    pub newsletters: Vec<String>,
+    /// Slugs of the topics wanted; none: every topic.
+    pub topics: Vec<String>,
+    /// The name of the schedule to follow; none: the first.
+    pub schedule: Option<String>,
+    /// The reader's own hour; none: the schedule's.
+    pub hour: Option<TimeOfDay>,
+    pub zone: Option<Tz>,
+    /// BCP 47 tag; none: the newsletter's.
+    pub language: Option<String>,
+    /// The network address that the form came from.
+    pub from: String,
+    /// The words that were agreed to.
+    pub words: String,
+}
+
+/// A name fit for a mail's header: at most 100 characters on one line, without control characters.
+///
+/// # Errors
+/// A sentence that says what is wrong with it and what to do.
+pub fn clean_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.chars().any(char::is_control) {
+        return Err("The name holds a line break or another control character: remove it".to_owned());
+    }
+    if name.chars().count() > MAX_NAME {
+        return Err(format!("The name is longer than {MAX_NAME} characters: shorten it, or leave it out"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Notes that somebody asks for newsletters in the name of an address, and queues the mail that lets its owner
+/// confirm. The outcome is the same whether the address is new, known, active or suppressed.
+///
+/// - New, pending, or left before: pending, and one mail that confirms everything asked for. Where all of it was
+///   pending already, the mail is repeated at most once an hour for an address.
+/// - Active in everything asked for: nothing changes, and the welcome is repeated, at most once a day.
+/// - Suppressed: nothing happens.
+///
+/// # Errors
+/// [`Error::Invalid`] where the form asks for what there is not.
+pub async fn sign_up(app: &App, asked: &SignUp) -> Result<(), Error> {
+    let name = clean_name(&asked.name).map_err(Error::Invalid)?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let wanted = wanted(&mut tx, asked).await?;
+    if suppressions::is_suppressed(&mut tx, &app.key, &asked.email).await? {
+        return Ok(());
+    }
+    let known = subscribers::ensure(&mut tx, &app.key, &asked.email, now).await?;
+    let subscriber = introduce(&mut tx, known, asked, name, now).await?;
+    let consent = Consent { at: now, from: asked.from.clone(), words: asked.words.clone() };
+    let mut pending = vec![];
+    let mut active = vec![];
+    for (newsletter, choice) in wanted {
+        let event = SubscriptionEvent::SignUp;
+        let changed =
+            subscriptions::enter(&mut tx, newsletter.id, subscriber.id, event, Some(&consent), now).await?;
+        if changed.now.status == SubscriptionStatus::Active {
+            active.push((newsletter, changed));
+        } else {
+            subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
+            pending.push((newsletter, changed));
+        }
+    }
+    if pending.is_empty() {
+        repeat_welcome(&mut tx, app, &subscriber, active, now).await?;
+    } else {
+        ask(&mut tx, app, &subscriber, &pending, now).await?;
+    }
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// The newsletters asked for and what was chosen about each: topics and schedule go by name, so that one form can
+/// serve several newsletters.
+async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice)>, Error> {
+    let mut slugs: Vec<&str> = vec![];
+    for slug in &asked.newsletters {
+        if !slugs.contains(&slug.as_str()) {
+            slugs.push(slug);
+        }
+        if slugs.len() > MAX_NEWSLETTERS {
+            return Err(Error::Invalid(format!("Choose at most {MAX_NEWSLETTERS} newsletters at a time")));
+        }
+    }
+    if slugs.is_empty() {
+        return Err(Error::Invalid("Choose at least one newsletter".to_owned()));
+    }
+    let mut wanted = vec![];
+    for slug in slugs {
+        let Some(newsletter) = newsletters::find(tx, slug).await? else {
+            return Err(Error::Invalid(
+                "One of the newsletters you chose is not here any more: choose again".into(),
+            ));
+        };
+        let topics = newsletters::topics(tx, newsletter.id).await?;
+        let chosen = topics.iter().filter(|topic| asked.topics.contains(&topic.slug));
+        let schedules = newsletters::schedules_of(tx, newsletter.id).await?;
+        let schedule = schedules.iter().find(|schedule| Some(&schedule.name) == asked.schedule.as_ref());
+        let choice = Choice {
+            schedule_id: schedule.map(|schedule| schedule.id),
+            topics: chosen.fold(TopicSet::EMPTY, TopicSet::with),
+            hour: asked.hour,
+        };
+        wanted.push((newsletter, choice));
+    }
+    // Two sign-ups at once lock the same rows in the same order.
+    wanted.sort_by_key(|(newsletter, _)| newsletter.id);
+    Ok(wanted)
+}
+
+/// Takes over name, language and zone, unless somebody reads under this address already: a form that anybody can
+/// fill in changes nothing for readers.
+async fn introduce(
+    tx: &mut Conn,
+    mut subscriber: Subscriber,
+    asked: &SignUp,
+    name: String,
+    now: Timestamp,
+) -> Result<Subscriber, Error> {
+    let all = subscriptions::of_subscriber(tx, subscriber.id).await?;
+    if all.iter().any(|stored| stored.subscription.status == SubscriptionStatus::Active) {
+        return Ok(subscriber);
+    }
+    if !name.is_empty() {
+        subscriber.name = name;
+    }
+    subscriber.language = asked.language.clone().or(subscriber.language);
+    subscriber.zone = asked.zone.or(subscriber.zone);
+    subscribers::update(tx, &subscriber, now).await?;
+    Ok(subscriber)
+}
+
+/// Queues the mail that lets the owner confirm: at once for what is newly pending, at most once an hour for an
+/// address where all of it was pending before.
+async fn ask(
+    tx: &mut Conn,
+    app: &App,
+    subscriber: &Subscriber,
+    pending: &[(Newsletter, Changed)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let hash = app.key.address_hash(&subscriber.email);
+    let hour = now.millis().div_euclid(HOUR);
+    let event = |hour: i64| format!("confirm:{hash}:{hour}");
+    let mut asked_lately = false;
+    for hour in [hour, hour - 1] {
+        let at = notices::queued_at(tx, &event(hour)).await?;
+        asked_lately |= at.is_some_and(|at| at.plus_millis(HOUR) > now);
+    }
+    let newly: Vec<String> = pending
+        .iter()
+        .filter(|(_, changed)| changed.before != Some(SubscriptionStatus::Pending))
+        .map(|(_, changed)| changed.now.id.to_string())
+        .collect();
+    let event = match (asked_lately, newly.as_slice()) {
+        (false, _) => event(hour),
+        (true, []) => return Ok(()),
+        // Its first mail, whatever the address was asked about before; a millisecond tells it from one after a
+        // further leave.
+        (true, newly) => format!("confirm:{hash}:{}:{}", newly.join("+"), now.millis()),
+    };
+    let Some((first, _)) = pending.first() else { return Ok(()) };
+    let expires = now.plus_millis(CONFIRM_DAYS * 24 * HOUR);
+    let subscription_ids = pending.iter().map(|(_, changed)| changed.now.id).collect();
+    let notice = Notice::Confirm(Confirm {
+        language: subscriber.language.clone().unwrap_or_else(|| first.language.clone()),
+        zone: subscriber.zone.unwrap_or(first.zone).name().to_owned(),
+        newsletters: pending.iter().map(|(newsletter, _)| Publication::from(newsletter)).collect(),
+        confirm_url: links::confirm(app, &Token::Confirm { subscription_ids, expires }),
+        valid_until: Some(expires),
+    });
+    queue(tx, app, &event, first.id, subscriber, &notice).await
+}
+
+/// Tells a reader who signs up again that all is well; at most once a day.
+async fn repeat_welcome(
+    tx: &mut Conn,
+    app: &App,
+    subscriber: &Subscriber,
+    active: Vec<(Newsletter, Changed)>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let day = now.millis().div_euclid(24 * HOUR);
+    for (newsletter, changed) in active {
+        let event = format!("again:{}:{day}", changed.now.id);
+        welcome(tx, app, &event, &newsletter, subscriber, &changed.now, now).await?;
+    }
+    Ok(())
+}
+
+/// Queues the mail that says that a newsletter will come, and when.
+pub(super) async fn welcome(
+    tx: &mut Conn,
+    app: &App,
+    event: &str,
+    newsletter: &Newsletter,
+    subscriber: &Subscriber,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let schedules = newsletters::schedules_of(tx, newsletter.id).await?;
+    let next = next_issue(newsletter, &schedules, subscriber, subscription, now);
+    let zone = next.map_or(subscriber.zone.unwrap_or(newsletter.zone), |next| next.zone);
+    let notice = Notice::Welcome(Welcome {
+        language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
+        zone: zone.name().to_owned(),
+        newsletter: Publication::from(newsletter),
+        next_issue: next.map(|next| next.at),
+        latest_url: None,
+        unsubscribe_url: links::unsubscribe(app, subscription.id),
+    });
+    queue(tx, app, event, newsletter.id, subscriber, &notice).await
+}

@@ -1,0 +1,122 @@
+//! The one error of the web: each variant is a page, and its doc says the status.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::page;
+use crate::db::DbError;
+use crate::pipeline;
+
+/// What a handler cannot answer.
+#[derive(Debug)]
+pub enum Error {
+    /// 404: there is no such page.
+    NotFound,
+    /// 404: a link's token that this service did not make, or not this way.
+    BadToken,
+    /// 405: the page is there, but not for this method.
+    Method,
+    /// 408: the request did not come to its end in time.
+    Slow,
+    /// 410: a link that confirms and has expired.
+    Expired,
+    /// 413: the form is larger than a form of ours can be.
+    TooLarge,
+    /// 415: the form is not URL-encoded.
+    NotAForm,
+    /// 500: the pipeline failed; the reader learns only that, the log has the rest.
+    Failed(pipeline::Error),
+    /// 500: a page cannot be rendered.
+    Page(String),
+}
+
+impl From<pipeline::Error> for Error {
+    fn from(error: pipeline::Error) -> Self {
+        match error {
+            pipeline::Error::NotFound(_) => Self::NotFound,
+            other => Self::Failed(other),
+        }
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorPage {
+    status: u16,
+    title: &'static str,
+    says: &'static str,
+    way_out: &'static str,
+    way_out_words: &'static str,
+}
+
+impl Error {
+    fn words(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "There is no such page",
+                "Check the address for a letter too many or too few.",
+            ),
+            Self::BadToken => (
+                StatusCode::NOT_FOUND,
+                "This link does not work",
+                "Part of it seems to be missing: some mail programs cut long links in two. Copy the whole address \
+                 from the mail into your browser, or follow the link in a later mail.",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "That cannot be done here",
+                "This page can be read, but it takes no such request.",
+            ),
+            Self::Slow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "That took too long",
+                "The request did not arrive in time, and nothing was changed. Go back and send it again.",
+            ),
+            Self::Expired => (
+                StatusCode::GONE,
+                "This link has expired",
+                "A link that confirms works for 7 days. Sign up again, and a new one comes to your inbox.",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "That is too much for this form",
+                "The form was larger than 64 KB, and nothing was changed. Go back and fill it in anew.",
+            ),
+            Self::NotAForm => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "That is not a form",
+                "This address takes URL-encoded forms only. Use the form on the sign-up page.",
+            ),
+            Self::Failed(_) | Self::Page(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "That did not work",
+                "The fault is on our side, and nothing was changed. Go back and try again in a few minutes.",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Failed(error) => tracing::error!(%error, "a page failed"),
+            Self::Page(error) => tracing::error!(%error, "a page cannot be rendered"),
+            _ => {}
+        }
+        let (status, title, says) = self.words();
+        let (way_out, way_out_words) = match self {
+            Self::Expired | Self::NotAForm => ("/subscribe", "Sign up"),
+            _ => ("/", "See the newsletters"),
+        };
+        let page = ErrorPage { status: status.as_u16(), title, says, way_out, way_out_words };
+        let html = page::render("error", &page).unwrap_or_else(|_| title.to_owned());
+        (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+    }
+}

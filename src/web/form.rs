@@ -1,0 +1,80 @@
+//! Forms as they come in: bounded, URL-encoded, every field possibly more than once.
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt as _;
+
+use super::Error;
+
+/// The largest form that is read, in bytes.
+const MAX_FORM: usize = 64 * 1024;
+
+/// How much of a form that is too large is read and dropped, in bytes: a browser shows our answer only once it has
+/// sent all of its form, and a broken connection otherwise.
+const MAX_DROPPED: usize = 16 * 1024 * 1024;
+
+/// The fields of a form.
+#[derive(Debug, Default)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads a URL-encoded form. Bytes that are not UTF-8 are replaced.
+    pub async fn read(request: Request) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        if !is_urlencoded(&parts.headers) {
+            return Err(Error::NotAForm);
+        }
+        let bytes = read_body(body).await?;
+        Ok(Self(url::form_urlencoded::parse(&bytes).into_owned().collect()))
+    }
+
+    /// The first value of a field; empty where it is not there.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// Every value of a field that is not empty.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let values = self.0.iter().filter(|(field, value)| field == name && !value.is_empty());
+        values.map(|(_, value)| value.clone()).collect()
+    }
+}
+
+fn is_urlencoded(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+async fn read_body(body: Body) -> Result<Vec<u8>, Error> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = vec![];
+    let mut dropped = 0;
+    while let Some(chunk) = stream.next().await {
+        // The connection broke: nobody is there to read the answer.
+        let Ok(chunk) = chunk else { return Err(Error::Slow) };
+        if dropped == 0 && bytes.len() + chunk.len() <= MAX_FORM {
+            bytes.extend_from_slice(&chunk);
+            continue;
+        }
+        dropped += chunk.len();
+        if dropped > MAX_DROPPED {
+            break;
+        }
+    }
+    if dropped > 0 { Err(Error::TooLarge) } else { Ok(bytes) }
+}
+
+/// The variable part of an address; one that cannot be read is no page of ours.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(segment)| Self(segment)).map_err(|_| Error::NotFound)
+    }
+}

@@ -1,0 +1,36 @@
+//! What holds for every page: how long a request may take, and the headers that keep a browser careful.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Error;
+
+/// How long a request may take, body and answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// No scripts, nothing from elsewhere but images, no framing.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// Answers within 30 seconds and adds the headers that a page has not set itself.
+pub async fn around(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::Slow.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Addresses with a token in them must not travel on, nor lie in a cache; what holds for them holds for all.
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,117 @@
+//! The sign-up: a form, what is wrong with it, and "check your inbox".
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::form::{Form, Segment};
+use super::sign_up_form::{self, Problem, Typed};
+use super::{Error, page};
+use crate::pipeline;
+use crate::pipeline::App;
+use crate::pipeline::subscribe::{self, CONFIRM_DAYS};
+
+/// How long the answer to a sign-up takes at least: known and unknown addresses cost the database a different number
+/// of milliseconds, and nobody is to learn from it which an address is.
+const ANSWER_AFTER: Duration = Duration::from_millis(150);
+
+/// `GET /subscribe`: every newsletter, to pick from.
+pub async fn show(State(app): State<App>) -> Result<Response, Error> {
+    let form = sign_up_form::of_all(&mut *app.db.conn().await?, Typed::default(), vec![]).await?;
+    page::page(StatusCode::OK, "subscribe", &form)
+}
+
+/// `GET /subscribe/{slug}`: one newsletter, with its choices.
+pub async fn show_one(State(app): State<App>, Segment(slug): Segment) -> Result<Response, Error> {
+    let mut conn = app.db.conn().await?;
+    let form = sign_up_form::of_one(&mut conn, &slug, Typed::default(), vec![]).await?;
+    page::page(StatusCode::OK, "subscribe", &form.ok_or(Error::NotFound)?)
+}
+
+#[derive(Serialize)]
+struct CheckInbox {
+    title: &'static str,
+    email: String,
+    days: i64,
+    back: String,
+}
+
+/// `POST /subscribe`: "check your inbox", the same for every address; or the form again, with what was typed and what
+/// is wrong with it (422).
+pub async fn submit(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Error> {
+    let from = network_address(peer, request.headers());
+    let typed = Typed::from(&Form::read(request).await?);
+    let words = consent_words(&app, &typed).await?;
+    let mut asked = match typed.parse() {
+        Ok(asked) => asked,
+        Err(problems) => return again(&app, typed, problems).await,
+    };
+    asked.from = from.to_string();
+    asked.words = words;
+    let (signed_up, ()) = tokio::join!(subscribe::sign_up(&app, &asked), tokio::time::sleep(ANSWER_AFTER));
+    match signed_up {
+        Ok(()) => {}
+        Err(pipeline::Error::Invalid(says)) => {
+            return again(&app, typed, vec![Problem { field: "newsletter", says }]).await;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let back = if typed.page.is_empty() { "/subscribe".into() } else { format!("/subscribe/{}", typed.page) };
+    let page =
+        CheckInbox { title: "Check your inbox", email: asked.email.to_string(), days: CONFIRM_DAYS, back };
+    page::page(StatusCode::OK, "check_inbox", &page)
+}
+
+/// The words above the button as they stood on the page that was sent.
+async fn consent_words(app: &App, typed: &Typed) -> Result<String, Error> {
+    let mut conn = app.db.conn().await?;
+    Ok(sign_up_form::consent_words(&mut conn, &typed.page).await?)
+}
+
+/// The form again, with what was typed and what is wrong with it.
+async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Response, Error> {
+    let mut conn = app.db.conn().await?;
+    let slug = typed.page.clone();
+    let form = match sign_up_form::of_one(&mut conn, &slug, typed.clone(), problems.clone()).await? {
+        Some(form) => form,
+        None => sign_up_form::of_all(&mut conn, typed, problems).await?,
+    };
+    page::page(StatusCode::UNPROCESSABLE_ENTITY, "subscribe", &form)
+}
+
+/// Where a request comes from: the connection's other end, or what a proxy on this machine says about it
+/// (the last entry of `X-Forwarded-For` is the proxy's own; those before it anybody can write).
+fn network_address(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    let peer = peer.ip().to_canonical();
+    if !peer.is_loopback() {
+        return peer;
+    }
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_proxy_on_this_machine_is_believed_about_the_network_address() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "198.51.100.1, 203.0.113.7".parse().unwrap());
+        let address = |peer: &str| network_address(peer.parse().unwrap(), &headers).to_string();
+        assert_eq!(address("127.0.0.1:9"), "203.0.113.7");
+        assert_eq!(address("192.0.2.5:9"), "192.0.2.5");
+        assert_eq!(address("[::ffff:192.0.2.5]:9"), "192.0.2.5");
+        headers.append("x-forwarded-for", "not an address".parse().unwrap());
+        assert_eq!(network_address("127.0.0.1:9".parse().unwrap(), &headers).to_string(), "127.0.0.1");
+    }
+}

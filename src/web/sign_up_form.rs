@@ -1,0 +1,281 @@
+//! The sign-up form: its fields as typed, as parsed, and as shown.
+
+use serde::Serialize;
+
+use super::form::Form;
+use super::home::{self, Shown};
+use super::words;
+use crate::db::{Conn, DbError, newsletters};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{TimeOfDay, parse_zone};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::topic::Topic;
+use crate::domain::{language, topic};
+use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
+
+/// What somebody typed, as it came.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Typed {
+    /// The newsletter whose own page the form stood on; empty for the page with all of them.
+    pub page: String,
+    pub email: String,
+    pub name: String,
+    pub newsletters: Vec<String>,
+    pub topics: Vec<String>,
+    pub schedule: String,
+    pub hour: String,
+    pub timezone: String,
+    pub language: String,
+}
+
+/// What is wrong with a field, and what to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// The field's name and its id on the page.
+    pub field: &'static str,
+    pub says: String,
+}
+
+impl From<&Form> for Typed {
+    fn from(form: &Form) -> Self {
+        let one = |name: &str| form.get(name).to_owned();
+        Self {
+            // It becomes part of a link: nothing but a slug may pass.
+            page: topic::slug_of(form.get("page")).unwrap_or_default(),
+            email: one("email"),
+            name: one("name"),
+            newsletters: form.all("newsletter"),
+            topics: form.all("topic"),
+            schedule: one("schedule"),
+            hour: one("hour"),
+            timezone: one("timezone"),
+            language: one("language"),
+        }
+    }
+}
+
+impl Typed {
+    /// The sign-up as it was meant, without network address and words; or what is wrong with it, field by field.
+    pub fn parse(&self) -> Result<SignUp, Vec<Problem>> {
+        let mut problems = vec![];
+        let mut note = |field, says: String| problems.push(Problem { field, says: sentence(&says) });
+        if self.newsletters.is_empty() {
+            note("newsletter", "Choose at least one newsletter".into());
+        }
+        if self.newsletters.len() > MAX_NEWSLETTERS {
+            note("newsletter", format!("Choose at most {MAX_NEWSLETTERS} newsletters at a time"));
+        }
+        let email = if self.email.trim().is_empty() {
+            Err("Enter your e-mail address, for instance ann@example.org".to_owned())
+        } else {
+            EmailAddress::parse(&self.email)
+        };
+        let email = email.map_err(|says| note("email", says)).ok();
+        let name = clean_name(&self.name).map_err(|says| note("name", says)).ok();
+        let hour = optional(&self.hour, TimeOfDay::parse).map_err(|says| note("hour", says)).ok();
+        let zone = optional(&self.timezone, parse_zone).map_err(|says| note("timezone", says)).ok();
+        let (Some(email), Some(name), Some(hour), Some(zone), true) =
+            (email, name, hour, zone, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        Ok(SignUp {
+            email,
+            name,
+            newsletters: self.newsletters.clone(),
+            topics: self.topics.clone(),
+            schedule: (!self.schedule.is_empty()).then(|| self.schedule.clone()),
+            hour,
+            zone,
+            language: language::normalise(&self.language),
+            from: String::new(),
+            words: String::new(),
+        })
+    }
+}
+
+/// A field that may be left empty.
+fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// A complaint as it stands alone beside its field: capital letter, full stop.
+fn sentence(says: &str) -> String {
+    let mut letters = says.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+/// The form as a page shows it.
+#[derive(Serialize)]
+pub struct FormPage {
+    title: String,
+    /// The newsletter whose page it is; none on the page with all of them.
+    one: Option<One>,
+    newsletters: Vec<Shown>,
+    typed: Typed,
+    problems: Vec<Problem>,
+    wrong: Wrong,
+    hours_open: bool,
+    zones: Vec<&'static str>,
+    consent: String,
+}
+
+/// The problem of each field, where it has one.
+#[derive(Default, Serialize)]
+struct Wrong {
+    newsletter: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    hour: Option<String>,
+    timezone: Option<String>,
+}
+
+#[derive(Serialize)]
+struct One {
+    #[serde(flatten)]
+    shown: Shown,
+    /// To choose from; empty where there is at most one.
+    schedules: Vec<ScheduleChoice>,
+    topics: Vec<TopicChoice>,
+    hours: Vec<HourChoice>,
+    zone: &'static str,
+}
+
+#[derive(Serialize)]
+struct ScheduleChoice {
+    name: String,
+    words: String,
+    chosen: bool,
+}
+
+#[derive(Serialize)]
+struct TopicChoice {
+    slug: String,
+    name: String,
+    chosen: bool,
+}
+
+#[derive(Serialize)]
+struct HourChoice {
+    value: String,
+    chosen: bool,
+}
+
+/// The words above the button of a page's form, which signing up agrees to.
+pub async fn consent_words(conn: &mut Conn, slug: &str) -> Result<String, DbError> {
+    let newsletter = if slug.is_empty() { None } else { newsletters::find(conn, slug).await? };
+    Ok(consent(newsletter.as_ref()))
+}
+
+fn consent(newsletter: Option<&Newsletter>) -> String {
+    let what = newsletter.map_or("the newsletters chosen above", |newsletter| newsletter.name.as_str());
+    format!(
+        "By signing up you ask us to send you {what} by e-mail. You can leave at any time with one click."
+    )
+}
+
+/// The form with every newsletter.
+pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Result<FormPage, DbError> {
+    let mut newsletters = home::newsletters(conn).await?;
+    let only = newsletters.len() == 1;
+    for shown in &mut newsletters {
+        shown.chosen = only || typed.newsletters.contains(&shown.slug);
+    }
+    Ok(form_page("Sign up".to_owned(), None, newsletters, typed, problems, consent(None)))
+}
+
+/// The form of one newsletter; none where there is no such newsletter.
+pub async fn of_one(
+    conn: &mut Conn,
+    slug: &str,
+    typed: Typed,
+    problems: Vec<Problem>,
+) -> Result<Option<FormPage>, DbError> {
+    let Some(newsletter) = newsletters::find(conn, slug).await? else { return Ok(None) };
+    let mut schedules = newsletters::schedules_of(conn, newsletter.id).await?;
+    schedules.retain(|schedule| !schedule.paused);
+    let topics = newsletters::topics(conn, newsletter.id).await?;
+    let one = One {
+        // Where there is a choice, the choice says how often.
+        shown: Shown::new(&newsletter, schedules.first().filter(|_| schedules.len() == 1)),
+        schedules: schedule_choices(&schedules, &typed),
+        topics: topics.iter().map(|topic| topic_choice(topic, &typed)).collect(),
+        hours: if schedules.is_empty() { vec![] } else { hour_choices(&typed) },
+        zone: newsletter.zone.name(),
+    };
+    let title = format!("Sign up for {}", newsletter.name);
+    Ok(Some(form_page(title, Some(one), vec![], typed, problems, consent(Some(&newsletter)))))
+}
+
+fn form_page(
+    title: String,
+    one: Option<One>,
+    newsletters: Vec<Shown>,
+    typed: Typed,
+    problems: Vec<Problem>,
+    consent: String,
+) -> FormPage {
+    let mut wrong = Wrong::default();
+    for Problem { field, says } in &problems {
+        let place = match *field {
+            "newsletter" => &mut wrong.newsletter,
+            "email" => &mut wrong.email,
+            "name" => &mut wrong.name,
+            "hour" => &mut wrong.hour,
+            _ => &mut wrong.timezone,
+        };
+        place.get_or_insert_with(|| says.clone());
+    }
+    let hours_open = !(typed.hour.is_empty() && typed.timezone.is_empty());
+    // A thing is wrong with the page: its title says so first, for those who hear it.
+    let title = if problems.is_empty() { title } else { format!("Problem: {title}") };
+    let zones = if one.is_some() { zones() } else { vec![] };
+    FormPage { title, one, newsletters, typed, problems, wrong, hours_open, zones, consent }
+}
+
+fn schedule_choices(schedules: &[Schedule], typed: &Typed) -> Vec<ScheduleChoice> {
+    if schedules.len() < 2 {
+        return vec![];
+    }
+    let known = schedules.iter().any(|schedule| schedule.name == typed.schedule);
+    let choice = |(index, schedule): (usize, &Schedule)| ScheduleChoice {
+        name: schedule.name.clone(),
+        words: words::frequency(&schedule.slots),
+        chosen: if known { schedule.name == typed.schedule } else { index == 0 },
+    };
+    schedules.iter().enumerate().map(choice).collect()
+}
+
+fn topic_choice(topic: &Topic, typed: &Typed) -> TopicChoice {
+    TopicChoice {
+        slug: topic.slug.clone(),
+        name: topic.name.clone(),
+        chosen: typed.topics.contains(&topic.slug),
+    }
+}
+
+/// Every full hour, and what was typed where it is none of them.
+fn hour_choices(typed: &Typed) -> Vec<HourChoice> {
+    let hours = (0..24).filter_map(|hour| TimeOfDay::from_minutes(hour * 60));
+    hours
+        .map(|hour| HourChoice { value: hour.to_string(), chosen: TimeOfDay::parse(&typed.hour) == Ok(hour) })
+        .collect()
+}
+
+/// The zones named after a place, which is what people know theirs by.
+fn zones() -> Vec<&'static str> {
+    const AREAS: [&str; 9] = [
+        "Africa/",
+        "America/",
+        "Antarctica/",
+        "Asia/",
+        "Atlantic/",
+        "Australia/",
+        "Europe/",
+        "Indian/",
+        "Pacific/",
+    ];
+    let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+    names.filter(|name| AREAS.iter().any(|area| name.starts_with(area))).collect()
+}

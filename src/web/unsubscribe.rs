@@ -1,0 +1,95 @@
+//! Leaving: a page with a button for people, and the one-click request of mailbox providers (RFC 8058 §3.1–3.2).
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::form::{Form, Segment};
+use super::{Error, page};
+use crate::domain::language::direction;
+use crate::domain::newsletter::Newsletter;
+use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::App;
+use crate::pipeline::subscribe::{self, LeaveLink, LeaveReason};
+
+#[derive(Serialize)]
+struct Leave {
+    title: String,
+    name: String,
+    language: String,
+    dir: &'static str,
+}
+
+/// `GET /unsubscribe/{token}`: a page with a button; changes nothing.
+pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
+    match subscribe::whose(&app, &token).await? {
+        LeaveLink::Forged => Err(Error::BadToken),
+        LeaveLink::Gone => left(None, false),
+        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed } => {
+            left(Some(newsletter), false)
+        }
+        LeaveLink::Of { newsletter, .. } => {
+            let leave = Leave {
+                title: format!("Leave {}", newsletter.name),
+                dir: direction(&newsletter.language),
+                name: newsletter.name,
+                language: newsletter.language,
+            };
+            page::page(StatusCode::OK, "unsubscribe", &leave)
+        }
+    }
+}
+
+/// `POST /unsubscribe/{token}`: leaves at once. The token alone decides: providers send `List-Unsubscribe=One-Click`
+/// URL-encoded or as `multipart/form-data`, people press a button, and a body that cannot be read must keep nobody
+/// from leaving. Our own form may say why.
+pub async fn submit(
+    State(app): State<App>,
+    Segment(token): Segment,
+    request: Request,
+) -> Result<Response, Error> {
+    let form = Form::read(request).await;
+    let is_ours = form.as_ref().is_ok_and(|form| form.get("List-Unsubscribe").is_empty());
+    let answer = form.as_ref().ok().and_then(|form| LeaveReason::parse_answer(form.get("reason")));
+    let reason = answer.unwrap_or(if is_ours { LeaveReason::Link } else { LeaveReason::OneClick });
+    match subscribe::leave(&app, &token, reason).await? {
+        LeaveLink::Forged => Err(Error::BadToken),
+        LeaveLink::Gone => left(None, false),
+        LeaveLink::Of { newsletter, .. } => left(Some(newsletter), answer.is_some()),
+    }
+}
+
+#[derive(Serialize)]
+struct Left {
+    title: String,
+    /// Empty where nobody knows any more what it was.
+    name: String,
+    slug: String,
+    language: String,
+    thanked: bool,
+    reasons: [Reason; 4],
+}
+
+#[derive(Serialize)]
+struct Reason {
+    value: &'static str,
+    words: &'static str,
+}
+
+fn left(newsletter: Option<Newsletter>, thanked: bool) -> Result<Response, Error> {
+    let (name, slug, language) =
+        newsletter.map(|left| (left.name, left.slug, left.language)).unwrap_or_default();
+    let title = if name.is_empty() { "You have left".to_owned() } else { format!("You have left {name}") };
+    let reasons = LeaveReason::ANSWERS.map(|reason| Reason { value: reason.as_str(), words: words(reason) });
+    page::page(StatusCode::OK, "left", &Left { title, name, slug, language, thanked, reasons })
+}
+
+fn words(reason: LeaveReason) -> &'static str {
+    match reason {
+        LeaveReason::TooOften => "It came too often",
+        LeaveReason::NotForMe => "It was not about what I care about",
+        LeaveReason::NeverAsked => "I did not ask for it",
+        LeaveReason::Other | LeaveReason::Link | LeaveReason::OneClick => "Something else",
+    }
+}

@@ -1,0 +1,29 @@
+//! A reader's own digest as a page.
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::Error;
+use super::form::Segment;
+use crate::domain::token::Token;
+use crate::pipeline::App;
+use crate::pipeline::inspect;
+
+/// Mails carry their styles with them and show images from anywhere; scripts and forms they have none.
+const POLICY: (HeaderName, &str) = (
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
+);
+
+/// `GET /view/{token}`: the mail that the token's reader was sent.
+pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
+    match app.key.read(&token) {
+        Some(Token::View { delivery_id }) => {
+            let html = inspect::view(&app, delivery_id).await?;
+            Ok(([POLICY], Html(html)).into_response())
+        }
+        _ => Err(Error::BadToken),
+    }
+}

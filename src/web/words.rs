@@ -1,0 +1,121 @@
+//! Times as pages say them.
+
+use chrono::{DateTime, Datelike as _};
+use chrono_tz::Tz;
+
+use crate::domain::calendar::{Recurrence, Slots, Timestamp};
+use crate::pipeline::subscribe::NextIssue;
+
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// When a schedule's issues come, for instance "Mondays at 09:00 (Europe/Paris)".
+pub fn frequency(slots: &Slots) -> String {
+    format!("{} at {} ({})", days(slots.recurrence), slots.at, zone_name(slots.zone))
+}
+
+fn days(recurrence: Recurrence) -> String {
+    match recurrence {
+        Recurrence::DAILY => "Every day".to_owned(),
+        Recurrence::Weekly(0b001_1111) => "Monday to Friday".to_owned(),
+        Recurrence::Weekly(0b110_0000) => "Saturdays and Sundays".to_owned(),
+        Recurrence::Weekly(bits) => {
+            let on = (0..7).filter(|day| bits & (1 << day) != 0);
+            let names: Vec<String> = on.map(|day| format!("{}s", DAYS[day])).collect();
+            list(&names)
+        }
+        Recurrence::Monthly(31) => "On the last day of each month".to_owned(),
+        Recurrence::Monthly(day) => format!("On the {} of each month", ordinal(day)),
+    }
+}
+
+fn ordinal(day: u8) -> String {
+    let ending = match day {
+        1 | 21 | 31 => "st",
+        2 | 22 => "nd",
+        3 | 23 => "rd",
+        _ => "th",
+    };
+    format!("{day}{ending}")
+}
+
+/// "a", "a and b", "a, b and c".
+pub fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// A zone's name as people write it.
+fn zone_name(zone: Tz) -> String {
+    zone.name().replace('_', " ")
+}
+
+/// "You will get the next issue tomorrow at 07:00 (Europe/Paris)."
+pub fn next_issue(next: Option<NextIssue>, now: Timestamp) -> String {
+    let Some(next) = next else {
+        return "You will get the next issue as soon as it is out.".to_owned();
+    };
+    let at = next.at.in_zone(next.zone);
+    let day = day(&at, &now.in_zone(next.zone));
+    format!("You will get the next issue {day} at {} ({}).", at.format("%H:%M"), zone_name(next.zone))
+}
+
+fn day(at: &DateTime<Tz>, now: &DateTime<Tz>) -> String {
+    let days = (at.date_naive() - now.date_naive()).num_days();
+    match days {
+        0 => "today".to_owned(),
+        1 => "tomorrow".to_owned(),
+        2..=6 => format!("on {}", at.format("%A")),
+        _ if at.year() == now.year() => format!("on {}", at.format("%A, %-d %B")),
+        _ => format!("on {}", at.format("%A, %-d %B %Y")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::TimeOfDay;
+
+    #[test]
+    fn a_schedule_is_said_in_words() {
+        for (days, words) in [
+            ("daily", "Every day"),
+            ("mon-fri", "Monday to Friday"),
+            ("weekends", "Saturdays and Sundays"),
+            ("weekly", "Mondays"),
+            ("mon,wed,fri", "Mondays, Wednesdays and Fridays"),
+            ("monthly", "On the 1st of each month"),
+            ("day 22", "On the 22nd of each month"),
+            ("day 13", "On the 13th of each month"),
+            ("day 31", "On the last day of each month"),
+        ] {
+            let slots = Slots {
+                recurrence: Recurrence::parse(days).unwrap(),
+                at: TimeOfDay::parse("9:00").unwrap(),
+                zone: chrono_tz::America::New_York,
+            };
+            assert_eq!(frequency(&slots), format!("{words} at 09:00 (America/New York)"));
+        }
+    }
+
+    #[test]
+    fn the_next_issue_is_said_as_people_say_it() {
+        let zone = chrono_tz::Europe::Paris;
+        // Saturday, 23:30 in Paris.
+        let now = Timestamp::parse("2026-11-21T22:30:00Z").unwrap();
+        for (at, words) in [
+            ("2026-11-21T22:45:00Z", "today at 23:45"),
+            ("2026-11-22T06:00:00Z", "tomorrow at 07:00"),
+            ("2026-11-27T06:00:00Z", "on Friday at 07:00"),
+            ("2026-11-28T06:00:00Z", "on Saturday, 28 November at 07:00"),
+            ("2027-01-01T06:00:00Z", "on Friday, 1 January 2027 at 07:00"),
+        ] {
+            let next = NextIssue { at: Timestamp::parse(at).unwrap(), zone };
+            let said = next_issue(Some(next), now);
+            assert_eq!(said, format!("You will get the next issue {words} (Europe/Paris)."));
+        }
+        assert!(next_issue(None, now).contains("as soon as it is out"));
+    }
+}
