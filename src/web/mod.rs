@@ -12,6 +12,8 @@ mod home;
 mod page;
 mod sign_up;
 mod sign_up_form;
+#[cfg(test)]
+mod tests;
 mod unsubscribe;
 mod words;
 
