@@ -1,55 +1,126 @@
-//! Builds the parts once: the database, the clock, the key that signs tokens.
+//! Runs the roles of a node, and shuts them down.
 
-use crate::clock::Clock;
-use crate::config::Settings;
-use crate::db::{self, Db};
-use crate::domain::calendar::Timestamp;
-use crate::domain::token::SigningKey;
-use crate::pipeline::Error;
+use std::net::SocketAddr;
 
-/// What every command and every role works with.
-#[derive(Clone, Debug)]
-pub struct App {
-    pub settings: Settings,
-    pub clock: Clock,
-    pub db: Db,
-    pub key: SigningKey,
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::pipeline::deliver::{self, Sender, Until};
+use crate::pipeline::{App, Error, collect};
+use crate::{schedule, web};
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// The pages
+    Web,
+    /// Collecting articles, making issues, keeping time
+    Schedule,
+    /// Sending mail
+    Send,
 }
 
-impl App {
-    /// Opens the database and brings its tables up to date.
-    pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let clock = clock(&settings)?;
-        let db = Db::open(settings.database_url.reveal()).await?;
-        db.migrate().await?;
-        let key = signing_key(&db).await?;
-        Ok(Self { settings, clock, db, key })
-    }
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Web, Self::Schedule, Self::Send];
 }
 
-fn clock(settings: &Settings) -> Result<Clock, Error> {
-    let Some(start) = &settings.clock else { return Ok(Clock::system()) };
-    let start = Timestamp::parse(start).ok_or_else(|| {
-        Error::Invalid(format!("DAYBREAK_CLOCK: “{start}” is not a time like 2026-03-29T00:30:00Z"))
-    })?;
-    Ok(Clock::starting_at(start))
-}
-
-/// The key that signs tokens: made on first start, then always the same.
-async fn signing_key(db: &Db) -> Result<SigningKey, Error> {
-    let mut fresh = [0; 32];
-    getrandom::fill(&mut fresh)
-        .map_err(|error| Error::Io(format!("the system gives no randomness: {error}")))?;
-    let kept = {
-        let mut conn = db.conn().await?;
-        match db::settings::get(&mut conn, "signing_key").await? {
-            Some(kept) => kept,
-            None => db::settings::get_or_put(&mut conn, "signing_key", &SigningKey::encode(&fresh)).await?,
-        }
-    };
-    SigningKey::parse(&kept).ok_or_else(|| {
-        Error::Invalid(
-            "the signing key in the database (settings, signing_key) is damaged: restore it".to_owned(),
-        )
+/// Opens the socket of the web pages.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::Io(format!(
+            "the pages cannot be served on {address}: {error}; set DAYBREAK_LISTEN to a free address"
+        ))
     })
+}
+
+/// Runs these roles until `stop` turns true; `listener` is for the web role. A role that fails stops the others.
+///
+/// On SQLite a node is alone: a second one is refused.
+pub async fn run(
+    app: &App,
+    roles: &[Role],
+    listener: Option<TcpListener>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let _alone = app.db.lock()?;
+    let (ended, any_ended) = watch::channel(false);
+    let mut running: JoinSet<Result<(), Error>> = JoinSet::new();
+    for role in roles {
+        let (app, any_ended) = (app.clone(), any_ended.clone());
+        match role {
+            // It has the socket, and is started below.
+            Role::Web => {}
+            Role::Schedule => {
+                running.spawn(schedule::run(app, any_ended));
+            }
+            Role::Send => {
+                running.spawn(async move { Sender::new(&app, any_ended)?.run(Until::Stopped).await });
+            }
+        }
+    }
+    if let Some(listener) = listener {
+        let (router, until) = (web::router(app.clone()), stopped(any_ended));
+        running.spawn(async move {
+            web::serve(listener, router, until)
+                .await
+                .map_err(|error| Error::Io(format!("the pages can no longer be served: {error}")))
+        });
+    }
+    let mut first_error = Ok(());
+    let mut asked = stop;
+    tokio::select! {
+        _ = asked.wait_for(|stop| *stop) => {}
+        Some(joined) = running.join_next() => first_error = flatten(joined),
+    }
+    let _ = ended.send(true);
+    while let Some(joined) = running.join_next().await {
+        first_error = first_error.and(flatten(joined));
+    }
+    first_error
+}
+
+fn flatten(joined: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    joined.unwrap_or_else(|error| Err(Error::Io(format!("a part of the service crashed: {error}"))))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody is left to say it: that is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Everything that is due now, and then the end: for cron, rehearsals and tests.
+pub async fn run_once(app: &App) -> Result<(), Error> {
+    let _alone = app.db.lock()?;
+    let fetcher = collect::fetcher(app)?;
+    schedule::run_once(app, &fetcher).await?;
+    let (_keep, stop) = watch::channel(false);
+    Sender::new(app, stop)?.run(Until::NothingDue).await?;
+    deliver::finish(app).await?;
+    Ok(())
+}
+
+/// Turns true at SIGTERM or Ctrl-C.
+pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error: std::io::Error| Error::Io(format!("signals cannot be listened for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what is on the wire is finished first");
+        let _ = stop.send(true);
+        // Whoever signals again does not want to wait: what was not recorded is found by the next start.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+    Ok(stopped)
 }

@@ -9,4 +9,7 @@ pub mod db;
 pub mod domain;
 pub mod mail;
 pub mod pipeline;
+pub mod render;
+pub mod schedule;
+pub mod sources;
 pub mod web;

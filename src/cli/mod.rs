@@ -1,13 +1,20 @@
 //! The command tree: one file per noun, each arm one call.
 
+pub mod issue;
+pub mod newsletter;
 pub mod output;
+pub mod send;
+pub mod source;
 
 use clap::{Parser, Subcommand};
 
+use self::issue::IssueCommand;
+use self::newsletter::{NewsletterCommand, ScheduleCommand};
 use self::output::Output;
-use crate::app::App;
+use self::source::SourceCommand;
+use crate::app::{self, Role};
 use crate::config::Settings;
-use crate::pipeline::Error;
+use crate::pipeline::{App, Error};
 
 /// Daybreak sends newsletter digests: from feeds and editors to inboxes, on schedule.
 #[derive(Parser, Debug)]
@@ -26,18 +33,62 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Run the service: pages, schedule and sender, all in one unless told otherwise
+    Serve {
+        /// What this node does, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        role: Vec<Role>,
+        /// Do what is due now, and end: for cron
+        #[arg(long)]
+        once: bool,
+    },
     /// Bring the database's tables up to date (every command that needs them does so too)
     Migrate,
+    /// Newsletters
+    #[command(subcommand)]
+    Newsletter(NewsletterCommand),
+    /// When newsletters go out
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Where articles come from
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// Issues: look, approve, send, and ask why
+    #[command(subcommand)]
+    Issue(IssueCommand),
 }
 
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let output = Output { json: cli.json };
+    let app = App::open(cli.settings).await?;
     match cli.command {
-        Command::Migrate => {
-            App::open(cli.settings).await?;
-            output.say("The tables are up to date.");
-        }
+        Command::Serve { once: true, .. } => app::run_once(&app).await?,
+        Command::Serve { role, once: false } => serve(&app, output, role).await?,
+        Command::Migrate => output.say("The tables are up to date."),
+        Command::Newsletter(command) => newsletter::run(&app, output, command).await?,
+        Command::Schedule(command) => newsletter::run_schedule(&app, output, command).await?,
+        Command::Source(command) => source::run(&app, output, command).await?,
+        Command::Issue(command) => issue::run(&app, output, command).await?,
     }
+    app.db.close().await;
     Ok(())
+}
+
+async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> {
+    let roles = if role.is_empty() { Role::ALL.to_vec() } else { role };
+    let stop = app::stop_signal()?;
+    let listener = match roles.contains(&Role::Web) {
+        true => {
+            let listener = app::listen(app.settings.listen).await?;
+            let address = listener.local_addr().map_err(|error| Error::Io(error.to_string()))?;
+            output.say(format!(
+                "Daybreak serves its pages on http://{address} (links say {}).",
+                app.settings.public_url
+            ));
+            Some(listener)
+        }
+        false => None,
+    };
+    app::run(app, &roles, listener, stop).await
 }

@@ -4,11 +4,18 @@
 //! A change that must hit one row says so with [`one_row`]; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod articles;
+pub mod deliveries;
 pub mod dialect;
+pub mod dkim;
+pub mod import;
+pub mod issues;
 pub mod newsletters;
+pub mod nodes;
 pub mod notices;
 mod row;
 pub mod settings;
+pub mod sources;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
@@ -46,6 +53,12 @@ pub enum DbError {
          install that version, or restore the backup from before the upgrade"
     )]
     Newer { version: i64 },
+    /// Another process works on the SQLite file.
+    #[error(
+        "another daybreak is at work on {file} (it holds {file}-lock): one SQLite file takes one service at a time; \
+         stop the other one, or move to PostgreSQL for several"
+    )]
+    Taken { file: String },
     #[error("the database's tables could not be brought up to date: {0}")]
     Migrate(MigrateError),
     #[error("the database failed: {0}")]
@@ -62,6 +75,11 @@ impl DbError {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+}
+
+/// Makes a transaction's changes last.
+pub async fn commit(tx: Tx) -> Result<(), DbError> {
+    Ok(tx.commit().await?)
 }
 
 /// Succeeds where a change hit exactly one row.
@@ -145,11 +163,36 @@ impl Db {
         Ok(self.pool.begin_with(self.dialect.begin()).await?)
     }
 
+    /// Makes this process the only one that collects and sends on a SQLite file, until the lock is dropped or the
+    /// process dies. PostgreSQL takes any number of them, and gives none.
+    ///
+    /// # Errors
+    /// [`DbError::Taken`] where another process has the lock.
+    pub fn lock(&self) -> Result<Option<FileLock>, DbError> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let name = format!("{}-lock", file.display());
+        let cannot = |why: String| DbError::Open { why: format!("{name}: {why}") };
+        make_private(Path::new(&name)).map_err(|why| DbError::Open { why })?;
+        let lock =
+            std::fs::OpenOptions::new().write(true).open(&name).map_err(|error| cannot(error.to_string()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(FileLock(lock))),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(DbError::Taken { file: file.display().to_string() })
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(cannot(error.to_string())),
+        }
+    }
+
     /// Closes every connection, once what runs on it has ended.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
+
+/// Held by the process that works on a SQLite file.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held open for its lock")] std::fs::File);
 
 // Readers and the writer do not wait for each other (WAL); a commit survives a crash of the process, and of the
 // machine up to the last checkpoint (NORMAL); a second writer waits its turn for up to 30 s; 64 MB for the cache.

@@ -17,6 +17,8 @@ pub struct Issue {
     /// Counts the issues of a newsletter, from 1; given when it is frozen, 0 before.
     pub number: i64,
     pub slot_at: Timestamp,
+    /// 0 for the regular issue of that day, more for extra editions sent by hand.
+    pub edition: i64,
     /// The slot's local date, in the schedule's zone.
     pub slot_date: NaiveDate,
     pub cutoff_at: Timestamp,

@@ -36,6 +36,11 @@ impl Notice {
         }
     }
 
+    /// As it is queued.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts, numbers and lists always become JSON")
+    }
+
     /// BCP 47 tag: the language that it is written in.
     pub fn language(&self) -> &str {
         match self {

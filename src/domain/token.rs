@@ -77,10 +77,11 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(&hmac::sign(&self.0, &text).as_ref()[..TAG_BYTES])
     }
 
-    /// A short tag that ties a number to this service, for bounce addresses: 40 bits, lower-case hexadecimal.
-    pub fn short_tag(&self, purpose: &str, id: i64) -> String {
-        let tag = hmac::sign(&self.0, format!("{purpose}:{id}").as_bytes());
-        tag.as_ref()[..5].iter().map(|byte| format!("{byte:02x}")).collect()
+    /// A key for another purpose, which tells nothing about this one.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut derived = [0; 32];
+        derived.copy_from_slice(hmac::sign(&self.0, format!("derive:{purpose}").as_bytes()).as_ref());
+        derived
     }
 }
 

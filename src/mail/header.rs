@@ -17,7 +17,7 @@ const ENCODED_LINE: usize = 76;
 const WORD_FRAME: usize = 12;
 /// An ASCII word longer than this cannot be folded and is written as encoded words.
 const LONGEST_WORD: usize = 60;
-/// Longer URIs would come near the limit of 998 octets for a line and are left out.
+/// Longer URIs would come near the limit of 998 octets for a line and are left out; so is the end of other values.
 const LONGEST_URI: usize = 900;
 
 /// Writes a field of free text: `Subject`, `Feedback-ID`.
@@ -48,7 +48,8 @@ pub fn write_named(out: &mut Vec<u8>, field: &str, name: &str, content: &str) {
         out.extend_from_slice(if column + content.len() + 3 > PREFERRED_LINE { b"\r\n " } else { b" " });
     }
     out.push(b'<');
-    out.extend(content.bytes().filter(|byte| *byte > b' ' && !matches!(byte, b'<' | b'>' | 0x7f)));
+    let safe = |byte: &u8| *byte > b' ' && !matches!(byte, b'<' | b'>' | 0x7f);
+    out.extend(content.bytes().filter(safe).take(LONGEST_URI));
     out.extend_from_slice(b">\r\n");
 }
 
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn plain_text_stays_readable_and_is_folded() {
         assert_eq!(subject("Good morning"), "Subject: Good morning\r\n");
-        let long = subject(&"word ".repeat(40).trim_end().to_owned());
+        let long = subject("word ".repeat(40).trim_end());
         assert!(long.lines().count() > 1 && long.lines().all(|line| line.len() <= 78), "{long}");
     }
 

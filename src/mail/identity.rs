@@ -36,7 +36,12 @@ impl Verp {
     /// A sentence, when the domain cannot be part of an address.
     pub fn new(secret: &[u8], bounce_domain: &str) -> Result<Self, String> {
         let longest = EmailAddress::parse(&format!("bounce+d{}-00000000@{bounce_domain}", i64::MAX))
-            .map_err(|_| format!("“{bounce_domain}” cannot be the domain for bounces: name a domain whose mail comes back to this service, for instance bounce.example.org"))?;
+            .map_err(|_| {
+                format!(
+                    "“{bounce_domain}” cannot be the domain for bounces: name a domain whose mail comes back to this \
+                     service, for instance bounce.example.org"
+                )
+            })?;
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), domain: longest.domain().to_owned() })
     }
 

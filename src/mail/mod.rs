@@ -8,6 +8,7 @@
 //! | [`dkim`] | keys, signatures, and the DNS record for them |
 //! | [`relay`] | where to send, and how safely |
 //! | [`session`] | one connection to a relay, any number of messages |
+//! | [`envelope`] | what the relay is told of a message, and whether it can take it |
 //! | [`wire`] | the stream under it: TCP or TLS, with a limit on what a relay may say |
 //! | [`outcome`] | what a reply means for the recipient |
 //! | [`catcher`] | a relay that keeps what it is sent, to look at |
@@ -15,13 +16,15 @@
 //! What goes wrong with a message or a connection is a [`crate::domain::delivery::Outcome`]; what is wrong with a
 //! setting is a sentence for the person who set it.
 
-//pub mod catcher;
-//pub mod dkim;
+pub mod catcher;
+pub mod catcher_mailbox;
+pub mod dkim;
+pub mod envelope;
 pub mod header;
 pub mod identity;
 pub mod message;
-//pub mod outcome;
+pub mod outcome;
 pub mod quoted_printable;
-//pub mod relay;
-//pub mod session;
-//pub mod wire;
+pub mod relay;
+pub mod session;
+pub mod wire;

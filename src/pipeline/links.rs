@@ -1,7 +1,7 @@
 //! The addresses of the pages that mails and pages link to.
 
-use crate::app::App;
 use crate::domain::token::Token;
+use crate::pipeline::App;
 
 /// The page that ends a subscription; also the `List-Unsubscribe` URI (RFC 8058 §3.1).
 pub fn unsubscribe(app: &App, subscription_id: i64) -> String {
@@ -16,6 +16,11 @@ pub fn confirm(app: &App, token: &Token) -> String {
 /// The page to sign up for one newsletter.
 pub fn subscribe(app: &App, slug: &str) -> String {
     format!("{}/subscribe/{slug}", base(app))
+}
+
+/// A delivery as a page.
+pub fn view(app: &App, delivery_id: i64) -> String {
+    format!("{}/view/{}", base(app), app.key.sign(&Token::View { delivery_id }))
 }
 
 fn base(app: &App) -> &str {

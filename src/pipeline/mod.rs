@@ -1,9 +1,23 @@
 //! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
 //! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
 
+pub mod address;
+pub mod app;
+pub mod collect;
+pub mod compose;
+pub mod deliver;
+pub mod editors;
+pub mod import;
+pub mod inspect;
 pub mod links;
+pub mod newsletters;
+pub mod people;
+pub mod sources;
 pub mod subscribe;
+#[cfg(test)]
+pub mod testing;
 
+pub use self::app::App;
 use crate::db::DbError;
 
 /// What keeps the pipeline from doing what it was asked.
@@ -17,6 +31,10 @@ pub enum Error {
     Invalid(String),
     #[error(transparent)]
     Db(#[from] DbError),
+    #[error(transparent)]
+    Template(#[from] crate::render::TemplateError),
+    #[error(transparent)]
+    Render(#[from] crate::render::RenderError),
     /// A file or a socket failed; the sentence names it.
     #[error("{0}")]
     Io(String),

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::form::Segment;
 use super::home::Shown;
 use super::{Error, page, words};
-use crate::app::App;
 use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, Asked, Confirmation};
 
 #[derive(Serialize)]

@@ -8,10 +8,10 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::{Error, page, words};
-use crate::app::App;
 use crate::db::{Conn, DbError, newsletters, settings};
 use crate::domain::language::direction;
 use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::pipeline::App;
 
 /// A newsletter as pages show it.
 #[derive(Serialize)]

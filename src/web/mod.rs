@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 
 pub use error::Error;
 
-use crate::app::App;
+use crate::pipeline::App;
 
 /// The readers' pages.
 pub fn router(app: App) -> Router {

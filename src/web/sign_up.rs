@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::form::{Form, Segment};
 use super::sign_up_form::{self, Problem, Typed};
 use super::{Error, page};
-use crate::app::App;
 use crate::pipeline;
+use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, CONFIRM_DAYS};
 
 /// How long the answer to a sign-up takes at least: known and unknown addresses cost the database a different number

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::form::{Form, Segment};
 use super::{Error, page};
-use crate::app::App;
 use crate::domain::language::direction;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, LeaveLink, LeaveReason};
 
 #[derive(Serialize)]

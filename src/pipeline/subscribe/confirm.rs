@@ -3,12 +3,12 @@
 use super::super::Error;
 use super::sign_up::welcome;
 use super::{NextIssue, followed, next_issue};
-use crate::app::App;
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
 use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
 use crate::domain::token::Token;
+use crate::pipeline::App;
 
 /// What a link that confirms leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 
 use super::super::{Error, links};
 use super::queue;
-use crate::app::App;
 use crate::db::{DbError, newsletters, subscribers, subscriptions};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{Goodbye, Notice, Publication};
 use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus};
 use crate::domain::token::Token;
+use crate::pipeline::App;
 
 /// How somebody left, or what they say about why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

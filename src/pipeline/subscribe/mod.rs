@@ -14,12 +14,12 @@ pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, clean_name, sign_up};
 use chrono_tz::Tz;
 
 use super::Error;
-use crate::app::App;
 use crate::db::{Conn, notices, suppressions};
 use crate::domain::calendar::{Timestamp, first_at};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::notice::Notice;
 use crate::domain::subscription::{Subscriber, Subscription};
+use crate::pipeline::App;
 
 /// When a reader's next issue comes, and the zone to say it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

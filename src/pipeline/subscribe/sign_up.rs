@@ -4,7 +4,6 @@ use chrono_tz::Tz;
 
 use super::super::{Error, links};
 use super::{next_issue, queue};
-use crate::app::App;
 use crate::db::subscriptions::{Changed, Choice};
 use crate::db::{Conn, DbError, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
@@ -14,6 +13,7 @@ use crate::domain::notice::{Confirm, Notice, Publication, Welcome};
 use crate::domain::subscription::{Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
 use crate::domain::token::Token;
 use crate::domain::topic::TopicSet;
+use crate::pipeline::App;
 
 /// How many days a link that confirms works.
 pub const CONFIRM_DAYS: i64 = 7;

@@ -1,0 +1,251 @@
+//! `daybreak issue …`.
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::output::Output;
+use super::send;
+use crate::db;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
+use crate::domain::issue::Issue;
+use crate::pipeline::{App, Error, editors, inspect};
+
+#[derive(Subcommand, Debug)]
+pub enum IssueCommand {
+    /// List issues, the latest slot first
+    List {
+        #[arg(long)]
+        newsletter: Option<String>,
+        #[arg(long, default_value_t = 20)]
+        limit: i64,
+    },
+    /// Show an issue with its articles
+    Show { id: i64 },
+    /// Show an issue as it will reach a reader, also while it is filling
+    Preview {
+        id: i64,
+        /// A subscriber whose own copy to show
+        #[arg(long = "as", value_name = "EMAIL")]
+        reader: Option<String>,
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+    /// Send an issue to one address, marked as a test
+    Test {
+        id: i64,
+        #[arg(long)]
+        to: String,
+    },
+    /// Approve an issue: it goes out at its slot
+    Approve { id: i64 },
+    /// Keep an issue back until somebody approves it
+    Hold { id: i64 },
+    /// Write an issue's introduction, subject or preheader, while it is filling
+    Write {
+        id: i64,
+        #[arg(long)]
+        introduction: Option<String>,
+        /// A Handlebars line in place of the newsletter's; empty: the newsletter's
+        #[arg(long)]
+        subject: Option<String>,
+        #[arg(long)]
+        preheader: Option<String>,
+    },
+    /// Send an issue, or the one of a newsletter that is filling
+    Send {
+        /// An issue's number, or a newsletter's slug
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
+        /// Now, not at its slot, whatever hours readers chose
+        #[arg(long)]
+        now: bool,
+        /// Of a newsletter with several schedules, the one whose issue to send
+        #[arg(long)]
+        schedule: Option<String>,
+        /// Show the progress until it is sent, and send from here if no service runs
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Stop a send for now; who has it, has it
+    Pause { id: i64 },
+    /// Go on with a paused send where it stood
+    Resume { id: i64 },
+    /// End an issue for good: who has not got it does not get it
+    Cancel { id: i64 },
+    /// How far a send is, by outcome and reason
+    Status { id: i64 },
+    /// Why somebody did or did not get an issue
+    Why { id: i64, email: String },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    Html,
+    Text,
+    Eml,
+}
+
+pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(), Error> {
+    match command {
+        IssueCommand::List { newsletter, limit } => list(app, output, newsletter.as_deref(), limit).await?,
+        IssueCommand::Show { id } => show(app, output, id).await?,
+        IssueCommand::Preview { id, reader, format } => {
+            let reader = reader.as_deref().map(EmailAddress::parse).transpose().map_err(Error::Invalid)?;
+            let preview = inspect::preview(app, id, reader.as_ref()).await?;
+            match format {
+                Format::Html => output.raw(&preview.html()),
+                Format::Text => output.raw(&format!("Subject: {}\n\n{}", preview.subject(), preview.text())),
+                Format::Eml => output.raw(&String::from_utf8_lossy(&preview.eml)),
+            }
+        }
+        IssueCommand::Test { id, to } => {
+            let to = EmailAddress::parse(&to).map_err(Error::Invalid)?;
+            let outcome = inspect::test(app, id, &to).await?;
+            if outcome.class != OutcomeClass::Sent {
+                return Err(Error::Io(format!("the test was not sent: {}", outcome.detail)));
+            }
+            output.say(format!("Sent to {to}: {}", outcome.detail));
+        }
+        IssueCommand::Approve { id } => {
+            let issue = editors::approve(app, id).await?;
+            output.say(format!("Issue {id} is approved and goes out at {}.", issue.slot_at));
+        }
+        IssueCommand::Hold { id } => {
+            editors::hold(app, id).await?;
+            output
+                .say(format!("Issue {id} is held: it does not go out before `daybreak issue approve {id}`."));
+        }
+        IssueCommand::Write { id, introduction, subject, preheader } => {
+            editors::write(app, id, introduction, subject, preheader).await?;
+            output.say(format!("Written. Look at it: daybreak issue preview {id}"));
+        }
+        IssueCommand::Send { which, now, schedule, wait } => {
+            let id = match which.parse() {
+                Ok(id) => id,
+                Err(_) => editors::filling(app, &which, schedule.as_deref()).await?.id,
+            };
+            let issue = editors::send(app, id, now).await?;
+            if wait {
+                send::wait(app, output, issue.id).await?;
+            } else if now {
+                output.say(format!(
+                    "Issue {id} goes out now, by the running `daybreak serve` (or add --wait)."
+                ));
+            } else {
+                output.say(format!("Issue {id} is approved and goes out at {}.", issue.slot_at));
+            }
+        }
+        IssueCommand::Pause { id } => {
+            editors::pause(app, id).await?;
+            output.say(format!("Issue {id} is paused: `daybreak issue resume {id}` goes on where it stood."));
+        }
+        IssueCommand::Resume { id } => {
+            editors::resume(app, id).await?;
+            output.say(format!("Issue {id} goes on."));
+        }
+        IssueCommand::Cancel { id } => {
+            editors::cancel(app, id).await?;
+            output.say(format!("Issue {id} is cancelled: nobody else gets it."));
+        }
+        IssueCommand::Status { id } => status(app, output, id).await?,
+        IssueCommand::Why { id, email } => {
+            let email = EmailAddress::parse(&email).map_err(Error::Invalid)?;
+            let answer = inspect::why(app, id, &email).await?;
+            output.one(&json!({ "issue": id, "answer": answer }), &[("", answer.clone())]);
+        }
+    }
+    Ok(())
+}
+
+fn as_json(issue: &Issue) -> serde_json::Value {
+    json!({
+        "id": issue.id,
+        "newsletter_id": issue.newsletter_id,
+        "number": issue.number,
+        "slot": issue.slot_at.to_string(),
+        "date": issue.slot_date,
+        "edition": issue.edition,
+        "cutoff": issue.cutoff_at.to_string(),
+        "state": issue.state.as_str(),
+        "held": issue.held,
+        "reason": issue.reason,
+    })
+}
+
+async fn list(app: &App, output: Output, slug: Option<&str>, limit: i64) -> Result<(), Error> {
+    let mut conn = app.db.conn().await?;
+    let newsletters = db::newsletters::list(&mut conn).await?;
+    let newsletter_id = match slug {
+        Some(slug) => Some(editors::find_newsletter(&mut conn, slug).await?.id),
+        None => None,
+    };
+    let issues = db::issues::list(&mut conn, newsletter_id, limit).await?;
+    let rows: Vec<_> = issues
+        .iter()
+        .map(|issue| {
+            let mut row = as_json(issue);
+            let newsletter = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id);
+            row["newsletter"] = json!(newsletter.map(|newsletter| &newsletter.slug));
+            row
+        })
+        .collect();
+    let cells = |row: &serde_json::Value| {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        vec![row["id"].to_string(), text("newsletter"), text("slot"), text("state"), text("reason")]
+    };
+    let empty = "There is no issue yet: a schedule makes one (daybreak schedule add), and serve fills it.";
+    output.list(&rows, &["ID", "NEWSLETTER", "SLOT", "STATE", "REASON"], cells, empty);
+    Ok(())
+}
+
+async fn show(app: &App, output: Output, id: i64) -> Result<(), Error> {
+    let mut conn = app.db.conn().await?;
+    let issue = editors::find_issue(&mut conn, id).await?;
+    let articles = db::articles::of_issue(&mut conn, id).await?;
+    let mut shown = as_json(&issue);
+    shown["articles"] = articles
+        .iter()
+        .map(|article| json!({ "id": article.id, "title": article.title, "url": article.url, "source": article.source }))
+        .collect();
+    let mut lines = vec![
+        ("state", issue.state.as_str().to_owned()),
+        ("slot", issue.slot_at.to_string()),
+        ("freezes", issue.cutoff_at.to_string()),
+    ];
+    lines.extend(issue.reason.clone().map(|reason| ("reason", reason)));
+    lines.extend(articles.iter().map(|article| ("article", format!("{}  {}", article.id, article.title))));
+    output.one(&shown, &lines);
+    Ok(())
+}
+
+pub async fn status(app: &App, output: Output, id: i64) -> Result<(), Error> {
+    let status = inspect::status(app, id).await?;
+    let shown = json!({
+        "issue": as_json(&status.issue),
+        "deliveries": status.counts,
+        "failures": status.failures.iter()
+            .map(|failure| json!({ "delivery": failure.id, "reason": failure.reason, "said": failure.detail }))
+            .collect::<Vec<_>>(),
+    });
+    let mut lines = vec![("issue", format!("{} is {}", id, status.issue.state.as_str()))];
+    lines.extend(status.issue.reason.clone().map(|reason| ("", reason)));
+    for state in DeliveryState::ALL {
+        let count = status.count(state);
+        if count > 0 {
+            lines.push((state.as_str(), count.to_string()));
+        }
+        if state == DeliveryState::Skipped {
+            for count in status.counts.iter().filter(|count| count.state == state.as_str()) {
+                let reason = count.reason.as_deref().unwrap_or_default();
+                let sentence = SkipReason::parse(reason).map_or(reason, |skip| skip.sentence());
+                lines.push(("", format!("{:>8}  {sentence}", count.count)));
+            }
+        }
+    }
+    for failure in &status.failures {
+        lines.push(("failure", failure.detail.clone().unwrap_or_default()));
+    }
+    output.one(&shown, &lines);
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The keys that sign mail.
+
+use super::row::Row;
+use super::{Conn, DbError};
+use crate::domain::calendar::Timestamp;
+
+/// A key that signs mail of `domain`; its public half stands in DNS at `selector._domainkey.domain`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DkimKey {
+    pub domain: String,
+    pub selector: String,
+    /// `rsa-sha256` or `ed25519-sha256` (RFC 6376, RFC 8463).
+    pub algorithm: String,
+    /// PKCS#8 PEM.
+    pub private_key: String,
+}
+
+pub async fn insert(conn: &mut Conn, key: &DkimKey, now: Timestamp) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO dkim_keys (domain, selector, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(&key.domain)
+    .bind(&key.selector)
+    .bind(&key.algorithm)
+    .bind(&key.private_key)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The keys of every domain.
+pub async fn list(conn: &mut Conn) -> Result<Vec<DkimKey>, DbError> {
+    let rows = sqlx::query(
+        "SELECT domain, selector, algorithm, private_key FROM dkim_keys ORDER BY domain, selector",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row::new(row, "dkim_keys");
+            Ok(DkimKey {
+                domain: row.text("domain")?,
+                selector: row.text("selector")?,
+                algorithm: row.text("algorithm")?,
+                private_key: row.text("private_key")?,
+            })
+        })
+        .collect()
+}

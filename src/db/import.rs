@@ -1,0 +1,333 @@
+//! Many people at once: what is on record about a batch of addresses, and what it shall be, in a handful of
+//! statements whatever the batch's size.
+
+use chrono_tz::Tz;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::dialect::{Dialect, Kind};
+use super::row::Row;
+use super::subscriptions::Choice;
+use super::{Conn, DbError, sql};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::subscription::{Consent, SubscriptionStatus};
+use crate::domain::token::SigningKey;
+
+/// What is on record about an address, with its subscription to one newsletter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnRecord {
+    /// None: nobody has this address yet.
+    pub subscriber_id: Option<i64>,
+    pub name: String,
+    pub language: Option<String>,
+    pub zone: Option<Tz>,
+    /// None: not subscribed to this newsletter.
+    pub tie: Option<Tie>,
+    /// The address must not be mailed.
+    pub suppressed: bool,
+}
+
+/// A subscription as an import sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tie {
+    /// None: not written yet.
+    pub id: Option<i64>,
+    pub status: SubscriptionStatus,
+    pub choice: Choice,
+    pub consent: Option<Consent>,
+    pub left_at: Option<Timestamp>,
+    pub left_reason: Option<String>,
+}
+
+/// What is on record about these addresses, in their order. An address must stand in the list once.
+pub async fn look_up(
+    conn: &mut Conn,
+    key: &SigningKey,
+    newsletter_id: i64,
+    addresses: &[&EmailAddress],
+) -> Result<Vec<OnRecord>, DbError> {
+    let asked: Vec<(usize, &str, String)> = addresses
+        .iter()
+        .enumerate()
+        .map(|(place, address)| (place, address.as_str(), key.address_hash(address)))
+        .collect();
+    let columns = [("place", Kind::Int), ("email", Kind::Text), ("hash", Kind::Text)];
+    let rows = Dialect::of(conn).rows("$1", &columns);
+    let query = sql(format!(
+        "SELECT r.place, s.id, s.name, s.language, s.timezone, t.id AS tie, t.status, t.schedule_id, t.topics,
+             t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
+             x.email_hash AS suppressed
+         FROM {rows} AS r
+         LEFT JOIN subscribers s ON s.email = r.email
+         LEFT JOIN subscriptions t ON t.newsletter_id = $2 AND t.subscriber_id = s.id
+         LEFT JOIN suppressions x ON x.email_hash = r.hash"
+    ));
+    // Planned anew each time: a plan made while the tables were empty reads them whole ever after (PostgreSQL keeps
+    // one after five uses).
+    let rows = sqlx::query(query).bind(json(&asked)).bind(newsletter_id).persistent(false);
+    let mut found = vec![OnRecord::default(); addresses.len()];
+    for row in rows.fetch_all(conn).await? {
+        let place = usize::try_from(Row::new(&row, "subscribers").int("place")?).unwrap_or(usize::MAX);
+        if let Some(slot) = found.get_mut(place) {
+            *slot = on_record(&row)?;
+        }
+    }
+    Ok(found)
+}
+
+fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
+    let person = Row::new(row, "subscribers");
+    let suppressed = person.opt_text("suppressed")?.is_some();
+    let Some(id) = person.opt_int("id")? else {
+        return Ok(OnRecord { suppressed, ..OnRecord::default() });
+    };
+    Ok(OnRecord {
+        subscriber_id: Some(id),
+        name: person.text("name")?,
+        language: person.opt_text("language")?,
+        zone: person.opt_parsed("timezone", |text| text.parse().ok())?,
+        tie: tie(row)?,
+        suppressed,
+    })
+}
+
+fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
+    let row = Row::new(row, "subscriptions");
+    let Some(id) = row.opt_int("tie")? else { return Ok(None) };
+    let consent = match row.opt_time("consent_at")? {
+        None => None,
+        Some(at) => Some(Consent {
+            at,
+            from: row.opt_text("consent_from")?.unwrap_or_default(),
+            words: row.opt_text("consent_words")?.unwrap_or_default(),
+        }),
+    };
+    Ok(Some(Tie {
+        id: Some(id),
+        status: row.parsed("status", SubscriptionStatus::parse)?,
+        choice: Choice {
+            schedule_id: row.opt_int("schedule_id")?,
+            topics: row.topics("topics")?,
+            hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
+        },
+        consent,
+        left_at: row.opt_time("left_at")?,
+        left_reason: row.opt_text("left_reason")?,
+    }))
+}
+
+/// What shall become of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub email: EmailAddress,
+    /// As [`look_up`] found it, in the same transaction.
+    pub before: OnRecord,
+    pub after: OnRecord,
+}
+
+/// Writes changes; what is the same before and after is not touched. Call it in a transaction that writes.
+///
+/// # Errors
+/// [`DbError::WrongRows`] where somebody else changed one of these people since [`look_up`] (PostgreSQL only): roll
+/// back, look up and write again.
+pub async fn write(
+    conn: &mut Conn,
+    key: &SigningKey,
+    newsletter_id: i64,
+    changes: &[Change],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    // In the order of the addresses, so that two imports at once wait for each other rather than lock each other out.
+    let mut changes: Vec<&Change> = changes.iter().filter(|change| change.before != change.after).collect();
+    changes.sort_by(|one, other| one.email.cmp(&other.email));
+    let (known, new): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| change.before.subscriber_id.is_some());
+    add_people(conn, key, &new, now).await?;
+    change_people(conn, &known, now).await?;
+    let (tied, untied): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| change.before.tie.is_some());
+    add_ties(conn, newsletter_id, &untied, now).await?;
+    change_ties(conn, newsletter_id, &tied, now).await
+}
+
+type NewPerson<'c> = (&'c str, String, &'c str, Option<&'c str>, Option<&'static str>);
+
+async fn add_people(
+    conn: &mut Conn,
+    key: &SigningKey,
+    changes: &[&Change],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let people: Vec<NewPerson<'_>> = changes
+        .iter()
+        .map(|Change { email, after, .. }| {
+            let zone = after.zone.map(|zone| zone.name());
+            (email.as_str(), key.address_hash(email), after.name.as_str(), after.language.as_deref(), zone)
+        })
+        .collect();
+    let columns = [
+        ("email", Kind::Text),
+        ("email_hash", Kind::Text),
+        ("name", Kind::Text),
+        ("language", Kind::Text),
+        ("timezone", Kind::Text),
+    ];
+    let statement = |rows: &str| {
+        format!(
+            "INSERT INTO subscribers (email, email_hash, name, language, timezone, created_at, updated_at)
+             SELECT r.email, r.email_hash, r.name, r.language, r.timezone, $2, $2 FROM {rows} AS r WHERE true
+             ON CONFLICT (email) DO NOTHING"
+        )
+    };
+    all_rows("adding subscribers", conn, statement, &columns, &people, now).await
+}
+
+async fn change_people(conn: &mut Conn, changes: &[&Change], now: Timestamp) -> Result<(), DbError> {
+    let person = |record: &OnRecord| (record.name.clone(), record.language.clone(), record.zone);
+    let people: Vec<_> = changes
+        .iter()
+        .filter(|change| person(&change.before) != person(&change.after))
+        .map(|Change { before, after, .. }| {
+            let zone = after.zone.map(|zone| zone.name());
+            (before.subscriber_id, &after.name, &after.language, zone)
+        })
+        .collect();
+    let columns =
+        [("id", Kind::Int), ("name", Kind::Text), ("language", Kind::Text), ("timezone", Kind::Text)];
+    let statement = |rows: &str| {
+        format!(
+            "UPDATE subscribers
+             SET name = r.name, language = r.language, timezone = r.timezone, updated_at = $2
+             FROM {rows} AS r
+             WHERE subscribers.id = r.id"
+        )
+    };
+    all_rows("changing subscribers", conn, statement, &columns, &people, now).await
+}
+
+/// A subscription's values, in the order of [`TIE`].
+#[derive(Serialize)]
+struct TieRow<'c>(
+    &'static str,
+    Option<i64>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<&'c str>,
+    Option<&'c str>,
+    Option<i64>,
+    Option<&'c str>,
+    // What the row is found by: newsletter and address, or the id and the status before.
+    i64,
+    Option<&'c str>,
+    Option<i64>,
+    Option<&'static str>,
+);
+
+const TIE: [(&str, Kind); 13] = [
+    ("status", Kind::Text),
+    ("schedule_id", Kind::Int),
+    ("topics", Kind::Int),
+    ("at_minute", Kind::Int),
+    ("consent_at", Kind::Int),
+    ("consent_from", Kind::Text),
+    ("consent_words", Kind::Text),
+    ("left_at", Kind::Int),
+    ("left_reason", Kind::Text),
+    ("newsletter_id", Kind::Int),
+    ("email", Kind::Text),
+    ("id", Kind::Int),
+    ("status_before", Kind::Text),
+];
+
+fn tie_row<'c>(newsletter_id: i64, change: &'c Change, after: &'c Tie) -> TieRow<'c> {
+    let consent = after.consent.as_ref();
+    let before = change.before.tie.as_ref();
+    TieRow(
+        after.status.as_str(),
+        after.choice.schedule_id,
+        after.choice.topics.bits(),
+        after.choice.hour.map(TimeOfDay::minutes),
+        consent.map(|consent| consent.at.millis()),
+        consent.map(|consent| consent.from.as_str()),
+        consent.map(|consent| consent.words.as_str()),
+        after.left_at.map(Timestamp::millis),
+        after.left_reason.as_deref(),
+        newsletter_id,
+        before.is_none().then_some(change.email.as_str()),
+        before.and_then(|tie| tie.id),
+        before.map(|tie| tie.status.as_str()),
+    )
+}
+
+async fn add_ties(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    changes: &[&Change],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let ties: Vec<TieRow<'_>> = changes
+        .iter()
+        .filter_map(|change| change.after.tie.as_ref().map(|tie| tie_row(newsletter_id, change, tie)))
+        .collect();
+    let statement = |rows: &str| {
+        format!(
+            "INSERT INTO subscriptions (newsletter_id, subscriber_id, status, schedule_id, topics, at_minute,
+                 consent_at, consent_from, consent_words, left_at, left_reason, created_at, updated_at)
+             SELECT r.newsletter_id, s.id, r.status, r.schedule_id, r.topics, r.at_minute,
+                 r.consent_at, r.consent_from, r.consent_words, r.left_at, r.left_reason, $2, $2
+             FROM {rows} AS r JOIN subscribers s ON s.email = r.email WHERE true
+             ON CONFLICT (newsletter_id, subscriber_id) DO NOTHING"
+        )
+    };
+    all_rows("adding subscriptions", conn, statement, &TIE, &ties, now).await
+}
+
+async fn change_ties(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    changes: &[&Change],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let ties: Vec<TieRow<'_>> = changes
+        .iter()
+        .filter(|change| change.before.tie != change.after.tie)
+        .filter_map(|change| change.after.tie.as_ref().map(|tie| tie_row(newsletter_id, change, tie)))
+        .collect();
+    let statement = |rows: &str| {
+        format!(
+            "UPDATE subscriptions
+             SET status = r.status, schedule_id = r.schedule_id, topics = r.topics, at_minute = r.at_minute,
+                 consent_at = r.consent_at, consent_from = r.consent_from, consent_words = r.consent_words,
+                 left_at = r.left_at, left_reason = r.left_reason, updated_at = $2
+             FROM {rows} AS r
+             WHERE subscriptions.id = r.id AND subscriptions.status = r.status_before"
+        )
+    };
+    all_rows("changing subscriptions", conn, statement, &TIE, &ties, now).await
+}
+
+/// Runs a statement over rows bound as `$1`, `now` as `$2`; it must change as many rows.
+async fn all_rows<R: Serialize>(
+    what: &'static str,
+    conn: &mut Conn,
+    statement: impl Fn(&str) -> String,
+    columns: &[(&str, Kind)],
+    rows: &[R],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = statement(&Dialect::of(conn).rows("$1", columns));
+    let query = sqlx::query(sql(statement)).bind(json(rows)).bind(now.millis()).persistent(false);
+    match query.execute(conn).await?.rows_affected() {
+        changed if usize::try_from(changed) == Ok(rows.len()) => Ok(()),
+        changed => Err(DbError::WrongRows { what, rows: changed }),
+    }
+}
+
+fn json<R: Serialize>(rows: &[R]) -> String {
+    serde_json::to_string(rows).expect("rows are lists of texts and numbers")
+}

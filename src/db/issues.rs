@@ -1,0 +1,299 @@
+//! Issues: drafts that fill, frozen content, and the states in between.
+
+use chrono::NaiveDate;
+
+use super::articles::json;
+use super::row::Row;
+use super::{Conn, DbError, one_row, sql};
+use crate::domain::calendar::Timestamp;
+use crate::domain::issue::{Issue, IssueContent, IssueState};
+
+const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, reason, \
+                       held, at_once, introduction, subject, preheader, addressed_at";
+
+fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
+    let row = Row::new(row, "issues");
+    Ok(Issue {
+        id: row.int("id")?,
+        newsletter_id: row.int("newsletter_id")?,
+        schedule_id: row.opt_int("schedule_id")?,
+        number: row.int("number")?,
+        slot_at: row.time("slot_at")?,
+        slot_date: row.parsed("slot_date", |text| text.parse().ok())?,
+        edition: row.int("edition")?,
+        cutoff_at: row.time("cutoff_at")?,
+        state: row.parsed("state", IssueState::parse)?,
+        reason: row.opt_text("reason")?,
+        held: row.flag("held")?,
+        at_once: row.flag("at_once")?,
+        introduction: row.text("introduction")?,
+        subject: row.opt_text("subject")?,
+        preheader: row.opt_text("preheader")?,
+    })
+}
+
+/// A new draft's place in time.
+#[derive(Clone, Copy, Debug)]
+pub struct NewDraft {
+    pub newsletter_id: i64,
+    pub schedule_id: Option<i64>,
+    pub slot_at: Timestamp,
+    pub slot_date: NaiveDate,
+    pub cutoff_at: Timestamp,
+}
+
+/// Makes the draft for a slot; none where the schedule has an issue for that day already (another node was first).
+pub async fn insert_draft(conn: &mut Conn, draft: &NewDraft, now: Timestamp) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query(
+        "INSERT INTO issues (newsletter_id, schedule_id, slot_at, slot_date, cutoff_at, state, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'draft', $6)
+         ON CONFLICT (schedule_id, slot_date, edition) DO NOTHING
+         RETURNING id",
+    )
+    .bind(draft.newsletter_id)
+    .bind(draft.schedule_id)
+    .bind(draft.slot_at.millis())
+    .bind(draft.slot_date.to_string())
+    .bind(draft.cutoff_at.millis())
+    .bind(now.millis())
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Row::new(&row, "issues").int("id")).transpose()
+}
+
+/// Moves a draft to another time; on a day whose regular issue exists it becomes an extra edition.
+pub async fn move_draft(
+    conn: &mut Conn,
+    id: i64,
+    slot_at: Timestamp,
+    slot_date: NaiveDate,
+    cutoff_at: Timestamp,
+) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE issues SET slot_at = $2, slot_date = $3, cutoff_at = $4,
+             edition = (SELECT COALESCE(MAX(o.edition) + 1, 0) FROM issues o
+                        WHERE o.schedule_id = issues.schedule_id AND o.slot_date = $3 AND o.id <> issues.id)
+         WHERE id = $1 AND state = 'draft'",
+    )
+    .bind(id)
+    .bind(slot_at.millis())
+    .bind(slot_date.to_string())
+    .bind(cutoff_at.millis())
+    .execute(conn)
+    .await?;
+    one_row("moving a draft", &result)
+}
+
+pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Issue>, DbError> {
+    let query = sql(format!("SELECT {COLUMNS} FROM issues WHERE id = $1"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(issue).transpose()
+}
+
+/// The issues in these states, by slot.
+pub async fn in_states(conn: &mut Conn, states: &[IssueState]) -> Result<Vec<Issue>, DbError> {
+    let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE state IN ({}) ORDER BY slot_at, id",
+        names.join(", ")
+    ));
+    sqlx::query(query).fetch_all(conn).await?.iter().map(issue).collect()
+}
+
+/// A newsletter's issues (or everybody's), the latest slot first.
+pub async fn list(conn: &mut Conn, newsletter_id: Option<i64>, limit: i64) -> Result<Vec<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 OR $2 = 1 ORDER BY slot_at DESC, id DESC LIMIT $3"
+    ));
+    let rows = sqlx::query(query)
+        .bind(newsletter_id.unwrap_or(0))
+        .bind(i64::from(newsletter_id.is_none()))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(issue).collect()
+}
+
+/// The draft of a schedule (none: of a newsletter without one), if there is one.
+pub async fn draft_of(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<Option<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND COALESCE(schedule_id, 0) = $2 AND state = 'draft'
+         ORDER BY slot_at LIMIT 1"
+    ));
+    let row =
+        sqlx::query(query).bind(newsletter_id).bind(schedule_id.unwrap_or(0)).fetch_optional(conn).await?;
+    row.as_ref().map(issue).transpose()
+}
+
+/// What a schedule's next slot must come after: the date and instant of its latest regular issue that is no longer a
+/// draft.
+pub async fn last_slot(conn: &mut Conn, schedule_id: i64) -> Result<Option<(Timestamp, NaiveDate)>, DbError> {
+    let row = sqlx::query(
+        "SELECT id, slot_at, slot_date FROM issues WHERE schedule_id = $1 AND edition = 0 AND state <> 'draft'
+         ORDER BY slot_date DESC LIMIT 1",
+    )
+    .bind(schedule_id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let row = Row::new(&row, "issues");
+        Ok((row.time("slot_at")?, row.parsed("slot_date", |text| text.parse().ok())?))
+    })
+    .transpose()
+}
+
+/// When content last froze on a schedule for an issue that was not skipped.
+pub async fn last_frozen(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query(
+        "SELECT MAX(frozen_at) AS frozen_at FROM issues
+         WHERE newsletter_id = $1 AND COALESCE(schedule_id, 0) = $2 AND state NOT IN ('draft', 'skipped', 'cancelled')",
+    )
+    .bind(newsletter_id)
+    .bind(schedule_id.unwrap_or(0))
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "issues").opt_time("frozen_at")
+}
+
+/// Puts these articles into a draft, in this order; returns whether anything changed.
+pub async fn fill(conn: &mut Conn, issue_id: i64, article_ids: &[i64]) -> Result<bool, DbError> {
+    let rows = sqlx::query("SELECT article_id FROM issue_articles WHERE issue_id = $1 ORDER BY position")
+        .bind(issue_id)
+        .fetch_all(&mut *conn)
+        .await?;
+    let there = rows
+        .iter()
+        .map(|row| Row::new(row, "issue_articles").int("article_id"))
+        .collect::<Result<Vec<_>, _>>()?;
+    if there == article_ids {
+        return Ok(false);
+    }
+    sqlx::query("DELETE FROM issue_articles WHERE issue_id = $1").bind(issue_id).execute(&mut *conn).await?;
+    for (position, article_id) in (0_i64..).zip(article_ids) {
+        sqlx::query("INSERT INTO issue_articles (issue_id, article_id, position) VALUES ($1, $2, $3)")
+            .bind(issue_id)
+            .bind(*article_id)
+            .bind(position)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Freezes a draft: what is sent from now on is `content`.
+pub async fn freeze(
+    conn: &mut Conn,
+    id: i64,
+    number: i64,
+    content: &IssueContent,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE issues SET state = 'frozen', number = $2, content = $3, frozen_at = $4
+         WHERE id = $1 AND state = 'draft'",
+    )
+    .bind(id)
+    .bind(number)
+    .bind(json(content))
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    one_row("freezing an issue", &result)
+}
+
+/// The content of a frozen issue; none before it is frozen.
+pub async fn content(conn: &mut Conn, id: i64) -> Result<Option<IssueContent>, DbError> {
+    let row =
+        sqlx::query("SELECT id, content FROM issues WHERE id = $1").bind(id).fetch_optional(conn).await?;
+    let Some(row) = row else { return Ok(None) };
+    Row::new(&row, "issues").opt_parsed("content", |text| serde_json::from_str(text).ok())
+}
+
+/// Moves an issue from one state to the next; false where it is no longer in `from` (somebody else moved it).
+pub async fn advance(
+    conn: &mut Conn,
+    id: i64,
+    from: IssueState,
+    to: IssueState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "UPDATE issues SET state = $3, reason = $4,
+             approved_at = CASE WHEN $3 = 'approved' THEN $5 ELSE approved_at END,
+             addressed_at = CASE WHEN $3 = 'sending' THEN COALESCE(addressed_at, $5) ELSE addressed_at END,
+             finished_at = CASE WHEN $3 IN ('sent', 'cancelled', 'skipped') THEN $5 ELSE finished_at END
+         WHERE id = $1 AND state = $2",
+    )
+    .bind(id)
+    .bind(from.as_str())
+    .bind(to.as_str())
+    .bind(reason)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Holds an issue back, or lets it go again.
+pub async fn set_held(conn: &mut Conn, id: i64, held: bool, reason: Option<&str>) -> Result<(), DbError> {
+    let result = sqlx::query("UPDATE issues SET held = $2, reason = $3 WHERE id = $1")
+        .bind(id)
+        .bind(i64::from(held))
+        .bind(reason)
+        .execute(conn)
+        .await?;
+    one_row("holding an issue", &result)
+}
+
+/// Notes something for the editors about an issue under way, such as a relay that is down; none clears it.
+pub async fn set_reason(conn: &mut Conn, id: i64, reason: Option<&str>) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET reason = $2 WHERE id = $1").bind(id).bind(reason);
+    one_row("noting the state of an issue", &query.execute(conn).await?)
+}
+
+/// Says that an issue goes out as soon as it is addressed, whatever hours readers chose.
+pub async fn set_at_once(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET at_once = 1, slot_at = CASE WHEN slot_at > $2 THEN $2 ELSE slot_at END WHERE id = $1")
+        .bind(id)
+        .bind(now.millis());
+    one_row("sending an issue now", &query.execute(conn).await?)
+}
+
+/// Writes the editor's own words into a draft.
+pub async fn set_words(
+    conn: &mut Conn,
+    id: i64,
+    introduction: &str,
+    subject: Option<&str>,
+    preheader: Option<&str>,
+) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE issues SET introduction = $2, subject = $3, preheader = $4 WHERE id = $1 AND state = 'draft'",
+    )
+    .bind(id)
+    .bind(introduction)
+    .bind(subject)
+    .bind(preheader)
+    .execute(conn)
+    .await?;
+    one_row("writing an issue's words", &result)
+}
+
+/// Cancelled issues that still have deliveries waiting.
+pub async fn cancelled_and_open(conn: &mut Conn) -> Result<Vec<i64>, DbError> {
+    let rows = sqlx::query(
+        "SELECT i.id FROM issues i WHERE i.state = 'cancelled' AND EXISTS (
+             SELECT 1 FROM deliveries d WHERE d.issue_id = i.id AND d.state IN ('queued', 'deferred'))",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Row::new(row, "issues").int("id")).collect()
+}

@@ -1,0 +1,365 @@
+//! One connection to a relay, and any number of messages over it.
+//!
+//! lettre's connection is driven with `command` and `read_response`, not with its `send` and `message`: those tear the
+//! connection down at any refusal, wait for each reply before the next command, push the body octet by octet through a
+//! dot-stuffing codec and write the final dot on its own. `command` takes any text, so the envelope is one write of
+//! three commands (RFC 2920) and the body with its dot another; for a `&str`, `to_string` inside it is a single copy,
+//! without formatting. That makes two writes and two to three reads a message, and no allocation of the body's size
+//! but that copy.
+
+use std::time::Duration;
+
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
+use tokio::time::timeout;
+
+use super::envelope::Prepared;
+pub use super::envelope::{Envelope, Features};
+use super::outcome::{Reply, Step, of_our_own, relay_down};
+use super::relay::Relay;
+use super::wire::{self, ReplyBudget};
+use crate::domain::delivery::{Outcome, OutcomeClass};
+
+/// How long to wait for a relay, RFC 5321 §4.5.3.2.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection with TLS.
+    pub connect: Duration,
+    /// For the reply to a command, and for the banner.
+    pub command: Duration,
+    /// For the reply to `DATA`.
+    pub data: Duration,
+    /// For the message to be written and the final dot answered.
+    pub body: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            command: Duration::from_secs(5 * 60),
+            data: Duration::from_secs(2 * 60),
+            body: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// What became of one message, and of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    pub outcome: Outcome,
+    /// Whether the session can take the next message.
+    pub alive: bool,
+}
+
+/// A connection to a relay, greeted and signed in.
+pub struct Session {
+    connection: AsyncSmtpConnection,
+    budget: ReplyBudget,
+    features: Features,
+    timeouts: Timeouts,
+    /// What goes out in one write; kept for its memory.
+    outbox: String,
+    /// A refused transaction is open and must be reset before the next.
+    needs_reset: bool,
+    alive: bool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Session(alive: {}, {:?})", self.alive, self.features)
+    }
+}
+
+impl Session {
+    /// Connects, says hello as `ehlo_name` (our host's real name, RFC 5321 §4.1.1.1), and signs in where the relay's
+    /// URL has a password.
+    ///
+    /// # Errors
+    /// The outcome for whatever was to be sent: `RelayDown` when the relay does not serve us now, `OurFault` when a
+    /// setting is wrong (password, no TLS). Nothing is decided about a recipient in either case.
+    pub async fn connect(relay: &Relay, ehlo_name: &str, timeouts: Timeouts) -> Result<Self, Outcome> {
+        let hello = client_id(ehlo_name)?;
+        let opened = timeout(timeouts.connect, wire::open(relay, &hello)).await;
+        let (wire, budget) = opened.map_err(|_| {
+            relay_down(&format!("no connection to {} within {:?}", relay.url, timeouts.connect))
+        })??;
+        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello);
+        let connection = timed(timeouts.command, connecting, Step::Greeting)
+            .await
+            .map_err(|failure| failure.outcome(Step::Greeting))?;
+        let mut session = Self {
+            connection,
+            budget,
+            features: Features::default(),
+            timeouts,
+            outbox: String::new(),
+            needs_reset: false,
+            alive: true,
+        };
+        session.read_features(&hello).await?;
+        if let Some((user, password)) = &relay.url.credentials {
+            session.sign_in(Credentials::new(user.clone(), password.clone())).await?;
+        }
+        Ok(session)
+    }
+
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Sends one message to one recipient. `message` ends with CRLF and comes from [`super::message::Letter`].
+    ///
+    /// A refused recipient leaves the session as it was. When the returned `alive` is false, or the future is dropped
+    /// before it has ended, the session sends nothing more and is to be dropped.
+    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Sending {
+        if !self.alive {
+            return Sending { outcome: relay_down("the connection to the relay has ended"), alive: false };
+        }
+        let prepared = Prepared::check(self.features, envelope, message);
+        let outcome = match prepared {
+            Err(outcome) => return Sending { outcome, alive: true },
+            Ok(prepared) => {
+                // Half a conversation cannot be taken up again: dead until it has come to its end.
+                self.alive = false;
+                self.transact(&prepared).await
+            }
+        };
+        self.alive = outcome.is_ok();
+        let (Ok(outcome) | Err(outcome)) = outcome;
+        Sending { outcome, alive: self.alive }
+    }
+
+    /// Says goodbye (RFC 5321 §4.1.1.10). What the relay answers does not matter any more.
+    pub async fn quit(mut self) {
+        if self.alive {
+            self.budget.refill();
+            let farewell = self.timeouts.command.min(Duration::from_secs(5));
+            let _ = timeout(farewell, self.connection.command("QUIT\r\n")).await;
+        }
+    }
+
+    /// lettre does not tell whether `PIPELINING` and `SIZE` are offered: ask once more, and read it ourselves.
+    async fn read_features(&mut self, hello: &ClientId) -> Result<(), Outcome> {
+        self.outbox = format!("EHLO {hello}\r\n");
+        self.budget.refill();
+        let asking = self.connection.command(self.outbox.as_str());
+        let response = timed(self.timeouts.command, asking, Step::Greeting)
+            .await
+            .map_err(|failure| failure.outcome(Step::Greeting))?;
+        for line in response.message().skip(1) {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "PIPELINING" => self.features.pipelining = true,
+                "8BITMIME" => self.features.eight_bit_mime = true,
+                "SMTPUTF8" => self.features.smtputf8 = true,
+                "SIZE" => {
+                    self.features.size = Some(words.next().and_then(|size| size.parse().ok()).unwrap_or(0));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn sign_in(&mut self, credentials: Credentials) -> Result<(), Outcome> {
+        const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+        if self.connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
+            return Err(of_our_own(
+                OutcomeClass::OurFault,
+                "the relay does not take a user name and password (AUTH PLAIN or LOGIN): remove them from its URL, \
+                 or check the host and port",
+            ));
+        }
+        self.budget.refill();
+        let signing_in = self.connection.auth(&MECHANISMS, &credentials);
+        let signed_in = timed(self.timeouts.command, signing_in, Step::Auth).await;
+        signed_in.map(|_| ()).map_err(|failure| failure.outcome(Step::Auth))
+    }
+
+    /// One mail transaction. `Ok` leaves the connection fit for the next, `Err` ends it.
+    async fn transact(&mut self, prepared: &Prepared<'_>) -> Result<Outcome, Outcome> {
+        let refusal = if self.features.pipelining {
+            self.open_pipelined(prepared).await?
+        } else {
+            self.open_stepwise(prepared).await?
+        };
+        if let Some(outcome) = refusal {
+            self.needs_reset = true;
+            return Ok(outcome);
+        }
+        self.outbox.clear();
+        prepared.write_body(&mut self.outbox);
+        let reply = self.exchange(Step::Body).await?;
+        Ok(reply.outcome(Step::Body))
+    }
+
+    /// The envelope in one write (RFC 2920 §3.1). Returns the refusal, or none when the relay waits for the message.
+    async fn open_pipelined(&mut self, prepared: &Prepared<'_>) -> Result<Option<Outcome>, Outcome> {
+        self.outbox.clear();
+        let reset = std::mem::take(&mut self.needs_reset);
+        if reset {
+            self.outbox.push_str("RSET\r\n");
+        }
+        prepared.write_mail(&mut self.outbox);
+        prepared.write_rcpt(&mut self.outbox);
+        self.outbox.push_str("DATA\r\n");
+        let mut mail = self.exchange(Step::MailFrom).await?;
+        if reset {
+            mail = self.reply(Step::MailFrom).await?;
+        }
+        let rcpt = self.reply(Step::RcptTo).await?;
+        let data = self.reply(Step::Data).await?;
+
+        let refused = [(&mail, Step::MailFrom), (&rcpt, Step::RcptTo), (&data, Step::Data)]
+            .into_iter()
+            .find(|(reply, _)| !reply.is_positive());
+        let Some((reply, step)) = refused else {
+            return Ok(None);
+        };
+        let outcome = reply.outcome(step);
+        if data.is_positive() {
+            if rcpt.is_positive() {
+                // No sender, but a recipient: whatever we wrote now might be delivered. Hang up.
+                return Err(outcome);
+            }
+            // It waits for a message to nobody (RFC 2920 §3.1): an empty one ends that.
+            ".\r\n".clone_into(&mut self.outbox);
+            self.exchange(Step::Body).await?;
+        }
+        Ok(Some(outcome))
+    }
+
+    /// The envelope command by command, for a relay that does not offer `PIPELINING`.
+    async fn open_stepwise(&mut self, prepared: &Prepared<'_>) -> Result<Option<Outcome>, Outcome> {
+        if std::mem::take(&mut self.needs_reset) {
+            "RSET\r\n".clone_into(&mut self.outbox);
+            self.exchange(Step::MailFrom).await?;
+        }
+        for step in [Step::MailFrom, Step::RcptTo, Step::Data] {
+            self.outbox.clear();
+            match step {
+                Step::MailFrom => prepared.write_mail(&mut self.outbox),
+                Step::RcptTo => prepared.write_rcpt(&mut self.outbox),
+                _ => self.outbox.push_str("DATA\r\n"),
+            }
+            let reply = self.exchange(step).await?;
+            if !reply.is_positive() {
+                return Ok(Some(reply.outcome(step)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the outbox and reads the first reply to it.
+    async fn exchange(&mut self, step: Step) -> Result<Reply, Outcome> {
+        self.budget.refill();
+        let exchanging = self.connection.command(self.outbox.as_str());
+        understood(timed(self.timeouts.for_step(step), exchanging, step).await, step)
+    }
+
+    /// Reads one more reply.
+    async fn reply(&mut self, step: Step) -> Result<Reply, Outcome> {
+        self.budget.refill();
+        let reading = self.connection.read_response();
+        understood(timed(self.timeouts.for_step(step), reading, step).await, step)
+    }
+}
+
+impl Timeouts {
+    fn for_step(&self, step: Step) -> Duration {
+        match step {
+            Step::Data => self.data,
+            Step::Body => self.body,
+            _ => self.command,
+        }
+    }
+}
+
+/// Why there is no positive reply.
+enum Failure {
+    Negative(Reply),
+    Broken(Outcome),
+}
+
+impl Failure {
+    fn outcome(self, step: Step) -> Outcome {
+        match self {
+            Self::Negative(reply) => reply.outcome(step),
+            Self::Broken(outcome) => outcome,
+        }
+    }
+}
+
+/// Waits so long for lettre, whose own time-out covers connecting only, and tells a refusal from a broken connection.
+async fn timed<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+    step: Step,
+) -> Result<T, Failure> {
+    let words = step.words();
+    let broken = |what: &str| {
+        // Here alone it is open whether the relay has the message (RFC 1047).
+        let doubt = if step == Step::Body {
+            "; it may have taken the message, which can then arrive twice"
+        } else {
+            ""
+        };
+        Failure::Broken(relay_down(&format!("{what}{doubt}")))
+    };
+    let Ok(answered) = timeout(limit, asking).await else {
+        return Err(broken(&format!("the relay did not answer {words} within {limit:?}")));
+    };
+    answered.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+        match error.status() {
+            Some(code) => Failure::Negative(Reply { code: code.into(), text: cause }),
+            None if error.is_response() => {
+                broken(&format!("what the relay answered to {words} is not a reply of SMTP ({cause})"))
+            }
+            None => broken(&format!("the connection to the relay broke at {words}: {cause}")),
+        }
+    })
+}
+
+/// A reply that SMTP knows at this step: 354 to `DATA`, 2yz to everything else, or a refusal. 421 ends the connection
+/// at any step; another positive one means that the two sides no longer speak of the same command.
+fn understood(answered: Result<Response, Failure>, step: Step) -> Result<Reply, Outcome> {
+    let reply = match answered {
+        Ok(response) => {
+            let text = response.message().collect::<Vec<_>>().join(" ");
+            Reply { code: response.code().into(), text }
+        }
+        Err(Failure::Negative(reply)) => reply,
+        Err(Failure::Broken(outcome)) => return Err(outcome),
+    };
+    match (step, reply.code) {
+        (_, 421) => Err(reply.outcome(step)),
+        (Step::Data, 354) | (_, 400..) => Ok(reply),
+        (Step::Data, _) | (_, 300..) => {
+            Err(relay_down(&format!("the relay answered {} with {}", step.words(), reply.code)))
+        }
+        _ => Ok(reply),
+    }
+}
+
+/// The name for `EHLO`: a host's, or an address literal (RFC 5321 §4.1.3).
+fn client_id(name: &str) -> Result<ClientId, Outcome> {
+    let fits = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-' | '_' | '[' | ']' | ':');
+    if name.is_empty() || name.len() > 255 || !name.chars().all(fits) {
+        return Err(of_our_own(
+            OutcomeClass::OurFault,
+            "the name for EHLO is not a host name: set it to this machine's name, for instance mail.example.org",
+        ));
+    }
+    Ok(ClientId::Domain(name.to_owned()))
+}
+
+#[cfg(test)]
+#[path = "../../tests/it/sink.rs"]
+mod sink;
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,306 @@
+//! Compose: keeps the next issue of every schedule filled, freezes it at its cutoff, and sees to its approval.
+
+use crate::db::articles::Article;
+use crate::db::issues::NewDraft;
+use crate::db::{self, Conn};
+use crate::domain::article::IssueArticle;
+use crate::domain::calendar::{Slots, Timestamp};
+use crate::domain::issue::{Issue, IssueContent, IssueState};
+use crate::domain::newsletter::{Approval, Newsletter, Order, Schedule};
+use crate::pipeline::editors::{self, Note};
+
+use super::{App, Error};
+
+const MINUTE: i64 = 60 * 1000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// The most slots of one schedule that one pass accounts for: a year of daily slots that nobody was there for.
+const MOST_SLOTS: usize = 400;
+
+/// What a pass did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Composed {
+    pub frozen: Vec<i64>,
+    pub approved: Vec<i64>,
+    pub skipped: Vec<i64>,
+}
+
+/// One pass over every schedule and every issue that waits for its slot.
+pub async fn compose(app: &App) -> Result<Composed, Error> {
+    let mut done = Composed::default();
+    let (newsletters, schedules) = {
+        let mut conn = app.db.conn().await?;
+        (db::newsletters::list(&mut conn).await?, db::newsletters::schedules(&mut conn).await?)
+    };
+    for newsletter in &newsletters {
+        for schedule in
+            schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id && !schedule.paused)
+        {
+            compose_schedule(app, newsletter, schedule, &mut done).await?;
+        }
+    }
+    let waiting = {
+        let mut conn = app.db.conn().await?;
+        db::issues::in_states(&mut conn, &[IssueState::Frozen]).await?
+    };
+    for issue in waiting {
+        if let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id) {
+            see_to_approval(app, newsletter, &issue, &mut done).await?;
+        }
+    }
+    Ok(done)
+}
+
+async fn compose_schedule(
+    app: &App,
+    newsletter: &Newsletter,
+    schedule: &Schedule,
+    done: &mut Composed,
+) -> Result<(), Error> {
+    for _ in 0..MOST_SLOTS {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        let Some(draft) = ensure_draft(&mut tx, newsletter, schedule, now).await? else { return Ok(()) };
+        let articles = fill(&mut tx, newsletter, &draft, Some(&schedule.slots)).await?;
+        if now < draft.cutoff_at {
+            db::commit(tx).await?;
+            return Ok(());
+        }
+        match why_not(newsletter, &draft, articles.len(), now) {
+            Some(reason) => {
+                db::issues::advance(
+                    &mut tx,
+                    draft.id,
+                    IssueState::Draft,
+                    IssueState::Skipped,
+                    Some(&reason),
+                    now,
+                )
+                .await?;
+                done.skipped.push(draft.id);
+            }
+            None => {
+                freeze(&mut tx, newsletter, &draft, articles, now).await?;
+                done.frozen.push(draft.id);
+            }
+        }
+        db::commit(tx).await?;
+    }
+    Ok(())
+}
+
+/// Why a draft whose cutoff has come does not go out.
+fn why_not(newsletter: &Newsletter, draft: &Issue, articles: usize, now: Timestamp) -> Option<String> {
+    if is_too_late(newsletter, draft, now) {
+        return Some(missed(newsletter));
+    }
+    let fewest = newsletter.rules.min_articles;
+    (i64::try_from(articles).unwrap_or(i64::MAX) < fewest).then(|| {
+        format!("{articles} articles had come, and {fewest} are the fewest that go out: they wait for the next issue")
+    })
+}
+
+pub(super) fn is_too_late(newsletter: &Newsletter, issue: &Issue, now: Timestamp) -> bool {
+    now > issue.slot_at.plus_millis(newsletter.rules.grace_minutes * MINUTE)
+}
+
+pub(super) fn missed(newsletter: &Newsletter) -> String {
+    format!(
+        "missed: the service was not running at the slot, nor in the {} minutes of grace after it; the articles wait \
+         for the next issue",
+        newsletter.rules.grace_minutes
+    )
+}
+
+/// The schedule's draft, made or moved to where its next slot is now.
+async fn ensure_draft(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    schedule: &Schedule,
+    now: Timestamp,
+) -> Result<Option<Issue>, Error> {
+    let last = db::issues::last_slot(conn, schedule.id).await?;
+    let after = last.map_or(schedule.starts_at, |(slot, _)| slot.max(schedule.starts_at));
+    let Some(slot) = schedule.slots.next(after, last.map(|(_, date)| date)) else { return Ok(None) };
+    let cutoff_at = slot.at.plus_millis(-newsletter.rules.cutoff_minutes * MINUTE);
+    match db::issues::draft_of(conn, newsletter.id, Some(schedule.id)).await? {
+        Some(draft) if draft.slot_at == slot.at && draft.cutoff_at == cutoff_at => Ok(Some(draft)),
+        Some(draft) => {
+            db::issues::move_draft(conn, draft.id, slot.at, slot.date, cutoff_at).await?;
+            Ok(db::issues::get(conn, draft.id).await?)
+        }
+        None => {
+            let draft = NewDraft {
+                newsletter_id: newsletter.id,
+                schedule_id: Some(schedule.id),
+                slot_at: slot.at,
+                slot_date: slot.date,
+                cutoff_at,
+            };
+            match db::issues::insert_draft(conn, &draft, now).await? {
+                Some(id) => Ok(db::issues::get(conn, id).await?),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+/// Puts into a draft what belongs there now, and returns it in order.
+pub(super) async fn fill(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    slots: Option<&Slots>,
+) -> Result<Vec<Article>, Error> {
+    let oldest = oldest(conn, newsletter, draft, slots).await?;
+    let candidates = db::articles::candidates(conn, newsletter.id, draft.schedule_id, oldest).await?;
+    let articles = arrange(candidates, newsletter.rules.order, newsletter.rules.max_articles);
+    let ids: Vec<i64> = articles.iter().map(|article| article.id).collect();
+    db::issues::fill(conn, draft.id, &ids).await?;
+    Ok(articles)
+}
+
+/// What an article must be as fresh as. Without a rule: all that came since content last froze on this schedule, and
+/// at least since a day before the slot before, so that what a skipped issue left behind goes out with the next.
+async fn oldest(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    slots: Option<&Slots>,
+) -> Result<Timestamp, Error> {
+    if let Some(hours) = newsletter.rules.max_age_hours {
+        return Ok(draft.slot_at.plus_millis(-hours * HOUR));
+    }
+    let gap = slots.map_or(7, |slots| slots.recurrence.longest_gap_days());
+    let before = draft.slot_at.plus_millis(-gap * DAY);
+    let last = db::issues::last_frozen(conn, newsletter.id, draft.schedule_id).await?;
+    Ok(last.map_or(before, |last| last.min(before)).plus_millis(-DAY))
+}
+
+/// Pinned articles first, then by the newsletter's order, and no more than `most`.
+fn arrange(candidates: Vec<Article>, order: Order, most: i64) -> Vec<Article> {
+    let (mut articles, mut rest): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|article| article.pinned);
+    match order {
+        Order::Newest => {}
+        Order::Oldest => {
+            // The newest are chosen, and then told in the order in which they happened.
+            let room = usize::try_from(most).unwrap_or(0).saturating_sub(articles.len());
+            rest.truncate(room);
+            rest.reverse();
+        }
+        Order::Sources => rest = take_turns(rest),
+    }
+    articles.append(&mut rest);
+    articles.truncate(usize::try_from(most).unwrap_or(0));
+    articles
+}
+
+/// One article of each source in turn; within a source, and among the sources' firsts, as they came.
+fn take_turns(articles: Vec<Article>) -> Vec<Article> {
+    let mut rounds: std::collections::HashMap<Option<i64>, usize> = std::collections::HashMap::new();
+    let mut numbered: Vec<(usize, Article)> = articles
+        .into_iter()
+        .map(|article| {
+            let round = rounds.entry(article.source_id).or_default();
+            *round += 1;
+            (*round, article)
+        })
+        .collect();
+    numbered.sort_by_key(|(round, _)| *round);
+    numbered.into_iter().map(|(_, article)| article).collect()
+}
+
+/// Freezes a draft with these articles: what is sent is this.
+pub(super) async fn freeze(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    articles: Vec<Article>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let content = content(conn, newsletter, draft, articles).await?;
+    let number = db::newsletters::next_number(conn, newsletter.id).await?;
+    db::issues::freeze(conn, draft.id, number, &content, now).await?;
+    Ok(())
+}
+
+/// What an issue with these articles holds, as it would be frozen now.
+pub(super) async fn content(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    articles: Vec<Article>,
+) -> Result<IssueContent, Error> {
+    let ids: Vec<i64> = articles.iter().map(|article| article.id).collect();
+    let mut also = db::articles::also_at(conn, &ids).await?;
+    let articles = articles
+        .into_iter()
+        .map(|article| IssueArticle {
+            id: article.id,
+            reading_minutes: reading_minutes(article.body_chars),
+            also: also.remove(&article.id).unwrap_or_default(),
+            headline: article.title,
+            summary: article.summary,
+            url: article.url,
+            image_url: article.image_url,
+            image_alt: article.image_alt,
+            source: article.source,
+            author: article.author,
+            language: article.language,
+            published_at: article.published_at,
+            topics: article.topics,
+        })
+        .collect();
+    Ok(IssueContent {
+        articles,
+        topics: db::newsletters::topics(conn, newsletter.id).await?,
+        subject: draft.subject.clone().unwrap_or_else(|| newsletter.rules.subject.clone()),
+        preheader: draft.preheader.clone().unwrap_or_else(|| newsletter.rules.preheader.clone()),
+        introduction: draft.introduction.clone(),
+    })
+}
+
+/// Minutes to read a story: some 1,200 characters a minute (200 words of six), tags included; 0 for what is no longer
+/// than a summary.
+fn reading_minutes(body_chars: i64) -> u32 {
+    if body_chars < 600 { 0 } else { u32::try_from((body_chars + 600) / 1200).unwrap_or(0).max(1) }
+}
+
+/// Approves a frozen issue that needs nobody's word, tells the editors about one that does, and skips one that nobody
+/// approved in time.
+async fn see_to_approval(
+    app: &App,
+    newsletter: &Newsletter,
+    issue: &Issue,
+    done: &mut Composed,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let approval = newsletter.rules.approval;
+    let is_due = now >= issue.slot_at;
+    if is_too_late(newsletter, issue, now) {
+        let reason = match issue.held {
+            true => "an editor held it, and let it go too late; the articles wait for the next issue",
+            false => "no editor approved it in time; the articles wait for the next issue",
+        };
+        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Skipped, Some(reason), now)
+            .await?
+        {
+            done.skipped.push(issue.id);
+        }
+    } else if !issue.held && (approval == Approval::Automatic || (approval == Approval::UnlessHeld && is_due))
+    {
+        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Approved, None, now).await?
+        {
+            done.approved.push(issue.id);
+        }
+    } else if issue.held && is_due {
+        editors::tell(&mut tx, app, newsletter, issue, Note::Held).await?;
+    } else if approval != Approval::Automatic {
+        editors::tell(&mut tx, app, newsletter, issue, Note::Ready).await?;
+    }
+    db::commit(tx).await?;
+    Ok(())
+}

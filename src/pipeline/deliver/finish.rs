@@ -1,0 +1,62 @@
+//! Brings issues to their end: all deliveries settled, or cancelled.
+
+use crate::db;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::issue::{Issue, IssueState};
+use crate::pipeline::editors::{self, Note};
+
+use super::super::{App, Error};
+
+/// Deliveries of a cancelled issue that are skipped in one statement: other writers need not wait long.
+const CANCEL_BATCH: i64 = 5_000;
+
+/// Ends every issue that has nothing left to send, and returns them.
+pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
+    let (sending, cancelled) = {
+        let mut conn = app.db.conn().await?;
+        let sending = db::issues::in_states(&mut conn, &[IssueState::Sending]).await?;
+        (sending, db::issues::cancelled_and_open(&mut conn).await?)
+    };
+    for issue_id in cancelled {
+        let mut conn = app.db.conn().await?;
+        while db::deliveries::cancel(&mut conn, issue_id, CANCEL_BATCH, app.clock.now()).await? > 0 {}
+    }
+    let mut finished = vec![];
+    for issue in sending {
+        if finish_one(app, &issue).await? {
+            finished.push(issue.id);
+        }
+    }
+    Ok(finished)
+}
+
+async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
+    let now = app.clock.now();
+    // Looked at before a transaction is begun: most of the time there is more to send, and no reason to hold a writer up.
+    if db::deliveries::is_open(&mut *app.db.conn().await?, issue.id).await? {
+        return Ok(false);
+    }
+    let mut tx = app.db.begin().await?;
+    let counts = db::deliveries::counts(&mut tx, issue.id).await?;
+    let of = |state: DeliveryState| -> i64 {
+        counts.iter().filter(|count| count.state == state.as_str()).map(|count| count.count).sum()
+    };
+    let (sent, failed) = (of(DeliveryState::Sent), of(DeliveryState::Failed));
+    let ours = counts.iter().any(|count| count.reason.as_deref() == Some("our_fault"));
+    let reason =
+        (failed > 0).then(|| format!("{failed} of {} messages could not be delivered", sent + failed));
+    if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Sent, reason.as_deref(), now)
+        .await?
+    {
+        return Ok(false);
+    }
+    // A few bad addresses are every list's lot; more than one in twenty, or a refusal of us, is news.
+    if ours || failed * 20 > sent + failed {
+        let issue = editors::find_issue(&mut tx, issue.id).await?;
+        if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
+            editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
+        }
+    }
+    db::commit(tx).await?;
+    Ok(true)
+}

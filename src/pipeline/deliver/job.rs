@@ -1,0 +1,119 @@
+//! One message on its way to a connection.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::db::deliveries::{Claimed, Reader};
+use crate::db::notices;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::mail::{HoleValues, Mailbox};
+use crate::mail::dkim::Signer;
+use crate::mail::identity::{Verp, message_id};
+use crate::mail::message::{Letter, Recipient};
+
+use super::super::{App, Error, links};
+use super::cohort::{Cohort, Edition};
+
+/// A claimed message.
+#[derive(Debug)]
+pub enum Job {
+    Delivery(DeliveryJob),
+    Notice(Box<NoticeJob>),
+}
+
+#[derive(Debug)]
+pub struct DeliveryJob {
+    pub claimed: Claimed,
+    pub reader: Reader,
+    pub edition: Arc<Edition>,
+    pub cohort: Arc<Cohort>,
+    /// When the reader's row was read.
+    pub checked_at: Instant,
+}
+
+#[derive(Debug)]
+pub struct NoticeJob {
+    pub notice: notices::Notice,
+    pub letter: Letter,
+    pub from: EmailAddress,
+    pub signer: Option<Arc<Signer>>,
+}
+
+/// Where a message goes in the envelope.
+#[derive(Debug)]
+pub struct Addresses {
+    pub from: EmailAddress,
+    pub to: EmailAddress,
+}
+
+/// The values that fill a reader's holes.
+pub fn hole_values(app: &App, reader: &Reader, subscription_id: i64, delivery_id: i64) -> HoleValues {
+    HoleValues {
+        name: reader.name.clone(),
+        email: reader.email.as_str().to_owned(),
+        unsubscribe_url: links::unsubscribe(app, subscription_id),
+        view_url: links::view(app, delivery_id),
+    }
+}
+
+impl DeliveryJob {
+    /// Writes the message into `out`, signed, and returns its envelope.
+    pub fn write(
+        &self,
+        app: &App,
+        verp: Option<&Verp>,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) -> Result<Addresses, Error> {
+        let from = &self.edition.newsletter.from.address;
+        let values = hole_values(app, &self.reader, self.claimed.subscription_id, self.claimed.id);
+        let mailbox = Mailbox { name: self.reader.name.clone(), address: self.reader.email.clone() };
+        let recipient = Recipient {
+            mailbox: &mailbox,
+            values: &values,
+            message_id: &message_id("d", self.claimed.id, self.claimed.due_at, from.domain()),
+            date: now,
+            list_unsubscribe: Some(&values.unsubscribe_url),
+            list_unsubscribe_mailto: None,
+        };
+        match &*self.cohort {
+            Cohort::Letter(letter) => letter.write(out, &recipient),
+            Cohort::PerReader(audience) => {
+                let mail = app.renderer.digest_for(&self.edition.input(audience), &values)?;
+                Letter::new(&self.edition.head, &mail).write(out, &recipient);
+            }
+            Cohort::Nothing => {}
+        }
+        sign(self.edition.signer.as_ref(), out)?;
+        let from = verp.map_or_else(|| from.clone(), |verp| verp.sender(self.claimed.id));
+        Ok(Addresses { from, to: mailbox.address })
+    }
+}
+
+impl NoticeJob {
+    /// Writes the message into `out`, signed, and returns its envelope.
+    pub fn write(&self, now: Timestamp, out: &mut Vec<u8>) -> Result<Addresses, Error> {
+        let mailbox = Mailbox { name: self.notice.name.clone(), address: self.notice.email.clone() };
+        let recipient = Recipient {
+            mailbox: &mailbox,
+            values: &HoleValues::default(),
+            message_id: &message_id("n", self.notice.id, self.notice.due_at, self.from.domain()),
+            date: now,
+            list_unsubscribe: None,
+            list_unsubscribe_mailto: None,
+        };
+        self.letter.write(out, &recipient);
+        sign(self.signer.as_deref(), out)?;
+        Ok(Addresses { from: self.from.clone(), to: mailbox.address })
+    }
+}
+
+fn sign(signer: Option<&Signer>, message: &mut Vec<u8>) -> Result<(), Error> {
+    match signer {
+        Some(signer) => {
+            signer.sign(message).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))
+        }
+        None => Ok(()),
+    }
+}

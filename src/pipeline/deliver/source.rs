@@ -1,0 +1,211 @@
+//! Claims what is due and makes jobs of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::db;
+use crate::db::deliveries::Claimed;
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::STALE_AFTER;
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::notice::Notice;
+use crate::mail::message::Letter;
+use crate::pipeline::editors::{self, Note};
+
+use super::super::Error;
+use super::Shared;
+use super::cohort::{self, Cohorts};
+use super::job::{DeliveryJob, Job, NoticeJob};
+use super::recorder::Done;
+use super::worker::{failed, skipped};
+
+/// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
+const BATCH: i64 = 200;
+
+/// Notices claimed at a time.
+const NOTICES: i64 = 20;
+
+/// Whether there was something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    Some,
+    Nothing,
+}
+
+pub struct JobSource {
+    shared: Arc<Shared>,
+    outcomes: mpsc::Sender<Done>,
+    cohorts: Cohorts,
+    /// What the editors were last told about the relay.
+    reported: Option<String>,
+}
+
+impl JobSource {
+    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Done>) -> Self {
+        Self { shared, outcomes, cohorts: Cohorts::default(), reported: None }
+    }
+
+    /// Claims a batch of everything that is due and hands it to the connections.
+    pub async fn take(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+        let mut took = self.take_notices(jobs).await?;
+        let issues = self.sending().await?;
+        self.cohorts.keep(&issues.iter().map(|issue| issue.id).collect::<Vec<_>>());
+        for issue in &issues {
+            if self.take_deliveries(issue, jobs).await? == Took::Some {
+                took = Took::Some;
+            }
+        }
+        Ok(took)
+    }
+
+    async fn sending(&self) -> Result<Vec<Issue>, Error> {
+        let mut conn = self.shared.app.db.conn().await?;
+        Ok(db::issues::in_states(&mut conn, &[IssueState::Sending]).await?)
+    }
+
+    async fn take_deliveries(&mut self, issue: &Issue, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.app.clock.now();
+        let mut conn = shared.app.db.conn().await?;
+        let ids = db::deliveries::claim(&mut conn, issue.id, &shared.node, now, BATCH).await?;
+        if ids.is_empty() {
+            return Ok(Took::Nothing);
+        }
+        let checked_at = Instant::now();
+        let batch = db::deliveries::load(&mut conn, &ids, now).await?;
+        let edition = self.cohorts.edition(&shared.app, &mut conn, issue.id).await?;
+        drop(conn);
+        for claimed in batch {
+            let (claimed, reader) = match sendable(claimed, now) {
+                Ok(sendable) => sendable,
+                Err(done) => {
+                    self.record(done).await;
+                    continue;
+                }
+            };
+            match self.cohorts.cohort(&shared.app, &edition, edition.audience(&reader)) {
+                Ok(cohort) => {
+                    let edition = Arc::clone(&edition);
+                    let job = Job::Delivery(DeliveryJob { claimed, reader, edition, cohort, checked_at });
+                    if jobs.send_async(job).await.is_err() {
+                        return Ok(Took::Nothing);
+                    }
+                }
+                Err(error) => {
+                    self.stop_issue(issue, &error.to_string()).await?;
+                    break;
+                }
+            }
+        }
+        Ok(Took::Some)
+    }
+
+    /// Pauses an issue that cannot be rendered before it fails for everybody, and tells the editors.
+    async fn stop_issue(&self, issue: &Issue, why: &str) -> Result<(), Error> {
+        let app = &self.shared.app;
+        let now = app.clock.now();
+        tracing::error!(issue = issue.id, why, "an issue cannot be rendered and is paused");
+        let mut tx = app.db.begin().await?;
+        let reason = format!("it cannot be rendered: {why}");
+        db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Paused, Some(&reason), now)
+            .await?;
+        db::deliveries::release_issue(&mut tx, &self.shared.node, issue.id).await?;
+        let issue = editors::find_issue(&mut tx, issue.id).await?;
+        if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
+            editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
+        }
+        Ok(db::commit(tx).await?)
+    }
+
+    async fn take_notices(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+        let shared = Arc::clone(&self.shared);
+        let app = &shared.app;
+        let mut conn = app.db.conn().await?;
+        let notices = db::notices::claim(&mut conn, &shared.node, app.clock.now(), NOTICES).await?;
+        let took = if notices.is_empty() { Took::Nothing } else { Took::Some };
+        for notice in notices {
+            let id = notice.id;
+            match self.notice_job(&mut conn, notice).await {
+                Ok(job) => {
+                    if jobs.send_async(Job::Notice(Box::new(job))).await.is_err() {
+                        return Ok(Took::Nothing);
+                    }
+                }
+                Err(why) => {
+                    tracing::error!(notice = id, why, "a mail cannot be written");
+                    let next = crate::domain::delivery::Next::Fail { suppress: false };
+                    self.record(Done::Notice { id, next, attempts: 0, detail: why }).await;
+                }
+            }
+        }
+        Ok(took)
+    }
+
+    async fn notice_job(
+        &self,
+        conn: &mut db::Conn,
+        queued: db::notices::Notice,
+    ) -> Result<NoticeJob, String> {
+        let app = &self.shared.app;
+        let notice: Notice = serde_json::from_str(&queued.content).map_err(|error| error.to_string())?;
+        let newsletter = db::newsletters::get(conn, queued.newsletter_id)
+            .await
+            .map_err(|error| error.to_string())?
+            .ok_or("its newsletter is gone")?;
+        let mail = app.renderer.notice(&notice).map_err(|error| error.to_string())?;
+        let from = newsletter.from.address.clone();
+        let signer = cohort::signer(conn, from.domain()).await.map_err(|error| error.to_string())?;
+        let mut head = cohort::head(&newsletter);
+        head.auto_submitted = true;
+        Ok(NoticeJob {
+            notice: queued,
+            letter: Letter::new(&head, &mail),
+            from,
+            signer: signer.map(Arc::new),
+        })
+    }
+
+    async fn record(&self, done: Done) {
+        // The recorder outlives the source: a closed channel means that it crashed, and the lease settles it.
+        let _ = self.outcomes.send(done).await;
+    }
+
+    /// Writes to the issues under way that the relay cannot be reached, and clears it when it can.
+    pub async fn report_relay(&mut self) {
+        let why = self.shared.relay_state.why_down();
+        if why == self.reported {
+            return;
+        }
+        let reason = why.as_ref().map(|why| format!("waiting for the relay, and trying again: {why}"));
+        let written = async {
+            let issues = self.sending().await?;
+            let mut conn = self.shared.app.db.conn().await?;
+            for issue in issues {
+                db::issues::set_reason(&mut conn, issue.id, reason.as_deref()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        match written.await {
+            Ok(()) => self.reported = why,
+            Err(error) => tracing::warn!(%error, "the relay's state cannot be noted"),
+        }
+    }
+}
+
+/// The delivery and its reader, or why it is not to be sent.
+fn sendable(mut claimed: Claimed, now: Timestamp) -> Result<(Claimed, db::deliveries::Reader), Done> {
+    if let Some(skip) = claimed.skip {
+        return Err(skipped(claimed.id, skip.as_str()));
+    }
+    if now.millis() > claimed.due_at.millis() + STALE_AFTER {
+        let detail = "it could not be sent within a day of its time, and is stale".to_owned();
+        return Err(failed(claimed.id, "stale", detail, None));
+    }
+    match claimed.reader.take() {
+        Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
+        Some(_) => Err(Done::back(claimed.id)),
+        None => Err(skipped(claimed.id, "unsubscribed")),
+    }
+}

@@ -1,0 +1,334 @@
+//! What editors do with an issue: approve, hold, send, pause, resume, cancel; and what they are told.
+
+use crate::db::notices::NewNotice;
+use crate::db::{self, Conn};
+use crate::domain::calendar::Timestamp;
+use crate::domain::issue::{Issue, IssueEvent, IssueState, transition};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::notice::{Command, IssueNotice, Notice};
+
+use super::{App, Error, compose, deliver};
+
+/// What an editor is told about an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It waits for approval, or goes out at its slot unless somebody holds it.
+    Ready,
+    /// Its slot came while somebody held it.
+    Held,
+    /// It could not be sent, or not to everybody.
+    Failed,
+}
+
+impl Note {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Queues a mail to each of the newsletter's editors, once for each kind of note and issue.
+pub async fn tell(
+    conn: &mut Conn,
+    app: &App,
+    newsletter: &Newsletter,
+    issue: &Issue,
+    note: Note,
+) -> Result<(), Error> {
+    if newsletter.editors.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let zone = schedule_of(conn, issue).await?.map_or(newsletter.zone, |schedule| schedule.slots.zone);
+    let content = db::issues::content(conn, issue.id).await?.unwrap_or_default();
+    let command = |does: &str, verb: &str| Command {
+        does: does.to_owned(),
+        line: format!("daybreak issue {verb} {}", issue.id),
+    };
+    let commands = match note {
+        Note::Ready => vec![
+            command("Look at it", "preview"),
+            command("Approve it", "approve"),
+            command("Hold it", "hold"),
+        ],
+        Note::Held => vec![command("Let it go", "approve"), command("Cancel it", "cancel")],
+        Note::Failed => vec![command("See who got it", "status"), command("Go on with it", "resume")],
+    };
+    let notice = IssueNotice {
+        newsletter: newsletter.into(),
+        issue_id: issue.id,
+        number: issue.number,
+        slot_at: issue.slot_at,
+        zone: zone.name().to_owned(),
+        subject: deliver::subject(app, newsletter, issue, &content),
+        articles: content.articles.len() as u64,
+        audience: u64::try_from(db::deliveries::followers(conn, newsletter.id, issue.schedule_id).await?)
+            .unwrap_or(0),
+        url: None,
+        commands,
+        reason: issue.reason.clone().unwrap_or_default(),
+    };
+    let notice = match note {
+        Note::Ready => Notice::Ready(notice),
+        Note::Held => Notice::Held(notice),
+        Note::Failed => Notice::Failed(notice),
+    };
+    let content = notice.to_json();
+    for editor in &newsletter.editors {
+        let event = format!("{}:{}:{editor}", note.word(), issue.id);
+        let new = NewNotice {
+            event: &event,
+            newsletter_id: newsletter.id,
+            email: editor,
+            name: "",
+            content: &content,
+            due_at: now,
+        };
+        db::notices::queue(conn, &new, now).await?;
+    }
+    Ok(())
+}
+
+async fn schedule_of(conn: &mut Conn, issue: &Issue) -> Result<Option<Schedule>, Error> {
+    let schedules = db::newsletters::schedules_of(conn, issue.newsletter_id).await?;
+    Ok(schedules.into_iter().find(|schedule| Some(schedule.id) == issue.schedule_id))
+}
+
+/// The issue, or an error that says how to see which there are.
+pub async fn find_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
+    db::issues::get(conn, id).await?.ok_or_else(|| {
+        Error::NotFound(format!("there is no issue {id}: `daybreak issue list` shows those there are"))
+    })
+}
+
+/// The newsletter, or an error that names those there are.
+pub async fn find_newsletter(conn: &mut Conn, slug: &str) -> Result<Newsletter, Error> {
+    if let Some(found) = db::newsletters::find(conn, slug).await? {
+        return Ok(found);
+    }
+    let slugs: Vec<String> =
+        db::newsletters::list(conn).await?.into_iter().map(|newsletter| newsletter.slug).collect();
+    Err(Error::NotFound(match slugs.is_empty() {
+        true => format!("there is no newsletter “{slug}”: make one with `daybreak newsletter add {slug} …`"),
+        false => format!("there is no newsletter “{slug}”: there is {}", slugs.join(", ")),
+    }))
+}
+
+async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Error> {
+    db::newsletters::get(conn, issue.newsletter_id)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))
+}
+
+/// Lets an event happen to an issue, if it can now; the state is tested again by the change itself.
+async fn advance(
+    conn: &mut Conn,
+    issue: &Issue,
+    event: IssueEvent,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<IssueState, Error> {
+    let next =
+        transition(issue.state, event).map_err(|why| Error::Invalid(format!("issue {}: {why}", issue.id)))?;
+    match db::issues::advance(conn, issue.id, issue.state, next, reason, now).await? {
+        true => Ok(next),
+        false => Err(Error::Invalid(format!(
+            "issue {} changed at this moment: look at it and try again",
+            issue.id
+        ))),
+    }
+}
+
+/// Approves an issue, whether an editor held it or not; a draft is frozen first. It goes out at its slot.
+pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    let issue = match issue.state {
+        IssueState::Draft => freeze(&mut tx, &issue, now).await?,
+        _ => issue,
+    };
+    advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
+    db::issues::set_held(&mut tx, id, false, None).await?;
+    let issue = find_issue(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(issue)
+}
+
+/// Freezes a draft before its cutoff, because an editor wants it so.
+async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue, Error> {
+    let newsletter = newsletter_of(conn, draft).await?;
+    let schedule = schedule_of(conn, draft).await?;
+    let slots = schedule.as_ref().map(|schedule| &schedule.slots);
+    let articles = compose::fill(conn, &newsletter, draft, slots).await?;
+    if articles.is_empty() {
+        return Err(Error::Invalid(format!(
+            "there is nothing to send: no new article of “{}” is young enough and not yet sent (`daybreak article \
+             list {}` shows them; `daybreak newsletter set {} max-age-hours=…` lets older ones in)",
+            newsletter.name, newsletter.slug, newsletter.slug
+        )));
+    }
+    compose::freeze(conn, &newsletter, draft, articles, now).await?;
+    find_issue(conn, draft.id).await
+}
+
+/// Holds an issue back: it does not go out before somebody approves it.
+pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    match issue.state {
+        IssueState::Draft | IssueState::Frozen => {
+            db::issues::set_held(&mut tx, id, true, Some("an editor holds it")).await?;
+        }
+        IssueState::Approved => {
+            let now = app.clock.now();
+            db::issues::advance(&mut tx, id, IssueState::Approved, IssueState::Frozen, None, now).await?;
+            db::issues::set_held(&mut tx, id, true, Some("an editor holds it")).await?;
+        }
+        state => {
+            return Err(Error::Invalid(format!(
+                "issue {id} is {}: it can no longer be held{}",
+                state.as_str(),
+                if state == IssueState::Sending { ", but paused: `daybreak issue pause`" } else { "" }
+            )));
+        }
+    }
+    Ok(db::commit(tx).await?)
+}
+
+/// Sends an issue by hand: approves it, and with `at_once` lets it go now instead of at its slot.
+///
+/// A draft for a later day that is sent now becomes an issue of today, and the later day gets its own.
+pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let mut issue = find_issue(&mut tx, id).await?;
+    if issue.state == IssueState::Draft {
+        if at_once && issue.slot_at > now {
+            let zone = match schedule_of(&mut tx, &issue).await? {
+                Some(schedule) => schedule.slots.zone,
+                None => newsletter_of(&mut tx, &issue).await?.zone,
+            };
+            let today = now.in_zone(zone).date_naive();
+            if issue.slot_date != today {
+                db::issues::move_draft(&mut tx, id, now, today, now).await?;
+                issue = find_issue(&mut tx, id).await?;
+            }
+        }
+        issue = freeze(&mut tx, &issue, now).await?;
+    }
+    if issue.state == IssueState::Frozen {
+        advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
+        issue.state = IssueState::Approved;
+    }
+    if issue.state != IssueState::Approved {
+        return Err(Error::Invalid(format!(
+            "issue {id} is {}: it cannot be sent again",
+            issue.state.as_str()
+        )));
+    }
+    if issue.held {
+        db::issues::set_held(&mut tx, id, false, None).await?;
+    }
+    if at_once {
+        db::issues::set_at_once(&mut tx, id, now).await?;
+    }
+    let issue = find_issue(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(issue)
+}
+
+/// The issue that is filling for a newsletter: of the named schedule, or its first; made anew for a newsletter without
+/// a schedule, whose issues go to every subscriber.
+pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Issue, Error> {
+    compose::compose(app).await?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, slug).await?;
+    let schedules = db::newsletters::schedules_of(&mut tx, newsletter.id).await?;
+    let schedule_id = match schedule {
+        Some(name) => Some(
+            schedules
+                .iter()
+                .find(|schedule| schedule.name == name)
+                .ok_or_else(|| Error::NotFound(format!("“{slug}” has no schedule “{name}”")))?
+                .id,
+        ),
+        None => schedules.iter().find(|schedule| !schedule.paused).map(|schedule| schedule.id),
+    };
+    if let Some(draft) = db::issues::draft_of(&mut tx, newsletter.id, schedule_id).await? {
+        return Ok(draft);
+    }
+    if let Some(id) = schedule_id {
+        return Err(Error::NotFound(format!("schedule {id} of “{slug}” has no issue that is filling")));
+    }
+    let draft = db::issues::NewDraft {
+        newsletter_id: newsletter.id,
+        schedule_id: None,
+        slot_at: now,
+        slot_date: now.in_zone(newsletter.zone).date_naive(),
+        cutoff_at: now,
+    };
+    let id = db::issues::insert_draft(&mut tx, &draft, now)
+        .await?
+        .ok_or_else(|| Error::Invalid("another issue was made at this moment: try again".to_owned()))?;
+    let draft = find_issue(&mut tx, id).await?;
+    compose::fill(&mut tx, &newsletter, &draft, None).await?;
+    db::commit(tx).await?;
+    Ok(draft)
+}
+
+/// Stops a send; who has it, has it.
+pub async fn pause(app: &App, id: i64) -> Result<(), Error> {
+    step(app, id, IssueEvent::Pause, Some("an editor paused it")).await
+}
+
+/// Goes on with a send where it stood.
+pub async fn resume(app: &App, id: i64) -> Result<(), Error> {
+    step(app, id, IssueEvent::Resume, None).await
+}
+
+/// Ends an issue for good; who has not got it does not get it.
+pub async fn cancel(app: &App, id: i64) -> Result<(), Error> {
+    step(app, id, IssueEvent::Cancel, Some("an editor cancelled it")).await
+}
+
+async fn step(app: &App, id: i64, event: IssueEvent, reason: Option<&str>) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    advance(&mut tx, &issue, event, reason, now).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// Writes an issue's introduction, subject and preheader while it is filling; none leaves what is there, an empty
+/// subject or preheader goes back to the newsletter's line.
+pub async fn write(
+    app: &App,
+    id: i64,
+    introduction: Option<String>,
+    subject: Option<String>,
+    preheader: Option<String>,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    if issue.state != IssueState::Draft {
+        return Err(Error::Invalid(format!(
+            "issue {id} is {}: its words no longer change",
+            issue.state.as_str()
+        )));
+    }
+    let line = |name: &str, given: Option<String>, old: Option<String>| match given {
+        None => Ok(old),
+        Some(text) if text.trim().is_empty() => Ok(None),
+        Some(text) => super::newsletters::parse_line(app, name, &text).map(Some),
+    };
+    let subject = line("subject", subject, issue.subject)?;
+    let preheader = line("preheader", preheader, issue.preheader)?;
+    let introduction = introduction.unwrap_or(issue.introduction);
+    db::issues::set_words(&mut tx, id, introduction.trim(), subject.as_deref(), preheader.as_deref()).await?;
+    Ok(db::commit(tx).await?)
+}

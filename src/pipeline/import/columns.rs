@@ -1,0 +1,330 @@
+//! Which column of a file holds what, by its heading.
+
+use csv::StringRecord;
+
+use crate::pipeline::Error;
+
+/// What a column can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Email,
+    Name,
+    FirstName,
+    LastName,
+    Status,
+    Topics,
+    Frequency,
+    Hour,
+    Timezone,
+    Language,
+    ConsentAt,
+    ConsentFrom,
+    ConsentWords,
+}
+
+/// Every field: its own heading, and how other programs and people head such a column, the surer words first, in
+/// lower case and without anything but letters and digits.
+const FIELDS: [(Field, &str, &[&str]); 13] = [
+    (
+        Field::Email,
+        "email",
+        &[
+            "email",
+            "emailaddress",
+            "emailadresse",
+            "mailadresse",
+            "adresseemail",
+            "adressemail",
+            "adresseelectronique",
+            "adresseélectronique",
+            "courriel",
+            "correo",
+            "correoelectronico",
+            "correoelectrónico",
+            "indirizzoemail",
+            "eposta",
+            "epost",
+            "subscriberemail",
+            "useremail",
+            "mail",
+            "address",
+            "adresse",
+        ],
+    ),
+    (
+        Field::Name,
+        "name",
+        &["name", "fullname", "displayname", "subscribername", "nomcomplet", "vollername", "nombrecompleto"],
+    ),
+    (
+        Field::FirstName,
+        "first_name",
+        &["firstname", "fname", "givenname", "forename", "vorname", "prénom", "prenom", "nombre", "first"],
+    ),
+    (
+        Field::LastName,
+        "last_name",
+        &[
+            "lastname",
+            "lname",
+            "surname",
+            "familyname",
+            "nachname",
+            "familienname",
+            "nomdefamille",
+            "nom",
+            "apellido",
+            "apellidos",
+            "cognome",
+            "last",
+        ],
+    ),
+    (
+        Field::Status,
+        "status",
+        &[
+            "status",
+            "subscriptionstatus",
+            "emailmarketingstatus",
+            "state",
+            "subscribed",
+            "subscribedtoemails",
+        ],
+    ),
+    (
+        Field::Topics,
+        "topics",
+        &["topics", "topic", "interests", "themen", "thema", "sujets", "rubriques", "thèmes", "temas"],
+    ),
+    (
+        Field::Frequency,
+        "frequency",
+        &["frequency", "schedule", "cadence", "häufigkeit", "fréquence", "frequence", "frecuencia"],
+    ),
+    (Field::Hour, "hour", &["hour", "time", "deliverytime", "sendtime", "uhrzeit", "heure", "hora"]),
+    (Field::Timezone, "timezone", &["timezone", "tz", "zone", "zeitzone", "fuseauhoraire", "zonahoraria"]),
+    (
+        Field::Language,
+        "language",
+        &["language", "lang", "locale", "preferredlanguage", "sprache", "langue", "idioma", "lingua"],
+    ),
+    (
+        Field::ConsentAt,
+        "consent_at",
+        &[
+            "consentat",
+            "consentdate",
+            "optintime",
+            "optindate",
+            "optinat",
+            "confirmtime",
+            "confirmedat",
+            "subscribedat",
+            "subscribedate",
+            "subscriptiondate",
+            "subscribedon",
+            "signupdate",
+            "createdat",
+            "creationdate",
+            "dateadded",
+        ],
+    ),
+    (
+        Field::ConsentFrom,
+        "consent_from",
+        &["consentfrom", "consentsource", "optinip", "signupsource", "ipaddress", "source", "ip"],
+    ),
+    (Field::ConsentWords, "consent_words", &["consentwords", "consenttext", "consent", "optintext"]),
+];
+
+impl Field {
+    /// The heading that `export` writes, and the name in `--map column=field`.
+    pub fn heading(self) -> &'static str {
+        FIELDS.iter().find(|(field, ..)| *field == self).map_or("", |(_, heading, _)| heading)
+    }
+}
+
+/// Where each field stands in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// How many columns the header has.
+    pub count: usize,
+    places: [Option<usize>; FIELDS.len()],
+}
+
+impl Columns {
+    /// Reads a header. `map` assigns columns by name, `("Kunde", "name")`, before any guess; `ignore` as a field keeps
+    /// a column from being guessed.
+    ///
+    /// # Errors
+    /// A column or field of `map` that is not there, and a header without an address: each names those there are.
+    pub fn read(header: &StringRecord, map: &[(String, String)]) -> Result<Self, Error> {
+        let plain: Vec<String> = header.iter().map(plain).collect();
+        let mut columns = Self { count: header.len(), places: [None; FIELDS.len()] };
+        let mut taken = vec![false; plain.len()];
+        for (column, field) in map {
+            let wanted = self::plain(column);
+            let place = header.iter().position(|name| name.trim() == column.trim());
+            let place = place.or_else(|| plain.iter().position(|name| *name == wanted)).ok_or_else(|| {
+                Error::Invalid(format!("the file has no column “{column}”; it has {}", names(header)))
+            })?;
+            taken[place] = true;
+            let wanted = self::plain(field);
+            if wanted == "ignore" {
+                continue;
+            }
+            let index = FIELDS.iter().position(|(_, heading, _)| self::plain(heading) == wanted);
+            let index = index.ok_or_else(|| Error::Invalid(no_such_field(field)))?;
+            columns.places[index] = Some(place);
+        }
+        for (index, (_, _, words)) in FIELDS.iter().enumerate() {
+            if columns.places[index].is_some() {
+                continue;
+            }
+            let find = |word: &&str| (0..plain.len()).find(|place| !taken[*place] && plain[*place] == **word);
+            columns.places[index] = words.iter().find_map(find);
+            if let Some(place) = columns.places[index] {
+                taken[place] = true;
+            }
+        }
+        if columns.place(Field::Email).is_none() {
+            return Err(Error::Invalid(no_address(header)));
+        }
+        Ok(columns)
+    }
+
+    fn place(&self, field: Field) -> Option<usize> {
+        FIELDS.iter().position(|(each, ..)| *each == field).and_then(|index| self.places[index])
+    }
+
+    /// A record's cell for `field`, trimmed; none where the file has no such column or the cell is empty.
+    pub fn cell<'r>(&self, record: &'r StringRecord, field: Field) -> Option<&'r str> {
+        let cell = unprotect(record.get(self.place(field)?)?.trim());
+        (!cell.is_empty()).then_some(cell)
+    }
+
+    /// What is read from where, `email ← E-Mail-Adresse`.
+    pub fn used(&self, header: &StringRecord) -> Vec<String> {
+        let of = |((_, heading, _), place): (&(Field, &str, _), &Option<usize>)| {
+            Some(format!("{heading} ← {}", header.get((*place)?)?.trim()))
+        };
+        FIELDS.iter().zip(&self.places).filter_map(of).collect()
+    }
+
+    /// The columns that nothing is read from.
+    pub fn ignored(&self, header: &StringRecord) -> Vec<String> {
+        let unused = header.iter().enumerate().filter(|(place, _)| !self.places.contains(&Some(*place)));
+        unused.map(|(_, name)| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    }
+}
+
+/// A heading without case, spaces and signs: `E-Mail-Adresse` is `emailadresse`.
+fn plain(heading: &str) -> String {
+    heading.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn names(header: &StringRecord) -> String {
+    let shown: Vec<String> = header
+        .iter()
+        .take(40)
+        .map(|name| format!("“{}”", name.trim().chars().take(40).collect::<String>()))
+        .collect();
+    shown.join(", ")
+}
+
+fn no_such_field(field: &str) -> String {
+    let fields: Vec<&str> = FIELDS.iter().map(|(_, heading, _)| *heading).collect();
+    format!("“{field}” is not a field; a column can be mapped to {}, or ignore", fields.join(", "))
+}
+
+fn no_address(header: &StringRecord) -> String {
+    let hint = if header.iter().any(|name| name.contains('@')) {
+        "the first line seems to be a person's; write a line with the names of the columns above it, for instance \
+         email,name"
+    } else {
+        "name the one with the addresses “email”, or say which it is with --map COLUMN=email"
+    };
+    format!("the file has no column of e-mail addresses: it has {}; {hint}", names(header))
+}
+
+/// What a spreadsheet would take for a formula when it opens a file.
+const FORMULA: [char; 4] = ['=', '+', '-', '@'];
+
+fn is_formula(cell: &str) -> bool {
+    cell.trim_start_matches('\'').starts_with(FORMULA)
+}
+
+/// A cell that no spreadsheet takes for a formula: with an apostrophe before it, which is how spreadsheets themselves
+/// mark a text. One more is put before a cell that looks protected already, so that [`unprotect`] gives back exactly
+/// what was there.
+pub fn protect(cell: &str) -> String {
+    if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// Undoes [`protect`].
+pub fn unprotect(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(names: &[&str]) -> StringRecord {
+        StringRecord::from(names.to_vec())
+    }
+
+    #[test]
+    fn columns_are_found_by_the_names_that_people_give_them() {
+        for name in ["email", "E-Mail", "e-mail ", "E-Mail-Adresse", "Courriel", "Email Address", "ADDRESS"] {
+            let header = header(&["Vorname", name, "Nachname", "Kundennummer"]);
+            let columns = Columns::read(&header, &[]).unwrap();
+            let record = StringRecord::from(vec!["Ann", " ann@example.org ", "", "7"]);
+            assert_eq!(columns.cell(&record, Field::Email), Some("ann@example.org"));
+            assert_eq!(columns.cell(&record, Field::FirstName), Some("Ann"));
+            assert_eq!(columns.cell(&record, Field::LastName), None);
+            assert_eq!(columns.ignored(&header), ["Kundennummer"]);
+        }
+    }
+
+    #[test]
+    fn a_postal_address_is_not_taken_for_the_e_mail_address() {
+        let header = header(&["Address", "Email Address"]);
+        let columns = Columns::read(&header, &[]).unwrap();
+        assert_eq!(columns.used(&header), ["email ← Email Address"]);
+    }
+
+    #[test]
+    fn a_map_goes_before_every_guess() {
+        let header = header(&["email", "contact", "name"]);
+        let map = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect()
+        };
+        let columns = Columns::read(&header, &map(&[("Contact", "email"), ("name", "ignore")])).unwrap();
+        assert_eq!(columns.used(&header), ["email ← contact"]);
+        assert_eq!(columns.ignored(&header), ["email", "name"]);
+        let error = Columns::read(&header, &map(&[("nobody", "email")])).unwrap_err().to_string();
+        assert!(error.contains("“nobody”") && error.contains("“contact”"), "{error}");
+        let error = Columns::read(&header, &map(&[("contact", "shoe")])).unwrap_err().to_string();
+        assert!(error.contains("consent_words"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_addresses_is_told_its_columns() {
+        let error = Columns::read(&header(&["Phone", "City"]), &[]).unwrap_err().to_string();
+        assert!(error.contains("“Phone”, “City”") && error.contains("--map"), "{error}");
+        let error = Columns::read(&header(&["ann@example.org", "Ann"]), &[]).unwrap_err().to_string();
+        assert!(error.contains("above it"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn protecting_a_cell_is_undone_exactly(cell in "['=+@a-]{0,6}") {
+            let protected = protect(&cell);
+            prop_assert!(!protected.starts_with(FORMULA));
+            prop_assert_eq!(unprotect(&protected), cell);
+        }
+    }
+}

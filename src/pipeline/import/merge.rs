@@ -1,0 +1,57 @@
+//! What is on record, and what a file says → what shall be on record.
+
+use super::entry::Entry;
+use crate::db::import::{OnRecord, Tie};
+use crate::db::subscriptions::Choice;
+use crate::domain::calendar::Timestamp;
+use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, transition};
+
+/// What shall be on record once `entry` is taken in. Values are only overwritten by values, whoever left stays away,
+/// and a consent on record stays unless the reader becomes active by this one: taking in the same entry again changes
+/// nothing.
+pub fn merge(before: &OnRecord, entry: &Entry, now: Timestamp) -> OnRecord {
+    let mut after = before.clone();
+    if let Some(name) = &entry.name {
+        after.name.clone_from(name);
+    }
+    after.language = entry.language.clone().or(after.language);
+    after.zone = entry.zone.or(after.zone);
+    after.tie = Some(merge_tie(before.tie.as_ref(), entry, now));
+    after
+}
+
+fn merge_tie(before: Option<&Tie>, entry: &Entry, now: Timestamp) -> Tie {
+    use SubscriptionStatus as S;
+    let event = match entry.event {
+        // Somebody who left and was signed up again, by a form that anybody can fill in, is not to be brought back.
+        SubscriptionEvent::Import if before.is_some_and(|tie| tie.left_at.is_some()) => {
+            SubscriptionEvent::ImportPending
+        }
+        event => event,
+    };
+    let was = before.map(|tie| tie.status);
+    let status = transition(was, event);
+    let mut tie = before.cloned().unwrap_or_else(|| Tie {
+        id: None,
+        status,
+        choice: Choice::default(),
+        consent: None,
+        left_at: None,
+        left_reason: None,
+    });
+    tie.status = status;
+    tie.choice = Choice {
+        schedule_id: entry.schedule_id.or(tie.choice.schedule_id),
+        topics: entry.topics.unwrap_or(tie.choice.topics),
+        hour: entry.hour.or(tie.choice.hour),
+    };
+    let becomes_active = status == S::Active && was != Some(S::Active);
+    if becomes_active || (tie.consent.is_none() && status != S::Unsubscribed) {
+        tie.consent = Some(entry.consent.clone());
+    }
+    if status == S::Unsubscribed && was != Some(S::Unsubscribed) {
+        tie.left_at = Some(now);
+        tie.left_reason = Some(entry.consent.from.clone());
+    }
+    tie
+}

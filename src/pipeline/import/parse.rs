@@ -1,0 +1,190 @@
+//! The thread that reads: bytes → batches of people, and notes about the lines that are not.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use csv::StringRecord;
+use encoding_rs::Encoding;
+use tokio::sync::mpsc::Sender;
+
+use super::columns::Columns;
+use super::decode;
+use super::entry::{Entry, Reading};
+use super::records::{Record, Records};
+use super::report::{Note, NoteKind};
+use crate::domain::newsletter::Schedule;
+use crate::domain::subscription::{Consent, SubscriptionEvent};
+use crate::domain::topic::Topic;
+use crate::pipeline::Error;
+
+/// How many people are looked up and written at a time: enough that a batch's few statements cost little per person,
+/// few enough that other writers wait for some ten milliseconds only.
+const BATCH: usize = 1000;
+
+/// How many addresses are remembered to find those that a file holds twice: 4 million at some 20 bytes each.
+/// Duplicates further apart are taken in like an update.
+const REMEMBERED: usize = 4_000_000;
+
+/// What the file is read with.
+pub struct Words {
+    pub topics: Vec<Topic>,
+    pub schedules: Vec<Schedule>,
+    pub consent: Consent,
+    pub map: Vec<(String, String)>,
+    pub encoding: Option<&'static Encoding>,
+}
+
+/// What the thread has read.
+pub enum Batch {
+    /// Comes first, once.
+    Head { encoding: String, separator: String, columns: Vec<String>, ignored_columns: Vec<String> },
+    /// People by line, each address once; notes about lines; and how many bytes of the file are read so far.
+    People { people: Vec<(u64, Entry)>, notes: Vec<Note>, bytes: u64 },
+}
+
+/// Counts the bytes that are read.
+struct Counted {
+    input: Box<dyn Read + Send>,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(out)?;
+        self.count.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::Io(format!("the file cannot be read: {error}"))
+}
+
+/// Reads to the end, or until nobody takes the batches any more.
+pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) -> Result<(), Error> {
+    let count = Arc::new(AtomicU64::new(0));
+    let input = Box::new(Counted { input, count: Arc::clone(&count) });
+    let (input, encoding) = decode::open(input, words.encoding).map_err(unreadable)?;
+    let mut records = Records::open(input).map_err(unreadable)?;
+    let header = header(&mut records)?;
+    let columns = Columns::read(&header, &words.map)?;
+    let head = Batch::Head {
+        encoding: encoding.name().to_owned(),
+        separator: records.separator().to_string(),
+        columns: columns.used(&header),
+        ignored_columns: columns.ignored(&header),
+    };
+    let mut parser = Parser {
+        reading: Reading::new(columns, words.topics, words.schedules, words.consent),
+        seen: HashMap::new(),
+        hasher: RandomState::new(),
+        people: vec![],
+        notes: vec![],
+        count,
+    };
+    if sender.blocking_send(head).is_err() {
+        return Ok(());
+    }
+    while let Some(record) = records.next().map_err(unreadable)? {
+        if let Some(batch) = parser.take(record)
+            && sender.blocking_send(batch).is_err()
+        {
+            return Ok(());
+        }
+    }
+    // Whoever does not take the last batch has failed, and says so.
+    let _ = sender.blocking_send(parser.flush());
+    Ok(())
+}
+
+fn header(records: &mut Records) -> Result<StringRecord, Error> {
+    match records.next().map_err(unreadable)? {
+        Some(Record::Fields { fields, .. }) => Ok(fields),
+        Some(Record::Refused { line, why }) => {
+            Err(Error::Invalid(format!("the names of the columns cannot be read, in line {line}: {why}")))
+        }
+        None => Err(Error::Invalid(
+            "the file is empty: its first line must name the columns, for instance email,name".to_owned(),
+        )),
+    }
+}
+
+/// Where an address stood first, and whether as one that left.
+#[derive(Clone, Copy)]
+struct Seen {
+    line: u64,
+    left: bool,
+}
+
+struct Parser {
+    reading: Reading,
+    /// By the hash of the address; its key is random, so nobody can make addresses collide.
+    seen: HashMap<u64, Seen>,
+    hasher: RandomState,
+    people: Vec<(u64, Entry)>,
+    notes: Vec<Note>,
+    count: Arc<AtomicU64>,
+}
+
+impl Parser {
+    /// Takes in a record; returns the batch that is full by now.
+    fn take(&mut self, record: Record) -> Option<Batch> {
+        let mut full = None;
+        match record {
+            Record::Refused { line, why } => self.refuse(line, why),
+            Record::Fields { line, fields } => match self.reading.read(&fields) {
+                Err(why) => self.refuse(line, why),
+                Ok((entry, left_out)) => {
+                    let note = |reason| Note { line, kind: NoteKind::Incomplete, reason };
+                    self.notes.extend(left_out.into_iter().map(note));
+                    full = self.take_entry(line, entry);
+                }
+            },
+        }
+        let is_full = self.people.len() >= BATCH || self.notes.len() >= BATCH;
+        full.or_else(|| is_full.then(|| self.flush()))
+    }
+
+    fn take_entry(&mut self, line: u64, entry: Entry) -> Option<Batch> {
+        let address = self.hasher.hash_one(entry.email.as_str());
+        let left = entry.event == SubscriptionEvent::Leave;
+        let Some(first) = self.seen.get(&address).copied() else {
+            let is_much = self.seen.len() >= REMEMBERED;
+            let flushed = is_much.then(|| {
+                self.seen.clear();
+                self.flush()
+            });
+            self.seen.insert(address, Seen { line, left });
+            self.people.push((line, entry));
+            return flushed;
+        };
+        let again = format!("{} is on line {} already", entry.email, first.line);
+        if !left || first.left {
+            self.refuse(line, again);
+            return None;
+        }
+        // Of two lines that disagree, the one that says that the person left is believed: nobody is mailed who may
+        // have left.
+        self.seen.insert(address, Seen { line: first.line, left });
+        match self.people.iter_mut().find(|(_, earlier)| earlier.email == entry.email) {
+            Some((_, earlier)) => {
+                earlier.event = SubscriptionEvent::Leave;
+                self.refuse(line, format!("{again}, which now counts as unsubscribed, as this line says"));
+            }
+            None => self.people.push((line, entry)),
+        }
+        None
+    }
+
+    fn refuse(&mut self, line: u64, reason: String) {
+        self.notes.push(Note { line, kind: NoteKind::Refused, reason });
+    }
+
+    fn flush(&mut self) -> Batch {
+        let (people, notes) = (std::mem::take(&mut self.people), std::mem::take(&mut self.notes));
+        Batch::People { people, notes, bytes: self.count.load(Ordering::Relaxed) }
+    }
+}

@@ -1,0 +1,269 @@
+//! What people ask about an issue: how it looks, how far it is, why somebody did or did not get it.
+
+use crate::db;
+use crate::db::deliveries::{Count, Reader, Story};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::{DeliveryState, Outcome, SkipReason};
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::mail::{HoleValues, Mailbox, RenderedMail, escape_html};
+use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::topic::TopicSet;
+use crate::mail::identity::message_id;
+use crate::mail::message::{Letter, Recipient};
+use crate::mail::relay::{Relay, RelayUrl};
+use crate::mail::session::{Envelope, Session, Timeouts};
+
+use super::deliver::cohort::Edition;
+use super::deliver::job::hole_values;
+use super::editors::find_issue;
+use super::{App, Error, compose};
+
+/// An issue as it would reach one reader.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    pub mail: RenderedMail,
+    /// The whole message (RFC 5322).
+    pub eml: Vec<u8>,
+}
+
+impl Preview {
+    pub fn subject(&self) -> String {
+        self.mail.subject.fill(&HoleValues::default(), str::to_owned)
+    }
+
+    pub fn html(&self) -> String {
+        self.mail.html.fill(&HoleValues::default(), escape_html)
+    }
+
+    pub fn text(&self) -> String {
+        self.mail.text.fill(&HoleValues::default(), str::to_owned)
+    }
+}
+
+/// Renders an issue, also one that is still filling, for a subscriber or for a reader who told nothing.
+pub async fn preview(app: &App, id: i64, reader: Option<&EmailAddress>) -> Result<Preview, Error> {
+    let edition = load(app, id).await?;
+    let (reader, subscription_id, delivery_id) = match reader {
+        Some(email) => find_reader(app, &edition, email).await?,
+        None => (nobody(&edition)?, 0, 0),
+    };
+    let values = hole_values(app, &reader, subscription_id, delivery_id);
+    let mail = app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;
+    let eml = message(app, &edition, &mail, &values, &reader, delivery_id);
+    Ok(Preview { mail, eml })
+}
+
+/// Loads an issue; one that is filling comes with what it holds now.
+async fn load(app: &App, id: i64) -> Result<Edition, Error> {
+    let mut conn = app.db.conn().await?;
+    let mut edition = Edition::load(app, &mut conn, id).await?;
+    if edition.issue.state == IssueState::Draft {
+        let articles = db::articles::of_issue(&mut conn, id).await?;
+        let content = compose::content(&mut conn, &edition.newsletter, &edition.issue, articles).await?;
+        let Edition { newsletter, issue, schedule, signer, .. } = edition;
+        edition = Edition::new(app, newsletter, issue, content, schedule, signer);
+    }
+    Ok(edition)
+}
+
+fn message(
+    app: &App,
+    edition: &Edition,
+    mail: &RenderedMail,
+    values: &HoleValues,
+    reader: &Reader,
+    delivery_id: i64,
+) -> Vec<u8> {
+    let mailbox = Mailbox { name: reader.name.clone(), address: reader.email.clone() };
+    let now = app.clock.now();
+    let recipient = Recipient {
+        mailbox: &mailbox,
+        values,
+        message_id: &message_id("p", delivery_id, now, edition.newsletter.from.address.domain()),
+        date: now,
+        list_unsubscribe: Some(&values.unsubscribe_url),
+        list_unsubscribe_mailto: None,
+    };
+    let mut eml = Vec::new();
+    Letter::new(&edition.head, mail).write(&mut eml, &recipient);
+    eml
+}
+
+fn nobody(edition: &Edition) -> Result<Reader, Error> {
+    let domain = edition.newsletter.from.address.domain();
+    let email = EmailAddress::parse(&format!("reader@{domain}")).map_err(Error::Invalid)?;
+    Ok(Reader { email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })
+}
+
+async fn find_reader(
+    app: &App,
+    edition: &Edition,
+    email: &EmailAddress,
+) -> Result<(Reader, i64, i64), Error> {
+    let mut conn = app.db.conn().await?;
+    let unknown = || Error::NotFound(format!("{email} is no subscriber of “{}”", edition.newsletter.slug));
+    let subscriber = db::subscribers::find(&mut conn, email).await?.ok_or_else(unknown)?;
+    let subscription = db::subscriptions::find(&mut conn, edition.newsletter.id, subscriber.id)
+        .await?
+        .ok_or_else(unknown)?;
+    let delivery = db::deliveries::find(&mut conn, edition.issue.id, subscriber.id).await?;
+    let reader = Reader {
+        email: subscriber.email,
+        name: subscriber.name,
+        language: subscriber.language,
+        timezone: subscriber.zone.map(|zone| zone.name().to_owned()),
+        topics: subscription.topics,
+    };
+    Ok((reader, subscription.id, delivery.map_or(0, |delivery| delivery.id)))
+}
+
+/// The page of a delivery: the HTML that its reader was or will be sent.
+pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
+    let mut conn = app.db.conn().await?;
+    let gone = || Error::NotFound("there is no such mail any more".to_owned());
+    let (issue_id, subscription_id) =
+        db::deliveries::place(&mut conn, delivery_id).await?.ok_or_else(gone)?;
+    let claimed =
+        db::deliveries::load(&mut conn, &[delivery_id], app.clock.now()).await?.pop().ok_or_else(gone)?;
+    drop(conn);
+    let reader = claimed.reader.ok_or_else(gone)?;
+    let edition = load(app, issue_id).await?;
+    let values = hole_values(app, &reader, subscription_id, delivery_id);
+    let mail = app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;
+    Ok(mail.html.fill(&HoleValues::default(), escape_html))
+}
+
+/// Sends an issue as it looks now to one address, marked as a test, and returns what the relay said.
+pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Error> {
+    let edition = load(app, id).await?;
+    let reader = Reader { email: to.clone(), ..nobody(&edition)? };
+    let values = hole_values(app, &reader, 0, 0);
+    let mut mail = app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;
+    mail.subject.0.insert(0, crate::domain::mail::Piece::Text("[Test] ".to_owned()));
+    let mut eml = message(app, &edition, &mail, &values, &reader, 0);
+    if let Some(signer) = &edition.signer {
+        signer.sign(&mut eml).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))?;
+    }
+    let relay =
+        RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
+    let outcome = match Session::connect(&relay, &super::deliver::ehlo_name(app), Timeouts::default()).await {
+        Err(outcome) => outcome,
+        Ok(mut session) => {
+            let from = &edition.newsletter.from.address;
+            let sending = session.send(&Envelope { from: Some(from), to }, &eml).await;
+            session.quit().await;
+            sending.outcome
+        }
+    };
+    Ok(outcome)
+}
+
+/// How far an issue is.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub issue: Issue,
+    pub counts: Vec<Count>,
+    /// The latest failures, with what the relay said.
+    pub failures: Vec<Story>,
+}
+
+impl Status {
+    pub fn count(&self, state: DeliveryState) -> i64 {
+        let counts = self.counts.iter().filter(|count| count.state == state.as_str());
+        counts.map(|count| count.count).sum()
+    }
+}
+
+pub async fn status(app: &App, id: i64) -> Result<Status, Error> {
+    let mut conn = app.db.conn().await?;
+    let issue = find_issue(&mut conn, id).await?;
+    let counts = db::deliveries::counts(&mut conn, id).await?;
+    let failures = db::deliveries::failures(&mut conn, id, 10).await?;
+    Ok(Status { issue, counts, failures })
+}
+
+/// The answer to "why did I (not) get it?", in a sentence.
+pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Error> {
+    let mut conn = app.db.conn().await?;
+    let issue = find_issue(&mut conn, id).await?;
+    let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("issue {id} has no newsletter")))?;
+    let Some(subscriber) = db::subscribers::find(&mut conn, email).await? else {
+        return Ok(format!("{email} is not a subscriber (or was erased): no mail goes there."));
+    };
+    if let Some(delivery) = db::deliveries::find(&mut conn, id, subscriber.id).await? {
+        return Ok(tell(&delivery, &issue, email, app.clock.now()));
+    }
+    let subscription = db::subscriptions::find(&mut conn, newsletter.id, subscriber.id).await?;
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+    Ok(match subscription {
+        None => format!("{email} does not subscribe to “{}”.", newsletter.name),
+        Some(_) if matches!(issue.state, IssueState::Draft | IssueState::Frozen | IssueState::Approved) => {
+            format!("Issue {id} has not gone out yet: it is {} for {}.", issue.state.as_str(), issue.slot_at)
+        }
+        Some(_) if matches!(issue.state, IssueState::Skipped | IssueState::Cancelled) => {
+            let reason = issue.reason.unwrap_or_else(|| "no reason was noted".to_owned());
+            format!("Nobody got issue {id}: it was {} ({reason}).", issue.state.as_str())
+        }
+        Some(subscription) => {
+            let own = subscription.schedule_id.or(schedules.first().map(|schedule| schedule.id));
+            let name = |id: Option<i64>| {
+                schedules
+                    .iter()
+                    .find(|schedule| Some(schedule.id) == id)
+                    .map_or("none", |schedule| schedule.name.as_str())
+            };
+            if issue.schedule_id.is_some() && own != issue.schedule_id {
+                let (follows, went) = (name(own), name(issue.schedule_id));
+                format!("{email} follows the schedule “{follows}”, and issue {id} went to “{went}”.")
+            } else if subscription.status == SubscriptionStatus::Active {
+                format!("{email} subscribed after issue {id} was addressed: the next one is theirs.")
+            } else {
+                format!("{email} was not an active subscriber when issue {id} was addressed.")
+            }
+        }
+    })
+}
+
+fn tell(delivery: &Story, issue: &Issue, email: &EmailAddress, now: Timestamp) -> String {
+    let detail =
+        delivery.detail.as_deref().map(|said| format!(" The relay said: {said}")).unwrap_or_default();
+    let attempts = delivery.attempts;
+    let id = issue.id;
+    match delivery.state {
+        DeliveryState::Sent => {
+            format!(
+                "Sent: the relay took issue {id} for {email} at {}, attempt {attempts}.{detail}",
+                delivery.updated_at
+            )
+        }
+        DeliveryState::Skipped => {
+            let reason = delivery.reason.as_deref().unwrap_or_default();
+            let sentence = SkipReason::parse(reason).map_or(reason, |skip| skip.sentence());
+            format!("Not sent: {sentence} (decided at {}).", delivery.updated_at)
+        }
+        DeliveryState::Failed => {
+            let reason = delivery.reason.as_deref().unwrap_or_default();
+            format!("Failed after {attempts} attempts, {reason}, at {}.{detail}", delivery.updated_at)
+        }
+        DeliveryState::Deferred => {
+            format!("Not yet: tried {attempts} times, and tried again at {}.{detail}", delivery.not_before)
+        }
+        DeliveryState::Claimed => "It is on the wire at this moment.".to_owned(),
+        DeliveryState::Queued if issue.state == IssueState::Paused => {
+            format!(
+                "It waits: issue {id} is paused ({}).",
+                issue.reason.as_deref().unwrap_or("no reason was noted")
+            )
+        }
+        DeliveryState::Queued if delivery.not_before > now => {
+            format!("It waits for the reader's own hour: {}.", delivery.not_before)
+        }
+        DeliveryState::Queued => match &issue.reason {
+            Some(reason) => format!("It waits to be sent: {reason}."),
+            None => "It waits to be sent.".to_owned(),
+        },
+    }
+}

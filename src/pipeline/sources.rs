@@ -1,0 +1,81 @@
+//! Sources, as editors set them up.
+
+use url::Url;
+
+use crate::db;
+use crate::db::sources::Source;
+use crate::domain::article::Identity;
+use crate::domain::topic::TopicSet;
+
+use super::editors::find_newsletter;
+use super::newsletters::ensure_topic;
+use super::{App, Error};
+
+/// Adds a feed to a newsletter; it is due at once. Topics that the newsletter does not have are made.
+pub async fn add(
+    app: &App,
+    slug: &str,
+    url: &str,
+    topics: &[String],
+    identity: &str,
+) -> Result<Source, Error> {
+    let url = parse_feed_url(url)?;
+    let identity = Identity::parse(identity).ok_or_else(|| {
+        Error::Invalid(format!("identity: “{identity}” is not one of {}", Identity::NAMES.join(", ")))
+    })?;
+    let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, slug).await?;
+    let mut labels = TopicSet::EMPTY;
+    for topic in topics {
+        labels = labels.with(&ensure_topic(&mut tx, newsletter.id, topic).await?);
+    }
+    let added =
+        db::sources::insert(&mut tx, newsletter.id, url.as_str(), identity, labels, app.clock.now()).await;
+    let id = match added {
+        Err(error) if error.is_duplicate() => {
+            return Err(Error::Invalid(format!("“{slug}” has the source {url} already")));
+        }
+        other => other?,
+    };
+    let source = find(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(source)
+}
+
+fn parse_feed_url(text: &str) -> Result<Url, Error> {
+    let text = text.trim();
+    // People paste feed: links, and addresses without a scheme.
+    let text = text.strip_prefix("feed:").map_or(text, |rest| rest.trim_start_matches("//"));
+    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let wrong = |why: &str| Error::Invalid(format!("“{}” cannot be a source: {why}", text.escape_debug()));
+    let url = Url::parse(&text).map_err(|_| wrong("write the feed's address, https://…"))?;
+    match url.scheme() {
+        "http" | "https" if text.len() > 2000 => Err(wrong("it is longer than 2,000 characters")),
+        "http" | "https" => Ok(url),
+        scheme => Err(wrong(&format!("“{scheme}:” is not http or https"))),
+    }
+}
+
+/// The source, or an error that says how to see which there are.
+pub async fn find(conn: &mut db::Conn, id: i64) -> Result<Source, Error> {
+    db::sources::get(conn, id).await?.ok_or_else(|| {
+        Error::NotFound(format!("there is no source {id}: `daybreak source list` shows those there are"))
+    })
+}
+
+/// Pauses a source, or polls it again from now on.
+pub async fn pause(app: &App, id: i64, paused: bool) -> Result<Source, Error> {
+    let mut conn = app.db.conn().await?;
+    let source = find(&mut conn, id).await?;
+    db::sources::set_paused(&mut conn, id, paused, app.clock.now()).await?;
+    Ok(source)
+}
+
+/// Removes a source; what it brought stays.
+pub async fn remove(app: &App, id: i64) -> Result<Source, Error> {
+    let mut tx = app.db.begin().await?;
+    let source = find(&mut tx, id).await?;
+    db::sources::remove(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(source)
+}

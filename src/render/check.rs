@@ -1,0 +1,77 @@
+//! Renders every mail with its samples, and says what went wrong.
+
+use super::error::{RenderError, TemplateProblem};
+use super::sample::{self, DigestSample};
+use super::{MAILS, Renderer};
+use crate::domain::mail::RenderedMail;
+
+/// Audiences that differ in words, direction, number of articles, and in what their articles have.
+const DIGESTS: [(&str, usize, bool); 6] = [
+    ("en", 7, true),
+    ("en", 1, false),
+    ("fr", 7, false),
+    ("ar", 7, true),
+    ("he", 2, false),
+    ("en", 30, true),
+];
+
+/// Everything that goes wrong, each once.
+pub(super) fn check(renderer: &Renderer) -> Vec<TemplateProblem> {
+    let mut problems = Vec::new();
+    let mut look_at = |mail: &str, rendered: Result<RenderedMail, RenderError>| {
+        let found = match rendered {
+            Ok(rendered) => look(mail, &rendered),
+            Err(RenderError::Template(problem)) => Some(problem),
+            Err(RenderError::NoArticles) => Some(TemplateProblem::new(mail, "the sample has no article")),
+        };
+        if let Some(problem) = found.filter(|problem| !problems.contains(problem)) {
+            problems.push(problem);
+        }
+    };
+    for (language, articles, is_full) in DIGESTS {
+        let sample = DigestSample::new(language, articles, is_full);
+        look_at("digest", renderer.digest_for(&sample.input(), &sample::reader()));
+    }
+    for mail in MAILS {
+        for notice in sample::notice(mail).into_iter().chain(sample::bare_notice(mail, "ar")) {
+            look_at(mail, renderer.notice(&notice));
+        }
+    }
+    problems
+}
+
+/// What a mail must not lack, however it was made.
+fn look(mail: &str, rendered: &RenderedMail) -> Option<TemplateProblem> {
+    let values = sample::reader();
+    let filled = |holed: &crate::domain::mail::Holed| holed.fill(&values, str::to_owned);
+    if filled(&rendered.subject).is_empty() {
+        return Some(TemplateProblem::new(&format!("{mail}/subject.txt.hbs"), "the subject is empty"));
+    }
+    let text = filled(&rendered.text);
+    if text.trim().is_empty() {
+        return Some(TemplateProblem::new(&format!("{mail}/body.txt.hbs"), "the text part is empty"));
+    }
+    let lacks_way_out = |part: &str| mail == "digest" && !part.contains(&values.unsubscribe_url);
+    if lacks_way_out(&text) {
+        return Some(TemplateProblem::new("digest/body.txt.hbs", NO_WAY_OUT));
+    }
+    let is_without_link = lacks_way_out(&filled(&rendered.html));
+    is_without_link.then(|| TemplateProblem::new("digest/body", NO_WAY_OUT))
+}
+
+const NO_WAY_OUT: &str = "no link to leave the newsletter: print {{unsubscribe_url}}, the law asks for it";
+
+/// One mail with its first sample.
+pub(super) fn render_sample(renderer: &Renderer, mail: &str) -> Result<RenderedMail, RenderError> {
+    if mail == "digest" {
+        let sample = DigestSample::new("en", 7, true);
+        return renderer.digest_for(&sample.input(), &sample::reader());
+    }
+    match sample::notice(mail) {
+        Some(notice) => renderer.notice(&notice),
+        None => {
+            let message = format!("there is no mail of this name: it is one of {}", MAILS.join(", "));
+            Err(RenderError::Template(TemplateProblem::new(mail, message)))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the digest's templates can print: every name of docs/templates.md, built from an issue and an audience.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::DigestInput;
+use super::article::{ArticleView, Section, group, view, web_url};
+use super::colour;
+use super::holes::{clean, mark};
+use crate::domain::article::IssueArticle;
+use crate::domain::language::{direction, is_rtl, is_same_language, long_date};
+use crate::domain::mail::{Hole, HoleValues};
+use crate::domain::words::{Words, fill, words};
+
+/// How much of an issue is printed: what [`super::Renderer`] lowers until the mail is small enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// How many articles, from the first.
+    pub articles: usize,
+    /// How many of them with their summary.
+    pub summaries: usize,
+}
+
+/// Subject and preheader as they are printed: rendered from their own lines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    pub subject: String,
+    pub preheader: String,
+}
+
+#[derive(Serialize)]
+struct DigestContext<'a> {
+    newsletter: Value,
+    issue: Value,
+    lead: Option<&'a ArticleView>,
+    others: &'a [ArticleView],
+    articles: &'a [ArticleView],
+    sections: Vec<Section<'a>>,
+    count: usize,
+    count_others: usize,
+    count_left_out: usize,
+    more_url: Option<String>,
+    subscriber: Value,
+    unsubscribe_url: String,
+    view_url: String,
+    language: &'a str,
+    direction: &'static str,
+    is_rtl: bool,
+    align: &'static str,
+    words: Value,
+}
+
+/// The articles that are for this audience, in the issue's order.
+pub(super) fn articles_for<'a>(input: &DigestInput<'a>) -> Vec<&'a IssueArticle> {
+    let audience = input.audience;
+    let is_readable = |article: &IssueArticle| {
+        let language = article.language.as_deref().filter(|_| input.newsletter.rules.match_language);
+        language.is_none_or(|language| is_same_language(language, &audience.language))
+    };
+    let articles = input.content.articles.iter();
+    articles.filter(|article| article.topics.is_for(audience.topics) && is_readable(article)).collect()
+}
+
+/// The whole context. `values` are one reader's; none: marks for holes.
+pub(super) fn digest(
+    input: &DigestInput<'_>,
+    articles: &[&IssueArticle],
+    room: Room,
+    lines: &Lines,
+    values: Option<&HoleValues>,
+) -> Value {
+    let audience = input.audience;
+    let (_, words) = words(&audience.language);
+    let shown = &articles[..room.articles.min(articles.len())];
+    let mut views: Vec<ArticleView> = shown.iter().map(|article| view(article, audience, words)).collect();
+    for view in views.iter_mut().skip(room.summaries) {
+        view.summary.clear();
+    }
+    let left_out = articles.len() - shown.len();
+    let person = |hole: Hole| match values {
+        Some(values) => clean(values.get(hole)),
+        None => mark(hole).to_string(),
+    };
+    let others = views.get(1..).unwrap_or_default();
+    let context = DigestContext {
+        newsletter: newsletter(input),
+        issue: issue(input, lines, words),
+        lead: views.first(),
+        others,
+        sections: group(&shown[shown.len().min(1)..], others, &input.content.topics, audience.topics),
+        articles: &views,
+        count: articles.len(),
+        count_others: articles.len().saturating_sub(1),
+        count_left_out: left_out,
+        more_url: (left_out > 0).then(|| input.issue_url.and_then(web_url)).flatten(),
+        subscriber: json!({
+            "name": person(Hole::Name),
+            "first_name": person(Hole::FirstName),
+            "email": person(Hole::Email),
+        }),
+        unsubscribe_url: person(Hole::UnsubscribeUrl),
+        view_url: person(Hole::ViewUrl),
+        language: &audience.language,
+        direction: direction(&audience.language),
+        is_rtl: is_rtl(&audience.language),
+        align: align(is_rtl(&audience.language)),
+        words: digest_words(input, words, articles.len()),
+    };
+    serde_json::to_value(context).expect("strings, numbers and lists are JSON")
+}
+
+/// The side at which a line begins.
+pub(super) fn align(is_rtl: bool) -> &'static str {
+    if is_rtl { "right" } else { "left" }
+}
+
+fn newsletter(input: &DigestInput<'_>) -> Value {
+    let newsletter = input.newsletter;
+    let (colour, colour_dark) = colour::readable(&newsletter.colour);
+    json!({
+        "name": clean(&newsletter.name),
+        "slug": clean(&newsletter.slug),
+        "description": clean(&newsletter.description),
+        "colour": colour,
+        "colour_dark": colour_dark,
+        "logo_url": newsletter.logo_url.as_deref().and_then(web_url),
+        "postal_address": clean(&newsletter.postal_address),
+        "url": input.site_url.and_then(web_url),
+        "from": clean(newsletter.from.address.as_str()),
+    })
+}
+
+fn issue(input: &DigestInput<'_>, lines: &Lines, words: &Words) -> Value {
+    let issue = input.issue;
+    let number = (issue.number > 0).then_some(issue.number);
+    let introduction = match input.content.introduction.trim() {
+        "" => &issue.introduction,
+        frozen => frozen,
+    };
+    json!({
+        "number": number,
+        "number_text": number.map(|number| fill(words.issue_number, &[("number", &number.to_string())])),
+        "date": long_date(issue.slot_at, input.audience.zone, &input.audience.language),
+        "date_iso": issue.slot_at.in_zone(input.audience.zone).date_naive().to_string(),
+        "subject": lines.subject,
+        "preheader": lines.preheader,
+        "introduction": paragraphs(introduction),
+        "url": input.issue_url.and_then(web_url),
+    })
+}
+
+/// Text with blank lines between its paragraphs, as paragraphs.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    for line in text.lines() {
+        match (line.trim(), paragraphs.last_mut()) {
+            ("", _) => paragraphs.push(String::new()),
+            (line, Some(last)) => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            (_, None) => {}
+        }
+    }
+    paragraphs.iter().map(|paragraph| clean(paragraph)).filter(|paragraph| !paragraph.is_empty()).collect()
+}
+
+fn digest_words(input: &DigestInput<'_>, words: &Words, count: usize) -> Value {
+    let name = clean(&input.newsletter.name);
+    let how_often = input.schedule.map_or("", |schedule| words.how_often(schedule.slots.recurrence));
+    let others = count.saturating_sub(1).to_string();
+    json!({
+        "also_at": words.also_at,
+        "and_more": fill(words.and_more, &[("count", &others)]),
+        "why": fill(words.why, &[("newsletter", &name)]),
+        "how_often": how_often,
+        "leave": words.leave,
+        "view": words.view,
+        "share": words.share,
+        "more_online": words.more_online,
+        "sent_to": words.sent_to,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_lines_part_paragraphs() {
+        assert_eq!(paragraphs("One\r\nline.\r\n\r\n \n\nTwo\u{0}.\n"), ["One line.", "Two."]);
+        assert!(paragraphs(" \n\n").is_empty());
+    }
+}

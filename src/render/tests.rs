@@ -1,0 +1,306 @@
+//! Whole mails: as the embedded templates make them, and as templates of one's own can break them.
+
+mod overrides;
+mod same_mail;
+
+use super::sample::DigestSample;
+use super::*;
+use crate::domain::mail::Hole;
+use crate::domain::topic::TopicSet;
+
+fn renderer() -> Renderer {
+    Renderer::new(None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn read(sample: &DigestSample) -> RenderedMail {
+    renderer().digest_for(&sample.input(), &sample::reader()).unwrap()
+}
+
+fn plain(holed: &Holed) -> String {
+    assert!(!holed.has_holes(), "{holed:?}");
+    holed.fill(&HoleValues::default(), str::to_owned)
+}
+
+fn cohort(sample: &DigestSample) -> RenderedMail {
+    match renderer().digest(&sample.input()).unwrap() {
+        Digest::Cohort(mail) => mail,
+        Digest::PerReader => panic!("the embedded templates must serve a whole cohort"),
+    }
+}
+
+#[test]
+fn the_embedded_templates_are_without_fault() {
+    assert_eq!(renderer().check(), []);
+}
+
+#[test]
+fn the_default_digest_looks_as_it_did() {
+    let mail = read(&DigestSample::new("en", 3, true));
+    insta::assert_snapshot!("digest_text", plain(&mail.text));
+    // One tag a line, so that a change shows where it is.
+    insta::assert_snapshot!("digest_html", plain(&mail.html).replace("><", ">\n<"));
+}
+
+#[test]
+fn a_cohorts_digest_has_holes_where_readers_differ() {
+    let mail = cohort(&DigestSample::new("en", 3, true));
+    for part in [&mail.html, &mail.text] {
+        for hole in [Hole::Email, Hole::UnsubscribeUrl, Hole::ViewUrl] {
+            assert!(part.0.contains(&Piece::Hole(hole)), "{hole:?}");
+        }
+    }
+    assert!(!mail.subject.has_holes());
+    assert_eq!(mail.language, "en");
+}
+
+#[test]
+fn the_subject_names_the_lead_and_counts_the_others() {
+    let subject =
+        |language: &str, articles: usize| plain(&read(&DigestSample::new(language, articles, true)).subject);
+    let lead = "The night train from Paris to Berlin is back, and it is full until March";
+    assert_eq!(subject("en", 7), format!("{lead} and 6 more"));
+    assert_eq!(subject("fr", 7), format!("{lead} et 6 de plus"));
+    assert_eq!(subject("en", 1), lead);
+}
+
+#[test]
+fn the_preheader_is_the_next_headlines_and_never_the_leftovers() {
+    let html = plain(&read(&DigestSample::new("en", 3, true)).html);
+    let preheader = html.split("display:none").nth(1).unwrap();
+    assert!(
+        preheader
+            .contains(">Rewetting the fens: what twenty winters of higher water have changed · A library")
+    );
+    let html = plain(&read(&DigestSample::new("en", 1, true)).html);
+    assert!(html.split("display:none").nth(1).unwrap().contains(">Eleven years after"));
+}
+
+#[test]
+fn the_issues_own_lines_come_before_the_newsletters() {
+    let mut sample = DigestSample::new("en", 3, true);
+    let subject = |sample: &DigestSample| plain(&read(sample).subject);
+    sample.newsletter.rules.subject = "{{newsletter.name}} on {{issue.date}}".to_owned();
+    assert_eq!(subject(&sample), "Morning Brief on Sunday, 22 November 2026");
+    sample.issue.subject = Some("{{count}} stories".to_owned());
+    assert_eq!(subject(&sample), "3 stories");
+    sample.content.subject = "For {{subscriber.first_name}}\r\nBcc: x@y.example".to_owned();
+    assert_eq!(subject(&sample), "For Ada Bcc: x@y.example");
+    assert!(cohort(&sample).subject.0.contains(&Piece::Hole(Hole::FirstName)));
+}
+
+#[test]
+fn a_line_at_fault_is_an_error_that_names_it() {
+    let mut sample = DigestSample::new("en", 3, true);
+    for (line, word) in
+        [("{{lead.titel}}", "lead.title"), ("{{#if count}}x", "{{/if}}"), ("{{", "Handlebars")]
+    {
+        sample.content.subject = line.to_owned();
+        let error = renderer().digest(&sample.input()).unwrap_err().to_string();
+        assert!(error.contains("the subject line") && error.contains(word), "{line}: {error}");
+        assert!(renderer().check_line(line).is_err());
+    }
+    assert!(renderer().check_line(DEFAULT_SUBJECT).is_ok());
+    assert!(renderer().check_line(DEFAULT_PREHEADER).is_ok());
+}
+
+#[test]
+fn readers_get_the_articles_of_their_topics_under_their_topic() {
+    let mut sample = DigestSample::new("en", 5, true);
+    let topics = sample.content.topics.clone();
+    // Two topics; the reader chose the second.
+    sample.content.articles[2].topics = TopicSet::EMPTY.with(&topics[0]).with(&topics[1]);
+    sample.audience.topics = TopicSet::EMPTY.with(&topics[1]);
+    let text = plain(&read(&sample).text);
+    assert!(text.contains("* Nature *\n\nA library that lends silence"), "{text}");
+    assert!(!text.contains("* World *") && !text.contains("* Culture *"));
+    assert!(!text.contains("Why the swifts"));
+    assert!(text.contains("Rewetting the fens"), "an article without a topic is for everybody");
+}
+
+#[test]
+fn readers_get_their_language_where_the_newsletter_says_so() {
+    let mut sample = DigestSample::new("fr", 3, true);
+    sample.newsletter.rules.match_language = true;
+    sample.content.articles[1].language = Some("fr-CA".to_owned());
+    sample.content.articles[2].language = None;
+    let text = plain(&read(&sample).text);
+    assert!(
+        !text.contains("full until March") && text.contains("Rewetting") && text.contains("library"),
+        "{text}"
+    );
+    sample.content.articles.truncate(1);
+    assert_eq!(renderer().digest(&sample.input()), Err(RenderError::NoArticles));
+}
+
+#[test]
+fn hostile_content_is_printed_and_does_nothing() {
+    let mut sample = DigestSample::new("en", 4, true);
+    let marks: String = Hole::ALL.iter().map(|hole| holes::mark(*hole)).collect();
+    let nasty = format!(
+        "<script>alert(1)</script></mj-text><mj-raw><!--[if x]y {{{{subscriber.email}}}} {{{{{{unsubscribe_url}}}}}} \
+         ]]> &amp; \"' \\ {marks}\u{0}\u{FFFE}\u{301}"
+    );
+    for article in &mut sample.content.articles {
+        article.headline = nasty.clone();
+        article.summary = nasty.clone();
+        article.source = nasty.clone();
+        article.image_alt = Some(nasty.clone());
+        article.author = Some(nasty.clone());
+        article.language = Some(nasty.clone());
+        article.url = Some("javascript:alert(1)".to_owned());
+        article.image_url = Some("https://x.example/\"onerror=alert(1)//<b>".to_owned());
+    }
+    sample.newsletter.name = nasty.clone();
+    sample.newsletter.colour = "red;}</style>".to_owned();
+    sample.newsletter.postal_address = nasty.clone();
+    sample.content.introduction = nasty.clone();
+    sample.content.topics[0].name = nasty;
+    let mail = cohort(&sample);
+    let holes = |holed: &Holed| holed.0.iter().filter(|piece| matches!(piece, Piece::Hole(_))).count();
+    assert_eq!(holes(&mail.html), 3, "{:?}", mail.html);
+    assert_eq!(holes(&mail.text), 3);
+    let html = plain(&read(&sample).html);
+    for forbidden in ["<script", "javascript:", "\"onerror", "<!--[if x]", "<mj-", "</style>}", "\\u{"] {
+        assert!(!html.contains(forbidden), "{forbidden} in {html}");
+    }
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(html.contains("{{subscriber.email}} {{{unsubscribe_url}}}"));
+}
+
+#[test]
+fn an_article_without_link_picture_or_summary_is_still_an_article() {
+    let mut sample = DigestSample::new("en", 3, false);
+    for article in &mut sample.content.articles {
+        (article.url, article.summary) = (None, String::new());
+    }
+    let mail = read(&sample);
+    let html = plain(&mail.html);
+    assert_eq!(html.matches("<h3").count(), 2);
+    assert!(
+        !html.contains("<img")
+            && !html.contains("href=\"\"")
+            && !html.contains("<p class=\"ink\" style=\"margin-top:8px\">")
+    );
+    assert!(plain(&mail.text).contains("A library that lends silence\n"));
+}
+
+#[test]
+fn an_arabic_digest_reads_from_the_right_and_an_english_story_in_it_from_the_left() {
+    let html = plain(&read(&DigestSample::new("ar", 3, true)).html);
+    assert!(html.starts_with("<!doctype html><html lang=\"ar\" dir=\"rtl\""), "{}", &html[..200]);
+    assert!(html.contains("dir=\"ltr\" style=\"text-align:left\" lang=\"en\""));
+    assert!(html.contains("text-align:right"));
+    assert!(html.contains("الأحد، 22 نوفمبر 2026 · العدد 128"));
+}
+
+#[test]
+fn a_layout_table_is_marked_as_one_and_a_picture_has_an_alternative() {
+    let html = plain(&read(&DigestSample::new("en", 7, true)).html);
+    for table in html.split("<table").skip(1) {
+        assert!(table.split('>').next().unwrap().contains("role=\"presentation\""), "{}", &table[..80]);
+    }
+    for picture in html.split("<img").skip(1) {
+        assert!(picture.split('>').next().unwrap().contains("alt=\""), "{}", &picture[..80]);
+    }
+    assert_eq!(html.matches("<h1").count(), 1);
+    assert!(html.contains("<meta name=\"color-scheme\" content=\"light dark\""));
+    assert!(!html.contains("fonts.googleapis"), "nothing is fetched but pictures");
+}
+
+#[test]
+fn text_lines_have_at_most_72_columns_but_for_links() {
+    let text = plain(&read(&DigestSample::new("en", 7, true)).text);
+    for line in text.lines().filter(|line| !line.contains("https://")) {
+        assert!(line.chars().count() <= 72, "{line}");
+    }
+    assert!(text.contains("\nhttps://planet.example/1?ref=a&b=c\n"), "links are not escaped, and alone");
+}
+
+#[test]
+fn a_very_long_issue_loses_summaries_first_and_then_articles() {
+    let mut sample = DigestSample::new("en", 90, true);
+    let mail = read(&sample);
+    let html = plain(&mail.html);
+    assert!(html.len() <= MAX_HTML, "{}", html.len());
+    assert_eq!(html.matches("<h3").count(), 89, "every headline is there");
+    assert!(html.contains("Cranes came first"), "and the first summaries are");
+    assert!(!html.contains("Read the rest of this issue online"));
+
+    sample = DigestSample::new("en", 400, true);
+    let mail = read(&sample);
+    let html = plain(&mail.html);
+    assert!(html.len() <= MAX_HTML && html.len() > MAX_HTML * 9 / 10, "{}", html.len());
+    assert!(html.contains("Read the rest of this issue online"));
+    assert!(
+        plain(&mail.text)
+            .contains("Read the rest of this issue online:\nhttps://news.example/morning-brief/128")
+    );
+    assert!(plain(&mail.subject).ends_with("and 399 more"));
+}
+
+#[test]
+fn one_enormous_article_is_sent_all_the_same() {
+    let mut sample = DigestSample::new("en", 2, true);
+    sample.content.articles[0].headline = "word ".repeat(40_000);
+    let html = plain(&read(&sample).html);
+    assert!(html.matches("<h2").count() == 1 && !html.contains("<h3"));
+}
+
+#[test]
+fn notices_are_in_the_readers_language() {
+    let subject = |mail: &str, language: &str| {
+        plain(&renderer().notice(&sample::bare_notice(mail, language).unwrap()).unwrap().subject)
+    };
+    assert_eq!(subject("confirm", "de"), "Bitte bestätigen: Morning Brief");
+    assert_eq!(subject("welcome", "es-MX"), "Está suscrito a Morning Brief");
+    assert_eq!(subject("goodbye", "tlh"), "You have left Morning Brief");
+    assert_eq!(
+        subject("failed", "de"),
+        "Not sent: Morning Brief, Sunday, 22 November 2026, 07:00 (Europe/Paris)"
+    );
+}
+
+#[test]
+fn one_confirmation_serves_several_newsletters() {
+    let mail = renderer().render_sample("confirm").unwrap();
+    assert_eq!(plain(&mail.subject), "Please confirm: Morning Brief, The Week in Trains");
+    let text = plain(&mail.text);
+    assert!(text.contains("- Morning Brief\n") && text.contains("- The Week in Trains\n"), "{text}");
+    assert_eq!(text.matches("https://news.example/confirm/7Qk2mW").count(), 1);
+}
+
+#[test]
+fn an_unknown_sample_is_an_error_that_lists_the_mails() {
+    let error = renderer().render_sample("digset").unwrap_err().to_string();
+    assert!(error.contains("digest, confirm"), "{error}");
+}
+
+#[test]
+fn every_name_is_in_the_documentation() {
+    fn names(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
+                found.push(name.clone());
+                names(value, found);
+            }),
+            serde_json::Value::Array(members) => members.iter().for_each(|member| names(member, found)),
+            _ => {}
+        }
+    }
+    let documentation = include_str!("../../docs/templates.md");
+    for mail in MAILS {
+        let mut found = Vec::new();
+        names(&sample::full_context(mail), &mut found);
+        for name in found {
+            let is_there = [format!("`{name}`"), format!(".{name}`"), format!("`{name}.")];
+            assert!(
+                is_there.iter().any(|form| documentation.contains(form)),
+                "{mail}: {name} is not documented"
+            );
+        }
+    }
+    assert!(documentation.contains(DEFAULT_SUBJECT) && documentation.contains(DEFAULT_PREHEADER));
+    for helper in helpers::NAMES {
+        assert!(documentation.contains(&format!("`{{{{{helper} ")), "{helper}");
+    }
+}

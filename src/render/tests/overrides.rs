@@ -1,0 +1,187 @@
+//! Templates of one's own: what they can do, and how their faults are named.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (file, text) in files {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn with(files: &[(&str, &str)]) -> Result<Renderer, TemplateError> {
+    Renderer::new(Some(folder(files).path()))
+}
+
+fn fault(file: &str, text: &str) -> String {
+    match with(&[(file, text)]) {
+        Err(error) => error.to_string(),
+        Ok(renderer) => renderer.check().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn mjml(text: &str) -> String {
+    format!(
+        "<mjml>\n<mj-body>\n<mj-section>\n<mj-column>\n<mj-text>\n{text}\n{{{{unsubscribe_url}}}}\n</mj-text>\n\
+         </mj-column>\n</mj-section>\n</mj-body>\n</mjml>"
+    )
+}
+
+#[test]
+fn a_folder_replaces_single_files() {
+    let renderer =
+        with(&[("digest/subject.txt.hbs", "Today: {{issue.subject}}"), ("README.md", "not a template")])
+            .unwrap();
+    let sample = DigestSample::new("en", 1, true);
+    let mail = renderer.digest_for(&sample.input(), &sample::reader()).unwrap();
+    assert!(plain(&mail.subject).starts_with("Today: The night train"));
+    assert!(plain(&mail.html).contains("<h1"), "the body is the embedded one");
+}
+
+#[test]
+fn an_unknown_name_is_named_with_its_place_and_the_likeliest_one() {
+    let error = fault("digest/body.mjml.hbs", &mjml("Dear {{subscribr.name}},"));
+    assert!(
+        error.contains(
+            "digest/body.mjml.hbs line 6, column 6: unknown name “subscribr.name”; did you mean “subscriber.name”? \
+             the names are listed in docs/templates.md"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_is_unknown_wherever_it_stands() {
+    for (text, name) in [
+        ("{{#if newsleter}}x{{/if}}", "newsleter"),
+        ("{{#each articles}}{{tittle}}{{/each}}", "tittle"),
+        ("{{#each articles}}{{#if ../cuont}}x{{/if}}{{/each}}", "../cuont"),
+        ("{{#each articles as |a|}}{{a.nothing}}{{/each}}", "a.nothing"),
+        ("{{#with lead}}{{wrap nothing 72}}{{/with}}", "nothing"),
+        ("{{#if (gt cnt 3)}}x{{/if}}", "cnt"),
+        ("{{#if count}}x{{else if cuont}}y{{/if}}", "cuont"),
+        ("{{lead.title.length}}", "lead.title.length"),
+        ("{{@root.nothing}}", "@root.nothing"),
+        ("{{words.confirm_ask}}", "words.confirm_ask"),
+    ] {
+        let error = fault("digest/body.txt.hbs", text);
+        assert!(error.contains(&format!("unknown name “{name}”")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn names_that_exist_are_found_through_every_scope() {
+    let text = "{{#each sections as |section index|}}{{index}} {{section.name}} {{#each section.articles}}{{this.title}} \
+                {{@index}} {{../../count}} {{@root.newsletter.name}} {{#each also}}{{source}}{{/each}}{{/each}}{{/each}} \
+                {{articles.[0].title}} {{articles.0.url}} {{len articles}} {{#unless (eq count 1)}}{{shorten lead.title 9}}{{/unless}} \
+                {{#*inline \"bit\"}}{{title}} {{extra}}{{/inline}}{{> bit lead extra=count}} {{unsubscribe_url}}";
+    assert_eq!(fault("digest/body.txt.hbs", text), "");
+}
+
+#[test]
+fn a_block_that_is_not_closed_is_named_where_it_opens() {
+    let error = fault("welcome/body.txt.hbs", "a\n{{#if latest_url}}\nb");
+    assert!(error.contains("welcome/body.txt.hbs line 2, column 1: {{#if}} is not closed"), "{error}");
+    let error = fault("welcome/body.txt.hbs", "{{#if latest_url}}{{/each}}");
+    assert!(error.contains("{{#if}} is closed by {{/each}}"), "{error}");
+}
+
+#[test]
+fn unknown_helpers_and_partials_are_named() {
+    let error = fault(
+        "digest/body.txt.hbs",
+        "{{unsubscribe_url}} {{wrapp lead.title 72}} {{> fot}} {{#articles}}x{{/articles}}",
+    );
+    assert!(error.contains("no helper “wrapp”; did you mean “wrap”?"), "{error}");
+    assert!(error.contains("no partial “fot”"), "{error}");
+    assert!(error.contains("no helper “articles”; for a list write {{#each articles}}"), "{error}");
+    assert_eq!(fault("partials/loop.txt.hbs", "{{> loop}}"), "", "a partial that nobody uses harms nobody");
+    let error = with(&[
+        ("partials/loop.txt.hbs", "{{> round}}"),
+        ("partials/round.txt.hbs", "{{> loop}}"),
+        ("digest/body.txt.hbs", "{{> loop}}"),
+    ]);
+    assert!(error.unwrap_err().to_string().contains("includes itself"));
+}
+
+#[test]
+fn markup_that_does_not_parse_is_found_in_the_template() {
+    let error = fault("digest/body.mjml.hbs", &mjml("<mj-txt>{{count}}</mj-txt>"));
+    assert!(
+        error.starts_with("digest/body.mjml.hbs line 6, column 1: “<mj-txt>” is not an MJML element"),
+        "{error}"
+    );
+    let error = fault("digest/body.mjml.hbs", &mjml("<b>{{count}}"));
+    assert!(error.contains("digest/body.mjml.hbs") && error.contains("closed"), "{error}");
+}
+
+#[test]
+fn a_digest_without_a_way_out_is_a_fault() {
+    let error = fault("digest/body.txt.hbs", "{{lead.title}}");
+    assert!(error.contains("print {{unsubscribe_url}}"), "{error}");
+}
+
+#[test]
+fn misnamed_files_are_refused_and_not_ignored() {
+    for file in ["digest/body.hbs", "digset/body.txt.hbs", "digest/subject.mjml.hbs", "partials/foot.hbs"] {
+        let error = fault(file, "x");
+        assert!(
+            error.contains(file) && error.contains("no mail has a template of this name"),
+            "{file}: {error}"
+        );
+    }
+    let folder = folder(&[]);
+    fs::create_dir(folder.path().join("digest")).unwrap();
+    fs::write(folder.path().join("digest/body.txt.hbs"), b"\xff\xfe").unwrap();
+    assert!(Renderer::new(Some(folder.path())).unwrap_err().to_string().contains("UTF-8"));
+    assert!(
+        Renderer::new(Some(&folder.path().join("nowhere")))
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
+}
+
+#[test]
+fn own_html_takes_the_place_of_mjml() {
+    let html = "<html><head><style>p { color: #123456 }</style></head><body>{{> greeting}}{{#each articles}}<p>{{title}}</p>\
+                {{/each}}<a href=\"{{unsubscribe_url}}\">{{words.leave}}</a></body></html>";
+    let files =
+        [("digest/body.html.hbs", html), ("partials/greeting.html.hbs", "<p>Dear {{subscriber.name}}</p>")];
+    let renderer = with(&files).unwrap();
+    assert_eq!(renderer.check(), []);
+    let sample = DigestSample::new("en", 2, true);
+    assert!(matches!(renderer.digest(&sample.input()), Ok(Digest::Cohort(_))));
+    let html = plain(&renderer.digest_for(&sample.input(), &sample::reader()).unwrap().html);
+    assert!(html.contains("<p style=\"color: #123456;\">Dear Ada Lovelace</p>"), "{html}");
+    assert!(html.contains("href=\"https://news.example/leave/7Qk2mW\""));
+
+    let both = with(&[files[0], files[1], ("digest/body.mjml.hbs", "<mjml></mjml>")]);
+    assert!(both.unwrap_err().to_string().contains("keep one of the two"));
+}
+
+#[test]
+fn three_braces_are_refused_where_their_text_would_be_read_as_mjml() {
+    let error = fault("digest/body.mjml.hbs", &mjml("{{{lead.title}}}"));
+    assert!(error.contains("three braces"), "{error}");
+}
+
+#[test]
+fn export_writes_a_folder_that_can_be_used_and_overwrites_nothing() {
+    let folder = TempDir::new().unwrap();
+    let target = folder.path().join("mine");
+    let files = Renderer::export(&target).unwrap();
+    assert!(files.iter().all(|file| file.is_file()));
+    assert_eq!(Renderer::new(Some(&target)).unwrap().check(), []);
+    fs::write(target.join("digest/body.txt.hbs"), "mine").unwrap();
+    let error = Renderer::export(&target).unwrap_err();
+    assert!(error.to_string().contains("nothing was written"), "{error}");
+    assert_eq!(fs::read_to_string(target.join("digest/body.txt.hbs")).unwrap(), "mine");
+}

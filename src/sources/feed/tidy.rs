@@ -1,0 +1,587 @@
+//! Brings an XML feed, whole or broken, of whatever dialect, into the plain RSS 2.0 or Atom that `feed-rs` reads.
+//!
+//! `feed-rs` gives up a whole feed for one bad tag, knows no RSS 0.90, 0.93 or Atom 0.3, cuts a title at its first
+//! element, and panics on some names and durations. What it gets from here has no such thing: only the elements
+//! below, well-formed, with absolute links, dates in RFC 3339 and names without addresses. What it has no place for
+//! (images, languages, whether a GUID is a link) stands in [`Extras`], one for each item, in order.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use url::Url;
+
+use super::Extras;
+use super::scan::{Scan, Tag, is_xml_char, read_inside};
+use crate::sources::byline::name_of_person;
+use crate::sources::dates::parse_date;
+use crate::sources::html::to_line;
+
+/// A feed as it is handed on.
+pub struct Tidy {
+    pub xml: String,
+    pub extras: Vec<Extras>,
+    /// What the feed says of its own language, where `feed-rs` does not look.
+    pub language: Option<String>,
+    /// How many items were cut off or broken beyond use.
+    pub broken: usize,
+    /// Whether the document ended before the feed did.
+    pub is_cut_off: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Rss,
+    Atom,
+}
+
+/// What a prefix stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Space {
+    /// The feed's own language: RSS in an RSS feed, Atom in an Atom feed.
+    Core,
+    /// Atom within RSS.
+    Atom,
+    Content,
+    Dc,
+    DcTerms,
+    Media,
+    Itunes,
+    FeedBurner,
+    Other,
+}
+
+/// Reads an XML feed; None where there is no root element of a feed.
+pub fn tidy(text: &str, base: &Url) -> Option<Tidy> {
+    let scan = Scan::new(text);
+    let root = find_root(&scan)?;
+    let format = if matches!(root.name, "feed" | "entry") { Format::Atom } else { Format::Rss };
+    let mut writer = Writer::new(scan, format, base);
+    writer.learn_spaces(&root);
+    writer.language = root.attribute("xml:lang");
+    writer.push_base(&root);
+    let start = if matches!(root.name, "entry" | "channel") { root.start } else { root.end };
+    writer.read_feed(start);
+    Some(writer.finish())
+}
+
+/// The first element that a feed can begin with; anything before it is junk, unless the document is a web page.
+fn find_root<'a>(scan: &Scan<'a>) -> Option<Tag<'a>> {
+    let mut at = 0;
+    while let Some(tag) = scan.next_tag(at, scan.text.len()) {
+        at = tag.end;
+        if !tag.is_end && matches!(tag.name, "rss" | "feed" | "RDF" | "rdf" | "RSS" | "channel" | "entry") {
+            return Some(tag);
+        }
+        if tag.name.eq_ignore_ascii_case("html") {
+            return None;
+        }
+    }
+    None
+}
+
+struct Writer<'a> {
+    scan: Scan<'a>,
+    format: Format,
+    spaces: HashMap<&'a str, Space>,
+    /// What links are relative to: the document's address, and what `xml:base` said since.
+    bases: Vec<Url>,
+    xml: String,
+    extras: Vec<Extras>,
+    language: Option<String>,
+    broken: usize,
+    /// Elements whose end was not found; from so many on, none is looked for.
+    unclosed: usize,
+    is_ended: bool,
+}
+
+/// A document with more unclosed elements than this is no feed; each costs a search to the end.
+const MOST_UNCLOSED: usize = 64;
+
+/// A picture known to be narrower, in pixels, is a writer's portrait or a counter, not a lead image.
+const SMALLEST_WIDTH: u32 = 80;
+
+impl<'a> Writer<'a> {
+    fn new(scan: Scan<'a>, format: Format, base: &Url) -> Self {
+        let xml = match format {
+            Format::Rss => "<rss version=\"2.0\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" \
+                            xmlns:content=\"http://purl.org/rss/1.0/modules/content/\"><channel>"
+                .to_owned(),
+            Format::Atom => "<feed xmlns=\"http://www.w3.org/2005/Atom\">".to_owned(),
+        };
+        let bases = vec![base.clone()];
+        let extras = Vec::new();
+        Self {
+            scan,
+            format,
+            spaces: HashMap::new(),
+            bases,
+            xml,
+            extras,
+            language: None,
+            broken: 0,
+            unclosed: 0,
+            is_ended: false,
+        }
+    }
+
+    fn finish(mut self) -> Tidy {
+        self.xml.push_str(if self.format == Format::Rss { "</channel></rss>" } else { "</feed>" });
+        let is_cut_off = !self.is_ended;
+        Tidy { xml: self.xml, extras: self.extras, language: self.language, broken: self.broken, is_cut_off }
+    }
+
+    fn base(&self) -> &Url {
+        self.bases.last().expect("the document's own address stays at the bottom")
+    }
+
+    fn push_base(&mut self, tag: &Tag<'a>) -> bool {
+        let base = tag.attribute("xml:base").and_then(|link| self.base().join(&link).ok());
+        base.is_some_and(|base| {
+            self.bases.push(base);
+            true
+        })
+    }
+
+    /// The prefixes that an element declares. Scopes are not kept: no feed uses one prefix for two things.
+    fn learn_spaces(&mut self, tag: &Tag<'a>) {
+        for (name, value) in tag.attributes() {
+            if let Some(prefix) = name.strip_prefix("xmlns:") {
+                let space = self.space_of(&value);
+                self.spaces.insert(prefix, space);
+            }
+        }
+    }
+
+    fn space_of(&self, uri: &str) -> Space {
+        let uri = uri.trim().to_ascii_lowercase().replace("https://", "http://");
+        match uri.trim_end_matches(['/', '#']) {
+            "http://www.w3.org/2005/atom" | "http://purl.org/atom/ns" if self.format == Format::Rss => {
+                Space::Atom
+            }
+            "http://www.w3.org/2005/atom" | "http://purl.org/atom/ns" | "http://purl.org/rss/1.0" => {
+                Space::Core
+            }
+            uri if uri.contains("netscape.com/rdf") || uri.contains("userland.com/rss") => Space::Core,
+            "http://purl.org/rss/1.0/modules/content" => Space::Content,
+            "http://purl.org/dc/elements/1.1" | "http://purl.org/dc/elements/1.0" => Space::Dc,
+            "http://purl.org/dc/terms" => Space::DcTerms,
+            uri if uri.contains("search.yahoo.com/mrss") => Space::Media,
+            uri if uri.contains("itunes.com/dtds/podcast") => Space::Itunes,
+            uri if uri.contains("feedburner.org") || uri.contains("feedburner.google.com") => {
+                Space::FeedBurner
+            }
+            _ => Space::Other,
+        }
+    }
+
+    fn space(&self, tag: &Tag<'a>) -> Space {
+        if tag.prefix.is_empty() {
+            let own = tag.attribute("xmlns").map(|uri| self.space_of(&uri));
+            return own.unwrap_or(Space::Core);
+        }
+        // A prefix that nobody declared means what it means everywhere else.
+        self.spaces.get(tag.prefix).copied().unwrap_or(match tag.prefix {
+            "atom" | "a10" if self.format == Format::Rss => Space::Atom,
+            "atom" | "rss" => Space::Core,
+            "content" => Space::Content,
+            "dc" => Space::Dc,
+            "dcterms" => Space::DcTerms,
+            "media" => Space::Media,
+            "itunes" => Space::Itunes,
+            "feedburner" => Space::FeedBurner,
+            _ => Space::Other,
+        })
+    }
+
+    /// The feed's own elements and its items, wherever they stand: RSS 1.0 has items beside the channel.
+    fn read_feed(&mut self, start: usize) {
+        let whole = self.scan.text.len();
+        let mut at = start;
+        while let Some(tag) = self.scan.next_tag(at, whole) {
+            at = tag.end;
+            if tag.is_end {
+                self.is_ended |= matches!(tag.name, "rss" | "feed" | "RDF" | "channel" | "RSS" | "rdf");
+                continue;
+            }
+            self.learn_spaces(&tag);
+            match (self.space(&tag), tag.name) {
+                (Space::Core, "item" | "entry") if !tag.is_empty => at = self.read_item(&tag),
+                (Space::Core, "channel") => {
+                    self.push_base(&tag);
+                }
+                _ if tag.is_empty => self.write_feed_element(&tag, ""),
+                _ => {
+                    let Some((inside, after)) = self.inside(&tag, whole) else { continue };
+                    self.write_feed_element(&tag, inside);
+                    at = after;
+                }
+            }
+        }
+    }
+
+    /// What an element holds, and the place after it; None if it is never closed.
+    fn inside(&mut self, tag: &Tag<'a>, limit: usize) -> Option<(&'a str, usize)> {
+        if self.unclosed > MOST_UNCLOSED {
+            return None;
+        }
+        match self.scan.find_end(tag, limit) {
+            Some(end) => Some((&self.scan.text[tag.end..end.start], end.end)),
+            None => {
+                self.unclosed += 1;
+                None
+            }
+        }
+    }
+
+    fn write_feed_element(&mut self, tag: &Tag<'a>, inside: &str) {
+        match (self.space(tag), tag.name.to_ascii_lowercase().as_str()) {
+            (Space::Core, "title") => self.write_text(tag, inside),
+            (Space::Core | Space::Atom, "link") => self.write_link(tag, inside),
+            (Space::Core | Space::Dc, "language") => self.language = Some(read_inside(inside)),
+            (Space::Core, "author") if self.format == Format::Atom => self.write_person(inside),
+            _ => {}
+        }
+    }
+
+    /// One item; gives the place after it. An item that is cut off is left out: its link may be half a link.
+    fn read_item(&mut self, start: &Tag<'a>) -> usize {
+        let (limit, after, is_whole) = self.item_end(start);
+        if !is_whole {
+            self.broken += 1;
+            return after;
+        }
+        let has_base = self.push_base(start);
+        let language = start.attribute("xml:lang");
+        let about = start.attribute("rdf:about").and_then(|link| self.absolute(&link));
+        self.extras.push(Extras { language, about, base: Some(self.base().clone()), ..Extras::default() });
+        self.xml.push_str(if self.format == Format::Rss { "<item>" } else { "<entry>" });
+        self.unclosed = 0;
+        let mut dates = Dates::default();
+        let mut at = start.end;
+        while let Some(tag) = self.scan.next_tag(at, limit) {
+            at = tag.end;
+            if tag.is_end {
+                continue;
+            }
+            self.learn_spaces(&tag);
+            let space = self.space(&tag);
+            // Containers of media are opened: what counts stands within.
+            if space == Space::Media && matches!(tag.name, "group" | "content") {
+                self.note_media(&tag);
+                continue;
+            }
+            let inside = if tag.is_empty { Some(("", tag.end)) } else { self.inside(&tag, limit) };
+            let Some((inside, after)) = inside else { continue };
+            at = after;
+            let has_own_base = self.push_base(&tag);
+            self.write_item_element(space, &tag, inside, &mut dates);
+            if has_own_base {
+                self.bases.pop();
+            }
+        }
+        self.write_dates(&dates);
+        self.xml.push_str(if self.format == Format::Rss { "</item>" } else { "</entry>" });
+        if has_base {
+            self.bases.pop();
+        }
+        after
+    }
+
+    /// Where an item's content ends, where the next thing begins, and whether the item was whole: it ends with its
+    /// end tag, or where the next item begins.
+    fn item_end(&self, start: &Tag<'a>) -> (usize, usize, bool) {
+        let whole = self.scan.text.len();
+        let mut at = start.end;
+        while let Some(tag) = self.scan.next_tag(at, whole) {
+            if tag.name == start.name && tag.prefix == start.prefix {
+                return if tag.is_end { (tag.start, tag.end, true) } else { (tag.start, tag.start, true) };
+            }
+            if tag.is_end && matches!(tag.name, "channel" | "rss" | "feed" | "RDF") && tag.prefix != "media" {
+                return (tag.start, tag.start, true);
+            }
+            at = tag.end;
+        }
+        (whole, whole, false)
+    }
+
+    fn write_item_element(&mut self, space: Space, tag: &Tag<'a>, inside: &str, dates: &mut Dates) {
+        let name = tag.name.to_ascii_lowercase();
+        match (space, name.as_str()) {
+            (Space::Core, "title" | "description" | "summary" | "content") | (Space::Content, "encoded") => {
+                self.write_text(tag, inside);
+                if matches!(name.as_str(), "content" | "encoded") {
+                    self.extra().base = Some(self.base().clone());
+                }
+            }
+            (Space::Dc, "description") | (Space::Itunes | Space::Media, "summary" | "description") => {
+                let text = read_inside(inside);
+                let longest = self.extra().description.as_ref().map_or(0, String::len);
+                if text.len() > longest {
+                    self.extra().description = Some(text);
+                }
+            }
+            (Space::Core | Space::Atom, "link") => self.write_link(tag, inside),
+            (Space::FeedBurner, "origlink") => {
+                self.extra().original_link = self.absolute(&read_inside(inside))
+            }
+            (Space::Core, "guid" | "id") => {
+                let guid = read_inside(inside).trim().to_owned();
+                self.extra().guid_is_link = tag.attribute("isPermaLink").is_none_or(|value| value != "false");
+                let name = if self.format == Format::Rss { "guid" } else { "id" };
+                self.write_element(name, "", &guid);
+            }
+            (Space::Core | Space::Atom, "author" | "contributor")
+                if inside.contains('<') && !inside.contains("<![CDATA[") =>
+            {
+                if name == "author" {
+                    self.write_person(inside);
+                }
+            }
+            (Space::Core, "author") | (Space::Dc, "creator") => self.write_name(&read_inside(inside)),
+            (Space::Itunes, "author") => self.extra().author = name_of_person(&to_line(&read_inside(inside))),
+            (Space::Core, "category") | (Space::Dc, "subject") => {
+                let label = tag.attribute("label").or_else(|| tag.attribute("term"));
+                self.write_category(&label.unwrap_or_else(|| read_inside(inside)));
+            }
+            (Space::Dc | Space::DcTerms, "language") => self.extra().language = Some(read_inside(inside)),
+            (Space::Core, "enclosure") => self.note_enclosure(tag),
+            (Space::Media, "thumbnail") => self.note_thumbnail(tag),
+            (Space::Itunes, "image") => self.note_image(tag.attribute("href"), 1, 0),
+            (Space::Core, "image") => self.note_item_image(inside),
+            _ => dates.note(space, &name, inside),
+        }
+    }
+
+    fn extra(&mut self) -> &mut Extras {
+        if self.extras.is_empty() {
+            self.extras.push(Extras::default());
+        }
+        self.extras.last_mut().expect("there is at least one")
+    }
+
+    fn absolute(&self, link: &str) -> Option<Url> {
+        let link = link.trim();
+        if link.is_empty() {
+            return None;
+        }
+        self.base().join(link).ok().filter(|link| matches!(link.scheme(), "http" | "https"))
+    }
+
+    fn write_element(&mut self, name: &str, attributes: &str, text: &str) {
+        let _ = write!(self.xml, "<{name}{attributes}>");
+        push_escaped(&mut self.xml, text);
+        let _ = write!(self.xml, "</{name}>");
+    }
+
+    fn write_text(&mut self, tag: &Tag<'a>, inside: &str) {
+        let text = read_inside(inside);
+        if text.trim().is_empty() {
+            return;
+        }
+        let name = match tag.name {
+            "encoded" => "content:encoded",
+            // Atom's words within RSS, and RSS's within Atom.
+            "summary" | "Description" if self.format == Format::Rss => "description",
+            "content" if self.format == Format::Rss => "content:encoded",
+            "description" if self.format == Format::Atom => "summary",
+            "Title" => "title",
+            name => name,
+        };
+        if self.format == Format::Rss {
+            self.write_element(name, "", &text);
+            return;
+        }
+        let kind = tag.attribute("type").unwrap_or_default().to_ascii_lowercase();
+        let is_escaped = tag.attribute("mode").is_some_and(|mode| mode == "escaped");
+        let is_markup =
+            matches!(kind.as_str(), "html" | "xhtml" | "text/html" | "application/xhtml+xml") || is_escaped;
+        // Elsewhere, or a picture in base64: nothing to read.
+        if tag.attribute("src").is_some()
+            || !(is_markup || matches!(kind.as_str(), "" | "text" | "text/plain"))
+        {
+            return;
+        }
+        self.write_element(name, if is_markup { " type=\"html\"" } else { " type=\"text\"" }, &text);
+    }
+
+    fn write_link(&mut self, tag: &Tag<'a>, inside: &str) {
+        let link = tag.attribute("href").unwrap_or_else(|| read_inside(inside));
+        let Some(link) = self.absolute(&link) else { return };
+        let relation = tag.attribute("rel").unwrap_or_else(|| "alternate".to_owned());
+        let kind = tag.attribute("type").unwrap_or_default();
+        if relation == "enclosure" {
+            if kind.starts_with("image/") {
+                self.note_image(Some(link.into()), 2, 0);
+            } else {
+                self.extra().enclosure.get_or_insert(link);
+            }
+        } else if relation == "alternate" {
+            let is_page = kind.is_empty() || kind.contains("html");
+            match self.format {
+                // The channel's link is what an RSS feed's relative links are relative to.
+                Format::Rss if self.extras.is_empty() => {
+                    self.bases.push(link.clone());
+                    self.write_element("link", "", link.as_str());
+                }
+                Format::Rss => self.write_element("link", "", link.as_str()),
+                Format::Atom if is_page => {
+                    let mut attributes = String::from(" rel=\"alternate\" href=\"");
+                    push_escaped(&mut attributes, link.as_str());
+                    attributes.push('"');
+                    self.write_element("link", &attributes, "");
+                }
+                Format::Atom => {}
+            }
+        }
+    }
+
+    /// An Atom person: `<name>`, `<email>`, `<uri>` within.
+    fn write_person(&mut self, inside: &str) {
+        let scan = Scan::new(inside);
+        let mut at = 0;
+        while let Some(tag) = scan.next_tag(at, inside.len()) {
+            at = tag.end;
+            if tag.name == "name"
+                && !tag.is_end
+                && let Some(end) = scan.find_end(&tag, inside.len())
+            {
+                let name = read_inside(&inside[tag.end..end.start]);
+                self.write_name(&name);
+                return;
+            }
+        }
+    }
+
+    fn write_name(&mut self, text: &str) {
+        // Without the at sign `feed-rs` has no address to look for, and to cut wrongly.
+        let Some(name) = name_of_person(&to_line(text)).filter(|name| !name.contains('@')) else { return };
+        match self.format {
+            Format::Rss => self.write_element("dc:creator", "", &name),
+            Format::Atom => {
+                self.xml.push_str("<author>");
+                self.write_element("name", "", &name);
+                self.xml.push_str("</author>");
+            }
+        }
+    }
+
+    fn write_category(&mut self, text: &str) {
+        let label = to_line(text);
+        if label.is_empty() {
+            return;
+        }
+        match self.format {
+            Format::Rss => self.write_element("category", "", &label),
+            Format::Atom => {
+                let mut attributes = String::from(" term=\"");
+                push_escaped(&mut attributes, &label);
+                attributes.push('"');
+                self.write_element("category", &attributes, "");
+            }
+        }
+    }
+
+    fn write_dates(&mut self, dates: &Dates) {
+        let names =
+            if self.format == Format::Rss { ["pubDate", "updated"] } else { ["published", "updated"] };
+        for (name, date) in names.into_iter().zip([&dates.published, &dates.updated]) {
+            if let Some((_, date)) = date {
+                self.write_element(name, "", date);
+            }
+        }
+    }
+
+    fn note_media(&mut self, tag: &Tag<'a>) {
+        let Some(link) = tag.attribute("url") else { return };
+        let kind = tag.attribute("type").unwrap_or_default();
+        let medium = tag.attribute("medium").unwrap_or_default();
+        let path = link.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        let has_ending =
+            [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"].iter().any(|end| path.ends_with(end));
+        if kind.starts_with("image/")
+            || medium == "image"
+            || (kind.is_empty() && medium.is_empty() && has_ending)
+        {
+            self.note_image(Some(link), 3, width_of(tag));
+        }
+    }
+
+    fn note_thumbnail(&mut self, tag: &Tag<'a>) {
+        self.note_image(tag.attribute("url"), 2, width_of(tag));
+    }
+
+    fn note_enclosure(&mut self, tag: &Tag<'a>) {
+        let link = tag.attribute("url");
+        if tag.attribute("type").is_some_and(|kind| kind.starts_with("image")) {
+            self.note_image(link, 3, 0);
+        } else if let Some(link) = link.and_then(|link| self.absolute(&link)) {
+            self.extra().enclosure.get_or_insert(link);
+        }
+    }
+
+    /// `<image>` within an item: a link, or `<url>` within.
+    fn note_item_image(&mut self, inside: &str) {
+        let link = match inside.split_once("<url>") {
+            Some((_, after)) => read_inside(after.split("</url>").next().unwrap_or_default()),
+            None => read_inside(inside),
+        };
+        self.note_image(Some(link), 2, 0);
+    }
+
+    /// Keeps an image if its kind ranks higher than the one there is, or equal and it is wider.
+    fn note_image(&mut self, link: Option<String>, rank: u8, width: u32) {
+        // Reddit writes "self" and "default" where there is no picture.
+        let link = link.filter(|link| link.trim().starts_with("http") || link.trim().starts_with('/'));
+        let Some(link) = link.and_then(|link| self.absolute(&link)) else { return };
+        if self.extras.is_empty() || (1..SMALLEST_WIDTH).contains(&width) {
+            return;
+        }
+        let extra = self.extra();
+        if extra.image.as_ref().is_none_or(|(_, best)| (rank, width) > *best) {
+            extra.image = Some((link, (rank, width)));
+        }
+    }
+}
+
+fn width_of(tag: &Tag<'_>) -> u32 {
+    tag.attribute("width").and_then(|width| width.parse().ok()).unwrap_or(0)
+}
+
+/// The dates of an item, each with the rank of the element that it came from: the lower, the better.
+#[derive(Default)]
+struct Dates {
+    published: Option<(u8, String)>,
+    updated: Option<(u8, String)>,
+}
+
+impl Dates {
+    fn note(&mut self, space: Space, name: &str, inside: &str) {
+        let (slot, rank) = match (space, name) {
+            (Space::Core | Space::Atom, "pubdate" | "published" | "issued") => (&mut self.published, 0),
+            (Space::Dc, "date") => (&mut self.published, 1),
+            (Space::DcTerms, "issued" | "date" | "available") => (&mut self.published, 2),
+            (Space::DcTerms | Space::Core, "created" | "date") => (&mut self.published, 3),
+            (Space::Core | Space::Atom, "updated" | "modified" | "lastbuilddate") => (&mut self.updated, 0),
+            (Space::DcTerms, "modified") => (&mut self.updated, 1),
+            _ => return,
+        };
+        if slot.as_ref().is_some_and(|(known, _)| *known <= rank) {
+            return;
+        }
+        if let Some(date) = parse_date(&to_line(&read_inside(inside))) {
+            *slot = Some((rank, date.to_string()));
+        }
+    }
+}
+
+fn push_escaped(xml: &mut String, text: &str) {
+    for c in text.chars().filter(|c| is_xml_char(*c)) {
+        match c {
+            '&' => xml.push_str("&amp;"),
+            '<' => xml.push_str("&lt;"),
+            '>' => xml.push_str("&gt;"),
+            '"' => xml.push_str("&quot;"),
+            c => xml.push(c),
+        }
+    }
+}
