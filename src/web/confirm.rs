@@ -59,8 +59,7 @@ fn names(newsletters: &[Shown]) -> String {
 
 #[derive(Serialize)]
 struct Outcome {
-    title: String,
-    headline: &'static str,
+    title: &'static str,
     confirmed: Vec<Coming>,
     several: bool,
     /// The addresses that the mails come from.
@@ -91,8 +90,7 @@ fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
     let confirmed: Vec<Coming> = active.iter().map(coming).collect();
     let name = if confirmed.is_empty() { "left_since" } else { "confirmed" };
     let outcome = Outcome {
-        title: if confirmed.is_empty() { "You have left since" } else { "You are subscribed" }.to_owned(),
-        headline: "You are subscribed",
+        title: if confirmed.is_empty() { "You have left since" } else { "You are subscribed" },
         several: confirmed.len() > 1,
         confirmed,
         senders,

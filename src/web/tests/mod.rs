@@ -3,17 +3,14 @@
 mod asking;
 mod hostile;
 mod leaving;
+mod mailbox;
 mod pages;
 
-use clap::Parser;
 use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::Settings;
-use crate::db::testing::{TestDb, a_newsletter, databases};
+use crate::db::testing::a_newsletter;
 use crate::db::{newsletters, notices, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
@@ -21,17 +18,13 @@ use crate::domain::delivery::Next;
 use crate::domain::newsletter::Schedule;
 use crate::domain::notice::Notice;
 use crate::domain::token::{SigningKey, Token};
+use crate::pipeline::App;
+use crate::pipeline::testing::{TestApp, apps};
 
 /// A Saturday morning.
 const NOW: &str = "2026-11-21T09:00:00Z";
 const HOUR: i64 = 60 * 60 * 1000;
 const FORM: &str = "application/x-www-form-urlencoded";
-
-#[derive(Parser)]
-struct Words {
-    #[command(flatten)]
-    settings: Settings,
-}
 
 /// A running service with the newsletter `brief`, and a browser.
 struct House {
@@ -41,24 +34,24 @@ struct House {
     brief: i64,
     stop: Option<oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
-    _db: TestDb,
+    _test: TestApp,
 }
 
 /// One service on each database.
 async fn houses() -> Vec<House> {
     let mut houses = vec![];
-    for test in databases().await {
+    for test in apps().await {
         houses.push(open(test).await);
     }
     houses
 }
 
-async fn open(test: TestDb) -> House {
+async fn open(test: TestApp) -> House {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let settings = Words::parse_from(["daybreak", "--public-url", &base]).settings;
-    let clock = Clock::fixed(Timestamp::parse(NOW).unwrap());
-    let app = App { settings, clock, db: test.db.clone(), key: SigningKey::new(&[7; 32]) };
+    let mut app = test.app.clone();
+    app.settings.public_url = base.clone();
+    app.clock.set(Timestamp::parse(NOW).unwrap());
     let brief = a_newsletter(&app.db, "brief").await;
     let (stop, stopped) = oneshot::channel::<()>();
     let until = async move {
@@ -66,7 +59,7 @@ async fn open(test: TestDb) -> House {
     };
     let served = tokio::spawn(super::serve(listener, super::router(app.clone()), until));
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    House { app, client, base, brief, stop: Some(stop), served, _db: test }
+    House { app, client, base, brief, stop: Some(stop), served, _test: test }
 }
 
 /// An answer, read to its end.
