@@ -78,10 +78,13 @@ struct Coming {
 fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
-    let mut senders: Vec<String> =
-        active.iter().map(|asked| asked.newsletter.from.address.to_string()).collect();
-    senders.sort();
-    senders.dedup();
+    let mut senders: Vec<String> = vec![];
+    for asked in &active {
+        let address = asked.newsletter.from.address.to_string();
+        if !senders.contains(&address) {
+            senders.push(address);
+        }
+    }
     let coming = |asked: &Asked| Coming {
         name: asked.newsletter.name.clone(),
         language: asked.newsletter.language.clone(),
