@@ -224,6 +224,10 @@ pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
         advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
         issue.state = IssueState::Approved;
     }
+    if issue.state == IssueState::Sending {
+        // Started already, and perhaps interrupted: whoever sends goes on where it stands.
+        return Ok(issue);
+    }
     if issue.state != IssueState::Approved {
         return Err(Error::Invalid(format!(
             "issue {id} is {}: it cannot be sent again",

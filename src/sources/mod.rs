@@ -20,6 +20,7 @@ mod nesting;
 pub mod page;
 pub mod text;
 
+pub use charset::decode;
 pub use feed::{Feed, FeedError, parse_feed};
 pub use fetch::{Document, FetchError, FetchSettings, Fetched, Fetcher, Validators};
 pub use html::sanitise;
