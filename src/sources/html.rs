@@ -50,7 +50,7 @@ const TAGS: &[&str] = &[
 ];
 /// Elements that go with all they hold.
 pub const DROPPED: &[&str] = &[
-    "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "canvas", "form",
+    "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "canvas",
     "button", "select", "textarea", "input", "audio", "video", "head", "title", "dialog", "nav",
 ];
 /// Elements that stand on lines of their own.
@@ -275,7 +275,7 @@ mod tests {
             ("<img src='mailto:a@example.org'>", ""),
             ("<img src=x onerror=alert(1) width=600>", "<img src=\"https://example.org/news/x\">"),
             ("<iframe src='https://example.org/'></iframe>b", "b"),
-            ("<form action=/x><input value=a><p>secret</p></form>", ""),
+            ("<form action=/x><input value=a><p>b</p><button>c</button></form>", "<p>b</p>"),
             ("<svg><script>alert(1)</script></svg><p>a</p>", "<p>a</p>"),
             ("<!-- comment --><p>a</p>", "<p>a</p>"),
         ] {

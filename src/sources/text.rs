@@ -42,7 +42,7 @@ fn write_text(node: &NodeRef<'_>, text: &mut String) {
         }
         let Some(name) = child.node_name() else { continue };
         match &*name {
-            name if DROPPED.contains(&name) && name != "form" => {}
+            name if DROPPED.contains(&name) => {}
             "br" => text.push('\n'),
             "li" => {
                 text.push_str("\n• ");
@@ -114,7 +114,7 @@ pub fn fold(text: &str) -> String {
     folded
 }
 /// One line of plain text from what a source gave as a title, a name or a label: markup and entities are resolved,
-/// also when they were escaped twice, and `<div>` in "How to use <div>" stays.
+/// also when they were escaped twice, and the tag in "How to use `<div>`" stays.
 pub fn to_line(source: &str) -> String {
     let source = prefix(source, 20_000);
     let mut line = fold(source);

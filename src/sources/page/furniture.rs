@@ -11,17 +11,12 @@ use dom_query::{Document, NodeRef};
 const LONGEST_BOX: usize = 1_500;
 /// Removes from a page what its elements' names call furniture, before the story is looked for.
 pub fn clear_page(page: &Document) {
-    page.select(
-        "nav, dialog, form, button, iframe, [role=navigation], [role=complementary], [role=dialog], [hidden]",
-    )
-    .remove();
-    page.select("aside, footer")
-        .nodes()
-        .iter()
-        .filter(|node| is_box(node))
-        .for_each(NodeRef::remove_from_parent);
+    page.select("nav, dialog, button, iframe, [role=navigation], [role=dialog]").remove();
+    // Some systems put the whole page into a form, or hide the story until a script has run.
+    let boxes = page.select("aside, footer, form, [role=complementary], [hidden]");
+    boxes.nodes().iter().filter(|node| is_box(node)).for_each(NodeRef::remove_from_parent);
     for node in page.select("body [class], body [id]").nodes() {
-        if is_called_furniture(node) && is_box(node) {
+        if is_surely_furniture(node) || (is_called_furniture(node) && is_box(node)) {
             node.remove_from_parent();
         }
     }
@@ -71,7 +66,6 @@ const NAMES: &[&str] = &[
     "screenreader",
     "toolbar",
     "follow",
-    "jp",
     "authorbox",
     "bio",
     "tags",
@@ -82,7 +76,6 @@ const NAMES: &[&str] = &[
     "reactions",
     "promo",
     "cta",
-    "widget",
     "meta",
 ];
 fn is_called_furniture(node: &NodeRef<'_>) -> bool {
@@ -95,6 +88,35 @@ fn is_called_furniture(node: &NodeRef<'_>) -> bool {
         .to_ascii_lowercase();
     names.split(|c: char| !c.is_alphanumeric()).any(|word| NAMES.contains(&word))
 }
+/// Whole names that only ever stand for what other readers or stories say, however long: unless a story is within.
+fn is_surely_furniture(node: &NodeRef<'_>) -> bool {
+    let class = node.attr("class").unwrap_or_default().to_ascii_lowercase();
+    let id = node.attr("id").unwrap_or_default().to_ascii_lowercase();
+    let is_named = class.split_whitespace().chain([id.as_str()]).any(|name| SURE_NAMES.contains(&name));
+    let holds_story = |child: NodeRef<'_>| {
+        child.has_name("h1")
+            || child.has_name("article")
+            || child.attr("itemprop").as_deref() == Some("articleBody")
+    };
+    is_named && !node.has_name("body") && !node.has_name("article") && !node.descendants_it().any(holds_story)
+}
+
+const SURE_NAMES: &[&str] = &[
+    "comments",
+    "comment-list",
+    "commentlist",
+    "comments-area",
+    "comment-section",
+    "disqus_thread",
+    "respond",
+    "related-posts",
+    "related-articles",
+    "jp-relatedposts",
+    "newsletter-signup",
+    "cookie-banner",
+    "cookie-notice",
+];
+
 /// Whether an element is a box beside the story: little text in it, and no paragraph of a story's length.
 fn is_box(node: &NodeRef<'_>) -> bool {
     let text = node.text();
@@ -103,11 +125,12 @@ fn is_box(node: &NodeRef<'_>) -> bool {
         let linked: usize = node.find(&["a"]).iter().map(|link| link.text().len()).sum();
         return linked * 2 > text.trim().len();
     }
+    // A story's paragraph is long, or has a neighbour that is no label either.
     let paragraphs = node.find(&["p"]);
-    !paragraphs.iter().any(|paragraph| {
-        let line = node_text(paragraph);
-        line.len() > 250 && judge(&line) == Verdict::Story
-    })
+    let lines =
+        paragraphs.iter().map(node_text).filter(|line| line.len() > 80 && judge(line) == Verdict::Story);
+    let lengths: Vec<usize> = lines.take(2).map(|line| line.len()).collect();
+    lengths.len() < 2 && lengths.iter().all(|length| *length <= 250)
 }
 /// Removes furniture from a story's HTML: lines that are none of it, the title said again, and what comes after the end.
 pub fn clear_story(html: &str, metadata: &Metadata) -> String {

@@ -150,6 +150,28 @@ fn furniture_is_left_out() {
 }
 
 #[test]
+fn a_story_within_a_form_or_named_boxes_is_found() {
+    let form = article(
+        "<title>Ferry missing in the strait</title>",
+        &format!("<form id=aspnetForm><div class=meta-box>{STORY}</div></form>"),
+    );
+    assert_eq!(form.body_html.matches("<p>").count(), 3, "{}", form.body_html);
+    let parts: String = [
+        "One sentence of the story stands alone here.",
+        "Another one of much the same length follows it.",
+        "The third has the end.",
+    ]
+    .iter()
+    .map(|text| format!("<div class='elementor-widget elementor-widget-text-editor'><p>{text}</p></div>"))
+    .collect();
+    let boxed = article(
+        "<title>Ferry missing in the strait</title><meta property=og:type content=article>",
+        &format!("<main>{parts}</main>"),
+    );
+    assert_eq!(boxed.body_html.matches("<p>").count(), 3, "{}", boxed.body_html);
+}
+
+#[test]
 fn what_is_no_article_is_explained() {
     let url = Url::parse("https://planet.example/").expect("a link");
     let read =
