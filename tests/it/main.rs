@@ -7,4 +7,5 @@
 mod calendar;
 mod daybreak;
 mod feeds;
+mod mail;
 mod sink;
