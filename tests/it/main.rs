@@ -6,7 +6,9 @@
 
 mod calendar;
 mod daybreak;
+mod digest;
 mod feeds;
 mod ledger;
 mod mail;
 mod sink;
+mod why;
