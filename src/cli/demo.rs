@@ -1,0 +1,125 @@
+//! `daybreak demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::sync::watch;
+
+use super::output::Output;
+use super::send;
+use crate::app;
+use crate::config::Settings;
+use crate::demo::{Demo, Options, Report};
+use crate::pipeline::Error;
+use crate::pipeline::collect::Polled;
+
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// End after today's issues: with status 0 where everybody got theirs who should, 1 where not
+    #[arg(long)]
+    exit: bool,
+    /// How many people are subscribed
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    subscribers: u64,
+    /// Keep database and mails in this folder, for a closer look (daybreak issue list --database-url sqlite://DIR/daybreak.db)
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+pub async fn run(settings: &Settings, output: Output, args: DemoArgs) -> Result<(), Error> {
+    let stop = app::stop_signal()?;
+    let demo = Demo::open(Options { subscribers: args.subscribers, keep: args.keep }, settings).await?;
+    let (folder, is_kept) = demo.folder();
+    let fate = if is_kept { "is kept" } else { "goes away at the end" };
+    output.say(format!("A demo of Daybreak. Nothing leaves this machine; the database is in {folder} and {fate}.\n"));
+    let report = rehearse(&demo, output, stop.clone()).await?;
+    tell(output, &report);
+    if args.exit {
+        demo.close().await;
+        return if report.everything_arrived { Ok(()) } else { Err(what_is_missing(&report)) };
+    }
+    go_on(demo, output, stop).await
+}
+
+/// Makes everything and sends today's issues.
+async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) -> Result<Report, Error> {
+    let prepare = async {
+        demo.load().await?;
+        say_polled(output, &demo.poll().await?);
+        demo.compose().await
+    };
+    let issues = tokio::select! {
+        prepared = prepare => prepared?,
+        _ = stop.wait_for(|stop| *stop) => return Err(Error::Io("stopped before anything was sent".to_owned())),
+    };
+    let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
+    send::send(&demo.app, &ids, stop).await?;
+    demo.report(&issues).await
+}
+
+fn say_polled(output: Output, polled: &[Polled]) {
+    let count = |of: fn(&crate::pipeline::collect::Brought) -> usize| -> usize {
+        polled.iter().filter_map(|polled| polled.result.as_ref().ok()).map(of).sum()
+    };
+    output.say(format!(
+        "Read {} feeds: {} new articles, {} told by another source already, {} known.",
+        polled.len(),
+        count(|brought| brought.new),
+        count(|brought| brought.same_story),
+        count(|brought| brought.known),
+    ));
+    for Polled { url, result, .. } in polled {
+        if let Err(why) = result {
+            output.say(format!("One is broken, as one always is: {url}: {why}."));
+        }
+    }
+}
+
+fn tell(output: Output, report: &Report) {
+    let mut lines = vec![];
+    for outcome in &report.newsletters {
+        lines.push(("", String::new()));
+        lines.push((outcome.newsletter.as_str(), format!("No. {}: {}", outcome.number, outcome.subject)));
+        lines.push(("  sent", format!("{:>7}  in {:.2} seconds", outcome.sent, outcome.seconds)));
+        for skipped in &outcome.skipped {
+            lines.push(("  not sent", format!("{:>7}  {}", skipped.count, skipped.because)));
+        }
+        if outcome.other_schedules > 0 {
+            let count = outcome.other_schedules;
+            lines.push(("  not today", format!("{count:>7}  the reader follows another schedule")));
+        }
+        lines.push(("  failed", format!("{:>7}", outcome.failed)));
+        if outcome.waiting > 0 {
+            lines.push(("  waiting", format!("{:>7}", outcome.waiting)));
+        }
+    }
+    lines.push(("", String::new()));
+    lines.push(("Mails caught", format!("{:>7}  of {} sent", report.caught, report.sent)));
+    output.one(report, &lines);
+    if !report.everything_arrived {
+        output.say(format!("\n{}", what_is_missing(report)));
+    }
+}
+
+fn what_is_missing(report: &Report) -> Error {
+    let failed: i64 = report.newsletters.iter().map(|outcome| outcome.failed).sum();
+    let waiting: i64 = report.newsletters.iter().map(|outcome| outcome.waiting).sum();
+    Error::Io(format!(
+        "not every digest arrived as it should: {} were sent, {} caught, {failed} failed and {waiting} are waiting; \
+         `daybreak demo --keep DIR` leaves the database for `daybreak issue status`",
+        report.sent, report.caught
+    ))
+}
+
+/// Serves the pages and keeps to the schedule until somebody has seen enough.
+async fn go_on(demo: Demo, output: Output, stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let base = demo.app.settings.public_url.clone();
+    output.say(format!(
+        "\nThe mailbox     {base}/mailbox\nSign up         {base}/subscribe   (the mail that asks you to confirm \
+         comes to the mailbox)\nThe papers      {}/\nSMTP            {}   (send it mail of your own)\n\nThe schedule \
+         goes on. Ctrl-C ends it.",
+        demo.papers(),
+        demo.relay,
+    ));
+    demo.run(stop).await
+}
