@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod app;
+pub mod caught;
 pub mod collect;
 pub mod compose;
 pub mod deliver;

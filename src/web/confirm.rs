@@ -59,8 +59,7 @@ fn names(newsletters: &[Shown]) -> String {
 
 #[derive(Serialize)]
 struct Outcome {
-    title: String,
-    headline: &'static str,
+    title: &'static str,
     confirmed: Vec<Coming>,
     several: bool,
     /// The addresses that the mails come from.
@@ -79,10 +78,13 @@ struct Coming {
 fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
-    let mut senders: Vec<String> =
-        active.iter().map(|asked| asked.newsletter.from.address.to_string()).collect();
-    senders.sort();
-    senders.dedup();
+    let mut senders: Vec<String> = vec![];
+    for asked in &active {
+        let address = asked.newsletter.from.address.to_string();
+        if !senders.contains(&address) {
+            senders.push(address);
+        }
+    }
     let coming = |asked: &Asked| Coming {
         name: asked.newsletter.name.clone(),
         language: asked.newsletter.language.clone(),
@@ -91,8 +93,7 @@ fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
     let confirmed: Vec<Coming> = active.iter().map(coming).collect();
     let name = if confirmed.is_empty() { "left_since" } else { "confirmed" };
     let outcome = Outcome {
-        title: if confirmed.is_empty() { "You have left since" } else { "You are subscribed" }.to_owned(),
-        headline: "You are subscribed",
+        title: if confirmed.is_empty() { "You have left since" } else { "You are subscribed" },
         several: confirmed.len() > 1,
         confirmed,
         senders,

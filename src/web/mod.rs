@@ -9,9 +9,12 @@ mod error;
 mod form;
 mod frame;
 mod home;
+pub mod mailbox;
 mod page;
 mod sign_up;
 mod sign_up_form;
+#[cfg(test)]
+mod tests;
 mod unsubscribe;
 mod view;
 mod words;
@@ -61,6 +64,15 @@ pub async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    serve_and_drain(listener, router, shutdown, DRAIN).await
+}
+
+async fn serve_and_drain(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    drain: Duration,
+) -> io::Result<()> {
     let (say_begun, begun) = oneshot::channel();
     let until = async move {
         shutdown.await;
@@ -70,7 +82,7 @@ pub async fn serve(
     let server = axum::serve(listener, service).with_graceful_shutdown(until);
     let drained = async {
         match begun.await {
-            Ok(()) => tokio::time::sleep(DRAIN).await,
+            Ok(()) => tokio::time::sleep(drain).await,
             // The server ended by itself: its own result is the answer.
             Err(_) => std::future::pending().await,
         }

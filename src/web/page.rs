@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Error, assets};
 
 /// The templates, by the name that a page is rendered under.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("layout", include_str!("../../templates/web/layout.hbs")),
     ("home", include_str!("../../templates/web/home.hbs")),
     ("subscribe", include_str!("../../templates/web/subscribe.hbs")),
@@ -22,6 +22,8 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("left_since", include_str!("../../templates/web/left_since.hbs")),
     ("unsubscribe", include_str!("../../templates/web/unsubscribe.hbs")),
     ("left", include_str!("../../templates/web/left.hbs")),
+    ("mailbox", include_str!("../../templates/web/mailbox.hbs")),
+    ("mail", include_str!("../../templates/web/mail.hbs")),
     ("error", include_str!("../../templates/web/error.hbs")),
 ];
 

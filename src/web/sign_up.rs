@@ -60,7 +60,7 @@ pub async fn submit(
     match signed_up {
         Ok(()) => {}
         Err(pipeline::Error::Invalid(says)) => {
-            return again(&app, typed, vec![Problem { field: "newsletter", says }]).await;
+            return again(&app, typed, vec![Problem::new("newsletter", &says)]).await;
         }
         Err(error) => return Err(error.into()),
     }

@@ -36,6 +36,15 @@ pub struct Problem {
     pub says: String,
 }
 
+impl Problem {
+    /// A complaint as it stands alone beside its field: capital letter, full stop.
+    pub fn new(field: &'static str, says: &str) -> Self {
+        let mut letters = says.chars();
+        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        Self { field, says: format!("{first}{}.", letters.as_str().trim_end_matches('.')) }
+    }
+}
+
 impl From<&Form> for Typed {
     fn from(form: &Form) -> Self {
         let one = |name: &str| form.get(name).to_owned();
@@ -58,7 +67,7 @@ impl Typed {
     /// The sign-up as it was meant, without network address and words; or what is wrong with it, field by field.
     pub fn parse(&self) -> Result<SignUp, Vec<Problem>> {
         let mut problems = vec![];
-        let mut note = |field, says: String| problems.push(Problem { field, says: sentence(&says) });
+        let mut note = |field, says: String| problems.push(Problem::new(field, &says));
         if self.newsletters.is_empty() {
             note("newsletter", "Choose at least one newsletter".into());
         }
@@ -97,13 +106,6 @@ impl Typed {
 /// A field that may be left empty.
 fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
     if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
-}
-
-/// A complaint as it stands alone beside its field: capital letter, full stop.
-fn sentence(says: &str) -> String {
-    let mut letters = says.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 /// The form as a page shows it.

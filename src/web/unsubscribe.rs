@@ -27,7 +27,7 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => left(None, false),
         LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed } => {
-            left(Some(newsletter), false)
+            left(Some(*newsletter), false)
         }
         LeaveLink::Of { newsletter, .. } => {
             let leave = Leave {
@@ -56,7 +56,7 @@ pub async fn submit(
     match subscribe::leave(&app, &token, reason).await? {
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => left(None, false),
-        LeaveLink::Of { newsletter, .. } => left(Some(newsletter), answer.is_some()),
+        LeaveLink::Of { newsletter, .. } => left(Some(*newsletter), answer.is_some()),
     }
 }
 

@@ -53,7 +53,7 @@ pub enum LeaveLink {
     /// The person has been erased since: nobody is left to be mailed.
     Gone,
     Of {
-        newsletter: Newsletter,
+        newsletter: Box<Newsletter>,
         status: SubscriptionStatus,
     },
 }
@@ -66,8 +66,10 @@ pub async fn whose(app: &App, token: &str) -> Result<LeaveLink, Error> {
         return Ok(LeaveLink::Gone);
     };
     let newsletter = newsletters::get(&mut conn, subscription.newsletter_id).await?;
-    Ok(newsletter
-        .map_or(LeaveLink::Gone, |newsletter| LeaveLink::Of { newsletter, status: subscription.status }))
+    Ok(newsletter.map_or(LeaveLink::Gone, |newsletter| LeaveLink::Of {
+        newsletter: Box::new(newsletter),
+        status: subscription.status,
+    }))
 }
 
 /// Ends the subscription that `token` names, and queues a goodbye to who was a reader. Leaving again changes nothing,
@@ -98,5 +100,5 @@ pub async fn leave(app: &App, token: &str, reason: LeaveReason) -> Result<LeaveL
         queue(&mut tx, app, &event, newsletter.id, &subscriber, &notice).await?;
     }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(LeaveLink::Of { newsletter, status: subscription.status })
+    Ok(LeaveLink::Of { newsletter: Box::new(newsletter), status: subscription.status })
 }

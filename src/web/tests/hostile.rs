@@ -1,0 +1,148 @@
+//! Input that means no good gets a clear answer.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::*;
+
+#[tokio::test]
+async fn a_form_of_ten_megabytes_is_refused() {
+    for house in houses().await {
+        let body = format!("email={}", "a".repeat(10 * 1024 * 1024));
+        let answer = house.post("/subscribe", FORM, body).await;
+        assert_eq!(answer.status, 413);
+        assert!(answer.body.contains("64 KB"), "{}", answer.body);
+        assert_eq!(house.get("/healthz").await.body, "ok");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_too_large_keeps_nobody_from_leaving() {
+    for house in houses().await {
+        let leave = house.subscribe("ann@example.org").await;
+        let answer = house.post(&leave, FORM, "x".repeat(1024 * 1024)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(house.statuses("ann@example.org").await, ["unsubscribed"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_newsletters_are_refused() {
+    for house in houses().await {
+        let slugs: Vec<String> = (0..1000).map(|number| format!("letter-{number}")).collect();
+        let mut fields = vec![("email", "ann@example.org")];
+        fields.extend(slugs.iter().map(|slug| ("newsletter", slug.as_str())));
+        let answer = house.submit("/subscribe", &fields).await;
+        assert_eq!(answer.status, 422);
+        assert!(answer.body.contains("Choose at most 50 newsletters at a time."), "{}", answer.body);
+        assert_eq!(house.mails().await, []);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_beside_its_field_and_what_was_typed_is_kept() {
+    for house in houses().await {
+        let long = format!("{}@example.org", "a".repeat(300));
+        let cases = [
+            ("email", "", "Enter your e-mail address"),
+            ("email", "ann", "ann"),
+            ("email", &long, "is not an e-mail address"),
+            ("email", "ann@example.org\r\nBcc: bob@example.org", "is not an e-mail address"),
+            ("email", "ann@example.org,bob@example.org", "is not an e-mail address"),
+            ("name", "Ann\r\nBcc: bob@example.org", "The name holds a line break"),
+            ("name", &"n".repeat(101), "longer than 100 characters"),
+            ("hour", "25:00", "is not a time of day"),
+            ("timezone", "Mars/Olympus", "is not a time zone"),
+        ];
+        for (field, value, says) in cases {
+            let mut fields = vec![(field, value)];
+            let rest =
+                [("page", "brief"), ("newsletter", "brief"), ("email", "ann@example.org"), ("name", "Ann")];
+            fields.extend(rest.into_iter().filter(|(name, _)| *name != field));
+            let answer = house.submit("/subscribe", &fields).await;
+            assert_eq!(answer.status, 422, "{field}={value:?}");
+            assert!(answer.body.contains(says), "{field}={value:?}: {}", answer.body);
+            assert!(answer.body.contains("There is a problem"));
+            if field != "email" {
+                assert!(answer.body.contains("value=\"ann@example.org\""));
+            }
+        }
+        assert_eq!(house.mails().await, []);
+        assert!(house.stored("ann@example.org").await.is_empty());
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn choosing_nothing_or_what_there_is_not_is_a_problem_of_that_field() {
+    for house in houses().await {
+        let none = house.submit("/subscribe", &[("email", "ann@example.org")]).await;
+        assert_eq!(none.status, 422);
+        assert!(none.body.contains("Choose at least one newsletter."));
+        let fields = [("email", "ann@example.org"), ("newsletter", "no-such")];
+        let gone = house.submit("/subscribe", &fields).await;
+        assert_eq!(gone.status, 422);
+        assert!(gone.body.contains("is not here any more: choose again."), "{}", gone.body);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_typed_is_text_never_markup() {
+    for house in houses().await {
+        let script = "\"><script>alert(1)</script>";
+        let fields = [("email", script), ("name", script), ("page", script), ("newsletter", script)];
+        let answer = house.submit("/subscribe", &fields).await;
+        assert_eq!(answer.status, 422);
+        assert!(!answer.body.contains("<script"), "{}", answer.body);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_form_is_refused() {
+    for house in houses().await {
+        let answer = house.post("/subscribe", "application/json", "{\"email\":\"ann@example.org\"}").await;
+        assert_eq!(answer.status, 415);
+        let binary =
+            house.post("/subscribe", FORM, b"email=%ff%00&newsletter=\xff\xfe&%=&&&=".to_vec()).await;
+        assert_eq!(binary.status, 422);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_typed_beside_an_address_does_not_reach_its_owner_unconfirmed() {
+    for house in houses().await {
+        let fields =
+            [("email", "ann@example.org"), ("name", "Win a prize at spam.example"), ("newsletter", "brief")];
+        house.submit("/subscribe", &fields).await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let mail = notices::claim(&mut conn, "test", house.app.clock.now(), 1).await.unwrap().remove(0);
+        assert!(!mail.name.contains("prize") && !mail.content.contains("prize"), "{mail:?}");
+        drop(conn);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_finishes_does_not_keep_the_service_from_stopping() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let until = async move { stopped.await.unwrap() };
+    let drain = Duration::from_millis(50);
+    let served = tokio::spawn(super::super::serve_and_drain(listener, axum::Router::new(), until, drain));
+    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+    half.write_all(b"POST /subscribe HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    // Another's request is answered meanwhile, so the half one is known to the service.
+    reqwest::get(format!("http://{address}/")).await.unwrap();
+    stop.send(()).unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(10), served).await;
+    assert!(closed.is_ok(), "the service did not stop");
+    drop(half);
+}
