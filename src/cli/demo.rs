@@ -31,7 +31,9 @@ pub async fn run(settings: &Settings, output: Output, args: DemoArgs) -> Result<
     let demo = Demo::open(Options { subscribers: args.subscribers, keep: args.keep }, settings).await?;
     let (folder, is_kept) = demo.folder();
     let fate = if is_kept { "is kept" } else { "goes away at the end" };
-    output.say(format!("A demo of Daybreak. Nothing leaves this machine; the database is in {folder} and {fate}.\n"));
+    output.say(format!(
+        "A demo of Daybreak. Nothing leaves this machine; the database is in {folder} and {fate}.\n"
+    ));
     let report = rehearse(&demo, output, stop.clone()).await?;
     tell(output, &report);
     if args.exit {
@@ -45,7 +47,7 @@ pub async fn run(settings: &Settings, output: Output, args: DemoArgs) -> Result<
 async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) -> Result<Report, Error> {
     let prepare = async {
         demo.load().await?;
-        say_polled(output, &demo.poll().await?);
+        say_polled(output, &demo.subscribe_to_papers().await?);
         demo.compose().await
     };
     let issues = tokio::select! {
@@ -70,32 +72,30 @@ fn say_polled(output: Output, polled: &[Polled]) {
     ));
     for Polled { url, result, .. } in polled {
         if let Err(why) = result {
-            output.say(format!("One is broken, as one always is: {url}: {why}."));
+            output.say(format!("{url} could not be read: {why}."));
         }
     }
 }
 
 fn tell(output: Output, report: &Report) {
-    let mut lines = vec![];
+    // For a program that reads along; people get the same in lines.
+    output.one(report, &[]);
+    let line = |count: i64, what: &str| output.say(format!("{count:>8}  {what}"));
     for outcome in &report.newsletters {
-        lines.push(("", String::new()));
-        lines.push((outcome.newsletter.as_str(), format!("No. {}: {}", outcome.number, outcome.subject)));
-        lines.push(("  sent", format!("{:>7}  in {:.2} seconds", outcome.sent, outcome.seconds)));
+        output.say(format!("\n{} No. {}: {}", outcome.newsletter, outcome.number, outcome.subject));
+        line(outcome.sent, &format!("sent, in {:.2} seconds", outcome.seconds));
         for skipped in &outcome.skipped {
-            lines.push(("  not sent", format!("{:>7}  {}", skipped.count, skipped.because)));
+            line(skipped.count, &format!("not sent: {}", skipped.because));
+        }
+        line(outcome.failed, "failed");
+        if outcome.waiting > 0 {
+            line(outcome.waiting, "still waiting");
         }
         if outcome.other_schedules > 0 {
-            let count = outcome.other_schedules;
-            lines.push(("  not today", format!("{count:>7}  the reader follows another schedule")));
-        }
-        lines.push(("  failed", format!("{:>7}", outcome.failed)));
-        if outcome.waiting > 0 {
-            lines.push(("  waiting", format!("{:>7}", outcome.waiting)));
+            line(outcome.other_schedules, "not asked: the reader follows another schedule");
         }
     }
-    lines.push(("", String::new()));
-    lines.push(("Mails caught", format!("{:>7}  of {} sent", report.caught, report.sent)));
-    output.one(report, &lines);
+    output.say(format!("\nThe ledger says {} sent, and the relay holds {}.", report.sent, report.caught));
     if !report.everything_arrived {
         output.say(format!("\n{}", what_is_missing(report)));
     }

@@ -49,7 +49,11 @@ impl Edition<'_> {
         let picture = story.picture.as_ref().and_then(|picture| picture.alt.as_deref());
         let picture = picture.map(|alt| {
             let address = self.picture_address(publisher, story);
-            format!("<p><img src=\"{}\" alt=\"{}\" width=\"960\" height=\"540\"></p>", escape_html(&address), escape_html(alt))
+            format!(
+                "<p><img src=\"{}\" alt=\"{}\" width=\"960\" height=\"540\"></p>",
+                escape_html(&address),
+                escape_html(alt)
+            )
         });
         let paragraphs = paragraphs.iter().map(|text| format!("<p>{}</p>", escape_html(text)));
         picture.into_iter().chain(paragraphs).collect()
@@ -67,7 +71,9 @@ impl Edition<'_> {
             Format::Json => Document { content_type: "application/feed+json", text: self.json(publisher) },
             Format::Broken => Document {
                 content_type: "text/html; charset=utf-8",
-                text: "<!doctype html><title>Error</title><h1>Error establishing a database connection</h1>\n".to_owned(),
+                text:
+                    "<!doctype html><title>Error</title><h1>Error establishing a database connection</h1>\n"
+                        .to_owned(),
             },
         }
     }
@@ -148,7 +154,11 @@ impl Edition<'_> {
     fn json(&self, publisher: &Publisher) -> String {
         let item = |story: &&Story| {
             let has_no_alt = |picture: &Picture| picture.alt.is_none();
-            let image = story.picture.as_ref().is_some_and(has_no_alt).then(|| self.picture_address(publisher, story));
+            let image = story
+                .picture
+                .as_ref()
+                .is_some_and(has_no_alt)
+                .then(|| self.picture_address(publisher, story));
             json!({
                 "id": self.guid(publisher, story),
                 "url": self.address(publisher, story),

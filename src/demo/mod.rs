@@ -133,17 +133,13 @@ impl Demo {
         &self.press.base
     }
 
-    /// Makes the newsletters with their schedules and sources, and brings their subscribers in.
+    /// Makes the newsletters with their schedules, and brings their subscribers in.
     pub async fn load(&self) -> Result<(), Error> {
         for title in titles::TITLES {
             newsletters::add(&self.app, &NewNewsletter::from(&title)).await?;
             for (at, days) in title.schedules {
                 newsletters::add_schedule(&self.app, title.slug, None, at, None, days).await?;
             }
-        }
-        for publisher in &self.press.newsroom.publishers {
-            let feed = self.press.feed_address(publisher);
-            sources::add(&self.app, &publisher.newsletter, &feed, &publisher.topics, "either").await?;
         }
         for title in titles::TITLES {
             let request = import::Request {
@@ -177,10 +173,17 @@ impl Demo {
         Ok(())
     }
 
-    /// Reads every source that is due.
-    pub async fn poll(&self) -> Result<Vec<Polled>, Error> {
+    /// Adds the papers' feeds as sources, and reads each as it is added: the first paper that tells a story keeps it.
+    pub async fn subscribe_to_papers(&self) -> Result<Vec<Polled>, Error> {
         let fetcher = collect::fetcher(&self.app)?;
-        collect::poll_due(&self.app, &fetcher, |_| ()).await
+        let mut polled = vec![];
+        for publisher in &self.press.newsroom.publishers {
+            let feed = self.press.feed_address(publisher);
+            let source =
+                sources::add(&self.app, &publisher.newsletter, &feed, &publisher.topics, "either").await?;
+            polled.extend(collect::poll_all(&self.app, &fetcher, vec![source], |_| ()).await?);
+        }
+        Ok(polled)
     }
 
     /// Composes today's issue of each newsletter, with a word from its editor, and lets it go at once. Somebody has
@@ -205,8 +208,7 @@ impl Demo {
     /// A demo that starts within a second of a newsletter's slot finds today's issue frozen: then that is the one.
     async fn frozen_just_now(&self, filling: &Issue) -> Result<Option<Issue>, Error> {
         let mut conn = self.app.db.conn().await?;
-        let issues =
-            db::issues::in_states(&mut conn, &[IssueState::Frozen, IssueState::Approved]).await?;
+        let issues = db::issues::in_states(&mut conn, &[IssueState::Frozen, IssueState::Approved]).await?;
         Ok(issues.into_iter().find(|issue| {
             issue.newsletter_id == filling.newsletter_id && issue.schedule_id == filling.schedule_id
         }))

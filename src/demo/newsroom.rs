@@ -72,8 +72,10 @@ pub enum Scene {
     Boat,
     Seagrass,
     Town,
+    Haze,
     Hills,
-    Night,
+    Theatre,
+    Village,
 }
 
 impl Newsroom {
@@ -116,7 +118,12 @@ mod tests {
         let newsroom = Newsroom::read();
         for publisher in &newsroom.publishers {
             let mut slugs = HashSet::new();
-            assert_eq!(publisher.stories.is_empty(), publisher.format == Format::Broken, "{}", publisher.slug);
+            assert_eq!(
+                publisher.stories.is_empty(),
+                publisher.format == Format::Broken,
+                "{}",
+                publisher.slug
+            );
             for story in &publisher.stories {
                 assert!(slugs.insert(&story.slug), "{} twice", story.slug);
                 assert!(!story.headline.is_empty() && !story.body.is_empty() && !story.author.is_empty());
@@ -126,8 +133,12 @@ mod tests {
                 assert!(newsroom.story(story.folder(publisher), &story.slug).is_some());
             }
         }
-        let pictures: Vec<&Picture> =
-            newsroom.publishers.iter().flat_map(|paper| &paper.stories).filter_map(|story| story.picture.as_ref()).collect();
+        let pictures: Vec<&Picture> = newsroom
+            .publishers
+            .iter()
+            .flat_map(|paper| &paper.stories)
+            .filter_map(|story| story.picture.as_ref())
+            .collect();
         assert_eq!(pictures.iter().filter(|picture| picture.alt.is_none()).count(), 1);
     }
 }

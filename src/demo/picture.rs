@@ -34,9 +34,11 @@ pub fn draw(scene: Scene, seed: u64) -> io::Result<Vec<u8>> {
         Scene::Shipyard => canvas.shipyard(),
         Scene::Boat => canvas.boat(),
         Scene::Seagrass => canvas.seagrass(),
-        Scene::Town => canvas.town(),
+        Scene::Town => canvas.town(false),
+        Scene::Haze => canvas.town(true),
         Scene::Hills => canvas.hills(),
-        Scene::Night => canvas.night(),
+        Scene::Theatre => canvas.theatre(),
+        Scene::Village => canvas.village(),
     }
     encode(&canvas.pixels)
 }
@@ -58,11 +60,27 @@ impl Canvas {
 
     /// Lays `colour` over every pixel, as densely as `cover` says for its middle.
     fn paint(&mut self, cover: impl Fn(f32, f32) -> f32, colour: impl Fn(f32, f32) -> Colour) {
-        for (index, pixel) in self.pixels.iter_mut().enumerate() {
-            let (x, y) = ((index % WIDTH) as f32 + 0.5, (index / WIDTH) as f32 + 0.5);
-            let share = cover(x, y);
-            if share > 0.0 {
-                *pixel = mix(*pixel, colour(x, y), share);
+        self.paint_within((0.0, WIDTH as f32), (0.0, HEIGHT as f32), cover, colour);
+    }
+
+    /// The same for a part of the picture: most shapes are small.
+    fn paint_within(
+        &mut self,
+        across: (f32, f32),
+        down: (f32, f32),
+        cover: impl Fn(f32, f32) -> f32,
+        colour: impl Fn(f32, f32) -> Colour,
+    ) {
+        // Numbers below 0 become 0, and those beyond the edge are cut off.
+        let places = |(from, to): (f32, f32), most: usize| from as usize..(to.ceil() as usize).min(most);
+        for row in places(down, HEIGHT) {
+            for column in places(across, WIDTH) {
+                let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
+                let share = cover(x, y);
+                if share > 0.0 {
+                    let pixel = &mut self.pixels[row * WIDTH + column];
+                    *pixel = mix(*pixel, colour(x, y), share);
+                }
             }
         }
     }
@@ -123,16 +141,17 @@ impl Canvas {
         let ((left, right), (top, bottom)) = (bounds(|corner| corner.0), bounds(|corner| corner.1));
         let inside = |x: f32, y: f32| {
             let edges = corners.iter().zip(corners.iter().cycle().skip(1));
-            edges.filter(|(a, b)| (a.1 > y) != (b.1 > y) && x < (b.0 - a.0) * (y - a.1) / (b.1 - a.1) + a.0).count() % 2 == 1
+            edges
+                .filter(|(a, b)| (a.1 > y) != (b.1 > y) && x < (b.0 - a.0) * (y - a.1) / (b.1 - a.1) + a.0)
+                .count()
+                % 2
+                == 1
         };
         let cover = |x: f32, y: f32| {
-            if x < left - 1.0 || x > right + 1.0 || y < top - 1.0 || y > bottom + 1.0 {
-                return 0.0;
-            }
             let samples = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)];
             samples.iter().filter(|(dx, dy)| inside(x + dx, y + dy)).count() as f32 / 4.0
         };
-        self.paint(cover, |_, _| colour);
+        self.paint_within((left - 1.0, right + 1.0), (top - 1.0, bottom + 1.0), cover, |_, _| colour);
     }
 
     fn block(&mut self, x: f32, y: f32, width: f32, height: f32, colour: Colour) {
@@ -151,7 +170,10 @@ impl Canvas {
     fn ferry(&mut self) {
         self.sea(318.0, 640.0);
         let (white, shade, dark) = (hex(0xF7F1E6), hex(0xD9CFC4), hex(0x2B3550));
-        self.shape(&[(214.0, 372.0), (232.0, 402.0), (560.0, 402.0), (612.0, 352.0), (540.0, 356.0), (214.0, 356.0)], white);
+        self.shape(
+            &[(214.0, 372.0), (232.0, 402.0), (560.0, 402.0), (612.0, 352.0), (540.0, 356.0), (214.0, 356.0)],
+            white,
+        );
         self.shape(&[(225.0, 390.0), (232.0, 404.0), (560.0, 404.0), (574.0, 390.0)], dark);
         self.block(236.0, 326.0, 280.0, 32.0, white);
         self.block(252.0, 300.0, 226.0, 28.0, white);
@@ -159,7 +181,13 @@ impl Canvas {
         self.shape(&[(300.0, 300.0), (304.0, 262.0), (342.0, 262.0), (350.0, 300.0)], hex(0xB4451F));
         self.block(304.0, 262.0, 38.0, 9.0, dark);
         for window in 0..15 {
-            self.block(246.0 + window as f32 * 17.6, 337.0, 10.0, 8.0, if window % 4 == 1 { hex(0xFFD98A) } else { shade });
+            self.block(
+                246.0 + window as f32 * 17.6,
+                337.0,
+                10.0,
+                8.0,
+                if window % 4 == 1 { hex(0xFFD98A) } else { shade },
+            );
         }
         for window in 0..12 {
             self.block(262.0 + window as f32 * 17.6, 310.0, 10.0, 7.0, shade);
@@ -174,10 +202,29 @@ impl Canvas {
         let dark = hex(0x3A3A4E);
         for (x, reach, height) in [(560.0, 190.0, 262.0), (760.0, -170.0, 214.0)] {
             let foot = 392.0;
-            self.shape(&[(x - 16.0, foot), (x - 6.0, foot - height), (x + 6.0, foot - height), (x + 16.0, foot)], dark);
+            self.shape(
+                &[(x - 16.0, foot), (x - 6.0, foot - height), (x + 6.0, foot - height), (x + 16.0, foot)],
+                dark,
+            );
             let top = foot - height;
-            self.shape(&[(x - reach * 0.35, top - 4.0), (x + reach, top - 22.0), (x + reach, top - 15.0), (x - reach * 0.35, top + 8.0)], dark);
-            self.shape(&[(x - 3.0, top - 40.0), (x + 3.0, top - 40.0), (x + reach, top - 18.0), (x + reach, top - 22.0)], dark);
+            self.shape(
+                &[
+                    (x - reach * 0.35, top - 4.0),
+                    (x + reach, top - 22.0),
+                    (x + reach, top - 15.0),
+                    (x - reach * 0.35, top + 8.0),
+                ],
+                dark,
+            );
+            self.shape(
+                &[
+                    (x - 3.0, top - 40.0),
+                    (x + 3.0, top - 40.0),
+                    (x + reach, top - 18.0),
+                    (x + reach, top - 22.0),
+                ],
+                dark,
+            );
             self.block(x + reach * 0.72, top - 18.0, 2.5, height * 0.42, dark);
             self.block(x - reach * 0.35 - 14.0, top - 8.0, 28.0, 26.0, dark);
         }
@@ -193,7 +240,7 @@ impl Canvas {
     fn boat(&mut self) {
         self.sea(300.0, 300.0);
         let near = self.ridge(322.0, 22.0);
-        let far_bank = move |x: f32| if x > 640.0 { near(x) - (x - 640.0) * 0.10 } else { 10_000.0 };
+        let far_bank = move |x: f32| near(x) + ((840.0 - x) * 0.6).max((840.0 - x) * 0.08);
         self.land(hex(0x6E5F6C), hex(0x5D5162), far_bank);
         let (hull, house) = (hex(0x1F5F8B), hex(0xF7F1E6));
         self.shape(&[(402.0, 398.0), (422.0, 424.0), (560.0, 424.0), (590.0, 392.0)], hull);
@@ -251,17 +298,18 @@ impl Canvas {
             self.shape(&corners, colour);
         }
         for _ in 0..9 {
-            let (x, y, size) = (250.0 + self.dice() * 330.0, 120.0 + self.dice() * 110.0, 9.0 + self.dice() * 6.0);
+            let (x, y, size) =
+                (250.0 + self.dice() * 330.0, 120.0 + self.dice() * 110.0, 9.0 + self.dice() * 6.0);
             let body = [(x - size, y), (x, y - size * 0.4), (x + size, y), (x, y + size * 0.4)];
-            let tail = [(x - size * 0.7, y), (x - size * 1.6, y - size * 0.45), (x - size * 1.6, y + size * 0.45)];
+            let tail =
+                [(x - size * 0.7, y), (x - size * 1.6, y - size * 0.45), (x - size * 1.6, y + size * 0.45)];
             self.shape(&body, hex(0xD8EFE6));
             self.shape(&tail, hex(0xD8EFE6));
         }
     }
 
     /// Roofs, layer before layer, the nearer the darker.
-    fn town(&mut self) {
-        let is_hazy = self.dice() < 0.5;
+    fn town(&mut self, is_hazy: bool) {
         let (top, middle, bottom) = match is_hazy {
             true => (hex(0xA9B7C2), hex(0xD7D2C6), hex(0xEFE3CC)),
             false => (hex(0x3F5680), hex(0xD98E78), hex(0xF9D29A)),
@@ -293,7 +341,10 @@ impl Canvas {
             // A church: a narrow tower with a spire.
             let (left, middle) = (x + width * 0.34, x + width * 0.5);
             self.block(left, eaves - 60.0, width * 0.32, 62.0, colour);
-            self.shape(&[(left, eaves - 60.0), (middle, eaves - 124.0), (left + width * 0.32, eaves - 60.0)], colour);
+            self.shape(
+                &[(left, eaves - 60.0), (middle, eaves - 124.0), (left + width * 0.32, eaves - 60.0)],
+                colour,
+            );
         } else {
             self.shape(&[(x, eaves), (x + width * 0.5, eaves - width * 0.42), (x + width, eaves)], colour);
             if kind > 0.55 {
@@ -342,7 +393,7 @@ impl Canvas {
         self.land(hex(0x1B2E30), hex(0x14222A), line);
     }
 
-    fn night(&mut self) {
+    fn stars(&mut self) {
         self.sky(hex(0x0E1530), hex(0x1E2B56), hex(0x4A5680), 420.0);
         for _ in 0..260 {
             let (x, y) = (self.dice() * WIDTH as f32, self.dice().powf(1.4) * 340.0);
@@ -352,18 +403,42 @@ impl Canvas {
         }
         let far = self.ridge(392.0, 26.0);
         self.land(hex(0x2A3560), hex(0x333E68), far);
+    }
+
+    fn theatre(&mut self) {
+        self.stars();
         let hill = self.ridge(446.0, 20.0);
         let dark = hex(0x131A33);
-        let (x, foot) = (520.0, hill(560.0) + 14.0);
+        let (x, foot) = (520.0, hill(585.0) + 14.0);
         self.block(x, foot - 70.0, 130.0, 80.0, dark);
         self.shape(&[(x - 10.0, foot - 70.0), (x + 65.0, foot - 122.0), (x + 140.0, foot - 70.0)], dark);
         self.block(x + 96.0, foot - 128.0, 14.0, 40.0, dark);
         self.land(dark, hex(0x0B1024), hill);
         // The open door, and its light on the ground.
-        self.shape(&[(x + 54.0, foot), (x + 76.0, foot), (x + 128.0, foot + 60.0), (x + 2.0, foot + 60.0)], hex(0x6B5A44));
+        let light = [(x + 54.0, foot), (x + 76.0, foot), (x + 128.0, foot + 60.0), (x + 2.0, foot + 60.0)];
+        self.shape(&light, hex(0x6B5A44));
         self.block(x + 54.0, foot - 36.0, 22.0, 37.0, hex(0xFFCE7A));
         let glow = move |px: f32, py: f32| 0.35 * (-(px - x - 65.0).hypot(py - foot + 10.0) / 46.0).exp();
         self.paint(glow, |_, _| hex(0xFFCE7A));
+    }
+
+    fn village(&mut self) {
+        self.stars();
+        let hill = self.ridge(452.0, 18.0);
+        let dark = hex(0x131A33);
+        let mut x = 150.0;
+        while x < 780.0 {
+            let (width, height) = (34.0 + self.dice() * 34.0, 18.0 + self.dice() * 22.0);
+            let eaves = hill(x + width / 2.0) - height;
+            self.block(x, eaves, width, height + 24.0, dark);
+            let ridge = eaves - width * 0.45;
+            self.shape(&[(x - 4.0, eaves), (x + width / 2.0, ridge), (x + width + 4.0, eaves)], dark);
+            x += width + self.dice() * 46.0;
+        }
+        let (x, foot) = (468.0, hill(480.0));
+        self.block(x, foot - 84.0, 24.0, 100.0, dark);
+        self.shape(&[(x - 3.0, foot - 84.0), (x + 12.0, foot - 156.0), (x + 27.0, foot - 84.0)], dark);
+        self.land(dark, hex(0x0B1024), hill);
     }
 }
 

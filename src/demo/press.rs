@@ -56,10 +56,15 @@ async fn front(State(press): State<Press>) -> Response {
 async fn paper(State(press): State<Press>, Path(slug): Path<String>) -> Response {
     let Some(paper) = press.newsroom.publisher(&slug) else { return nothing() };
     let edition = press.edition();
-    let stories = paper.stories.iter().filter(|story| story.published(edition.start) <= edition.now).map(|story| {
-        let address = edition.address(paper, story);
-        format!("<li><h2><a href=\"{address}\">{}</a></h2><p>{}</p></li>", escape_html(&story.headline), escape_html(&story.summary))
-    });
+    let stories =
+        paper.stories.iter().filter(|story| story.published(edition.start) <= edition.now).map(|story| {
+            let address = edition.address(paper, story);
+            format!(
+                "<li><h2><a href=\"{address}\">{}</a></h2><p>{}</p></li>",
+                escape_html(&story.headline),
+                escape_html(&story.summary)
+            )
+        });
     let (name, about) = (escape_html(&paper.name), escape_html(&paper.about));
     let body = format!(
         "<h1>{name}</h1><p class=\"by\">{about}. <a href=\"/{slug}/feed\">Feed</a></p><ul>{}</ul>",
@@ -77,7 +82,9 @@ async fn feed(State(press): State<Press>, Path(slug): Path<String>) -> Response 
 /// A story, or with `.png` behind it its picture.
 async fn story(State(press): State<Press>, Path((folder, name)): Path<(String, String)>) -> Response {
     let picture = name.strip_suffix(".png");
-    let Some((paper, story)) = press.newsroom.story(&folder, picture.unwrap_or(&name)) else { return nothing() };
+    let Some((paper, story)) = press.newsroom.story(&folder, picture.unwrap_or(&name)) else {
+        return nothing();
+    };
     if picture.is_some() { show_picture(story).await } else { show_story(&press.edition(), paper, story) }
 }
 
@@ -88,7 +95,8 @@ async fn show_picture(story: &Story) -> Response {
     // Drawing takes some 10 ms, in a debug build a second: not on a thread that others wait for.
     match tokio::task::spawn_blocking(move || picture::draw(scene, seed)).await {
         Ok(Ok(png)) => {
-            let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "public, max-age=3600")];
+            let headers =
+                [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "public, max-age=3600")];
             (headers, png).into_response()
         }
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -98,7 +106,10 @@ async fn show_picture(story: &Story) -> Response {
 fn show_story(edition: &Edition<'_>, paper: &Publisher, story: &Story) -> Response {
     let picture = story.picture.as_ref().map(|picture| {
         let alt = escape_html(picture.alt.as_deref().unwrap_or_default());
-        format!("<img src=\"{}\" alt=\"{alt}\" width=\"960\" height=\"540\">", edition.picture_address(paper, story))
+        format!(
+            "<img src=\"{}\" alt=\"{alt}\" width=\"960\" height=\"540\">",
+            edition.picture_address(paper, story)
+        )
     });
     let paragraphs: String = story.body.iter().map(|text| format!("<p>{}</p>", escape_html(text))).collect();
     let (slug, name) = (&paper.slug, escape_html(&paper.name));
@@ -140,6 +151,7 @@ fn page(language: &str, title: &str, body: &str) -> Response {
         escape_html(title),
     );
     let policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'";
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
+    let headers =
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
     (headers, html).into_response()
 }

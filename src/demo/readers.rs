@@ -178,7 +178,8 @@ impl Csv {
         self.taken = 0;
         let newsletter = self.newsletter;
         let mut readers = self.numbers.by_ref().map(|number| (number, reader(number)));
-        let Some((number, reader)) = readers.find(|(_, reader)| reader.newsletters.contains(&newsletter)) else {
+        let Some((number, reader)) = readers.find(|(_, reader)| reader.newsletters.contains(&newsletter))
+        else {
             return;
         };
         let status = match reader.standing {
@@ -190,7 +191,8 @@ impl Csv {
         let Reader { email, name, language, zone, hour, .. } = reader;
         let topics = topics(number, newsletter);
         // No value holds a comma or a quotation mark.
-        let line = format!("{email},{name},{status},{language},{zone},{topics},{frequency},{hour},sign-up form\n");
+        let line =
+            format!("{email},{name},{status},{language},{zone},{topics},{frequency},{hour},sign-up form\n");
         self.line.extend_from_slice(line.as_bytes());
     }
 }

@@ -78,7 +78,8 @@ async fn outcome(app: &App, id: i64) -> Result<(Outcome, bool), Error> {
     let took = db::deliveries::sending_time(&mut conn, id).await?.unwrap_or(0);
     let skipped = status.counts.iter().filter(|count| count.state == S::Skipped.as_str()).map(|count| {
         let reason = count.reason.clone().unwrap_or_default();
-        let because = SkipReason::parse(&reason).map_or(reason.as_str(), SkipReason::sentence).to_owned();
+        let because =
+            SkipReason::parse(&reason).map_or_else(|| reason.clone(), |skip| skip.sentence().to_owned());
         Skipped { reason, because, count: count.count }
     });
     let waiting = [S::Queued, S::Claimed, S::Deferred].map(|state| status.count(state)).iter().sum();
