@@ -10,6 +10,7 @@ use super::send;
 use crate::app;
 use crate::config::Settings;
 use crate::demo::{Demo, Options, Report};
+use crate::domain::issue::Issue;
 use crate::pipeline::Error;
 use crate::pipeline::collect::Polled;
 
@@ -34,7 +35,8 @@ pub async fn run(settings: &Settings, output: Output, args: DemoArgs) -> Result<
     output.say(format!(
         "A demo of Daybreak. Nothing leaves this machine; the database is in {folder} and {fate}.\n"
     ));
-    let report = rehearse(&demo, output, stop.clone()).await?;
+    let issues = rehearse(&demo, output, stop.clone()).await?;
+    let report = demo.report(&issues).await?;
     tell(output, &report);
     if args.exit {
         demo.close().await;
@@ -44,7 +46,7 @@ pub async fn run(settings: &Settings, output: Output, args: DemoArgs) -> Result<
 }
 
 /// Makes everything and sends today's issues.
-async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) -> Result<Report, Error> {
+async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) -> Result<Vec<Issue>, Error> {
     let prepare = async {
         demo.load().await?;
         say_polled(output, &demo.subscribe_to_papers().await?);
@@ -56,7 +58,7 @@ async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) 
     };
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
     send::send(&demo.app, &ids, stop).await?;
-    demo.report(&issues).await
+    Ok(issues)
 }
 
 fn say_polled(output: Output, polled: &[Polled]) {
@@ -95,7 +97,10 @@ fn tell(output: Output, report: &Report) {
             line(outcome.other_schedules, "not asked: the reader follows another schedule");
         }
     }
-    output.say(format!("\nThe ledger says {} sent, and the relay holds {}.", report.sent, report.caught));
+    output.say(format!(
+        "\nThe ledger says that {} were sent, and {} came in at the relay.",
+        report.sent, report.caught
+    ));
     if !report.everything_arrived {
         output.say(format!("\n{}", what_is_missing(report)));
     }
@@ -122,4 +127,96 @@ async fn go_on(demo: Demo, output: Output, stop: watch::Receiver<bool>) -> Resul
         demo.relay,
     ));
     demo.run(stop).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use clap::Parser as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// A demo on an evening in Paris, with settings that it must not touch.
+    async fn demo(subscribers: u64, clock: &str) -> Demo {
+        let words = [
+            "daybreak",
+            "demo",
+            "--clock",
+            clock,
+            "--database-url",
+            "postgres://nobody@nowhere.invalid/precious",
+            "--relay-url",
+            "smtp://relay.nowhere.invalid:25?tls=none",
+            "--public-url",
+            "https://news.nowhere.invalid",
+        ];
+        let settings = Cli::parse_from(words).settings;
+        Demo::open(Options { subscribers, keep: None }, &settings).await.unwrap()
+    }
+
+    async fn rehearsed(demo: &Demo) -> Vec<Issue> {
+        let (_keep, stop) = watch::channel(false);
+        rehearse(demo, Output { json: true }, stop).await.unwrap()
+    }
+
+    /// Hands the relay a mail that no ledger knows of.
+    async fn send_by_hand(relay: SocketAddr) {
+        let mut stream = tokio::net::TcpStream::connect(relay).await.unwrap();
+        let words = "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<guest@visitor.example>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n";
+        stream.write_all(words.as_bytes()).await.unwrap();
+        stream.read_to_string(&mut String::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn everybody_gets_today_s_issue_or_is_counted_under_a_reason() {
+        let demo = demo(40, "2026-03-28T19:30:00Z").await;
+        let settings = &demo.app.settings;
+        assert!(settings.public_url.starts_with("http://127.0.0.1:"));
+        assert!(settings.relay_url.reveal().starts_with("smtp://127.0.0.1:"));
+        assert!(settings.database_url.reveal().contains("daybreak-demo-"));
+        let issues = rehearsed(&demo).await;
+        let report = demo.report(&issues).await.unwrap();
+        let counts: Vec<_> = report
+            .newsletters
+            .iter()
+            .map(|outcome| {
+                let skipped: Vec<_> =
+                    outcome.skipped.iter().map(|skipped| (skipped.reason.as_str(), skipped.count)).collect();
+                (outcome.sent, outcome.failed, outcome.waiting, outcome.other_schedules, skipped)
+            })
+            .collect();
+        let brief = vec![("no_articles", 0)];
+        assert_eq!(counts, [(0, 0, 0, 0, brief.clone()), (0, 0, 0, 0, brief)]);
+        assert!(report.everything_arrived);
+        assert!(report.newsletters[0].subject.starts_with("Night ferry to Skarholm returns"));
+
+        send_by_hand(demo.relay).await;
+        let report = demo.report(&issues).await.unwrap();
+        assert!(!report.everything_arrived, "one mail more than the ledger knows of");
+        let folder = demo.folder().0;
+        demo.close().await;
+        assert!(!std::path::Path::new(&folder).exists());
+    }
+
+    #[tokio::test]
+    async fn a_demo_that_starts_at_a_newsletter_s_slot_sends_the_issue_of_that_slot() {
+        let demo = demo(12, "2026-03-28T05:59:59Z").await;
+        let issues = rehearsed(&demo).await;
+        let report = demo.report(&issues).await.unwrap();
+        assert!(report.everything_arrived && report.sent > 5, "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn a_demo_that_is_stopped_leaves_nothing_behind() {
+        let demo = demo(40, "2026-03-28T19:30:00Z").await;
+        let folder = demo.folder().0;
+        let (_keep, stop) = watch::channel(true);
+        let stopped = rehearse(&demo, Output { json: true }, stop).await;
+        assert!(stopped.unwrap_err().to_string().contains("stopped"));
+        drop(demo);
+        assert!(!std::path::Path::new(&folder).exists());
+    }
 }

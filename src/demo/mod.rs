@@ -246,10 +246,13 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Error> {
 
 /// The settings as they are where nobody has set anything: neither the environment nor `.env` is asked.
 fn default_settings() -> Settings {
-    let unset = Settings::augment_args(clap::Command::new("demo"))
-        .mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
-    let matches = unset.get_matches_from(["demo"]);
+    let matches = deaf(clap::Command::new("demo")).get_matches_from(["demo"]);
     Settings::from_arg_matches(&matches).expect("every setting has a default or may be missing")
+}
+
+/// A command that takes the settings as flags, and never from the environment.
+fn deaf(command: clap::Command) -> clap::Command {
+    Settings::augment_args(command).mut_args(|arg| arg.env(clap::builder::Resettable::Reset))
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub const TITLES: [Title; 2] = [
         ],
         schedules: &[("06:30", "daily")],
         consent: "Oui, envoyez-moi la Revue de l’aube. Je peux me désabonner à tout moment.",
-        introduction: "Bonjour. Le pont couvert est rouvert, et l’on y marche au pas, comme autrefois. Nous avons \
-                       suivi les premiers promeneurs jusqu’à l’autre rive.\n\nPlus loin dans ce numéro : dix jours \
+        introduction: "Bonjour. Le pont couvert a rouvert, et l’on y marche au pas, comme autrefois. Nous avons \
+                       suivi les premiers promeneurs jusqu’à l’autre rive.\n\nPlus loin dans ce numéro : dix jours \
                        d’avance pour les oies, mille ans dans neuf mètres de vase, et une question pour ce soir, à \
                        onze heures, quand les réverbères s’éteignent.",
     },

@@ -17,8 +17,6 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
-#[cfg(test)]
-mod people_tests;
 pub mod signing;
 pub mod sources;
 pub mod story;
