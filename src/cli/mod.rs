@@ -1,5 +1,6 @@
 //! The command tree: one file per noun, each arm one call.
 
+pub mod article;
 pub mod demo;
 pub mod dkim;
 pub mod doctor;
@@ -14,6 +15,7 @@ pub mod template;
 
 use clap::{Parser, Subcommand};
 
+use self::article::ArticleCommand;
 use self::demo::DemoArgs;
 use self::dkim::DkimCommand;
 use self::issue::IssueCommand;
@@ -69,6 +71,9 @@ enum Command {
     /// Where articles come from
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Articles: write, import, list, hold, pin
+    #[command(subcommand)]
+    Article(ArticleCommand),
     /// Mail templates: check, render, export
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -100,6 +105,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Schedule(command) => newsletter::run_schedule(&app, output, command).await?,
         Command::Subscriber(command) => subscriber::run(&app, output, command).await?,
         Command::Source(command) => source::run(&app, output, command).await?,
+        Command::Article(command) => article::run(&app, output, command).await?,
         Command::Issue(command) => issue::run(&app, output, command).await?,
         Command::Dkim(command) => dkim::run(&app, output, command).await?,
         Command::Doctor => doctor::run(&app, output).await?,

@@ -50,7 +50,7 @@ pub enum SubscriberCommand {
         #[arg(value_parser = EmailAddress::parse)]
         email: EmailAddress,
         /// Why, for the record
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
     /// Take an address off the suppression list
@@ -93,7 +93,7 @@ pub struct Add {
     #[arg(long)]
     pending: bool,
     /// The words that the person agreed to, for the record
-    #[arg(long, default_value = "", value_name = "WORDS")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORDS")]
     consent: String,
 }
 
@@ -111,7 +111,7 @@ pub struct Import {
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = words::column_and_field)]
     map: Vec<(String, String)>,
     /// The words that these people agreed to, for the record, where the file does not say
-    #[arg(long, default_value = "", value_name = "WORDS")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORDS")]
     consent: String,
     /// The file's encoding, for instance windows-1250; found out unless given
     #[arg(long, value_name = "LABEL")]
@@ -146,10 +146,10 @@ pub struct List {
     #[arg(long)]
     suppressed: bool,
     /// Only addresses that begin like this
-    #[arg(long, default_value = "", value_name = "BEGINNING")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "BEGINNING")]
     search: String,
     /// Only addresses after this one: the last one of the page before
-    #[arg(long, default_value = "", value_name = "ADDRESS")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ADDRESS")]
     after: String,
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
@@ -226,7 +226,10 @@ async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
     let bar = progress_bar(length);
     let request = import::Request {
         newsletter: asked.newsletter,
-        file_name: asked.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        file_name: match asked.file.file_name() {
+            Some(name) if name != "-" => name.to_string_lossy().into_owned(),
+            _ => "standard input".to_owned(),
+        },
         consent_words: asked.consent,
         map: asked.map,
         encoding: asked.encoding,
@@ -311,4 +314,40 @@ async fn list(app: &App, output: Output, asked: List) -> Result<(), Error> {
         output.say(format!("There are more: --after {}", last.email));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_command_tree_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_checked_where_they_are_typed() {
+        let parse =
+            |words: &str| Cli::try_parse_from(words.split(' ')).map(drop).map_err(|error| error.to_string());
+        for words in [
+            "daybreak subscriber add ann@example.org --newsletter brief --topics a,b --hour 7:30 --timezone UTC",
+            "daybreak subscriber import - --newsletter brief --dry-run --map a=name --map b=ignore",
+            "daybreak subscriber export --newsletter brief --status active --json",
+            "daybreak subscriber list --search ann --limit 5",
+        ] {
+            assert_eq!(parse(words), Ok(()));
+        }
+        for (words, why) in [
+            ("daybreak subscriber show ann", "the @ is missing"),
+            ("daybreak subscriber add ann@example.org --newsletter brief --hour 25:00", "07:00"),
+            ("daybreak subscriber add ann@example.org --newsletter brief --timezone Mars", "Europe/Paris"),
+            ("daybreak subscriber list --status asleep", "pending, active, unsubscribed"),
+            ("daybreak subscriber import - --newsletter brief --map name", "COLUMN=FIELD"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }

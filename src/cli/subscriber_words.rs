@@ -3,7 +3,7 @@
 use crate::db::people::Listed;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscription::SubscriptionStatus;
-use crate::pipeline::import::{KEPT_NOTES, Report};
+use crate::pipeline::import::{KEPT_NOTES, Note, Report};
 use crate::pipeline::people::{Added, Erased, Left};
 use crate::pipeline::story::{Story, SubscriptionStory};
 
@@ -75,9 +75,7 @@ pub fn imported(report: &Report) -> Vec<String> {
         lines.push(format!("Not read: {}", report.ignored_columns.join(", ")));
     }
     lines.push(String::new());
-    let of = |note: &crate::pipeline::import::Note| {
-        format!("line {}: {}: {}", note.line, note.kind.as_str(), note.reason)
-    };
+    let of = |note: &Note| format!("line {}: {}: {}", note.line, note.kind.as_str(), note.reason);
     lines.extend(report.notes.iter().map(of));
     if report.notes_in_all > u64::try_from(KEPT_NOTES).unwrap_or(u64::MAX) {
         lines.push(format!(
@@ -184,8 +182,10 @@ pub fn story(story: &Story) -> Vec<String> {
 fn subscription_lines(subscription: &SubscriptionStory) -> Vec<(&'static str, String)> {
     let mut lines = vec![];
     if let Some(schedule) = &subscription.schedule {
-        let hour = subscription.hour.as_ref().map(|hour| format!(", at {hour}")).unwrap_or_default();
-        lines.push(("schedule", format!("{schedule}{hour}")));
+        lines.push(("schedule", schedule.clone()));
+    }
+    if let Some(hour) = &subscription.hour {
+        lines.push(("own hour", hour.clone()));
     }
     let topics = match subscription.topics.as_slice() {
         [] => "all".to_owned(),
@@ -196,7 +196,11 @@ fn subscription_lines(subscription: &SubscriptionStory) -> Vec<(&'static str, St
         lines.push(("paused until", until.clone()));
     }
     if let Some(consent) = &subscription.consent {
-        lines.push(("consent", format!("{} from {}: “{}”", consent.at, consent.from, consent.words)));
+        let words = match consent.words.as_str() {
+            "" => String::new(),
+            words => format!(": “{words}”"),
+        };
+        lines.push(("consent", format!("{}, {}{words}", consent.at, consent.from)));
     }
     if let Some(at) = &subscription.confirmed_at {
         lines.push(("confirmed", at.clone()));

@@ -49,6 +49,15 @@ impl Dialect {
         }
     }
 
+    /// What to add to a `SELECT` whose rows nobody else is to change before the transaction ends. On SQLite whoever
+    /// writes is alone anyway.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR UPDATE",
+        }
+    }
+
     /// A sub-select over a list bound as one JSON array of numbers, for `IN (…)`: as many placeholders would be
     /// quadratically slow on SQLite.
     pub fn list(self, placeholder: &str) -> String {

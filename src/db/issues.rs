@@ -162,6 +162,22 @@ pub async fn last_frozen(
     Row::new(&row, "issues").opt_time("frozen_at")
 }
 
+/// The slot of a schedule's first issue, whatever became of it.
+pub async fn first_slot(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query(
+        "SELECT MIN(slot_at) AS slot_at FROM issues WHERE newsletter_id = $1 AND COALESCE(schedule_id, 0) = $2",
+    )
+    .bind(newsletter_id)
+    .bind(schedule_id.unwrap_or(0))
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "issues").opt_time("slot_at")
+}
+
 /// Puts these articles into a draft, in this order; returns whether anything changed.
 pub async fn fill(conn: &mut Conn, issue_id: i64, article_ids: &[i64]) -> Result<bool, DbError> {
     let rows = sqlx::query("SELECT article_id FROM issue_articles WHERE issue_id = $1 ORDER BY position")

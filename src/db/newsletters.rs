@@ -1,5 +1,6 @@
 //! Newsletters, their schedules and their topics.
 
+use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::address::EmailAddress;
@@ -114,6 +115,15 @@ pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Newsletter>, DbError
 pub async fn find(conn: &mut Conn, slug: &str) -> Result<Option<Newsletter>, DbError> {
     let query = sql(format!("{NEWSLETTER} WHERE slug = $1"));
     sqlx::query(query).bind(slug).fetch_optional(conn).await?.as_ref().map(newsletter).transpose()
+}
+
+/// Makes the transaction the only one that fills or freezes this newsletter's issues, until it ends: another node, or
+/// an editor, waits here. A newsletter that is gone locks nothing.
+pub async fn lock(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    let for_update = Dialect::of(conn).for_update();
+    let query = sql(format!("SELECT id FROM newsletters WHERE id = $1 {for_update}"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?;
+    Ok(())
 }
 
 /// Counts one more frozen issue of a newsletter and returns its number, from 1.

@@ -61,6 +61,7 @@ async fn compose_schedule(
     for _ in 0..MOST_SLOTS {
         let now = app.clock.now();
         let mut tx = app.db.begin().await?;
+        db::newsletters::lock(&mut tx, newsletter.id).await?;
         let Some(draft) = ensure_draft(&mut tx, newsletter, schedule, now).await? else { return Ok(()) };
         let articles = fill(&mut tx, newsletter, &draft, Some(&schedule.slots)).await?;
         if now < draft.cutoff_at {
@@ -161,8 +162,9 @@ pub(super) async fn fill(
     Ok(articles)
 }
 
-/// What an article must be as fresh as. Without a rule: all that came since content last froze on this schedule, and
-/// at least since a day before the slot before, so that what a skipped issue left behind goes out with the next.
+/// What an article must be as fresh as. Without a rule: all that came since content last froze on this schedule (or
+/// since its first issue began to fill, where none has), and at least since a day before the slot before, so that what
+/// a skipped issue left behind goes out with the next.
 async fn oldest(
     conn: &mut Conn,
     newsletter: &Newsletter,
@@ -173,9 +175,13 @@ async fn oldest(
         return Ok(draft.slot_at.plus_millis(-hours * HOUR));
     }
     let gap = slots.map_or(7, |slots| slots.recurrence.longest_gap_days());
-    let before = draft.slot_at.plus_millis(-gap * DAY);
-    let last = db::issues::last_frozen(conn, newsletter.id, draft.schedule_id).await?;
-    Ok(last.map_or(before, |last| last.min(before)).plus_millis(-DAY))
+    let slot_before = |slot: Timestamp| slot.plus_millis(-gap * DAY);
+    let since = match db::issues::last_frozen(conn, newsletter.id, draft.schedule_id).await? {
+        Some(last) => Some(last),
+        None => db::issues::first_slot(conn, newsletter.id, draft.schedule_id).await?.map(slot_before),
+    };
+    let before = slot_before(draft.slot_at);
+    Ok(since.map_or(before, |since| since.min(before)).plus_millis(-DAY))
 }
 
 /// Pinned articles first, then by the newsletter's order, and no more than `most`.

@@ -104,6 +104,13 @@ pub async fn find_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
     })
 }
 
+/// The issue, which nobody else fills or freezes before the transaction ends.
+async fn find_issue_alone(tx: &mut Conn, id: i64) -> Result<Issue, Error> {
+    let issue = find_issue(tx, id).await?;
+    db::newsletters::lock(tx, issue.newsletter_id).await?;
+    find_issue(tx, id).await
+}
+
 /// The newsletter, or an error that names those there are.
 pub async fn find_newsletter(conn: &mut Conn, slug: &str) -> Result<Newsletter, Error> {
     if let Some(found) = db::newsletters::find(conn, slug).await? {
@@ -146,7 +153,7 @@ async fn advance(
 pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let issue = find_issue(&mut tx, id).await?;
+    let issue = find_issue_alone(&mut tx, id).await?;
     let issue = match issue.state {
         IssueState::Draft => freeze(&mut tx, &issue, now).await?,
         _ => issue,
@@ -205,7 +212,7 @@ pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
 pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let mut issue = find_issue(&mut tx, id).await?;
+    let mut issue = find_issue_alone(&mut tx, id).await?;
     if issue.state == IssueState::Draft {
         if at_once && issue.slot_at > now {
             let zone = match schedule_of(&mut tx, &issue).await? {
@@ -223,6 +230,10 @@ pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
     if issue.state == IssueState::Frozen {
         advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
         issue.state = IssueState::Approved;
+    }
+    if issue.state == IssueState::Sending {
+        // Started already, and perhaps interrupted: whoever sends goes on where it stands.
+        return Ok(issue);
     }
     if issue.state != IssueState::Approved {
         return Err(Error::Invalid(format!(
@@ -248,6 +259,7 @@ pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Is
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, slug).await?;
+    db::newsletters::lock(&mut tx, newsletter.id).await?;
     let schedules = db::newsletters::schedules_of(&mut tx, newsletter.id).await?;
     let schedule_id = match schedule {
         Some(name) => Some(

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod app;
+pub mod articles;
 pub mod caught;
 pub mod collect;
 pub mod compose;

@@ -27,7 +27,7 @@ pub struct Story {
     pub timezone: Option<String>,
     pub suppression: Option<SuppressionStory>,
     pub subscriptions: Vec<SubscriptionStory>,
-    /// The last [`DELIVERIES`], the newest first.
+    /// The last 20, the newest first.
     pub deliveries: Vec<DeliveryStory>,
 }
 

@@ -1,13 +1,13 @@
 //! Names of authors, out of what feeds and pages write where a name belongs.
 
 use super::dates::parse_date;
-use super::html::fold;
+use super::text::fold;
 
 /// Longer "names" are sentences.
 const LONGEST: usize = 160;
 
 /// What stands before a name, in lower case. Those of one word need a space after them.
-const LEADS: [&str; 34] = [
+const LEADS: &[&str] = &[
     "post author:",
     "posted by:",
     "posted by",
@@ -45,7 +45,7 @@ const LEADS: [&str; 34] = [
 ];
 
 /// What content systems write where nobody gave a name.
-const NOBODY: [&str; 14] = [
+const NOBODY: &[&str] = &[
     "admin",
     "administrator",
     "author",

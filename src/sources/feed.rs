@@ -1,8 +1,9 @@
 //! Feeds: RSS 0.9x, 1.0 and 2.0, Atom 0.3 and 1.0, JSON Feed 1 and 1.1, into found articles.
 //!
-//! The road: bytes are decoded (`charset`), brought into a form that cannot trip a parser ([`tidy`], [`json`]), read
-//! by `feed-rs`, and each entry becomes a [`FoundArticle`] ([`entry`]). The error is [`FeedError`].
+//! The road: bytes are decoded (`charset`), brought into a form that cannot trip a parser (`tidy`, `json`), read
+//! by `feed-rs`, and each entry becomes a [`FoundArticle`] (`entry`). The error is [`FeedError`].
 
+mod dialect;
 mod entry;
 mod json;
 mod scan;
@@ -12,9 +13,9 @@ use feed_rs::parser::Builder;
 use url::Url;
 
 use super::charset::decode;
-use super::html::{prefix, to_line};
 use super::language::read_language;
 use super::nesting::is_too_deep;
+use super::text::{prefix, to_line};
 use crate::domain::article::FoundArticle;
 
 /// The most items of one feed that are kept, the newest: a digest of more is nobody's, and archives of ten years are

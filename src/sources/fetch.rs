@@ -1,8 +1,8 @@
 //! Fetches a feed or a page from a server that may be slow, broken or hostile.
 //!
 //! What belongs here: HTTP, and every limit on it. A fetch never takes more than [`TIME_LIMIT`] nor keeps more than
-//! [`SIZE_LIMIT`], never reaches the inner network (see [`address`]), and asks one host one question at a time (see
-//! [`gate`]). Its error is [`FetchError`].
+//! [`SIZE_LIMIT`], never reaches the inner network (see `address`), and asks one host one question at a time (see
+//! `gate`). Its error is [`FetchError`].
 
 mod address;
 mod error;

@@ -31,6 +31,63 @@ pub fn read_language(text: &str) -> Option<String> {
     Some(tag)
 }
 
+/// The language that a text is most likely in; None where that cannot be told. For an article that names none.
+pub fn guess_language(text: &str) -> Option<String> {
+    let guess = whatlang::detect(super::text::prefix(text, 4000)).filter(whatlang::Info::is_reliable)?;
+    let code = guess.lang().code();
+    // ISO 639-3, as the detector names languages, to the two letters that BCP 47 asks for.
+    let short = TWO_LETTERS.iter().find(|(long, _)| *long == code).map(|(_, short)| *short);
+    short.map(str::to_owned)
+}
+
+const TWO_LETTERS: &[(&str, &str)] = &[
+    ("eng", "en"),
+    ("fra", "fr"),
+    ("deu", "de"),
+    ("spa", "es"),
+    ("ita", "it"),
+    ("por", "pt"),
+    ("nld", "nl"),
+    ("swe", "sv"),
+    ("dan", "da"),
+    ("nob", "nb"),
+    ("fin", "fi"),
+    ("pol", "pl"),
+    ("ces", "cs"),
+    ("slk", "sk"),
+    ("slv", "sl"),
+    ("hrv", "hr"),
+    ("srp", "sr"),
+    ("bul", "bg"),
+    ("ron", "ro"),
+    ("hun", "hu"),
+    ("ell", "el"),
+    ("tur", "tr"),
+    ("rus", "ru"),
+    ("ukr", "uk"),
+    ("bel", "be"),
+    ("lit", "lt"),
+    ("lav", "lv"),
+    ("est", "et"),
+    ("cat", "ca"),
+    ("ara", "ar"),
+    ("heb", "he"),
+    ("pes", "fa"),
+    ("urd", "ur"),
+    ("hin", "hi"),
+    ("ben", "bn"),
+    ("tam", "ta"),
+    ("tel", "te"),
+    ("tha", "th"),
+    ("vie", "vi"),
+    ("ind", "id"),
+    ("jpn", "ja"),
+    ("kor", "ko"),
+    ("cmn", "zh"),
+    ("kat", "ka"),
+    ("hye", "hy"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +107,9 @@ mod tests {
         ] {
             assert_eq!(read_language(text).as_deref(), Some(tag), "{text}");
         }
+        let french = "Largement approuvé par les députés, le texte sera désormais examiné par le Sénat, puis par le Conseil.";
+        assert_eq!(guess_language(french).as_deref(), Some("fr"));
+        assert_eq!(guess_language("12"), None);
         for text in ["", "English", "x-default", "und", "e", "1a"] {
             assert_eq!(read_language(text), None, "{text}");
         }

@@ -29,7 +29,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
@@ -60,6 +61,12 @@ pub struct Options {
     pub data_without_recipient: bool,
     /// Refuses every `MAIL` with this.
     pub refuse_mail: Option<&'static str>,
+    /// Answers 421 to the `MAIL` after so many messages of a connection, and closes it.
+    pub most_per_connection: Option<usize>,
+    /// Where to listen; 0 for any port that is free.
+    pub port: u16,
+    /// Takes a permit for each message before it accepts it: holds senders up until a test lets them go on.
+    pub gate: Option<Arc<Semaphore>>,
 }
 
 impl Default for Options {
@@ -78,6 +85,9 @@ impl Default for Options {
             close_after: None,
             data_without_recipient: false,
             refuse_mail: None,
+            most_per_connection: None,
+            port: 0,
+            gate: None,
         }
     }
 }
@@ -104,6 +114,8 @@ pub struct Accepted {
 /// A running sink; it ends when this is dropped.
 pub struct Sink {
     pub address: SocketAddr,
+    /// What it has accepted, and the means to wait for more of it.
+    pub arrivals: watch::Receiver<Vec<Accepted>>,
     shared: Arc<Shared>,
     task: AbortHandle,
 }
@@ -112,7 +124,7 @@ struct Shared {
     options: Options,
     acceptor: TlsAcceptor,
     certificate: String,
-    accepted: Mutex<Vec<Accepted>>,
+    accepted: watch::Sender<Vec<Accepted>>,
     commands: Mutex<Vec<String>>,
     tries: Mutex<HashMap<String, usize>>,
     connections: AtomicUsize,
@@ -120,20 +132,21 @@ struct Shared {
 
 impl Sink {
     pub async fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (acceptor, certificate) = self_signed();
+        let (accepted, arrivals) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
             options,
             acceptor,
             certificate,
-            accepted: Mutex::default(),
+            accepted,
             commands: Mutex::default(),
             tries: Mutex::default(),
             connections: AtomicUsize::new(0),
         });
         let task = tokio::spawn(listen(listener, shared.clone())).abort_handle();
-        Self { address, shared, task }
+        Self { address, arrivals, shared, task }
     }
 
     /// The relay's URL for this sink, without certificate or password.
@@ -151,7 +164,7 @@ impl Sink {
     }
 
     pub fn accepted(&self) -> Vec<Accepted> {
-        self.shared.accepted.lock().unwrap().clone()
+        self.arrivals.borrow().clone()
     }
 
     /// Every command of every connection, in the order of arrival.
@@ -188,13 +201,15 @@ fn self_signed() -> (TlsAcceptor, String) {
 }
 
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    // A sink that ends breaks its connections off.
+    let mut talks = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
         let shared = shared.clone();
         // A broken connection ends the talk; that is what half of the tests are about.
-        tokio::spawn(async move { talk(stream, shared, number).await.ok() });
+        talks.spawn(async move { talk(stream, shared, number).await.ok() });
     }
 }
 
@@ -300,6 +315,10 @@ impl Talk {
             "AUTH" => self.sign_in(line).await,
             "MAIL" if !self.signed_in => self.say("530 5.7.0 Authentication required").await,
             "MAIL" if self.from.is_some() => self.say("503 5.5.1 A transaction is open").await,
+            "MAIL" if self.shared.options.most_per_connection.is_some_and(|most| self.accepted >= most) => {
+                self.say("421 4.4.5 Enough for one connection").await?;
+                Err(Over)
+            }
             "MAIL" => match self.shared.options.refuse_mail {
                 Some(reply) => self.say(reply).await,
                 None => {
@@ -431,9 +450,12 @@ impl Talk {
             "drops-after-dot" if self.tries(&first) == 1 => return Err(Over),
             "stalls-in-data" => return std::future::pending().await,
             _ => {
+                if let Some(gate) = &self.shared.options.gate {
+                    gate.acquire().await.map_err(|_| Over)?.forget();
+                }
                 let accepted =
                     Accepted { from, to, message, at: Instant::now(), connection: self.connection };
-                self.shared.accepted.lock().unwrap().push(accepted);
+                self.shared.accepted.send_modify(|all| all.push(accepted));
                 self.accepted += 1;
                 "250 2.0.0 Taken"
             }

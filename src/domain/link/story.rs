@@ -121,7 +121,8 @@ fn split_words(title: &str) -> Vec<String> {
             }
         } else if c == '.' && word.chars().count() == 1 && after.is_alphabetic() {
             // The dots of an abbreviation: U.S., a.m.
-        } else if !(c == '.' && before.is_alphabetic() && is_abbreviation(&folded, index)) && !word.is_empty()
+        } else if !(word.is_empty()
+            || (c == '.' && before.is_alphabetic() && is_abbreviation(&folded, index)))
         {
             words.push(std::mem::take(&mut word));
         }

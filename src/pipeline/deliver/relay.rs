@@ -44,6 +44,7 @@ impl RelayState {
             known => {
                 let failures = known.as_ref().map_or(0, |known| known.failures);
                 let wait = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
+                tracing::warn!(why, ?wait, "the relay cannot be reached, and is left alone for a while");
                 *known = Some(Down { until: now + wait, failures: failures + 1, why: why.to_owned() });
             }
         }

@@ -194,7 +194,6 @@ impl Worker {
                 Ok(())
             }
             Err(outcome) => {
-                tracing::warn!(why = outcome.detail, "the relay cannot be reached");
                 shared.relay_state.failed(&outcome.detail);
                 if shared.relay_state.wait().is_none() {
                     shared.pause(NO_MORE_CONNECTIONS).await;

@@ -255,7 +255,7 @@ fn is_formula(cell: &str) -> bool {
 }
 
 /// A cell that no spreadsheet takes for a formula: with an apostrophe before it, which is how spreadsheets themselves
-/// mark a text. One more is put before a cell that looks protected already, so that [`unprotect`] gives back exactly
+/// mark a text. One more is put before a cell that looks protected already, so that `unprotect` gives back exactly
 /// what was there.
 pub fn protect(cell: &str) -> String {
     if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() }

@@ -9,18 +9,16 @@ const PREFIX: u64 = 256 * 1024;
 
 const CHUNK: usize = 32 * 1024;
 
-/// The file's text as UTF-8, and the encoding it is in: the one given, or the one that its byte order mark or its
-/// first 256 KB tell. A file that is ASCII up to there counts as UTF-8.
+/// The file's text as UTF-8, and the encoding it is in: the one that its byte order mark tells, the one given, or the
+/// one that its first 256 KB look like. A file that is ASCII up to there counts as UTF-8.
 pub fn open(
     mut input: Box<dyn Read + Send>,
     given: Option<&'static Encoding>,
 ) -> io::Result<(Box<dyn Read + Send>, &'static Encoding)> {
     let mut prefix = vec![];
     (&mut input).take(PREFIX).read_to_end(&mut prefix)?;
-    let (encoding, mark) = match given {
-        Some(encoding) => (encoding, Encoding::for_bom(&prefix).map_or(0, |(_, length)| length)),
-        None => Encoding::for_bom(&prefix).unwrap_or_else(|| (guess(&prefix), 0)),
-    };
+    let (encoding, mark) =
+        Encoding::for_bom(&prefix).unwrap_or_else(|| (given.unwrap_or_else(|| guess(&prefix)), 0));
     prefix.drain(..mark);
     let whole = io::Cursor::new(prefix).chain(input);
     if encoding == UTF_8 {

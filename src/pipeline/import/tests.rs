@@ -329,3 +329,58 @@ async fn two_hundred_thousand_people_are_taken_in_without_reading_far_ahead() {
         assert_eq!(last.name, format!("Reader, {}", PEOPLE - 1));
     }
 }
+
+/// A disk that fails when it has given everything it has.
+struct Broken(Cursor<Vec<u8>>);
+
+impl Read for Broken {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(out)? {
+            0 => Err(std::io::Error::other("the disk is gone")),
+            read => Ok(read),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_was_cut_off_is_run_again_from_the_start() {
+    for test in apps().await {
+        let (app, _) = with_brief(&test).await;
+        let mut file = b"email,name\n".to_vec();
+        let line = |number: u32| format!("reader{number}@example.org,{}\n", "name ".repeat(30));
+        (0..10_000).for_each(|number| file.extend_from_slice(line(number).as_bytes()));
+        let request = Request { newsletter: "brief".into(), ..Request::default() };
+        let half = Broken(Cursor::new(file[..file.len() / 2].to_vec()));
+        let files = Files { input: Box::new(half), report: None, progress: &|_| {} };
+        let error = import(app, &request, files).await.unwrap_err().to_string();
+        assert!(error.contains("the disk is gone"), "{error}");
+        let report = import_as(app, &request, &file).await.unwrap();
+        assert_eq!((report.added + report.unchanged, report.updated, report.refused), (10_000, 0, 0));
+        assert!(report.unchanged > 0, "what was read before was kept");
+    }
+}
+
+#[tokio::test]
+async fn imports_at_once_and_readers_who_leave_meanwhile_do_not_hurt_each_other() {
+    for test in apps().await {
+        let (app, id) = with_brief(&test).await;
+        import_bytes(app, b"email\nreader5@example.org\n").await.unwrap();
+        let file = |name: &str| -> Vec<u8> {
+            let lines = (0..5000).map(|number| format!("reader{number}@example.org,{name}\n"));
+            ["email,name\n".to_owned()].into_iter().chain(lines).collect::<String>().into_bytes()
+        };
+        let leave = async {
+            let reader = on_record(app, id, "reader5@example.org").await.tie.unwrap().id.unwrap();
+            let mut tx = app.db.begin().await.unwrap();
+            subscriptions::apply(&mut tx, reader, SubscriptionEvent::Leave, None, now()).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let (one, other) = (file("One"), file("Other"));
+        let (one, other, ()) = tokio::join!(import_bytes(app, &one), import_bytes(app, &other), leave);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(one.added + other.added, 4999, "{one:?} {other:?}");
+        assert_eq!(one.refused + other.refused, 0);
+        let reader = on_record(app, id, "reader5@example.org").await.tie.unwrap();
+        assert_eq!(reader.status, SubscriptionStatus::Unsubscribed);
+    }
+}

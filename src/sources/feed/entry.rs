@@ -8,10 +8,9 @@ use super::Extras;
 use crate::domain::article::FoundArticle;
 use crate::domain::calendar::Timestamp;
 use crate::sources::byline::{join_names, name_of_person};
-use crate::sources::html::{
-    cut_at_word, first_image, looks_like_markup, sanitise, summarise, to_line, to_paragraphs, to_text,
-};
+use crate::sources::html::{first_image, sanitise};
 use crate::sources::language::read_language;
+use crate::sources::text::{cut_at_word, looks_like_markup, summarise, to_line, to_paragraphs, to_text};
 
 /// A title that has to be made from a text is cut to this many characters.
 const MADE_TITLE_CHARS: usize = 100;

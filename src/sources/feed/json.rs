@@ -7,7 +7,7 @@ use url::Url;
 use super::Extras;
 use crate::sources::byline::name_of_person;
 use crate::sources::dates::parse_date;
-use crate::sources::html::{looks_like_markup, to_line};
+use crate::sources::text::{looks_like_markup, to_line};
 
 /// A JSON Feed as it is handed on.
 pub struct TidyJson {

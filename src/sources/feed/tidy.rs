@@ -11,10 +11,10 @@ use std::fmt::Write;
 use url::Url;
 
 use super::Extras;
+use super::dialect::{Dates, Format, Space};
 use super::scan::{Scan, Tag, is_xml_char, read_inside};
 use crate::sources::byline::name_of_person;
-use crate::sources::dates::parse_date;
-use crate::sources::html::to_line;
+use crate::sources::text::to_line;
 
 /// A feed as it is handed on.
 pub struct Tidy {
@@ -26,28 +26,6 @@ pub struct Tidy {
     pub broken: usize,
     /// Whether the document ended before the feed did.
     pub is_cut_off: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Rss,
-    Atom,
-}
-
-/// What a prefix stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Space {
-    /// The feed's own language: RSS in an RSS feed, Atom in an Atom feed.
-    Core,
-    /// Atom within RSS.
-    Atom,
-    Content,
-    Dc,
-    DcTerms,
-    Media,
-    Itunes,
-    FeedBurner,
-    Other,
 }
 
 /// Reads an XML feed; None where there is no root element of a feed.
@@ -146,51 +124,19 @@ impl<'a> Writer<'a> {
     fn learn_spaces(&mut self, tag: &Tag<'a>) {
         for (name, value) in tag.attributes() {
             if let Some(prefix) = name.strip_prefix("xmlns:") {
-                let space = self.space_of(&value);
+                let space = Space::of_uri(&value, self.format);
                 self.spaces.insert(prefix, space);
             }
         }
     }
 
-    fn space_of(&self, uri: &str) -> Space {
-        let uri = uri.trim().to_ascii_lowercase().replace("https://", "http://");
-        match uri.trim_end_matches(['/', '#']) {
-            "http://www.w3.org/2005/atom" | "http://purl.org/atom/ns" if self.format == Format::Rss => {
-                Space::Atom
-            }
-            "http://www.w3.org/2005/atom" | "http://purl.org/atom/ns" | "http://purl.org/rss/1.0" => {
-                Space::Core
-            }
-            uri if uri.contains("netscape.com/rdf") || uri.contains("userland.com/rss") => Space::Core,
-            "http://purl.org/rss/1.0/modules/content" => Space::Content,
-            "http://purl.org/dc/elements/1.1" | "http://purl.org/dc/elements/1.0" => Space::Dc,
-            "http://purl.org/dc/terms" => Space::DcTerms,
-            uri if uri.contains("search.yahoo.com/mrss") => Space::Media,
-            uri if uri.contains("itunes.com/dtds/podcast") => Space::Itunes,
-            uri if uri.contains("feedburner.org") || uri.contains("feedburner.google.com") => {
-                Space::FeedBurner
-            }
-            _ => Space::Other,
-        }
-    }
-
     fn space(&self, tag: &Tag<'a>) -> Space {
         if tag.prefix.is_empty() {
-            let own = tag.attribute("xmlns").map(|uri| self.space_of(&uri));
+            let own = tag.attribute("xmlns").map(|uri| Space::of_uri(&uri, self.format));
             return own.unwrap_or(Space::Core);
         }
-        // A prefix that nobody declared means what it means everywhere else.
-        self.spaces.get(tag.prefix).copied().unwrap_or(match tag.prefix {
-            "atom" | "a10" if self.format == Format::Rss => Space::Atom,
-            "atom" | "rss" => Space::Core,
-            "content" => Space::Content,
-            "dc" => Space::Dc,
-            "dcterms" => Space::DcTerms,
-            "media" => Space::Media,
-            "itunes" => Space::Itunes,
-            "feedburner" => Space::FeedBurner,
-            _ => Space::Other,
-        })
+        let declared = self.spaces.get(tag.prefix).copied();
+        declared.unwrap_or_else(|| Space::of_prefix(tag.prefix, self.format))
     }
 
     /// The feed's own elements and its items, wherever they stand: RSS 1.0 has items beside the channel.
@@ -545,33 +491,6 @@ impl<'a> Writer<'a> {
 
 fn width_of(tag: &Tag<'_>) -> u32 {
     tag.attribute("width").and_then(|width| width.parse().ok()).unwrap_or(0)
-}
-
-/// The dates of an item, each with the rank of the element that it came from: the lower, the better.
-#[derive(Default)]
-struct Dates {
-    published: Option<(u8, String)>,
-    updated: Option<(u8, String)>,
-}
-
-impl Dates {
-    fn note(&mut self, space: Space, name: &str, inside: &str) {
-        let (slot, rank) = match (space, name) {
-            (Space::Core | Space::Atom, "pubdate" | "published" | "issued") => (&mut self.published, 0),
-            (Space::Dc, "date") => (&mut self.published, 1),
-            (Space::DcTerms, "issued" | "date" | "available") => (&mut self.published, 2),
-            (Space::DcTerms | Space::Core, "created" | "date") => (&mut self.published, 3),
-            (Space::Core | Space::Atom, "updated" | "modified" | "lastbuilddate") => (&mut self.updated, 0),
-            (Space::DcTerms, "modified") => (&mut self.updated, 1),
-            _ => return,
-        };
-        if slot.as_ref().is_some_and(|(known, _)| *known <= rank) {
-            return;
-        }
-        if let Some(date) = parse_date(&to_line(&read_inside(inside))) {
-            *slot = Some((rank, date.to_string()));
-        }
-    }
 }
 
 fn push_escaped(xml: &mut String, text: &str) {

@@ -52,9 +52,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // fe80::/10, site-local fec0::/10, multicast ff00::/8 and the discard prefix 100::/64.
     let is_global = segments[0] & 0xe000 == 0x2000;
     // IETF protocols with Teredo (2001::/23), documentation 2001:db8::/32 and 3fff::/20 (RFC 9637).
-    let is_special = (segments[0] == 0x2001 && segments[1] < 0x200)
-        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
-        || (segments[0] == 0x3fff && segments[1] < 0x1000);
+    let is_special = match (segments[0], segments[1]) {
+        (0x2001, second) => second < 0x200 || second == 0xdb8,
+        (0x3fff, second) => second < 0x1000,
+        _ => false,
+    };
     is_global && !is_special
 }
 

@@ -1,0 +1,177 @@
+//! Articles that editors bring: by link, by saved file, by pasted text, by hand.
+
+use url::Url;
+
+use crate::db;
+use crate::db::articles::{Article, Place};
+use crate::domain::article::{FoundArticle, Identity};
+use crate::domain::topic::TopicSet;
+use crate::sources::fetch::{Fetched, Fetcher, Validators};
+use crate::sources::page::{PageError, extract_page, from_pasted_text};
+use crate::sources::text::{escape, to_paragraphs};
+use crate::sources::{decode, sanitise, summarise, to_text};
+
+use super::editors::find_newsletter;
+use super::newsletters::ensure_topic;
+use super::{App, Error, collect};
+
+/// The largest file that is read: a fetched page is held to the same.
+const LARGEST_FILE: u64 = 10 * 1024 * 1024;
+
+/// An article as an editor writes it.
+#[derive(Clone, Debug, Default)]
+pub struct ByHand {
+    pub title: String,
+    pub url: Option<String>,
+    pub summary: Option<String>,
+    /// Plain text with blank lines between paragraphs, or HTML.
+    pub body: Option<String>,
+    pub author: Option<String>,
+    pub image_url: Option<String>,
+    pub image_alt: Option<String>,
+}
+
+/// What became of an article that an editor brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    New(Article),
+    /// The newsletter has it already.
+    Known(Article),
+}
+
+/// Reads an article page by its link.
+pub async fn fetch(fetcher: &Fetcher, link: &str) -> Result<FoundArticle, Error> {
+    let cannot = |why: String| Error::Io(format!("{link}: {why}"));
+    let url = Url::parse(link.trim()).map_err(|error| cannot(format!("this is not a link: {error}")))?;
+    match fetcher.get(&url, &Validators::default()).await.map_err(|error| cannot(error.to_string()))? {
+        Fetched::NotModified { .. } => {
+            Err(cannot("the server says that it has not changed, though it was not asked".to_owned()))
+        }
+        Fetched::Document(document) => {
+            let reading = tokio::task::spawn_blocking(move || {
+                extract_page(&document.bytes, document.content_type.as_deref(), Some(&document.url))
+            });
+            read(reading).await.map_err(|error| cannot(error.to_string()))
+        }
+    }
+}
+
+/// Reads a saved page, or a file with the text of one.
+pub async fn read_file(path: &str) -> Result<FoundArticle, Error> {
+    let cannot = |why: String| Error::Io(format!("{path}: {why}"));
+    let size = tokio::fs::metadata(path).await.map_err(|error| cannot(error.to_string()))?.len();
+    if size > LARGEST_FILE {
+        return Err(cannot(format!("it is larger than {} MB", LARGEST_FILE / 1024 / 1024)));
+    }
+    let bytes = tokio::fs::read(path).await.map_err(|error| cannot(error.to_string()))?;
+    let is_page = is_html(path, &bytes);
+    let reading = tokio::task::spawn_blocking(move || match is_page {
+        true => extract_page(&bytes, None, None),
+        false => from_pasted_text(&decode(&bytes, None)),
+    });
+    read(reading).await.map_err(|error| cannot(error.to_string()))
+}
+
+async fn read(
+    reading: tokio::task::JoinHandle<Result<FoundArticle, PageError>>,
+) -> Result<FoundArticle, Error> {
+    let read = reading.await.map_err(|_| Error::Io("the page's reader failed".to_owned()))?;
+    read.map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// A file is a page by its name, or by its first tag.
+fn is_html(path: &str, bytes: &[u8]) -> bool {
+    let name = path.to_lowercase();
+    if [".html", ".htm", ".xhtml"].iter().any(|ending| name.ends_with(ending)) {
+        return true;
+    }
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_lowercase();
+    let start = start.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n', '\0']);
+    ["<!doctype", "<html", "<head", "<body", "<?xml", "<!--"].iter().any(|tag| start.starts_with(tag))
+}
+
+/// An article as an editor wrote it, cleaned like any other.
+pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
+    let title = to_text(&escape(&new.title)).split_whitespace().collect::<Vec<_>>().join(" ");
+    if title.is_empty() {
+        return Err(Error::Invalid("an article needs a title: --title \"…\"".to_owned()));
+    }
+    let body_html = match &new.body {
+        Some(body) if body.contains("</") => sanitise(body, None),
+        Some(body) => to_paragraphs(body),
+        None => String::new(),
+    };
+    let summary = match new.summary {
+        Some(summary) => summarise(&summary),
+        None => summarise(&to_text(&body_html)),
+    };
+    Ok(FoundArticle {
+        title,
+        url: new.url.map(|url| parse_link("url", &url)).transpose()?,
+        image_url: new.image_url.map(|url| parse_link("image", &url)).transpose()?,
+        image_alt: new.image_alt,
+        author: new.author.filter(|author| !author.trim().is_empty()),
+        summary,
+        body_html,
+        ..FoundArticle::default()
+    })
+}
+
+fn parse_link(key: &str, text: &str) -> Result<String, Error> {
+    match Url::parse(text.trim()) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url.to_string()),
+        _ => Err(Error::Invalid(format!("{key}: “{}” is not a link (https://…)", text.escape_debug()))),
+    }
+}
+
+/// Adds an article to a newsletter. Its age counts from now: whoever brings it wants it in the next issue.
+pub async fn add(app: &App, slug: &str, article: &FoundArticle, topics: &[String]) -> Result<Added, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, slug).await?;
+    let mut labels = TopicSet::EMPTY;
+    for topic in topics {
+        labels = labels.with(&ensure_topic(&mut tx, newsletter.id, topic).await?);
+    }
+    let identities = collect::identities(0, Identity::Either, article);
+    let known = db::articles::known(&mut tx, newsletter.id, &identities).await?;
+    if let Some(id) = known.values().next() {
+        db::articles::refresh(&mut tx, *id, None, article, labels).await?;
+        let article = find(&mut tx, *id).await?;
+        db::commit(tx).await?;
+        return Ok(Added::Known(article));
+    }
+    let place = Place {
+        newsletter_id: newsletter.id,
+        source_id: None,
+        topics: labels,
+        story_id: None,
+        fresh_at: now,
+    };
+    let id = db::articles::insert(&mut tx, article, place, &identities, now)
+        .await?
+        .ok_or_else(|| Error::Invalid("the article was added by somebody else at this moment".to_owned()))?;
+    let article = find(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(Added::New(article))
+}
+
+/// The article, or an error that says how to see which there are.
+pub async fn find(conn: &mut db::Conn, id: i64) -> Result<Article, Error> {
+    db::articles::get(conn, id).await?.ok_or_else(|| {
+        Error::NotFound(format!(
+            "there is no article {id}: `daybreak article list SLUG` shows those there are"
+        ))
+    })
+}
+
+/// Keeps an article out of issues, or lets it in again; puts it at the top, or takes it from there.
+pub async fn flag(app: &App, id: i64, held: Option<bool>, pinned: Option<bool>) -> Result<Article, Error> {
+    let mut tx = app.db.begin().await?;
+    let article = find(&mut tx, id).await?;
+    let (held, pinned) = (held.unwrap_or(article.held), pinned.unwrap_or(article.pinned));
+    db::articles::set_flags(&mut tx, id, held, pinned).await?;
+    let article = find(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(article)
+}

@@ -1,0 +1,11 @@
+//! The real program against a scripted SMTP server and a local HTTP server: one behaviour per file.
+//!
+//! Every test runs on SQLite, and on PostgreSQL where `TEST_DATABASE_URL` names a server (`tests/run` starts one).
+
+#![expect(clippy::unwrap_used, reason = "a test that fails shows where")]
+
+mod calendar;
+mod daybreak;
+mod feeds;
+mod mail;
+mod sink;
