@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -35,13 +36,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Runs these roles until `stop` turns true; `listener` is for the web role. A role that fails stops the others.
+/// Runs these roles until `stop` turns true; `pages` are what the web role serves, and where. A role that fails stops
+/// the others.
 ///
 /// On SQLite a node is alone: a second one is refused.
 pub async fn run(
     app: &App,
     roles: &[Role],
-    listener: Option<TcpListener>,
+    pages: Option<(TcpListener, Router)>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let _alone = app.db.lock()?;
@@ -60,8 +62,8 @@ pub async fn run(
             }
         }
     }
-    if let Some(listener) = listener {
-        let (router, until) = (web::router(app.clone()), stopped(any_ended));
+    if let Some((listener, router)) = pages {
+        let until = stopped(any_ended);
         running.spawn(async move {
             web::serve(listener, router, until)
                 .await

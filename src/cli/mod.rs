@@ -1,6 +1,7 @@
 //! The command tree: one file per noun, each arm one call.
 
 pub mod article;
+pub mod demo;
 pub mod dkim;
 pub mod doctor;
 pub mod issue;
@@ -15,6 +16,7 @@ pub mod template;
 use clap::{Parser, Subcommand};
 
 use self::article::ArticleCommand;
+use self::demo::DemoArgs;
 use self::dkim::DkimCommand;
 use self::issue::IssueCommand;
 use self::newsletter::{NewsletterCommand, ScheduleCommand};
@@ -25,6 +27,7 @@ use self::template::TemplateCommand;
 use crate::app::{self, Role};
 use crate::config::Settings;
 use crate::pipeline::{App, Error};
+use crate::web;
 
 /// Daybreak sends newsletter digests: from feeds and editors to inboxes, on schedule.
 #[derive(Parser, Debug)]
@@ -43,6 +46,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// See everything at once on sample data, with a mailbox to look into; nothing leaves this machine
+    Demo(DemoArgs),
     /// Run the service: pages, schedule and sender, all in one unless told otherwise
     Serve {
         /// What this node does, separated by commas
@@ -88,6 +93,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     if let Command::Template(command) = cli.command {
         return template::run(cli.settings.templates.as_deref(), output, command);
     }
+    if let Command::Demo(args) = cli.command {
+        return demo::run(&cli.settings, output, args).await;
+    }
     let app = App::open(cli.settings).await?;
     match cli.command {
         Command::Serve { once: true, .. } => app::run_once(&app).await?,
@@ -101,7 +109,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Issue(command) => issue::run(&app, output, command).await?,
         Command::Dkim(command) => dkim::run(&app, output, command).await?,
         Command::Doctor => doctor::run(&app, output).await?,
-        Command::Template(_) => {}
+        Command::Demo(_) | Command::Template(_) => {}
     }
     app.db.close().await;
     Ok(())
@@ -110,7 +118,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
 async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> {
     let roles = if role.is_empty() { Role::ALL.to_vec() } else { role };
     let stop = app::stop_signal()?;
-    let listener = match roles.contains(&Role::Web) {
+    let pages = match roles.contains(&Role::Web) {
         true => {
             let listener = app::listen(app.settings.listen).await?;
             let address = listener.local_addr().map_err(|error| Error::Io(error.to_string()))?;
@@ -118,9 +126,9 @@ async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> 
                 "Daybreak serves its pages on http://{address} (links say {}).",
                 app.settings.public_url
             ));
-            Some(listener)
+            Some((listener, web::router(app.clone())))
         }
         false => None,
     };
-    app::run(app, &roles, listener, stop).await
+    app::run(app, &roles, pages, stop).await
 }

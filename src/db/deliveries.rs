@@ -472,6 +472,19 @@ pub async fn failures(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<
     sqlx::query(query).bind(issue_id).bind(limit).fetch_all(conn).await?.iter().map(story).collect()
 }
 
+/// How long an issue was on its way, in milliseconds: from being addressed to the last mail that the relay took. None
+/// where none was taken.
+pub async fn sending_time(conn: &mut Conn, issue_id: i64) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query(
+        "SELECT (SELECT MAX(updated_at) FROM deliveries WHERE issue_id = $1 AND state = 'sent') - addressed_at AS took
+         FROM issues WHERE id = $1",
+    )
+    .bind(issue_id)
+    .fetch_optional(conn)
+    .await?;
+    row.map_or(Ok(None), |row| Row::new(&row, "deliveries").opt_int("took"))
+}
+
 /// The issue and the subscription of a delivery.
 pub async fn place(conn: &mut Conn, id: i64) -> Result<Option<(i64, i64)>, DbError> {
     let row = sqlx::query("SELECT id, issue_id, subscription_id FROM deliveries WHERE id = $1")

@@ -124,8 +124,17 @@ impl Mailbox {
 
     /// A page of messages, the newest first; pages count from 0 and have [`PAGE`] messages.
     pub fn list(&self, page: usize) -> Vec<Summary> {
-        let mails: Vec<_> =
-            self.kept().mails.iter().rev().skip(page.saturating_mul(PAGE)).take(PAGE).cloned().collect();
+        self.find_to("", page)
+    }
+
+    /// The same of the messages to a recipient whose address holds `text`, in any case.
+    pub fn find_to(&self, text: &str, page: usize) -> Vec<Summary> {
+        let text = text.to_lowercase();
+        let is_to = |mail: &&Arc<CaughtMail>| mail.to.iter().any(|to| to.to_lowercase().contains(&text));
+        let kept = self.kept();
+        let found = kept.mails.iter().rev().filter(|mail| text.is_empty() || is_to(mail));
+        let mails: Vec<_> = found.skip(page.saturating_mul(PAGE)).take(PAGE).cloned().collect();
+        drop(kept);
         mails.iter().map(|mail| summary(mail, parse_headers(&mail.raw).as_ref())).collect()
     }
 

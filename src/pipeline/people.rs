@@ -8,7 +8,7 @@ use crate::db::import::Change;
 use crate::db::people::{Filter, Listed};
 use crate::db::{Conn, DbError};
 use crate::domain::address::EmailAddress;
-use crate::domain::calendar::TimeOfDay;
+use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::{
     Consent, Subscription, SubscriptionEvent, SubscriptionStatus, Suppression, SuppressionReason,
@@ -211,6 +211,25 @@ pub async fn suppress(app: &App, email: &EmailAddress, detail: &str) -> Result<b
     let mut conn = app.db.conn().await?;
     let reason = SuppressionReason::Manual;
     Ok(db::suppressions::suppress(&mut conn, &app.key, email, reason, &detail, app.clock.now()).await?)
+}
+
+/// Stops a newsletter's digests to a person until that time.
+pub async fn pause(
+    app: &App,
+    email: &EmailAddress,
+    newsletter_slug: &str,
+    until: Timestamp,
+) -> Result<(), Error> {
+    let newsletter = newsletter(app, newsletter_slug).await?;
+    let mut tx = app.db.begin().await?;
+    let subscriber = db::subscribers::find(&mut tx, email).await?.ok_or_else(|| nobody(email))?;
+    let subscription = db::subscriptions::find(&mut tx, newsletter.id, subscriber.id).await?;
+    let subscription = subscription.ok_or_else(|| {
+        Error::NotFound(format!("{email} is no subscriber of “{newsletter_slug}”: there is nothing to pause"))
+    })?;
+    db::subscriptions::pause(&mut tx, subscription.id, Some(until), app.clock.now()).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
 }
 
 /// Takes an address off the suppression list, and returns why it was on it.

@@ -44,14 +44,18 @@ const BODY_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; 
 const MAX_SHOWN: usize = 512 * 1024;
 
 #[derive(Deserialize)]
-struct Paging {
-    page: Option<usize>,
+struct Asked {
+    page: Option<String>,
+    /// A part of the recipient's address.
+    to: Option<String>,
 }
 
 #[derive(Serialize)]
 struct ListPage {
     title: &'static str,
     count: u64,
+    /// The part of an address that is looked for; empty: none.
+    to: String,
     mails: Vec<Line>,
     newer: Option<String>,
     older: Option<String>,
@@ -62,6 +66,8 @@ struct Line {
     id: u64,
     subject: String,
     from: String,
+    /// Who it is from, as short as an inbox says it.
+    sender: String,
     to: String,
     /// For `datetime` and on hover.
     at: String,
@@ -74,6 +80,7 @@ impl From<Summary> for Line {
         Self {
             id: mail.id,
             subject: if mail.subject.trim().is_empty() { "(no subject)".to_owned() } else { mail.subject },
+            sender: mail.from.split(" <").next().unwrap_or_default().to_owned(),
             from: mail.from,
             to: mail.to,
             at: mail.received.to_string(),
@@ -95,19 +102,29 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// `GET /mailbox?page=0`: the newest first.
+/// `GET /mailbox?page=0&to=ann`: the newest first.
 async fn list(
     State(mailbox): State<Mailbox>,
-    query: Result<Query<Paging>, QueryRejection>,
+    query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let page = query.ok().and_then(|Query(paging)| paging.page).unwrap_or(0);
-    let address = |page: usize| format!("/mailbox?page={page}");
+    let Asked { page, to } = query.map_or(Asked { page: None, to: None }, |Query(asked)| asked);
+    let page: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
+    let to = to.unwrap_or_default().trim().to_owned();
+    let address = |page: usize| {
+        let mut query = url::form_urlencoded::Serializer::new("/mailbox?".to_owned());
+        query.append_pair("page", &page.to_string());
+        if !to.is_empty() {
+            query.append_pair("to", &to);
+        }
+        query.finish()
+    };
     let list = ListPage {
         title: "Mailbox",
         count: mailbox.count(),
-        mails: mailbox.list(page).into_iter().map(Line::from).collect(),
+        mails: mailbox.find_to(&to, page).into_iter().map(Line::from).collect(),
         newer: page.checked_sub(1).map(address),
-        older: page.checked_add(1).filter(|next| !mailbox.list(*next).is_empty()).map(address),
+        older: page.checked_add(1).filter(|next| !mailbox.find_to(&to, *next).is_empty()).map(address),
+        to: to.clone(),
     };
     page::page(StatusCode::OK, "mailbox", &list)
 }

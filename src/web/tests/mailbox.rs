@@ -73,7 +73,29 @@ async fn a_mailbox_has_pages_and_an_empty_one_says_so() {
     assert!(first.contains("Older") && !first.contains("Newer"));
     let second = get("/mailbox?page=1").await;
     assert!(second.contains("number 3<") && second.contains("Newer") && !second.contains("Older"));
-    assert!(get("/mailbox?page=18446744073709551615").await.contains("There is no mail here yet"));
+    assert!(get("/mailbox?page=18446744073709551615").await.contains("There are no more mails"));
     assert!(get("/mailbox?page=x").await.contains("number 59"));
     assert!(get("/mailbox/61").await.contains("This mail has no HTML part"));
+}
+
+#[tokio::test]
+async fn mails_are_found_by_a_part_of_their_recipient() {
+    let mailbox = mailbox();
+    for number in 0..120 {
+        let raw =
+            format!("From: Brief <brief@example.org>\r\nSubject: number {number}\r\n\r\nx").into_bytes();
+        let to = format!("{}{number}@Example.org", if number % 2 == 0 { "ann+" } else { "bob+" });
+        mailbox.keep(String::new(), vec![to], raw).unwrap();
+    }
+    let (base, client) = serve(mailbox).await;
+    let get =
+        async |path: &str| client.get(format!("{base}{path}")).send().await.unwrap().text().await.unwrap();
+    let anns = get("/mailbox?to=%20ANN%2B").await;
+    assert!(
+        anns.contains("number 118<") && !anns.contains("number 119<") && anns.contains("<bdi>Brief</bdi> to")
+    );
+    assert!(anns.contains("value=\"ANN+\"") && anns.contains("page&#x3D;1&amp;to&#x3D;ANN%2B"), "{anns}");
+    assert!(get("/mailbox?page=1&to=ANN%2B").await.contains("number 0<"));
+    let none = get("/mailbox?page=x&to=%3Cb%3E").await;
+    assert!(none.contains("There is no mail to an address with “<bdi>&lt;b&gt;</bdi>”"), "{none}");
 }
