@@ -10,5 +10,6 @@ mod digest;
 mod feeds;
 mod ledger;
 mod mail;
+mod relay;
 mod sink;
 mod why;
