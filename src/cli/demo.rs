@@ -188,8 +188,15 @@ mod tests {
                 (outcome.sent, outcome.failed, outcome.waiting, outcome.other_schedules, skipped)
             })
             .collect();
-        let brief = vec![("no_articles", 0)];
-        assert_eq!(counts, [(0, 0, 0, 0, brief.clone()), (0, 0, 0, 0, brief)]);
+        let brief = vec![
+            ("no_articles", 3),
+            ("paused", 2),
+            ("suppressed", 1),
+            ("unconfirmed", 2),
+            ("unsubscribed", 2),
+        ];
+        let revue = vec![("no_articles", 2), ("suppressed", 2), ("unsubscribed", 1)];
+        assert_eq!(counts, [(19, 0, 0, 2, brief), (10, 0, 0, 0, revue)]);
         assert!(report.everything_arrived);
         assert!(report.newsletters[0].subject.starts_with("Night ferry to Skarholm returns"));
 
