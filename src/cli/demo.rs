@@ -57,7 +57,12 @@ async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) 
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Io("stopped before anything was sent".to_owned())),
     };
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
-    send::send(&demo.app, &ids, stop).await?;
+    let sent = send::send(&demo.app, &ids, stop.clone()).await;
+    if *stop.borrow() {
+        // Going on with it later, as the sender would advise, is not for a demo.
+        return Err(Error::Io("stopped before everything was sent".to_owned()));
+    }
+    sent?;
     Ok(issues)
 }
 
