@@ -63,7 +63,7 @@ pub struct Settings {
     pub fetch_private: bool,
 
     /// What is logged, for instance info, or warn,daybreak=debug
-    #[arg(long, env = "DAYBREAK_LOG", default_value = "info", global = true)]
+    #[arg(long, env = "DAYBREAK_LOG", default_value = "info,sqlx=warn", global = true)]
     pub log: String,
 
     /// For rehearsals and tests: the time at which this program's clock starts, for instance 2026-03-29T00:30:00Z

@@ -154,6 +154,8 @@ pub struct Claimed {
     pub attempts: u32,
     /// Whether its issue is going out: not paused, for instance.
     pub is_going_out: bool,
+    /// The node whose claim it is; none where it is claimed no more.
+    pub node: Option<String>,
     /// Why it must not be sent after all.
     pub skip: Option<SkipReason>,
     /// None where the subscriber was erased meanwhile.
@@ -224,7 +226,7 @@ pub async fn followers(
 pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Claimed>, DbError> {
     let list = Dialect::of(conn).list("$1");
     let query = sql(format!(
-        "SELECT d.id, d.issue_id, d.subscription_id, d.due_at, d.attempts, i.state AS issue_state, s.status, s.topics,
+        "SELECT d.id, d.issue_id, d.subscription_id, d.due_at, d.attempts, d.node, i.state AS issue_state, s.status, s.topics,
              s.paused_until, p.email, p.name, p.language, p.timezone, x.email_hash AS suppressed
          FROM deliveries d
          JOIN issues i ON i.id = d.issue_id
@@ -274,6 +276,7 @@ fn claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, DbError> {
         due_at: row.time("due_at")?,
         attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
         is_going_out: issue_state == "sending",
+        node: row.opt_text("node")?,
         skip,
         reader,
     })

@@ -196,10 +196,12 @@ impl Db {
 pub struct FileLock(#[expect(dead_code, reason = "held open for its lock")] std::fs::File);
 
 // Readers and the writer do not wait for each other (WAL); a commit survives a crash of the process, and of the
-// machine up to the last checkpoint (NORMAL); a second writer waits its turn for up to 30 s; 64 MB for the cache.
+// machine up to the last checkpoint (NORMAL); a second writer waits its turn for up to 30 s.
 const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 30000; \
                             PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY";
-const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'";
+// A node that froze in the middle of a transaction loses it after 20 s, as long as its claims last: the server would
+// keep its locks for hours otherwise. Ours end within milliseconds.
+const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'";
 
 async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()

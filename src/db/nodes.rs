@@ -1,5 +1,6 @@
 //! Who is sending: one row per running sender, with the time its claims are good for.
 
+use super::dialect::Dialect;
 use super::{Conn, DbError};
 use crate::domain::calendar::Timestamp;
 
@@ -34,13 +35,17 @@ pub async fn leave_others(conn: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Gives back what nodes claimed whose lease has run out; returns how many deliveries and notices.
+/// Gives back what nodes claimed whose lease has run out; returns how many deliveries and notices. Rows that such a
+/// node still has locked, in a transaction that it never ended, are left for the next time: nobody waits for the dead.
 pub async fn take_over(conn: &mut Conn, now: Timestamp) -> Result<u64, DbError> {
+    let skip_locked = Dialect::of(conn).skip_locked();
     let mut freed = 0;
     for table in ["deliveries", "notices"] {
         let statement = super::sql(format!(
-            "UPDATE {table} SET state = 'queued', node = NULL WHERE state = 'claimed'
-             AND node NOT IN (SELECT name FROM nodes WHERE lease_until > $1)"
+            "UPDATE {table} SET state = 'queued', node = NULL
+             WHERE id IN (SELECT id FROM {table} WHERE state = 'claimed'
+                              AND node NOT IN (SELECT name FROM nodes WHERE lease_until > $1) {skip_locked})
+               AND state = 'claimed'"
         ));
         freed += sqlx::query(statement).bind(now.millis()).execute(&mut *conn).await?.rows_affected();
     }

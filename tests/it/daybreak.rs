@@ -389,9 +389,14 @@ impl Service {
     }
 
     /// SIGTERM, and how long it took to end; it must end well.
-    pub async fn stop(mut self) -> Duration {
-        let begun = Instant::now();
+    pub async fn stop(self) -> Duration {
         self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits until it has ended, well, and returns how long that took.
+    pub async fn ended(mut self) -> Duration {
+        let begun = Instant::now();
         let ended = timeout(PATIENCE, self.child.wait()).await;
         let status = ended.expect("SIGTERM ends the service").unwrap();
         assert!(status.success(), "{status}; its log:\n{}", *self.log.borrow());

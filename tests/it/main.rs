@@ -7,5 +7,6 @@
 mod calendar;
 mod daybreak;
 mod feeds;
+mod ledger;
 mod mail;
 mod sink;

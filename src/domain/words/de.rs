@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Er kommt einmal in der Woche.",
     several_days: "Er kommt mehrmals in der Woche.",
     every_month: "Er kommt einmal im Monat.",
-    leave: "Abbestellen oder ändern, was Sie erhalten",
+    leave: "Abmelden",
     view: "Im Browser lesen",
     share: "Diese Ausgabe teilen",
     more_online: "Den Rest dieser Ausgabe online lesen",

@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "It comes once a week.",
     several_days: "It comes several times a week.",
     every_month: "It comes once a month.",
-    leave: "Unsubscribe or change what you get",
+    leave: "Unsubscribe",
     view: "Read in your browser",
     share: "Share this issue",
     more_online: "Read the rest of this issue online",

@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Sale una vez por semana.",
     several_days: "Sale varias veces por semana.",
     every_month: "Sale una vez al mes.",
-    leave: "Darse de baja o cambiar lo que recibe",
+    leave: "Darse de baja",
     view: "Leer en el navegador",
     share: "Compartir este número",
     more_online: "Leer el resto de este número en línea",

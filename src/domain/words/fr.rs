@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Elle paraît une fois par semaine.",
     several_days: "Elle paraît plusieurs fois par semaine.",
     every_month: "Elle paraît une fois par mois.",
-    leave: "Se désabonner ou changer ce que vous recevez",
+    leave: "Se désabonner",
     view: "Lire dans le navigateur",
     share: "Partager ce numéro",
     more_online: "Lire la suite de ce numéro en ligne",

@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "הוא יוצא פעם בשבוע.",
     several_days: "הוא יוצא כמה פעמים בשבוע.",
     every_month: "הוא יוצא פעם בחודש.",
-    leave: "הסרה מהרשימה או שינוי התוכן",
+    leave: "ביטול המינוי",
     view: "קריאה בדפדפן",
     share: "שיתוף הגיליון",
     more_online: "קריאת המשך הגיליון באתר",

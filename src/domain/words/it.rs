@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Esce una volta alla settimana.",
     several_days: "Esce più volte alla settimana.",
     every_month: "Esce una volta al mese.",
-    leave: "Annullare l’iscrizione o cambiare ciò che riceve",
+    leave: "Annulla l’iscrizione",
     view: "Leggere nel browser",
     share: "Condividere questo numero",
     more_online: "Leggere online il resto di questo numero",

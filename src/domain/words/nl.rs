@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Hij komt één keer per week.",
     several_days: "Hij komt meerdere keren per week.",
     every_month: "Hij komt één keer per maand.",
-    leave: "Afmelden of wijzigen wat u ontvangt",
+    leave: "Uitschrijven",
     view: "Lezen in de browser",
     share: "Dit nummer delen",
     more_online: "De rest van dit nummer online lezen",

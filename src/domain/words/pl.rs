@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Ukazuje się raz w tygodniu.",
     several_days: "Ukazuje się kilka razy w tygodniu.",
     every_month: "Ukazuje się raz w miesiącu.",
-    leave: "Zrezygnuj lub zmień, co otrzymujesz",
+    leave: "Wypisz się",
     view: "Czytaj w przeglądarce",
     share: "Udostępnij to wydanie",
     more_online: "Przeczytaj resztę tego wydania w sieci",

@@ -13,7 +13,7 @@ pub(super) const WORDS: Words = Words {
     every_week: "Sai uma vez por semana.",
     several_days: "Sai várias vezes por semana.",
     every_month: "Sai uma vez por mês.",
-    leave: "Cancelar a inscrição ou mudar o que recebe",
+    leave: "Cancelar a subscrição",
     view: "Ler no navegador",
     share: "Compartilhar esta edição",
     more_online: "Ler o resto desta edição on-line",

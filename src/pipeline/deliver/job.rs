@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::db::deliveries::{Claimed, Reader};
-use crate::db::notices;
+use crate::db::notices::Notice;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::Next;
 use crate::domain::mail::{HoleValues, Mailbox};
 use crate::mail::dkim::Signer;
 use crate::mail::identity::{Verp, message_id};
@@ -14,12 +15,23 @@ use crate::mail::message::{Letter, Recipient};
 
 use super::super::{App, Error, links};
 use super::cohort::{Cohort, Edition};
+use super::recorder::Done;
 
 /// A claimed message.
 #[derive(Debug)]
 pub enum Job {
-    Delivery(DeliveryJob),
+    Delivery(Box<DeliveryJob>),
     Notice(Box<NoticeJob>),
+}
+
+impl Job {
+    /// Gives a message back that was not tried, for a later claim.
+    pub fn back(&self, now: Timestamp) -> Done {
+        match self {
+            Self::Delivery(job) => Done::back(job.claimed.id),
+            Self::Notice(job) => job.back(now),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -34,7 +46,7 @@ pub struct DeliveryJob {
 
 #[derive(Debug)]
 pub struct NoticeJob {
-    pub notice: notices::Notice,
+    pub notice: Notice,
     pub letter: Letter,
     pub from: EmailAddress,
     pub signer: Option<Arc<Signer>>,
@@ -92,6 +104,12 @@ impl DeliveryJob {
 }
 
 impl NoticeJob {
+    /// See [`Job::back`].
+    pub fn back(&self, now: Timestamp) -> Done {
+        let Notice { id, attempts, .. } = self.notice;
+        Done::Notice { id, next: Next::RetryAt(now), attempts, detail: String::new() }
+    }
+
     /// Writes the message into `out`, signed, and returns its envelope.
     pub fn write(&self, now: Timestamp, out: &mut Vec<u8>) -> Result<Addresses, Error> {
         let mailbox = Mailbox { name: self.notice.name.clone(), address: self.notice.email.clone() };

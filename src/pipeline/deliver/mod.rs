@@ -39,6 +39,10 @@ const LEASE_MILLIS: i64 = 20_000;
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// How long a sender that is told to stop waits for what is on the wire. A relay that has stalled may take ten minutes
+/// to answer (RFC 5321 §4.5.3.2), and a supervisor that asked for the end kills after ten seconds.
+const DRAIN: Duration = Duration::from_secs(8);
+
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
 
@@ -118,6 +122,16 @@ impl Shared {
         let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
     }
 
+    /// Comes to its end so long after the order to stop.
+    async fn after_stop(&self, wait: Duration) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            // Nobody is left to give the order.
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(wait).await;
+    }
+
     async fn renew(&self) -> Result<(), Error> {
         let now = self.app.clock.now();
         let until = now.plus_millis(LEASE_MILLIS);
@@ -168,8 +182,8 @@ impl Sender {
         Arc::clone(&self.totals)
     }
 
-    /// Sends until it is stopped, or until nothing is due. What it has on the wire then is finished and recorded;
-    /// what it has claimed beyond that is given back.
+    /// Sends until it is stopped, or until nothing is due. What it has on the wire then is finished and recorded, if
+    /// the relay answers within [`DRAIN`]; what it has claimed beyond that is given back.
     pub async fn run(&self, until: Until) -> Result<(), Error> {
         let shared = &self.shared;
         self.enter().await?;
@@ -180,6 +194,7 @@ impl Sender {
             shared.node.clone(),
             outcome_receiver,
             Arc::clone(&self.totals),
+            shared.stop.clone(),
         ));
         let mut source = JobSource::new(Arc::clone(shared), outcome_sender.clone());
         let mut ended = Ok(());
@@ -192,9 +207,19 @@ impl Sender {
                     .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
             }
             drop(job_receiver);
-            let fed = feed(shared, &mut source, &job_sender, until).await;
-            drop(job_sender);
-            while workers.join_next().await.is_some() {}
+            let sending = async {
+                let fed = feed(shared, &mut source, &job_sender, until).await;
+                drop(job_sender);
+                while workers.join_next().await.is_some() {}
+                fed
+            };
+            let fed = tokio::select! {
+                fed = sending => fed,
+                () = shared.after_stop(DRAIN) => {
+                    tracing::warn!("the relay does not answer; what is on the wire is given back, and may arrive twice");
+                    break;
+                }
+            };
             match fed {
                 Ok(Fed::SomeSent) if until == Until::NothingDue => {}
                 Ok(_) => break,

@@ -58,9 +58,11 @@ impl Worker {
 
     async fn handle(&mut self, job: Job) {
         let done = match job {
-            // What is not sent now is given back when the sender stops, or taken over when the lease has run out.
-            _ if self.shared.is_stopping() || !self.shared.holds_lease() => return,
-            Job::Delivery(job) => self.deliver(job).await,
+            // The sender gives all of it back as it ends.
+            _ if self.shared.is_stopping() => return,
+            // What another node has taken over meanwhile is no longer ours to give back, and stays as it is.
+            job if !self.shared.holds_lease() => Some(job.back(self.shared.app.clock.now())),
+            Job::Delivery(job) => self.deliver(*job).await,
             Job::Notice(job) => self.notify(&job).await,
         };
         if let Some(done) = done {
@@ -91,7 +93,7 @@ impl Worker {
             }
         };
         if !self.shared.holds_lease() {
-            return None;
+            return Some(Done::back(id));
         }
         let (outcome, was_first) = self.send(&addresses.from, &addresses.to).await?;
         // A relay that ends a connection after so many messages has said nothing about this one.
@@ -101,7 +103,7 @@ impl Worker {
         Some(self.settle(&job, outcome, addresses.to))
     }
 
-    /// Reads the reader's row once more; false where the issue is not going out now.
+    /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
     async fn check_again(&self, job: &mut DeliveryJob) -> bool {
         let app = &self.shared.app;
         let loaded = async {
@@ -113,7 +115,7 @@ impl Worker {
                 let Some(claimed) = rows.pop() else { return false };
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
-                true
+                job.claimed.node.as_ref() == Some(&self.shared.node)
             }
             Err(error) => {
                 tracing::error!(%error, "a reader's row cannot be read; the message waits");
@@ -134,7 +136,7 @@ impl Worker {
                 (DeliveryState::Deferred, Some(reason_word(outcome.class)), Some(time), None)
             }
             Next::Fail { suppress } => {
-                let suppress = suppress.then(|| (to, outcome.detail));
+                let suppress = suppress.then_some((to, outcome.detail));
                 (DeliveryState::Failed, Some(reason_word(outcome.class)), None, suppress)
             }
         };
@@ -149,9 +151,11 @@ impl Worker {
     }
 
     async fn notify(&mut self, job: &NoticeJob) -> Option<Done> {
-        self.open_session().await.ok()?;
-        self.shared.throttle.turn().await;
         let now = self.shared.app.clock.now();
+        if self.open_session().await.is_err() {
+            return Some(job.back(now));
+        }
+        self.shared.throttle.turn().await;
         self.message.clear();
         let outcome = match job.write(now, &mut self.message) {
             Ok(addresses) => self.send(&addresses.from, &addresses.to).await?.0,
