@@ -6,7 +6,10 @@
 
 mod calendar;
 mod daybreak;
+mod digest;
 mod feeds;
 mod ledger;
 mod mail;
+mod relay;
 mod sink;
+mod why;

@@ -38,8 +38,8 @@ pub struct JobSource {
     shared: Arc<Shared>,
     outcomes: mpsc::Sender<Done>,
     cohorts: Cohorts,
-    /// What the editors were last told about the relay.
-    reported: Option<String>,
+    /// Why the relay cannot be reached, as it was last noted, and with which issues.
+    reported: Option<(String, Vec<i64>)>,
 }
 
 impl JobSource {
@@ -177,25 +177,31 @@ impl JobSource {
         let _ = self.outcomes.send(done).await;
     }
 
-    /// Writes to the issues under way that the relay cannot be reached, and clears it when it can.
+    /// Writes to the issues under way that the relay cannot be reached, also to those that start meanwhile, and clears
+    /// it when it can.
     pub async fn report_relay(&mut self) {
         let why = self.shared.relay_state.why_down();
-        if why == self.reported {
+        if why.is_none() && self.reported.is_none() {
             return;
         }
-        let reason = why.as_ref().map(|why| format!("waiting for the relay, and trying again: {why}"));
-        let written = async {
-            let issues = self.sending().await?;
-            let mut conn = self.shared.app.db.conn().await?;
-            for issue in issues {
-                db::issues::set_reason(&mut conn, issue.id, reason.as_deref()).await?;
-            }
-            Ok::<_, Error>(())
-        };
-        match written.await {
-            Ok(()) => self.reported = why,
+        match self.note(why.as_deref()).await {
+            Ok(issues) => self.reported = why.map(|why| (why, issues)),
             Err(error) => tracing::warn!(%error, "the relay's state cannot be noted"),
         }
+    }
+
+    /// Notes with each issue under way why the relay cannot be reached, or that it can, and returns them.
+    async fn note(&self, why: Option<&str>) -> Result<Vec<i64>, Error> {
+        let issues: Vec<i64> = self.sending().await?.iter().map(|issue| issue.id).collect();
+        let reason = why.map(|why| format!("waiting for the relay, and trying again: {why}"));
+        let known = self.reported.as_ref().filter(|(reported, _)| Some(reported.as_str()) == why);
+        let mut conn = self.shared.app.db.conn().await?;
+        for id in &issues {
+            if !known.is_some_and(|(_, noted)| noted.contains(id)) {
+                db::issues::set_reason(&mut conn, *id, reason.as_deref()).await?;
+            }
+        }
+        Ok(issues)
     }
 }
 
