@@ -21,6 +21,7 @@ use self::dkim::DkimCommand;
 use self::issue::IssueCommand;
 use self::newsletter::{NewsletterCommand, ScheduleCommand};
 use self::output::Output;
+pub use self::output::printable;
 use self::source::SourceCommand;
 use self::subscriber::SubscriberCommand;
 use self::template::TemplateCommand;
@@ -46,8 +47,24 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// See everything at once on sample data, with a mailbox to look into; nothing leaves this machine
+    /// Everything at once, on sample data, with a mailbox to look into
     Demo(DemoArgs),
+    #[command(flatten)]
+    OnDatabase(OnDatabase),
+    /// Mail templates: check, render, export
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// Accounts of the editors' desk: comes with the desk, and is not in this version
+    User(Later),
+    /// Keys for programs: comes with the API, and is not in this version
+    Token(Later),
+    /// Bounces that come back by mail: not in this version (what the relay refuses is counted already)
+    Bounce(Later),
+}
+
+/// What works on the database.
+#[derive(Subcommand, Debug)]
+enum OnDatabase {
     /// Run the service: pages, schedule and sender, all in one unless told otherwise
     Serve {
         /// What this node does, separated by commas
@@ -59,6 +76,8 @@ enum Command {
     },
     /// Bring the database's tables up to date (every command that needs them does so too)
     Migrate,
+    /// Look whether everything is set up to send, and say what to do where it is not
+    Doctor,
     /// Newsletters
     #[command(subcommand)]
     Newsletter(NewsletterCommand),
@@ -74,45 +93,61 @@ enum Command {
     /// Articles: write, import, list, hold, pin
     #[command(subcommand)]
     Article(ArticleCommand),
-    /// Mail templates: check, render, export
-    #[command(subcommand)]
-    Template(TemplateCommand),
-    /// The keys that sign mail (DKIM)
-    #[command(subcommand)]
-    Dkim(DkimCommand),
-    /// Look whether everything is set up to send, and say what to do where it is not
-    Doctor,
     /// Issues: look, approve, send, and ask why
     #[command(subcommand)]
     Issue(IssueCommand),
+    /// The keys that sign mail (DKIM)
+    #[command(subcommand)]
+    Dkim(DkimCommand),
+}
+
+/// The words of a command that a later version brings.
+#[derive(clap::Args, Debug)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    words: Vec<String>,
 }
 
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let output = Output { json: cli.json };
-    if let Command::Template(command) = cli.command {
-        return template::run(cli.settings.templates.as_deref(), output, command);
-    }
-    if let Command::Demo(args) = cli.command {
-        return demo::run(&cli.settings, output, args).await;
-    }
-    let app = App::open(cli.settings).await?;
     match cli.command {
-        Command::Serve { once: true, .. } => app::run_once(&app).await?,
-        Command::Serve { role, once: false } => serve(&app, output, role).await?,
-        Command::Migrate => output.say("The tables are up to date."),
-        Command::Newsletter(command) => newsletter::run(&app, output, command).await?,
-        Command::Schedule(command) => newsletter::run_schedule(&app, output, command).await?,
-        Command::Subscriber(command) => subscriber::run(&app, output, command).await?,
-        Command::Source(command) => source::run(&app, output, command).await?,
-        Command::Article(command) => article::run(&app, output, command).await?,
-        Command::Issue(command) => issue::run(&app, output, command).await?,
-        Command::Dkim(command) => dkim::run(&app, output, command).await?,
-        Command::Doctor => doctor::run(&app, output).await?,
-        Command::Demo(_) | Command::Template(_) => {}
+        // What needs no database is done without one.
+        Command::Template(command) => template::run(cli.settings.templates.as_deref(), output, command),
+        Command::Demo(args) => demo::run(&cli.settings, output, args).await,
+        Command::User(_) => Err(not_yet("user", "the editors' desk")),
+        Command::Token(_) => Err(not_yet("token", "the API")),
+        Command::Bounce(_) => Err(not_yet("bounce", "reading bounces")),
+        Command::OnDatabase(command) => {
+            let app = App::open(cli.settings).await?;
+            let done = run_on_database(&app, output, command).await;
+            app.db.close().await;
+            done
+        }
     }
-    app.db.close().await;
-    Ok(())
+}
+
+fn not_yet(command: &str, with: &str) -> Error {
+    Error::Invalid(format!("`daybreak {command}` comes with {with}, and is not in this version"))
+}
+
+async fn run_on_database(app: &App, output: Output, command: OnDatabase) -> Result<(), Error> {
+    match command {
+        OnDatabase::Serve { once: true, .. } => app::run_once(app).await,
+        OnDatabase::Serve { role, once: false } => serve(app, output, role).await,
+        OnDatabase::Migrate => {
+            output.say("The tables are up to date.");
+            Ok(())
+        }
+        OnDatabase::Newsletter(command) => newsletter::run(app, output, command).await,
+        OnDatabase::Schedule(command) => newsletter::run_schedule(app, output, command).await,
+        OnDatabase::Subscriber(command) => subscriber::run(app, output, command).await,
+        OnDatabase::Source(command) => source::run(app, output, command).await,
+        OnDatabase::Article(command) => article::run(app, output, command).await,
+        OnDatabase::Issue(command) => issue::run(app, output, command).await,
+        OnDatabase::Dkim(command) => dkim::run(app, output, command).await,
+        OnDatabase::Doctor => doctor::run(app, output).await,
+    }
 }
 
 async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> {

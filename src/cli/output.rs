@@ -13,7 +13,7 @@ impl Output {
     /// Prints a sentence; kept back when a program reads along.
     pub fn say(&self, sentence: impl AsRef<str>) {
         if !self.json {
-            println!("{}", sentence.as_ref());
+            println!("{}", printable(sentence.as_ref()));
         }
     }
 
@@ -30,7 +30,7 @@ impl Output {
         }
         let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         for (label, value) in lines {
-            println!("{label:<width$}  {value}");
+            println!("{label:<width$}  {}", printable(value));
         }
     }
 
@@ -50,7 +50,8 @@ impl Output {
             println!("{empty}");
             return;
         }
-        let rows: Vec<Vec<String>> = items.iter().map(cells).collect();
+        let row = |item| cells(item).iter().map(|cell| printable(cell)).collect();
+        let rows: Vec<Vec<String>> = items.iter().map(row).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain([headings[column].chars().count()]).max().unwrap_or(0)
@@ -63,6 +64,19 @@ impl Output {
         print(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
         rows.iter().for_each(|row| print(row));
     }
+}
+
+/// Text from outside as a terminal may show it: control characters spelled out, but for line breaks.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push('\n'),
+            other if other.is_control() => shown.extend(other.escape_default()),
+            other => shown.push(other),
+        }
+    }
+    shown
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {

@@ -1,7 +1,7 @@
 //! All SQL, one file per group of tables. Functions take a connection and return domain types; only this module
 //! names `sqlx`, and only `dialect` knows which database it is.
 //!
-//! A change that must hit one row says so with [`one_row`]; a list is bound as one JSON value
+//! A change that must hit one row says so with `one_row`; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;

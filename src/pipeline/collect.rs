@@ -133,7 +133,7 @@ impl From<FetchError> for Failure {
 
 enum Answer {
     NotModified { moved_to: Option<Url> },
-    Feed { feed: Feed, document: Document },
+    Feed(Box<(Feed, Document)>),
 }
 
 async fn fetch_feed(fetcher: &Fetcher, source: &Source) -> Result<Answer, Failure> {
@@ -152,7 +152,7 @@ async fn fetch_feed(fetcher: &Fetcher, source: &Source) -> Result<Answer, Failur
     // Parsing 10 MB takes a while: not on a thread that others wait for.
     let parsed = tokio::task::spawn_blocking(move || {
         let feed = parse_feed(&document.bytes, document.content_type.as_deref(), &document.url);
-        feed.map(|feed| Answer::Feed { feed, document })
+        feed.map(|feed| Answer::Feed(Box::new((feed, document))))
     });
     match parsed.await {
         Ok(Ok(answer)) => Ok(answer),
@@ -172,7 +172,8 @@ async fn store(app: &App, source: &Source, answer: Answer) -> Result<Brought, Er
         Answer::NotModified { moved_to } => {
             (Brought::default(), source.title.clone(), source.validators.clone(), moved_to)
         }
-        Answer::Feed { feed, document } => {
+        Answer::Feed(read) => {
+            let (feed, document) = *read;
             let topics = db::newsletters::topics(&mut tx, source.newsletter_id).await?;
             let mut brought = store_found(&mut tx, source, &topics, &feed.articles, now).await?;
             brought.skipped = feed.skipped;

@@ -20,7 +20,7 @@ use super::recorder::Done;
 /// A claimed message.
 #[derive(Debug)]
 pub enum Job {
-    Delivery(DeliveryJob),
+    Delivery(Box<DeliveryJob>),
     Notice(Box<NoticeJob>),
 }
 

@@ -194,6 +194,7 @@ impl Sender {
             shared.node.clone(),
             outcome_receiver,
             Arc::clone(&self.totals),
+            shared.stop.clone(),
         ));
         let mut source = JobSource::new(Arc::clone(shared), outcome_sender.clone());
         let mut ended = Ok(());

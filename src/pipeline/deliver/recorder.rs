@@ -1,8 +1,9 @@
 //! Writes outcomes down as they come, in small groups.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::db::deliveries::Record;
 use crate::db::notices::Attempt;
@@ -52,14 +53,35 @@ const GROUP: usize = 20;
 /// How long a group is waited for: at full speed it is full before.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How often a group is tried once the service is to stop: some ten seconds.
+const TRIES_WHEN_STOPPING: u32 = 7;
+
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.
-pub async fn run(app: App, node: String, mut outcomes: mpsc::Receiver<Done>, totals: std::sync::Arc<Totals>) {
+pub async fn run(
+    app: App,
+    node: String,
+    mut outcomes: mpsc::Receiver<Done>,
+    totals: Arc<Totals>,
+    stop: watch::Receiver<bool>,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while gather(&mut outcomes, &mut group).await {
         let mut wait = Duration::from_millis(100);
+        let mut tries_when_stopping = TRIES_WHEN_STOPPING;
         while let Err(error) = record(&app, &node, &group).await {
             tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
+            if *stop.borrow() {
+                tries_when_stopping -= 1;
+            }
+            if tries_when_stopping == 0 {
+                tracing::error!(
+                    outcomes = group.len(),
+                    "given up: these messages may be sent again by the next start"
+                );
+                group.clear();
+                break;
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
         }

@@ -81,14 +81,15 @@ impl JobSource {
             let (claimed, reader) = match sendable(claimed, now) {
                 Ok(sendable) => sendable,
                 Err(done) => {
-                    self.record(done).await;
+                    self.record(*done).await;
                     continue;
                 }
             };
             match self.cohorts.cohort(&shared.app, &edition, edition.audience(&reader)) {
                 Ok(cohort) => {
                     let edition = Arc::clone(&edition);
-                    let job = Job::Delivery(DeliveryJob { claimed, reader, edition, cohort, checked_at });
+                    let job =
+                        Job::Delivery(Box::new(DeliveryJob { claimed, reader, edition, cohort, checked_at }));
                     if jobs.send_async(job).await.is_err() {
                         return Ok(Took::Nothing);
                     }
@@ -150,6 +151,10 @@ impl JobSource {
     ) -> Result<NoticeJob, String> {
         let app = &self.shared.app;
         let notice: Notice = serde_json::from_str(&queued.content).map_err(|error| error.to_string())?;
+        let is_suppressed = db::suppressions::is_suppressed(conn, &app.key, &queued.email).await;
+        if is_suppressed.map_err(|error| error.to_string())? {
+            return Err("the address is on the suppression list".to_owned());
+        }
         let newsletter = db::newsletters::get(conn, queued.newsletter_id)
             .await
             .map_err(|error| error.to_string())?
@@ -201,17 +206,17 @@ impl JobSource {
 }
 
 /// The delivery and its reader, or why it is not to be sent.
-fn sendable(mut claimed: Claimed, now: Timestamp) -> Result<(Claimed, db::deliveries::Reader), Done> {
+fn sendable(mut claimed: Claimed, now: Timestamp) -> Result<(Claimed, db::deliveries::Reader), Box<Done>> {
     if let Some(skip) = claimed.skip {
-        return Err(skipped(claimed.id, skip.as_str()));
+        return Err(Box::new(skipped(claimed.id, skip.as_str())));
     }
     if now.millis() > claimed.due_at.millis() + STALE_AFTER {
         let detail = "it could not be sent within a day of its time, and is stale".to_owned();
-        return Err(failed(claimed.id, "stale", detail, None));
+        return Err(Box::new(failed(claimed.id, "stale", detail, None)));
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
-        Some(_) => Err(Done::back(claimed.id)),
-        None => Err(skipped(claimed.id, "unsubscribed")),
+        Some(_) => Err(Box::new(Done::back(claimed.id))),
+        None => Err(Box::new(skipped(claimed.id, "unsubscribed"))),
     }
 }

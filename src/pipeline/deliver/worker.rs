@@ -62,7 +62,7 @@ impl Worker {
             _ if self.shared.is_stopping() => return,
             // What another node has taken over meanwhile is no longer ours to give back, and stays as it is.
             job if !self.shared.holds_lease() => Some(job.back(self.shared.app.clock.now())),
-            Job::Delivery(job) => self.deliver(job).await,
+            Job::Delivery(job) => self.deliver(*job).await,
             Job::Notice(job) => self.notify(&job).await,
         };
         if let Some(done) = done {
@@ -136,7 +136,7 @@ impl Worker {
                 (DeliveryState::Deferred, Some(reason_word(outcome.class)), Some(time), None)
             }
             Next::Fail { suppress } => {
-                let suppress = suppress.then(|| (to, outcome.detail));
+                let suppress = suppress.then_some((to, outcome.detail));
                 (DeliveryState::Failed, Some(reason_word(outcome.class)), None, suppress)
             }
         };
