@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use self::finish::finish;
@@ -96,6 +96,8 @@ struct Shared {
     throttle: Throttle,
     relay_state: RelayState,
     lease_until: AtomicI64,
+    /// One permit for each message that may be out and not written down: what a crash can repeat.
+    unrecorded: Arc<Semaphore>,
     stopping: AtomicBool,
     stop: watch::Receiver<bool>,
     /// Issues that the relay refused for a reason of ours: their editors are told.
@@ -170,6 +172,7 @@ impl Sender {
             throttle: Throttle::new(settings.messages_per_second),
             relay_state: RelayState::default(),
             lease_until: AtomicI64::new(0),
+            unrecorded: Arc::new(Semaphore::new(usize::from(settings.connections) + recorder::GROUP)),
             stopping: AtomicBool::new(false),
             stop,
             at_fault: Mutex::default(),

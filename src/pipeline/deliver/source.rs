@@ -18,7 +18,7 @@ use super::super::Error;
 use super::Shared;
 use super::cohort::{self, Cohorts};
 use super::job::{DeliveryJob, Job, NoticeJob};
-use super::recorder::Done;
+use super::recorder::{Done, Unrecorded};
 use super::worker::{failed, skipped};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
@@ -36,14 +36,14 @@ pub enum Took {
 
 pub struct JobSource {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Done>,
+    outcomes: mpsc::Sender<Unrecorded>,
     cohorts: Cohorts,
     /// Why the relay cannot be reached, as it was last noted, and with which issues.
     reported: Option<(String, Vec<i64>)>,
 }
 
 impl JobSource {
-    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Done>) -> Self {
+    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Unrecorded>) -> Self {
         Self { shared, outcomes, cohorts: Cohorts::default(), reported: None }
     }
 
@@ -174,7 +174,7 @@ impl JobSource {
 
     async fn record(&self, done: Done) {
         // The recorder outlives the source: a closed channel means that it crashed, and the lease settles it.
-        let _ = self.outcomes.send(done).await;
+        let _ = self.outcomes.send(Unrecorded { done, leave: None }).await;
     }
 
     /// Writes to the issues under way that the relay cannot be reached, also to those that start meanwhile, and clears

@@ -14,7 +14,7 @@ use crate::mail::session::{Envelope, Session};
 use super::Shared;
 use super::cohort::Cohort;
 use super::job::{DeliveryJob, Job, NoticeJob};
-use super::recorder::Done;
+use super::recorder::{Done, Unrecorded};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -34,13 +34,13 @@ struct Open {
 
 pub struct Worker {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Done>,
+    outcomes: mpsc::Sender<Unrecorded>,
     open: Option<Open>,
     message: Vec<u8>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Done>) -> Self {
+    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Unrecorded>) -> Self {
         Self { shared, outcomes, open: None, message: Vec::new() }
     }
 
@@ -57,6 +57,7 @@ impl Worker {
     }
 
     async fn handle(&mut self, job: Job) {
+        let leave = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
         let done = match job {
             // The sender gives all of it back as it ends.
             _ if self.shared.is_stopping() => return,
@@ -67,7 +68,7 @@ impl Worker {
         };
         if let Some(done) = done {
             // The recorder ends after the workers: a closed channel means that it crashed, and the lease settles it.
-            let _ = self.outcomes.send(done).await;
+            let _ = self.outcomes.send(Unrecorded { done, leave }).await;
         }
     }
 
