@@ -149,8 +149,8 @@ async fn who_reads_weekly_gets_what_the_week_brought_and_each_article_once() {
         daybreak.serve_once("2026-03-02T09:00:00Z").await;
         let all: Vec<String> = (0..=7).map(|day| format!("The story of day {day}")).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        for day in 1..=7 {
-            feeds.answer("/feed", rss(&[Item::new(all[day])]));
+        for (day, headline) in all.iter().enumerate().skip(1) {
+            feeds.answer("/feed", rss(&[Item::new(headline)]));
             daybreak.serve_once(&format!("2026-03-0{}T07:00:00Z", day + 2)).await;
         }
         daybreak.serve_once("2026-03-09T09:00:00Z").await;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shows where")]
 
+mod bad_input;
 mod calendar;
 mod daybreak;
 mod digest;

@@ -72,12 +72,9 @@ async fn a_relay_that_dies_in_the_middle_is_waited_for() {
         due(daybreak, &many_readers(300)).await;
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
         arrived(&sink, "a part of them", |all| all.len() >= 100).await;
-        let first = {
-            let arrivals = sink.arrivals.clone();
-            drop(sink);
-            let first = arrivals.borrow().clone();
-            first
-        };
+        let arrivals = sink.arrivals.clone();
+        drop(sink);
+        let first = arrivals.borrow().clone();
         daybreak.until_counted(WAITING, 1).await;
         let sink = Sink::start(options).await;
         // What was on the wire is tried again a minute later.
@@ -284,6 +281,9 @@ async fn a_relay_that_ends_connections_after_some_messages_gets_everything_in_on
             }
             let got: BTreeSet<String> = recipients(&sink).into_iter().collect();
             assert_eq!((got.len(), sink.accepted().len()), (100, 100));
+            let connections: BTreeSet<usize> =
+                sink.accepted().iter().map(|accepted| accepted.connection).collect();
+            assert!(connections.len() >= 100 / options.most_per_connection.unwrap());
             assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE attempts <> 1").await, 0);
         })
         .await;
