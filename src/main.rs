@@ -20,7 +20,9 @@ async fn main() -> ExitCode {
         }
     }
     let cli = Cli::parse();
-    let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_default();
+    // PostgreSQL remarks at each start that the tables are there already.
+    let filter = EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", cli.settings.log));
+    let filter = filter.unwrap_or_default();
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match cli::run(cli).await {

@@ -6,7 +6,7 @@ use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::Error;
-use crate::render::Renderer;
+use crate::render::{Renderer, TemplateError};
 
 /// What every command and every role works with.
 #[derive(Clone, Debug)]
@@ -22,11 +22,21 @@ impl App {
     /// Opens the database and brings its tables up to date.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
         let clock = clock(&settings)?;
-        let renderer = Renderer::new(settings.templates.as_deref())?;
+        let renderer = renderer(&settings)?;
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
         Ok(Self { settings, clock, db, key, renderer })
+    }
+}
+
+/// The templates; an operator's own are rendered with made-up content, so that a fault is known before an issue is due.
+fn renderer(settings: &Settings) -> Result<Renderer, Error> {
+    let renderer = Renderer::new(settings.templates.as_deref())?;
+    let problems = if settings.templates.is_some() { renderer.check() } else { vec![] };
+    match problems.is_empty() {
+        true => Ok(renderer),
+        false => Err(TemplateError { problems }.into()),
     }
 }
 
