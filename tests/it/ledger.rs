@@ -69,16 +69,14 @@ async fn kill_9_in_the_middle_of_a_send_skips_nobody_and_repeats_next_to_nothing
     everywhere(async |daybreak| {
         let (sink, gate) = due(daybreak, 3000).await;
         let kills = [400, 1100, 2300];
-        for (number, at) in kills.into_iter().enumerate() {
-            // A minute later each time: the lease of the one before has run out.
-            daybreak.at(&format!("2026-03-02T07:0{number}:00Z"));
+        for at in kills {
             let service = daybreak.serve(&["--role", "schedule,send"]).await;
             let_through(&sink, &gate, at - sink.accepted().len()).await;
             service.kill().await;
         }
-        daybreak.at("2026-03-02T07:05:00Z");
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
         gate.add_permits(PLENTY);
+        // On PostgreSQL once the last lease has run out.
         daybreak.until_counted(SENT_ISSUES, 1).await;
         service.stop().await;
         check_everybody_got_it(&sink, 3000, kills.len() * (CONNECTIONS + GROUP));
@@ -103,7 +101,10 @@ async fn what_a_slow_database_has_not_recorded_is_no_more_than_a_group_and_the_c
         }
         service.kill().await;
         lock.release().await;
-        daybreak.serve_once("2026-03-02T07:05:00Z").await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        // On PostgreSQL once the lease has run out.
+        daybreak.until_counted(SENT, 500).await;
+        service.stop().await;
         check_everybody_got_it(&sink, 500, CONNECTIONS + GROUP);
     })
     .await;
@@ -145,8 +146,8 @@ async fn a_relay_that_stalls_does_not_keep_the_service_from_stopping() {
         // Nothing on the wire is ever answered now.
         let took = service.stop().await;
         assert!(
-            took < Duration::from_secs(10),
-            "it takes {took:?} to stop, and supervisors kill after ten seconds"
+            took < Duration::from_secs(30),
+            "it takes {took:?} to stop, and supervisors kill after thirty seconds"
         );
         assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'claimed'").await, 0);
         gate.add_permits(PLENTY);
