@@ -12,7 +12,7 @@ use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
 use crate::mail::relay::{Relay, RelayUrl};
-use crate::mail::session::{Envelope, Session, Timeouts};
+use crate::mail::session::{Envelope, Session};
 
 use super::deliver::cohort::Edition;
 use super::deliver::job::hole_values;
@@ -147,7 +147,13 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     }
     let relay =
         RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
-    let outcome = match Session::connect(&relay, &super::deliver::ehlo_name(app), Timeouts::default()).await {
+    let outcome = match Session::connect(
+        &relay,
+        &super::deliver::ehlo_name(app),
+        super::deliver::timeouts(&app.settings),
+    )
+    .await
+    {
         Err(outcome) => outcome,
         Ok(mut session) => {
             let from = &edition.newsletter.from.address;
