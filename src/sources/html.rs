@@ -2,6 +2,7 @@
 
 use super::nesting::is_too_deep;
 use super::text::{crude_text, is_blank, prefix, to_line, to_paragraphs};
+use crate::domain::link::web_link;
 use ammonia::{Builder, UrlRelative};
 use dom_query::{Document, NodeRef};
 use std::borrow::Cow;
@@ -226,7 +227,7 @@ pub fn first_image(html: &str, base: Option<&Url>) -> Option<(String, Option<Str
             None => Url::parse(&source).ok()?,
         };
         let alt = image.attr("alt").map(|alt| to_line(&alt)).filter(|alt| !alt.is_empty());
-        matches!(link.scheme(), "http" | "https").then(|| (link.to_string(), alt))
+        web_link(link).map(|link| (link.to_string(), alt))
     })
 }
 /// Removes what cleaning left empty: paragraphs, list items, figures and links with nothing in them.
@@ -247,7 +248,20 @@ fn drop_empty(html: &str) -> String {
         }
     }
     document.select("img:not([src])").remove();
+    drop_passwords(&document);
     inner_html(&document).trim().to_owned()
+}
+/// Links with a name and password in them lose both.
+fn drop_passwords(document: &Document) {
+    for (selector, attribute) in [("a[href*='@']", "href"), ("img[src*='@']", "src")] {
+        for node in document.select(selector).nodes() {
+            let link = node.attr(attribute).and_then(|link| Url::parse(&link).ok());
+            let has_some = |link: &Url| !link.username().is_empty() || link.password().is_some();
+            if let Some(link) = link.filter(has_some).and_then(web_link) {
+                node.set_attr(attribute, link.as_str());
+            }
+        }
+    }
 }
 /// The HTML of a fragment without the root that the parser puts around it.
 pub fn inner_html(document: &Document) -> String {
@@ -278,6 +292,16 @@ mod tests {
             ("<form action=/x><input value=a><p>b</p><button>c</button></form>", "<p>b</p>"),
             ("<svg><script>alert(1)</script></svg><p>a</p>", "<p>a</p>"),
             ("<!-- comment --><p>a</p>", "<p>a</p>"),
+            ("<img src='https://ann:secret@example.org/x'>", "<img src=\"https://example.org/x\">"),
+            (
+                "<a href='//ann:secret@example.org/x'>a</a>",
+                "<a href=\"https://example.org/x\" rel=\"noopener noreferrer\">a</a>",
+            ),
+            (
+                "<a href='mailto:a@example.org'>a</a>",
+                "<a href=\"mailto:a@example.org\" rel=\"noopener noreferrer\">a</a>",
+            ),
+            ("<p>a\0b</p><pre>\0c</pre>", "<p>ab</p><pre>c</pre>"),
         ] {
             assert_eq!(sanitise(html, Some(&base())), clean, "{html}");
         }
