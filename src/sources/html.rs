@@ -99,7 +99,7 @@ pub const BLOCKS: &[&str] = &[
 pub const LONGEST: usize = 1024 * 1024;
 /// Makes HTML safe to show in a mail or a page: only harmless elements, links to `http`, `https` and `mailto`, images
 /// from `http` and `https`; no script, style or event handler. Relative addresses are resolved against `base` or
-/// dropped, as are images of one pixel, which only count readers. The result is well-formed; may be empty.
+/// dropped, as are images of one pixel, which only count readers. The result is well-formed and not much longer; may be empty.
 pub fn sanitise(html: &str, base: Option<&Url>) -> String {
     let html = prefix(html, LONGEST);
     if is_too_deep(html) {
@@ -107,7 +107,10 @@ pub fn sanitise(html: &str, base: Option<&Url>) -> String {
     }
     let tidy = restructure(html);
     let mut cleaner = cleaner();
-    if let Some(base) = base {
+    // Each relative link grows by the base: a text of nothing but short ones would grow a hundredfold.
+    let links = tidy.matches(" href=").count() + tidy.matches(" src=").count();
+    let room = 16 * 1024 + 4 * html.len();
+    if let Some(base) = base.filter(|base| links * base.as_str().len() <= room) {
         cleaner.url_relative(UrlRelative::RewriteWithBase(base.clone()));
     }
     let clean = cleaner.clean(&tidy).to_string();

@@ -489,3 +489,14 @@ proptest! {
         let _ = parse_feed(parts.concat().as_bytes(), None, &base());
     }
 }
+
+#[test]
+fn links_do_not_make_a_feed_grow_by_their_base() {
+    let base = format!("https://example.org/{}/", "a".repeat(1900));
+    let links = "&lt;a href=a>b&lt;/a>".repeat(400);
+    let items =
+        format!("<item><title>A</title><description>&lt;p>x&lt;p>{links}</description></item>").repeat(20);
+    let feed = read(&format!("<rss><channel xml:base='{base}'>{items}</channel></rss>"));
+    let size: usize = feed.articles.iter().map(|article| article.body_html.len()).sum();
+    assert!(size < 1024 * 1024, "{size}");
+}
