@@ -6,7 +6,12 @@
 
 mod calendar;
 mod daybreak;
+mod digest;
+mod dkim;
 mod feeds;
 mod ledger;
 mod mail;
+mod message;
+mod relay;
 mod sink;
+mod why;
