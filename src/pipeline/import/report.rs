@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::columns::protect;
 use crate::pipeline::Error;
 
 /// How many lines are kept for the end of an import; the numbers count all.
@@ -75,7 +76,9 @@ impl NoteFile {
 
     fn write(&mut self, note: &Note) -> Result<(), Error> {
         let line = note.line.to_string();
-        self.0.write_record([line.as_str(), note.kind.as_str(), note.reason.as_str()]).map_err(failed)
+        self.0
+            .write_record([line.as_str(), note.kind.as_str(), protect(&note.reason).as_str()])
+            .map_err(failed)
     }
 
     pub fn finish(mut self) -> Result<(), Error> {
