@@ -16,7 +16,7 @@ use crate::domain::subscription::{
 use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
 use crate::pipeline::Error;
-use crate::pipeline::import::{Entry, merge, one_line};
+use crate::pipeline::import::{Entry, MAX_NAME, merge, one_line};
 
 /// The newsletter with that slug.
 ///
@@ -114,8 +114,12 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         None => None,
         Some(name) => Some(schedule(&mut tx, &newsletter, name).await?),
     };
-    let name =
-        new.name.as_deref().map(|name| one_line("name", name, 200)).transpose().map_err(Error::Invalid)?;
+    let name = new
+        .name
+        .as_deref()
+        .map(|name| one_line("name", name, MAX_NAME))
+        .transpose()
+        .map_err(Error::Invalid)?;
     let entry = Entry {
         email: new.email.clone(),
         name: name.filter(|name| !name.is_empty()),

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use csv::StringRecord;
 
 use super::columns::{Columns, Field};
-use crate::domain::address::EmailAddress;
+use crate::domain::address::{EmailAddress, is_invisible};
 use crate::domain::calendar::{TimeOfDay, Timestamp, parse_zone};
 use crate::domain::language;
 use crate::domain::newsletter::Schedule;
@@ -29,9 +29,9 @@ pub struct Entry {
 }
 
 /// The longest name, in characters: longer ones are other things that slipped into the column.
-const MAX_NAME: usize = 200;
+pub const MAX_NAME: usize = 200;
 /// The longest source or words of a consent, in characters.
-const MAX_CONSENT: usize = 2000;
+pub const MAX_CONSENT: usize = 2000;
 
 /// What the records of one file are read with.
 pub struct Reading {
@@ -136,10 +136,16 @@ fn shown(text: &str) -> String {
     shown
 }
 
-/// A text on one line, white space and control characters as single spaces.
+/// Persian and Indic names are spelt with these two, though they print nothing.
+const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+
+/// A text on one line: white space and control characters as single spaces, and nothing that prints nothing or turns
+/// the writing direction.
 pub fn one_line(what: &str, text: &str, most: usize) -> Result<String, String> {
+    let visible = text.trim_matches(JOINERS).chars();
+    let visible = visible.filter(|character| JOINERS.contains(character) || !is_invisible(*character));
     let spaced: String =
-        text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+        visible.map(|character| if character.is_control() { ' ' } else { character }).collect();
     let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.chars().count() {
         count if count > most => Err(format!("the {what} has {count} characters; it may have {most}")),

@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 use encoding_rs::Encoding;
 
 pub use self::columns::{Field, protect};
-pub use self::entry::{Entry, one_line, read_language};
+pub use self::entry::{Entry, MAX_CONSENT, MAX_NAME, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
 pub use self::report::{KEPT_NOTES, Note, NoteKind, Report};

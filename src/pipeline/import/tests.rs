@@ -178,7 +178,7 @@ async fn nobody_who_left_comes_back_and_nobody_suppressed_is_hidden() {
         // Signed up again by a form, which anybody can fill in: only the confirmation brings her back.
         let mut tx = app.db.begin().await.unwrap();
         let event = SubscriptionEvent::SignUp;
-        subscriptions::enter(&mut tx, id, ann.subscriber_id.unwrap(), event, None, now()).await.unwrap();
+        subscriptions::enter(&mut tx, id, ann.subscriber_id.unwrap(), event, now()).await.unwrap();
         tx.commit().await.unwrap();
         import_bytes(app, file).await.unwrap();
         assert_eq!(

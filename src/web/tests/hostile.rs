@@ -54,7 +54,7 @@ async fn what_is_wrong_is_said_beside_its_field_and_what_was_typed_is_kept() {
             ("email", "ann@example.org\r\nBcc: bob@example.org", "is not an e-mail address"),
             ("email", "ann@example.org,bob@example.org", "is not an e-mail address"),
             ("name", "Ann\r\nBcc: bob@example.org", "The name holds a line break"),
-            ("name", &"n".repeat(101), "longer than 100 characters"),
+            ("name", &"n".repeat(201), "longer than 200 characters"),
             ("hour", "25:00", "is not a time of day"),
             ("timezone", "Mars/Olympus", "is not a time zone"),
         ];
@@ -99,6 +99,42 @@ async fn what_was_typed_is_text_never_markup() {
         let answer = house.submit("/subscribe", &fields).await;
         assert_eq!(answer.status, 422);
         assert!(!answer.body.contains("<script"), "{}", answer.body);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nul_finds_nothing_and_fails_nothing() {
+    for house in houses().await {
+        assert_eq!(house.get("/subscribe/%00").await.status, 404);
+        assert_eq!(house.get("/subscribe/br%00ief").await.status, 404);
+        for body in [
+            "email=ann@example.org&newsletter=br%00ief",
+            "email=ann@example.org&newsletter=brief%00",
+            "email=ann%00@example.org&newsletter=brief",
+        ] {
+            assert_eq!(house.post("/subscribe", FORM, body).await.status, 422, "{body}");
+        }
+        let body = "email=ann@example.org&newsletter=brief&page=brief%00&name=A%00nn&topic=%00&schedule=%00\
+                    &language=%00&%00=%00";
+        assert_eq!(house.post("/subscribe", FORM, body).await.status, 200);
+        assert_eq!(house.statuses("ann@example.org").await, ["pending"]);
+        let leave = house.leave_path(house.stored("ann@example.org").await[0].subscription.id);
+        assert_eq!(house.post(&leave, FORM, "reason=%00").await.status, 200);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_holds_nothing_that_is_invisible_or_turns_the_text_around() {
+    for house in houses().await {
+        let name = "\u{202e}Ann\u{2028}Le\u{feff}e \u{200b}\u{2066}";
+        let fields = [("email", "ann@example.org"), ("newsletter", "brief"), ("name", name)];
+        assert_eq!(house.submit("/subscribe", &fields).await.status, 200);
+        let mut conn = house.app.db.conn().await.unwrap();
+        let email = EmailAddress::parse("ann@example.org").unwrap();
+        assert_eq!(subscribers::find(&mut conn, &email).await.unwrap().unwrap().name, "Ann Lee");
+        drop(conn);
         house.close().await;
     }
 }
