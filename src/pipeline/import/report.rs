@@ -29,7 +29,8 @@ pub struct Report {
     pub refused: u64,
     /// Lines that were taken without some value that was not understood.
     pub incomplete: u64,
-    /// People among the added, updated and unchanged who are on the suppression list: they will not be mailed.
+    /// People among the added, updated and unchanged who are on the suppression list, or are put on it because the
+    /// file says so: they will not be mailed.
     pub suppressed: u64,
     /// The first [`KEPT_NOTES`] notes.
     pub notes: Vec<Note>,
@@ -113,5 +114,22 @@ impl Report {
         let room = KEPT_NOTES.saturating_sub(self.notes.len());
         self.notes.extend(notes.into_iter().take(room));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_no_formula_to_a_spreadsheet() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let mut file = NoteFile::new(Box::new(path.reopen().unwrap())).unwrap();
+        let reason = "=HYPERLINK(1)@example.org is on line 1 already".to_owned();
+        let notes = vec![Note { line: 2, kind: NoteKind::Refused, reason }];
+        Report::default().note(notes, Some(&mut file)).unwrap();
+        file.finish().unwrap();
+        let text = std::fs::read_to_string(path.path()).unwrap();
+        assert!(text.contains("2,refused,'=HYPERLINK"), "{text}");
     }
 }

@@ -206,6 +206,33 @@ async fn a_status_in_the_file_ends_a_subscription_also_on_a_second_line() {
 }
 
 #[tokio::test]
+async fn who_must_not_be_mailed_by_the_file_is_suppressed_for_every_newsletter() {
+    for test in apps().await {
+        let (app, id) = with_brief(&test).await;
+        import_bytes(app, b"email\nann@example.org\n").await.unwrap();
+        let mut file = b"email,status\nann@example.org,cleaned\nbob@example.org,complained\n\
+            cleo@example.org,unsubscribed\ncleo@example.org,blocked\ndan@example.org,no\n"
+            .to_vec();
+        (0..1500).for_each(|n| file.extend_from_slice(format!("gone{n}@example.org,bounced\n").as_bytes()));
+        let report = import_bytes(app, &file).await.unwrap();
+        assert_eq!(counts(&report), (1503, 1, 0, 1), "{:?}", report.notes.first());
+        assert_eq!(report.suppressed, 1503);
+        for (email, reason) in [
+            ("ann@example.org", Some(SuppressionReason::Bounced)),
+            ("bob@example.org", Some(SuppressionReason::Complained)),
+            ("cleo@example.org", Some(SuppressionReason::Manual)),
+            ("dan@example.org", None),
+            ("gone1499@example.org", Some(SuppressionReason::Bounced)),
+        ] {
+            let found = on_record(app, id, email).await;
+            assert_eq!(found.suppressed, reason, "{email}");
+            assert_eq!(found.tie.unwrap().status, SubscriptionStatus::Unsubscribed, "{email}");
+        }
+        assert_eq!(counts(&import_bytes(app, &file).await.unwrap()), (0, 0, 1504, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_counts_and_writes_nothing() {
     for test in apps().await {
         let (app, id) = with_brief(&test).await;
