@@ -31,7 +31,13 @@ pub struct Settings {
     pub relay_url: Secret,
 
     /// Where readers reach this service, for the links in mails: https://news.example.org
-    #[arg(long, env = "DAYBREAK_PUBLIC_URL", default_value = "http://localhost:8080", global = true)]
+    #[arg(
+        long,
+        env = "DAYBREAK_PUBLIC_URL",
+        default_value = "http://localhost:8080",
+        value_parser = parse_public_url,
+        global = true
+    )]
     pub public_url: String,
 
     /// The address and port that the web pages are served on
@@ -63,12 +69,38 @@ pub struct Settings {
     pub fetch_private: bool,
 
     /// What is logged, for instance info, or warn,daybreak=debug
-    #[arg(long, env = "DAYBREAK_LOG", default_value = "info,sqlx=warn", global = true)]
+    #[arg(
+        long,
+        env = "DAYBREAK_LOG",
+        default_value = "info,sqlx=warn",
+        value_parser = parse_log,
+        global = true
+    )]
     pub log: String,
 
     /// For rehearsals and tests: the time at which this program's clock starts, for instance 2026-03-29T00:30:00Z
     #[arg(long, env = "DAYBREAK_CLOCK", global = true)]
     pub clock: Option<String>,
+}
+
+/// An address that links can begin with: http or https, a host, and at most a path; no slash at its end.
+fn parse_public_url(text: &str) -> Result<String, String> {
+    let wrong =
+        || "write the address at which readers reach this service, for instance https://news.example.org";
+    let url = url::Url::parse(text.trim()).map_err(|_| wrong())?;
+    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    match matches!(url.scheme(), "http" | "https") && url.host().is_some() && is_bare {
+        true => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        false => Err(wrong().to_owned()),
+    }
+}
+
+/// What `tracing` understands.
+fn parse_log(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; write error, warn, info or debug, or module=level pairs")),
+    }
 }
 
 /// A setting that may hold a password: never printed.
@@ -111,5 +143,31 @@ impl fmt::Display for Secret {
             Ok(_) => formatter.write_str(&self.0),
             Err(_) => formatter.write_str("…"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_one_that_links_can_begin_with() {
+        assert_eq!(parse_public_url("https://news.example.org/"), Ok("https://news.example.org".to_owned()));
+        assert_eq!(parse_public_url("http://localhost:8080/x"), Ok("http://localhost:8080/x".to_owned()));
+        for wrong in [
+            "news.example.org",
+            "javascript:alert(1)//",
+            "https://",
+            "https://a@b.example",
+            "https://b.example/?q",
+        ] {
+            assert!(parse_public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("postgres://daybreak:hunter2@db.example/daybreak");
+        assert!(!format!("{secret} {secret:?}").contains("hunter2"));
     }
 }

@@ -10,16 +10,23 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "where a command says what went wrong")]
 async fn main() -> ExitCode {
-    // A missing .env is as good as an empty one; a broken one is said by the setting that is then missing.
-    let _ = dotenvy::dotenv();
+    // Of this folder alone: one of a folder above belongs to something else.
+    match dotenvy::from_path(".env") {
+        Ok(()) => {}
+        Err(error) if error.not_found() => {}
+        Err(error) => {
+            eprintln!("daybreak: .env cannot be read: {}", cli::printable(&error.to_string()));
+            return ExitCode::from(2);
+        }
+    }
     let cli = Cli::parse();
-    let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_default();
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match cli::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("daybreak: {error}");
+            eprintln!("daybreak: {}", cli::printable(&error.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -48,7 +48,7 @@ pub enum ArticleCommand {
     /// List a newsletter's newest articles
     List {
         slug: String,
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
     /// Keep an article out of issues

@@ -57,7 +57,12 @@ async fn rehearse(demo: &Demo, output: Output, mut stop: watch::Receiver<bool>) 
         _ = stop.wait_for(|stop| *stop) => return Err(Error::Io("stopped before anything was sent".to_owned())),
     };
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
-    send::send(&demo.app, &ids, stop).await?;
+    let sent = send::send(&demo.app, &ids, stop.clone()).await;
+    if *stop.borrow() {
+        // Going on with it later, as the sender would advise, is not for a demo.
+        return Err(Error::Io("stopped before everything was sent".to_owned()));
+    }
+    sent?;
     Ok(issues)
 }
 
@@ -188,8 +193,15 @@ mod tests {
                 (outcome.sent, outcome.failed, outcome.waiting, outcome.other_schedules, skipped)
             })
             .collect();
-        let brief = vec![("no_articles", 0)];
-        assert_eq!(counts, [(0, 0, 0, 0, brief.clone()), (0, 0, 0, 0, brief)]);
+        let brief = vec![
+            ("no_articles", 3),
+            ("paused", 2),
+            ("suppressed", 1),
+            ("unconfirmed", 2),
+            ("unsubscribed", 2),
+        ];
+        let revue = vec![("no_articles", 2), ("suppressed", 2), ("unsubscribed", 1)];
+        assert_eq!(counts, [(19, 0, 0, 2, brief), (10, 0, 0, 0, revue)]);
         assert!(report.everything_arrived);
         assert!(report.newsletters[0].subject.starts_with("Night ferry to Skarholm returns"));
 

@@ -17,7 +17,7 @@ pub enum IssueCommand {
     List {
         #[arg(long)]
         newsletter: Option<String>,
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
     /// Show an issue with its articles

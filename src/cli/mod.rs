@@ -21,6 +21,7 @@ use self::dkim::DkimCommand;
 use self::issue::IssueCommand;
 use self::newsletter::{NewsletterCommand, ScheduleCommand};
 use self::output::Output;
+pub use self::output::printable;
 use self::source::SourceCommand;
 use self::subscriber::SubscriberCommand;
 use self::template::TemplateCommand;

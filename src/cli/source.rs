@@ -99,6 +99,7 @@ async fn list(app: &App, output: Output, slug: Option<&str>) -> Result<(), Error
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
         let health = match (row["paused"] == true, row["error"].as_str()) {
             (true, _) => "paused".to_owned(),
+            (false, Some(error)) if row["failures"] == 1 => format!("failed: {error}"),
             (false, Some(error)) => format!("failed {} times: {error}", row["failures"]),
             (false, None) if row["last_polled"].is_null() => "not read yet".to_owned(),
             (false, None) => format!("well at {}", text("last_success")),

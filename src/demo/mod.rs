@@ -1,7 +1,7 @@
 //! The demo: the whole service on sample data, with a world of its own around it.
 //!
-//! Everything is on loopback and on free ports: papers that publish ([`press`]), readers ([`readers`]), a relay that
-//! keeps what it is sent, and a database in a folder that goes away ([`folder`]). What happens in between is the
+//! Everything is on loopback and on free ports: papers that publish (`press`), readers (`readers`), a relay that
+//! keeps what it is sent, and a database in a folder that goes away (`folder`). What happens in between is the
 //! service's own doing: the demo calls what the command line and the scheduler call.
 
 mod feeds;

@@ -24,5 +24,5 @@ pub fn view(app: &App, delivery_id: i64) -> String {
 }
 
 fn base(app: &App) -> &str {
-    app.settings.public_url.trim_end_matches('/')
+    &app.settings.public_url
 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use super::Error;
 use super::export::{Format, export};
 use super::import::{Files, Report, Request, import};
-use super::people::{NewPerson, add, erase, list, suppress, unsubscribe, unsuppress};
+use super::people::{NewPerson, add, erase, list, pause, suppress, unsubscribe, unsuppress};
 use super::story::show;
 use super::testing::{apps, now};
 use crate::db::people::Filter;
@@ -115,6 +115,27 @@ async fn who_left_is_not_added_again() {
         assert_eq!((tie.status, tie.left_reason.as_deref()), ("unsubscribed", Some("admin")));
         let nobody = unsubscribe(app, &address("bob@example.org"), None).await;
         assert!(matches!(nobody, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_reader_on_holiday_is_paused_in_one_newsletter() {
+    for test in apps().await {
+        let app = &test.app;
+        let brief = with_brief(app).await;
+        let ann = EmailAddress::parse("ann@example.org").unwrap();
+        let until = now().plus_millis(1);
+        assert!(pause(app, &ann, "brief", until).await.unwrap_err().to_string().contains("ann@example.org"));
+        import_csv(app, "brief", b"email\nann@example.org\n".to_vec()).await;
+        pause(app, &ann, "brief", until).await.unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        let id = subscribers::find(&mut conn, &ann).await.unwrap().unwrap().id;
+        let found = subscriptions::find(&mut conn, brief, id).await.unwrap().unwrap();
+        assert_eq!(found.paused_until, Some(until));
+        drop(conn);
+        a_newsletter(&app.db, "other").await;
+        let error = pause(app, &ann, "other", until).await.unwrap_err().to_string();
+        assert!(error.contains("no subscriber of “other”"), "{error}");
     }
 }
 

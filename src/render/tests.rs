@@ -188,6 +188,8 @@ fn an_article_without_link_picture_or_summary_is_still_an_article() {
 fn an_arabic_digest_reads_from_the_right_and_an_english_story_in_it_from_the_left() {
     let html = plain(&read(&DigestSample::new("ar", 3, true)).html);
     assert!(html.starts_with("<!doctype html><html lang=\"ar\" dir=\"rtl\""), "{}", &html[..200]);
+    // The editor writes in the newsletter's language, whichever way the reader's goes.
+    assert!(html.contains("<p class=\"ink\" dir=\"auto\" style=\"margin-top:16px\">Good morning."), "{html}");
     assert!(html.contains("dir=\"ltr\" style=\"text-align:left\" lang=\"en\""));
     assert!(html.contains("text-align:right"));
     assert!(html.contains("الأحد، 22 نوفمبر 2026 · العدد 128"));

@@ -1,10 +1,12 @@
 //! The fixture: the real program on a fresh database, with a clock of the test's own.
 
+#![expect(clippy::print_stderr, reason = "a test that fails says on which database")]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -141,6 +143,16 @@ impl Daybreak {
         self.settings.insert(key, value.into());
     }
 
+    /// Leaves an environment key out of every command from now on.
+    pub fn unset(&mut self, key: &str) {
+        self.settings.remove(key);
+    }
+
+    /// The environment of every command.
+    pub fn settings(&self) -> &BTreeMap<&'static str, String> {
+        &self.settings
+    }
+
     /// Sets the time at which the clock of every command from now on begins.
     pub fn at(&mut self, time: &str) {
         self.set("DAYBREAK_CLOCK", time);
@@ -191,6 +203,25 @@ impl Daybreak {
         let output = output.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what commands print is UTF-8");
         Ran { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs a command as a user to whom permissions apply; none where that cannot be done.
+    pub async fn try_run_as_nobody(&self, words: &[&str]) -> Option<Ran> {
+        let id = std::process::Command::new("id").arg("-u").output().ok()?;
+        if id.stdout != b"0\n" {
+            return Some(self.try_run(words).await);
+        }
+        // Where our own program lies in a folder of root's, it is out of reach for others.
+        let program = self.folder().with_extension("program");
+        std::fs::copy(env!("CARGO_BIN_EXE_daybreak"), &program).ok()?;
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).args(words);
+        command.env_clear().envs(&self.settings).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(PATIENCE, command.output()).await;
+        let _ = std::fs::remove_file(&program);
+        let output = output.ok()?.ok()?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Some(Ran { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) })
     }
 
     /// Runs a command that must succeed, and returns what it printed.
@@ -316,6 +347,17 @@ impl Daybreak {
         execute(&self.url, statement).await;
     }
 
+    /// Keeps everybody else from writing deliveries.
+    pub async fn lock_deliveries(&self) -> Lock {
+        let mut connection = connect(&self.url).await;
+        let statement = match self.kind {
+            Kind::Sqlite => "PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN; LOCK TABLE deliveries IN SHARE ROW EXCLUSIVE MODE",
+        };
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        Lock(connection)
+    }
+
     /// Waits until a query counts as many.
     pub async fn until_counted(&self, query: &str, count: i64) {
         let begun = Instant::now();
@@ -327,6 +369,16 @@ impl Daybreak {
             assert!(begun.elapsed() < PATIENCE, "{query}: it is {counted} and does not become {count}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// See [`Daybreak::lock_deliveries`].
+pub struct Lock(AnyConnection);
+
+impl Lock {
+    pub async fn release(mut self) {
+        sqlx::raw_sql("ROLLBACK").execute(&mut self.0).await.unwrap();
+        self.0.close().await.unwrap();
     }
 }
 

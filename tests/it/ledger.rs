@@ -88,6 +88,28 @@ async fn kill_9_in_the_middle_of_a_send_skips_nobody_and_repeats_next_to_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_database_has_not_recorded_is_no_more_than_a_group_and_the_connections() {
+    everywhere(async |daybreak| {
+        let (sink, gate) = due(daybreak, 500).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        let_through(&sink, &gate, 5).await;
+        let lock = daybreak.lock_deliveries().await;
+        gate.add_permits(PLENTY);
+        // Until the connections wait for the database.
+        let mut seen = 0;
+        while seen < sink.accepted().len() {
+            seen = sink.accepted().len();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        service.kill().await;
+        lock.release().await;
+        daybreak.serve_once("2026-03-02T07:05:00Z").await;
+        check_everybody_got_it(&sink, 500, CONNECTIONS + GROUP);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_in_the_middle_of_a_send_loses_nothing_and_repeats_nothing() {
     everywhere(async |daybreak| {
         let (sink, gate) = due(daybreak, 1000).await;

@@ -4,9 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shows where")]
 
+mod bad_input;
 mod calendar;
 mod daybreak;
+mod digest;
+mod dkim;
 mod feeds;
 mod ledger;
 mod mail;
+mod message;
+mod relay;
 mod sink;
+mod why;

@@ -16,6 +16,7 @@
 //! | `later` | 451 4.3.0 after the message, the first time |
 //! | `drops-in-data` | closes in the middle of the first message |
 //! | `drops-after-dot` | closes after the first message, before it answers |
+//! | `takes-and-drops` | accepts the first message, and closes before it says so |
 //! | `stalls-in-data` | reads the message and never answers |
 //! | `stalls` | never answers `RCPT` |
 
@@ -457,6 +458,9 @@ impl Talk {
                     Accepted { from, to, message, at: Instant::now(), connection: self.connection };
                 self.shared.accepted.send_modify(|all| all.push(accepted));
                 self.accepted += 1;
+                if script(&first) == "takes-and-drops" && self.tries(&first) == 1 {
+                    return Err(Over);
+                }
                 "250 2.0.0 Taken"
             }
         };
