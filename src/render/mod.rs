@@ -13,6 +13,7 @@ mod error;
 mod helpers;
 mod holes;
 mod html;
+mod nesting;
 mod notice;
 mod sample;
 mod shape;

@@ -9,6 +9,7 @@ use handlebars::template::{BlockParam, DecoratorTemplate, HelperTemplate, Parame
 
 use super::error::{TemplateProblem, unknown_name};
 use super::helpers;
+use super::nesting::MAX_OPEN;
 use super::shape::{Shape, nearest};
 use super::sources::Format;
 
@@ -20,6 +21,10 @@ const HELPERS: [&str; 17] = [
 
 /// Partials nested deeper than this include one another.
 const MAX_DEPTH: usize = 24;
+
+/// More partials than this, each as often as it is included, are not a mail: 24 that include the next one twice
+/// would be sixteen million.
+const MAX_PARTIALS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -44,6 +49,8 @@ pub(super) fn walk(
         root: shape.clone(),
         inline: HashMap::new(),
         depth: 0,
+        open: 0,
+        partials: 0,
         found: Findings::default(),
     };
     let scope = Scope { here: shape.clone(), locals: Vec::new(), parent: None };
@@ -57,7 +64,12 @@ struct Walk<'a> {
     root: Arc<Shape>,
     /// `{{#*inline "name"}}`, wherever it stands.
     inline: HashMap<String, &'a Template>,
+    /// How many partials stand in one another here.
     depth: usize,
+    /// How many blocks and partials do.
+    open: usize,
+    /// How many partials were read.
+    partials: usize,
     found: Findings,
 }
 
@@ -85,11 +97,22 @@ impl<'a> Walk<'a> {
                 self.inline.insert(name.as_str().unwrap_or_default().to_owned(), inner);
             }
         }
+        self.open += 1;
         for (index, element) in template.elements.iter().enumerate() {
             // An `else if` has no place of its own.
             let (line, column) = template.mapping.get(index).map_or((0, 0), |mapping| (mapping.0, mapping.1));
-            self.element(Spot { file, line, column }, element, scope);
+            let spot = Spot { file, line, column };
+            // The template itself is the first.
+            if self.open > MAX_OPEN + 1 {
+                self.problem(
+                    spot,
+                    format!("more than {MAX_OPEN} blocks and partials stand in one another here"),
+                );
+                break;
+            }
+            self.element(spot, element, scope);
         }
+        self.open -= 1;
     }
 
     fn element(&mut self, spot: Spot<'_>, element: &'a TemplateElement, scope: &Scope<'_>) {
@@ -176,9 +199,8 @@ impl<'a> Walk<'a> {
             self.template(spot.file, block, scope);
         }
         let Some(name) = partial.name.as_name() else {
-            // Which partial it is shows only when rendering.
-            self.found.per_reader = true;
-            return;
+            return self
+                .problem(spot, "write the partial's name itself: what it includes must be known before");
         };
         if name == "@partial-block" {
             return;
@@ -194,6 +216,16 @@ impl<'a> Walk<'a> {
         };
         if self.depth == MAX_DEPTH {
             self.problem(spot, format!("the partial “{name}” includes itself"));
+            return;
+        }
+        self.partials += 1;
+        if self.partials > MAX_PARTIALS {
+            if self.partials == MAX_PARTIALS + 1 {
+                self.problem(
+                    spot,
+                    format!("more than {MAX_PARTIALS} partials are included: does one include itself twice?"),
+                );
+            }
             return;
         }
         let here = match partial.params.first() {

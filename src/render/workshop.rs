@@ -9,7 +9,7 @@ use super::error::{RenderError, TemplateError, TemplateProblem};
 use super::html::{self, MarkupError};
 use super::shape::Shape;
 use super::sources::{Format, MAILS, Sources, partial_name};
-use super::{helpers, holes, sample, walk};
+use super::{helpers, holes, nesting, sample, walk};
 use crate::domain::mail::{RenderedMail, escape_html};
 
 /// The values of one reader, by their names in the digest's context.
@@ -112,6 +112,7 @@ impl Workshop {
 
     /// Reads a subject or preheader line; `name` says which, for an error.
     pub fn line(&self, name: &str, line: &str) -> Result<Line, TemplateProblem> {
+        nesting::refuse_deep(name, line)?;
         let template =
             Template::compile(line).map_err(|error| TemplateProblem::from_parser(name, &error, line))?;
         let findings = walk::walk(self.text.get_templates(), name, &template, Format::Text, &self.shape);
@@ -191,6 +192,10 @@ fn registry(format: Format, sources: &Sources, problems: &mut Vec<TemplateProble
     }
     helpers::register(&mut handlebars);
     for (file, text) in sources.iter().filter(|(file, _)| Format::of(file) == Some(format)) {
+        if let Err(problem) = nesting::refuse_deep(file, text) {
+            problems.push(problem);
+            continue;
+        }
         let name = partial_name(file).unwrap_or(file);
         if let Err(error) = handlebars.register_template_string(name, text) {
             problems.push(TemplateProblem::from_parser(file, &error, text));

@@ -112,6 +112,46 @@ fn unknown_helpers_and_partials_are_named() {
 }
 
 #[test]
+fn partials_that_include_the_next_twice_are_refused_at_once() {
+    let partials: Vec<(String, String)> = (0..23)
+        .map(|index| {
+            (format!("partials/p{index}.txt.hbs"), format!("{{{{> p{0}}}}}{{{{> p{0}}}}}", index + 1))
+        })
+        .collect();
+    let mut files: Vec<(&str, &str)> =
+        partials.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    files.extend([("partials/p23.txt.hbs", "x"), ("digest/body.txt.hbs", "{{> p0}}")]);
+    let error = with(&files).unwrap_err().to_string();
+    assert!(error.contains("more than 10000 partials"), "{error}");
+}
+
+#[test]
+fn blocks_nested_without_measure_are_refused_and_a_hundred_are_rendered() {
+    let nested = |count: usize| {
+        format!("{}{{{{unsubscribe_url}}}}{}", "{{#if count}}".repeat(count), "{{/if}}".repeat(count))
+    };
+    assert_eq!(fault("digest/body.txt.hbs", &nested(100)), "");
+    for file in ["digest/body.txt.hbs", "partials/unused.txt.hbs"] {
+        let error = fault(file, &nested(9_000));
+        assert!(error.starts_with(&format!("{file} line 1, column 1301: more than 100 blocks")), "{error}");
+    }
+    let line = nested(9_000);
+    assert!(renderer().check_line(&line).unwrap_err().message.contains("more than 100 blocks"));
+    let error = with(&[
+        ("partials/inner.txt.hbs", &nested(60)),
+        ("digest/body.txt.hbs", &nested(60).replace("{{unsubscribe_url}}", "{{> inner}}")),
+    ]);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("partials/inner.txt.hbs") && error.contains("stand in one another"), "{error}");
+}
+
+#[test]
+fn a_partial_that_is_known_only_when_rendering_is_refused() {
+    let error = fault("digest/body.txt.hbs", "{{unsubscribe_url}}{{> (lookup lead \"title\")}}");
+    assert!(error.contains("write the partial's name itself"), "{error}");
+}
+
+#[test]
 fn markup_that_does_not_parse_is_found_in_the_template() {
     let error = fault("digest/body.mjml.hbs", &mjml("<mj-txt>{{count}}</mj-txt>"));
     assert!(
