@@ -134,8 +134,11 @@ impl<'a> Walk<'a> {
 
     /// `{{name}}`, `{{helper param}}`, and the same in three braces.
     fn print(&mut self, spot: Spot<'_>, expression: &'a HelperTemplate, scope: &Scope<'_>, unescaped: bool) {
-        if unescaped && self.format == Format::Mjml {
-            self.problem(spot, "three braces print unescaped text, which would be read as MJML: write two");
+        if unescaped && self.format != Format::Text {
+            self.problem(
+                spot,
+                "three braces (or {{&name}}) print text that would be read as markup: write two",
+            );
         }
         let is_call = !expression.params.is_empty() || !expression.hash.is_empty();
         if is_call {
@@ -145,10 +148,7 @@ impl<'a> Walk<'a> {
         let shape = self.value(spot, &expression.name, scope);
         match &*shape {
             Shape::Plain => {}
-            Shape::Personal => {
-                self.found.is_personal = true;
-                self.found.per_reader |= unescaped && self.format == Format::Html;
-            }
+            Shape::Personal => self.found.is_personal = true,
             Shape::Unknown => self.found.per_reader = true,
             Shape::Object(_) | Shape::List(_) => {
                 let name = expression.name.as_name().unwrap_or_default();
@@ -271,8 +271,25 @@ impl<'a> Walk<'a> {
 
     /// A helper that is handed a reader's value may do anything with it.
     fn parameters(&mut self, spot: Spot<'_>, call: &'a HelperTemplate, scope: &Scope<'_>) {
+        self.call(spot, call);
         for value in call.params.iter().chain(call.hash.values()) {
             self.found.per_reader |= self.value(spot, value, scope).is_personal();
+        }
+    }
+
+    /// What a helper refuses whatever the values are, also where no sample comes.
+    fn call(&mut self, spot: Spot<'_>, call: &HelperTemplate) {
+        let name = call.name.as_name().unwrap_or_default();
+        let wants = wanted_parameters(name);
+        if call.params.len() < wants {
+            let values = if wants == 1 { "a value" } else { "two values" };
+            return self.problem(spot, format!("“{name}” wants {values} behind it"));
+        }
+        if helpers::NAMES.contains(&name)
+            && let Some(Parameter::Literal(count)) = call.params.get(1)
+            && helpers::count(count).is_none()
+        {
+            self.problem(spot, format!("“{name}” wants a whole number from 1 behind the text, not {count}"));
         }
     }
 
@@ -328,6 +345,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// How many values a helper needs at least.
+fn wanted_parameters(helper: &str) -> usize {
+    match helper {
+        "if" | "unless" | "each" | "with" | "len" | "not" => 1,
+        "lookup" | "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "wrap" | "shorten" => 2,
+        _ => 0,
+    }
+}
+
 fn locals(block: &HelperTemplate, member: &Arc<Shape>) -> Vec<(String, Arc<Shape>)> {
     let name = |parameter: &Parameter| parameter.as_name().unwrap_or_default().to_owned();
     match &block.block_param {
@@ -358,7 +384,7 @@ fn resolve(path: &str, scope: &Scope<'_>, root: &Arc<Shape>) -> Result<Arc<Shape
                     at = parent;
                     here = parent.here.clone();
                 }
-                None => return Ok(Arc::new(Shape::Unknown)),
+                None => return Err(None),
             },
             name => {
                 let local = if is_first { local(name, scope) } else { None };

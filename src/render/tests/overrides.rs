@@ -208,9 +208,42 @@ fn own_html_takes_the_place_of_mjml() {
 }
 
 #[test]
-fn three_braces_are_refused_where_their_text_would_be_read_as_mjml() {
-    let error = fault("digest/body.mjml.hbs", &mjml("{{{lead.title}}}"));
-    assert!(error.contains("three braces"), "{error}");
+fn unescaped_text_is_refused_wherever_it_would_be_read_as_markup() {
+    for unescaped in
+        ["{{{lead.title}}}", "{{&lead.title}}", "{{~{lead.title}~}}", "{{{shorten lead.title 9}}}"]
+    {
+        for (file, body) in [
+            ("digest/body.mjml.hbs", mjml(unescaped)),
+            ("digest/body.html.hbs", format!("<p>{unescaped} {{{{unsubscribe_url}}}}</p>")),
+        ] {
+            let error = fault(file, &body);
+            assert!(error.starts_with(file) && error.contains("three braces"), "{unescaped}: {error}");
+        }
+        assert_eq!(fault("digest/body.txt.hbs", &format!("{{{{unsubscribe_url}}}} {unescaped}")), "");
+    }
+}
+
+#[test]
+fn a_helper_that_cannot_work_is_a_fault_even_where_no_sample_comes() {
+    for (text, word) in [
+        ("{{shorten lead.title -1}}", "whole number"),
+        ("{{shorten lead.title 0}}", "whole number"),
+        ("{{shorten lead.title 1.5}}", "whole number"),
+        ("{{wrap lead.title \"72\"}}", "whole number"),
+        ("{{wrap lead.title 99999999999999999999}}", "whole number"),
+        ("{{wrap (shorten lead.title -1) 72}}", "whole number"),
+        ("{{wrap lead.title}}", "“wrap” wants two values"),
+        ("{{lookup lead}}", "“lookup” wants two values"),
+        ("{{#if (eq count)}}x{{/if}}", "“eq” wants two values"),
+        ("{{#if}}x{{/if}}", "“if” wants a value"),
+        ("{{../count}}", "unknown name “../count”"),
+        ("{{#each articles}}{{../../count}}{{/each}}", "unknown name “../../count”"),
+    ] {
+        for body in [text.to_owned(), format!("{{{{#if (gt count 5000)}}}}{text}{{{{/if}}}}")] {
+            let error = fault("digest/body.txt.hbs", &format!("{{{{unsubscribe_url}}}}\n{body}"));
+            assert!(error.contains("line 2") && error.contains(word), "{body}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -206,10 +206,3 @@ fn a_template_that_decides_by_a_line_with_a_reader_in_it_is_rendered_for_each() 
     sample.content.subject = "{{subscriber.name}}".to_owned();
     assert_eq!(renderer.digest(&sample.input()), Ok(Digest::PerReader));
 }
-
-#[test]
-fn unescaped_values_in_own_html_are_not_holes() {
-    let renderer = renderer_of("{{{subscriber.name}}}", true);
-    let sample = DigestSample::new("en", 2, true);
-    assert_eq!(renderer.digest(&sample.input()), Ok(Digest::PerReader));
-}
