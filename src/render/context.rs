@@ -89,8 +89,8 @@ pub(super) fn digest(
         others,
         sections: group(&shown[shown.len().min(1)..], others, &input.content.topics, audience.topics),
         articles: &views,
-        count: articles.len(),
-        count_others: articles.len().saturating_sub(1),
+        count: shown.len(),
+        count_others: others.len(),
         count_left_out: left_out,
         more_url: (left_out > 0).then(|| input.issue_url.and_then(web_url)).flatten(),
         subscriber: json!({
@@ -104,7 +104,7 @@ pub(super) fn digest(
         direction: direction(&audience.language),
         is_rtl: is_rtl(&audience.language),
         align: align(is_rtl(&audience.language)),
-        words: digest_words(input, words, articles.len()),
+        words: digest_words(input, words, others.len()),
     };
     serde_json::to_value(context).expect("strings, numbers and lists are JSON")
 }
@@ -165,13 +165,12 @@ fn paragraphs(text: &str) -> Vec<String> {
     paragraphs.iter().map(|paragraph| clean(paragraph)).filter(|paragraph| !paragraph.is_empty()).collect()
 }
 
-fn digest_words(input: &DigestInput<'_>, words: &Words, count: usize) -> Value {
+fn digest_words(input: &DigestInput<'_>, words: &Words, others: usize) -> Value {
     let name = clean(&input.newsletter.name);
     let how_often = input.schedule.map_or("", |schedule| words.how_often(schedule.slots.recurrence));
-    let others = count.saturating_sub(1).to_string();
     json!({
         "also_at": words.also_at,
-        "and_more": fill(words.and_more, &[("count", &others)]),
+        "and_more": fill(words.and_more, &[("count", &others.to_string())]),
         "why": fill(words.why, &[("newsletter", &name)]),
         "how_often": how_often,
         "leave": words.leave,

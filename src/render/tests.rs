@@ -97,10 +97,62 @@ fn a_line_at_fault_is_an_error_that_names_it() {
         sample.content.subject = line.to_owned();
         let error = renderer().digest(&sample.input()).unwrap_err().to_string();
         assert!(error.contains("the subject line") && error.contains(word), "{line}: {error}");
-        assert!(renderer().check_line(line).is_err());
+        assert!(renderer().check_subject(line).is_err());
     }
-    assert!(renderer().check_line(DEFAULT_SUBJECT).is_ok());
-    assert!(renderer().check_line(DEFAULT_PREHEADER).is_ok());
+    assert_eq!(renderer().check_subject(DEFAULT_SUBJECT), Ok(()));
+    assert_eq!(renderer().check_preheader(DEFAULT_PREHEADER), Ok(()));
+}
+
+#[test]
+fn a_line_that_cannot_be_printed_is_refused_before_it_is_kept() {
+    for line in [
+        "{{shorten lead.title -1}}",
+        "{{wrap lead.title 99999999999999999999}}",
+        "{{lookup lead}}",
+        "{{../x}}",
+        "{{shorten lead.title lead.reading_minutes}}",
+        "News {{#with lead.image}}{{this}}{{/with}}",
+        "{{articles.[3].title}}",
+    ] {
+        assert!(renderer().check_subject(line).is_err(), "{line}");
+        let problem = renderer().check_preheader(line).unwrap_err();
+        assert!(problem.to_string().starts_with("the preheader line"), "{problem}");
+    }
+}
+
+#[test]
+fn a_subject_line_that_some_readers_would_see_empty_is_refused() {
+    for line in
+        ["{{#if lead.image}}x{{/if}}", "{{subscriber.name}}", "{{subscriber.first_name}} ", "{{!-- x --}}"]
+    {
+        let problem = renderer().check_subject(line).unwrap_err().to_string();
+        assert!(problem.contains("it is empty where"), "{line}: {problem}");
+        assert_eq!(renderer().check_preheader(line), Ok(()), "a preheader may be empty");
+    }
+    assert_eq!(renderer().check_subject("{{#if lead.image}}x{{else}}y{{/if}}"), Ok(()));
+    assert_eq!(renderer().check_subject("For {{subscriber.name}}"), Ok(()));
+    assert_eq!(renderer().check_subject(""), Ok(()), "without a line the default stands");
+}
+
+#[test]
+fn no_reader_gets_an_empty_subject() {
+    let mut sample = DigestSample::new("en", 3, false);
+    let subject = |sample: &DigestSample, name: &str| {
+        let values = HoleValues { name: name.to_owned(), ..sample::reader() };
+        let mail = renderer().digest_for(&sample.input(), &values).unwrap();
+        assert!(plain(&mail.html).contains(&format!("<title>{}</title>", plain(&mail.subject))));
+        plain(&mail.subject)
+    };
+    let default = subject(&sample, "");
+    assert!(default.ends_with("and 2 more"), "{default}");
+    sample.content.subject = "{{#if lead.image}}x{{/if}}".to_owned();
+    assert_eq!(plain(&cohort(&sample).subject), default);
+    for line in ["{{subscriber.name}}", "{{#if subscriber.name}}{{subscriber.name}}{{/if}}"] {
+        sample.content.subject = line.to_owned();
+        assert_eq!(renderer().digest(&sample.input()), Ok(Digest::PerReader));
+        assert_eq!(subject(&sample, "Ann"), "Ann", "{line}");
+        assert_eq!(subject(&sample, " "), default, "{line}");
+    }
 }
 
 #[test]
@@ -237,7 +289,12 @@ fn a_very_long_issue_loses_summaries_first_and_then_articles() {
         plain(&mail.text)
             .contains("Read the rest of this issue online:\nhttps://news.example/morning-brief/128")
     );
-    assert!(plain(&mail.subject).ends_with("and 399 more"));
+    let shown = html.matches("<h3").count();
+    assert!(
+        shown < 399 && plain(&mail.subject).ends_with(&format!("and {shown} more")),
+        "the subject counts these"
+    );
+    assert!(html.contains(&format!("<title>{}</title>", plain(&mail.subject))));
 }
 
 #[test]

@@ -46,6 +46,17 @@ fn a_folder_replaces_single_files() {
 }
 
 #[test]
+fn a_subject_template_that_prints_nothing_gets_the_default_subject() {
+    let sample = DigestSample::new("en", 1, false);
+    for text in ["{{#if lead.image}}x{{/if}}", "{{subscriber.name}}"] {
+        let renderer = with(&[("digest/subject.txt.hbs", text)]).unwrap();
+        let values = HoleValues { name: String::new(), ..sample::reader() };
+        let mail = renderer.digest_for(&sample.input(), &values).unwrap();
+        assert!(plain(&mail.subject).starts_with("The night train"), "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_name_is_named_with_its_place_and_the_likeliest_one() {
     let error = fault("digest/body.mjml.hbs", &mjml("Dear {{subscribr.name}},"));
     assert!(
@@ -136,7 +147,7 @@ fn blocks_nested_without_measure_are_refused_and_a_hundred_are_rendered() {
         assert!(error.starts_with(&format!("{file} line 1, column 1301: more than 100 blocks")), "{error}");
     }
     let line = nested(9_000);
-    assert!(renderer().check_line(&line).unwrap_err().message.contains("more than 100 blocks"));
+    assert!(renderer().check_subject(&line).unwrap_err().message.contains("more than 100 blocks"));
     let error = with(&[
         ("partials/inner.txt.hbs", &nested(60)),
         ("digest/body.txt.hbs", &nested(60).replace("{{unsubscribe_url}}", "{{> inner}}")),
