@@ -124,7 +124,8 @@ fn newsletter(input: &DigestInput<'_>) -> Value {
         "colour": colour,
         "colour_dark": colour_dark,
         "logo_url": newsletter.logo_url.as_deref().and_then(web_url),
-        "postal_address": clean(&newsletter.postal_address),
+        "postal_address": postal_lines(&newsletter.postal_address).join(", "),
+        "postal_lines": postal_lines(&newsletter.postal_address),
         "url": input.site_url.and_then(web_url),
         "from": clean(newsletter.from.address.as_str()),
     })
@@ -147,6 +148,12 @@ fn issue(input: &DigestInput<'_>, lines: &Lines, words: &Words) -> Value {
         "introduction": paragraphs(introduction),
         "url": input.issue_url.and_then(web_url),
     })
+}
+
+/// The lines of a postal address, without a comma at their ends.
+pub(super) fn postal_lines(address: &str) -> Vec<String> {
+    let lines = address.lines().map(|line| clean(line).trim_end_matches(',').to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
 /// Text with blank lines between its paragraphs, as paragraphs.
@@ -184,6 +191,15 @@ fn digest_words(input: &DigestInput<'_>, words: &Words, others: usize) -> Value 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_postal_address_has_lines() {
+        assert_eq!(
+            postal_lines("Daybreak Press,\r\n 1 Quay  Street\n\nHarwich\u{0}\n"),
+            ["Daybreak Press", "1 Quay Street", "Harwich"]
+        );
+        assert!(postal_lines(" \n").is_empty());
+    }
 
     #[test]
     fn blank_lines_part_paragraphs() {

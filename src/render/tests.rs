@@ -262,6 +262,30 @@ fn a_layout_table_is_marked_as_one_and_a_picture_has_an_alternative() {
 }
 
 #[test]
+fn headings_follow_one_another_without_a_gap() {
+    for (articles, is_full) in [(7, true), (7, false), (1, true)] {
+        let html = plain(&read(&DigestSample::new("en", articles, is_full)).html);
+        let starts =
+            html.match_indices("<h").filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10));
+        let levels: Vec<u32> = starts.collect();
+        assert_eq!(levels.first(), Some(&1));
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert_eq!(levels.iter().filter(|level| **level == 3).count(), articles - 1, "{levels:?}");
+    }
+}
+
+#[test]
+fn a_story_in_another_language_says_so_for_its_picture_too() {
+    let mut sample = DigestSample::new("en", 2, true);
+    sample.content.articles.iter_mut().for_each(|article| article.language = Some("he".to_owned()));
+    let html = plain(&read(&sample).html);
+    let story = html.split("<table").find(|table| table.contains("<h3")).unwrap();
+    let tag = story.split('>').next().unwrap();
+    assert!(tag.contains("lang=\"he\"") && tag.contains("dir=\"rtl\""), "{tag}");
+    assert!(story.contains("<img"));
+}
+
+#[test]
 fn text_lines_have_at_most_72_columns_but_for_links() {
     let text = plain(&read(&DigestSample::new("en", 7, true)).text);
     for line in text.lines().filter(|line| !line.contains("https://")) {
@@ -317,6 +341,21 @@ fn notices_are_in_the_readers_language() {
         subject("failed", "de"),
         "Not sent: Morning Brief, Sunday, 22 November 2026, 07:00 (Europe/Paris)"
     );
+}
+
+#[test]
+fn a_postal_address_keeps_its_lines() {
+    for mail in ["digest", "confirm", "welcome", "goodbye"] {
+        let mail = renderer().render_sample(mail).unwrap();
+        assert!(
+            plain(&mail.text)
+                .ends_with("\nDaybreak Press\n1 Quay Street\nHarwich CO12 3HH\nUnited Kingdom\n")
+        );
+        let html = plain(&mail.html);
+        assert!(
+            html.contains(">Daybreak Press<br />1 Quay Street<br />Harwich CO12 3HH<br />United Kingdom</p>")
+        );
+    }
 }
 
 #[test]

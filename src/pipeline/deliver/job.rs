@@ -87,7 +87,6 @@ impl DeliveryJob {
             message_id: &message_id("d", self.claimed.id, self.claimed.due_at, from.domain()),
             date: now,
             list_unsubscribe: Some(&values.unsubscribe_url),
-            list_unsubscribe_mailto: None,
         };
         match &*self.cohort {
             Cohort::Letter(letter) => letter.write(out, &recipient),
@@ -119,7 +118,6 @@ impl NoticeJob {
             message_id: &message_id("n", self.notice.id, self.notice.due_at, self.from.domain()),
             date: now,
             list_unsubscribe: None,
-            list_unsubscribe_mailto: None,
         };
         self.letter.write(out, &recipient);
         sign(self.signer.as_deref(), out)?;

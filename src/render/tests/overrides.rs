@@ -98,9 +98,9 @@ fn names_that_exist_are_found_through_every_scope() {
 
 #[test]
 fn a_block_that_is_not_closed_is_named_where_it_opens() {
-    let error = fault("welcome/body.txt.hbs", "a\n{{#if latest_url}}\nb");
+    let error = fault("welcome/body.txt.hbs", "a\n{{#if words.next_issue}}\nb");
     assert!(error.contains("welcome/body.txt.hbs line 2, column 1: {{#if}} is not closed"), "{error}");
-    let error = fault("welcome/body.txt.hbs", "{{#if latest_url}}{{/each}}");
+    let error = fault("welcome/body.txt.hbs", "{{#if words.next_issue}}{{/each}}");
     assert!(error.contains("{{#if}} is closed by {{/each}}"), "{error}");
 }
 
