@@ -244,6 +244,7 @@ CREATE TABLE notices (
     updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX notices_due ON notices (not_before, id) WHERE state IN ('queued', 'deferred');
+CREATE INDEX notices_claimed ON notices (node) WHERE state = 'claimed';
 
 -- Who is sending. What a node claimed is taken over when its lease has run out.
 CREATE TABLE nodes (

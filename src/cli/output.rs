@@ -1,5 +1,7 @@
 //! What commands print: sentences and aligned tables for people, JSON for programs.
 
+use std::io::Write as _;
+
 use serde::Serialize;
 
 /// How a command speaks.
@@ -8,29 +10,28 @@ pub struct Output {
     pub json: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the one place that prints what a command has to say")]
 impl Output {
     /// Prints a sentence; kept back when a program reads along.
     pub fn say(&self, sentence: impl AsRef<str>) {
         if !self.json {
-            println!("{}", printable(sentence.as_ref()));
+            print_line(&format!("{}", printable(sentence.as_ref())));
         }
     }
 
     /// Prints `text` as it is, whoever reads: the result itself, such as a rendered mail.
     pub fn raw(&self, text: &str) {
-        println!("{text}");
+        print_line(&format!("{text}"));
     }
 
     /// Prints one thing: as JSON, or as `lines` of a label and a value.
     pub fn one<T: Serialize>(&self, value: &T, lines: &[(&str, String)]) {
         if self.json {
-            println!("{}", to_json(value));
+            print_line(&format!("{}", to_json(value)));
             return;
         }
         let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         for (label, value) in lines {
-            println!("{label:<width$}  {}", printable(value));
+            print_line(&format!("{label:<width$}  {}", printable(value)));
         }
     }
 
@@ -43,11 +44,11 @@ impl Output {
         empty: &str,
     ) {
         if self.json {
-            println!("{}", to_json(&items));
+            print_line(&format!("{}", to_json(&items)));
             return;
         }
         if items.is_empty() {
-            println!("{empty}");
+            print_line(&format!("{empty}"));
             return;
         }
         let row = |item| cells(item).iter().map(|cell| printable(cell)).collect();
@@ -59,10 +60,20 @@ impl Output {
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
         let print = |row: &[String]| {
             let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-            println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+            print_line(&format!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()));
         };
         print(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
         rows.iter().for_each(|row| print(row));
+    }
+}
+
+/// Prints a line; whoever reads may stop reading (`| head`).
+fn print_line(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}")
+        && error.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
     }
 }
 

@@ -222,8 +222,11 @@ pub async fn followers(
     Row::new(&row, "subscriptions").int("count")
 }
 
+/// A delivery as [`load`] found it: its id, and what is needed to send it, or why that cannot be read.
+pub type Loaded = (i64, Result<Claimed, DbError>);
+
 /// What is needed to send these deliveries, in order of their ids, each with its reader as they stand now.
-pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Claimed>, DbError> {
+pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Loaded>, DbError> {
     let list = Dialect::of(conn).list("$1");
     let query = sql(format!(
         "SELECT d.id, d.issue_id, d.subscription_id, d.due_at, d.attempts, d.node, i.state AS issue_state, s.status, s.topics,
@@ -236,7 +239,12 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Cl
          WHERE d.id IN {list} ORDER BY d.id"
     ));
     let rows = sqlx::query(query).bind(json(&ids)).fetch_all(conn).await?;
-    rows.iter().map(|row| claimed(&Row::new(row, "deliveries"), now)).collect()
+    rows.iter()
+        .map(|row| {
+            let row = Row::new(row, "deliveries");
+            Ok((row.int("id")?, claimed(&row, now)))
+        })
+        .collect()
 }
 
 fn claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, DbError> {
@@ -333,30 +341,6 @@ pub async fn record(conn: &mut Conn, node: &str, records: &[Record], now: Timest
         .collect();
     let result = sqlx::query(statement).bind(json(&rows)).bind(node).bind(now.millis()).execute(conn).await?;
     Ok(result.rows_affected())
-}
-
-/// Gives back everything that a node has claimed and not sent.
-pub async fn release(conn: &mut Conn, node: &str) -> Result<u64, DbError> {
-    let result = sqlx::query(
-        "UPDATE deliveries SET state = 'queued', node = NULL WHERE state = 'claimed' AND node = $1",
-    )
-    .bind(node)
-    .execute(conn)
-    .await?;
-    Ok(result.rows_affected())
-}
-
-/// Gives back what a node has claimed of one issue and not sent.
-pub async fn release_issue(conn: &mut Conn, node: &str, issue_id: i64) -> Result<(), DbError> {
-    sqlx::query(
-        "UPDATE deliveries SET state = 'queued', node = NULL
-         WHERE state = 'claimed' AND issue_id = $1 AND node = $2",
-    )
-    .bind(issue_id)
-    .bind(node)
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Skips up to `limit` deliveries of a cancelled issue that have not gone out, and returns how many.
@@ -502,7 +486,7 @@ pub async fn place(conn: &mut Conn, id: i64) -> Result<Option<(i64, i64)>, DbErr
 pub async fn is_open_now(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<bool, DbError> {
     let row = sqlx::query(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE issue_id = $1 AND state IN ('queued', 'deferred')
-                                  AND (not_before <= $2 OR attempts > 0))
+                                  AND (not_before <= $2 OR state = 'deferred'))
                        OR EXISTS (SELECT 1 FROM deliveries WHERE issue_id = $1 AND state = 'claimed')
                      THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_open",
     )
@@ -511,4 +495,16 @@ pub async fn is_open_now(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Resu
     .fetch_one(conn)
     .await?;
     Row::new(&row, "deliveries").flag("is_open")
+}
+
+/// Lets the open deliveries of an issue that goes on after a pause count as due now: the pause makes nothing stale.
+pub async fn renew_due(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE deliveries SET due_at = $2 WHERE issue_id = $1 AND state IN ('queued', 'deferred') AND due_at < $2",
+    )
+    .bind(issue_id)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -58,6 +58,14 @@ impl Dialect {
         }
     }
 
+    /// The database's own time in epoch milliseconds, for leases alone.
+    pub fn now_millis(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Self::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
     /// A sub-select over a list bound as one JSON array of numbers, for `IN (…)`: as many placeholders would be
     /// quadratically slow on SQLite.
     pub fn list(self, placeholder: &str) -> String {

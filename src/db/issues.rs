@@ -269,10 +269,31 @@ pub async fn set_held(conn: &mut Conn, id: i64, held: bool, reason: Option<&str>
     one_row("holding an issue", &result)
 }
 
-/// Notes something for the editors about an issue under way, such as a relay that is down; none clears it.
+/// Reads an issue and keeps others from changing it until the transaction ends.
+pub async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Issue>, DbError> {
+    let query = sql(format!("UPDATE issues SET state = state WHERE id = $1 RETURNING {COLUMNS}"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(issue).transpose()
+}
+
+/// Forgets issues of a schedule that were skipped before their content would freeze, as a clock that was ahead for a
+/// while leaves them: their slots are to come, and nothing was ever written about them.
+pub async fn forget_skipped_ahead(conn: &mut Conn, schedule_id: i64, now: Timestamp) -> Result<u64, DbError> {
+    const AHEAD: &str = "schedule_id = $1 AND state = 'skipped' AND frozen_at IS NULL AND cutoff_at > $2";
+    let articles =
+        sql(format!("DELETE FROM issue_articles WHERE issue_id IN (SELECT id FROM issues WHERE {AHEAD})"));
+    sqlx::query(articles).bind(schedule_id).bind(now.millis()).execute(&mut *conn).await?;
+    let issues = sql(format!("DELETE FROM issues WHERE {AHEAD}"));
+    Ok(sqlx::query(issues).bind(schedule_id).bind(now.millis()).execute(conn).await?.rows_affected())
+}
+
+/// Notes something for the editors about an issue that is going out, such as a relay that is down; none clears it.
 pub async fn set_reason(conn: &mut Conn, id: i64, reason: Option<&str>) -> Result<(), DbError> {
-    let query = sqlx::query("UPDATE issues SET reason = $2 WHERE id = $1").bind(id).bind(reason);
-    one_row("noting the state of an issue", &query.execute(conn).await?)
+    sqlx::query("UPDATE issues SET reason = $2 WHERE id = $1 AND state = 'sending'")
+        .bind(id)
+        .bind(reason)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Says that an issue goes out as soon as it is addressed, whatever hours readers chose.

@@ -64,6 +64,9 @@ pub enum DbError {
     Migrate(MigrateError),
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
+    /// No answer in time; what was asked for may or may not have happened.
+    #[error("the database does not answer")]
+    Silent,
     #[error("{table}, row {id}, column {column} cannot be read: {why}")]
     Unreadable { table: &'static str, column: String, id: String, why: String },
     /// A change hit another number of rows than it must.
@@ -171,6 +174,8 @@ impl Db {
     /// [`DbError::Taken`] where another process has the lock.
     pub fn lock(&self) -> Result<Option<FileLock>, DbError> {
         let Some(file) = &self.file else { return Ok(None) };
+        // One file has one lock, whatever links lead to it.
+        let file = file.canonicalize().unwrap_or_else(|_| file.clone());
         let name = format!("{}-lock", file.display());
         let cannot = |why: String| DbError::Open { why: format!("{name}: {why}") };
         make_private(Path::new(&name)).map_err(|why| DbError::Open { why })?;

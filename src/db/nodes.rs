@@ -1,25 +1,20 @@
 //! Who is sending: one row per running sender, with the time its claims are good for.
+//!
+//! Leases are written and judged by the database's clock, the one exception to "now is always bound": the clocks of
+//! two machines differ, and a node whose clock is ahead must not take over what another is sending.
 
+use super::articles::json;
 use super::dialect::Dialect;
-use super::{Conn, DbError};
-use crate::domain::calendar::Timestamp;
+use super::{Conn, DbError, sql};
 
-/// Enters a node, or renews its lease; a node whose claims others took over meanwhile starts anew.
-pub async fn renew(
-    conn: &mut Conn,
-    name: &str,
-    now: Timestamp,
-    lease_until: Timestamp,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO nodes (name, started_at, lease_until) VALUES ($1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET lease_until = excluded.lease_until",
-    )
-    .bind(name)
-    .bind(now.millis())
-    .bind(lease_until.millis())
-    .execute(conn)
-    .await?;
+/// Enters a node, or renews its lease for so many milliseconds.
+pub async fn renew(conn: &mut Conn, name: &str, lease_millis: i64) -> Result<(), DbError> {
+    let now = Dialect::of(conn).now_millis();
+    let statement = sql(format!(
+        "INSERT INTO nodes (name, started_at, lease_until) VALUES ($1, {now}, {now} + $2)
+         ON CONFLICT (name) DO UPDATE SET lease_until = excluded.lease_until"
+    ));
+    sqlx::query(statement).bind(name).bind(lease_millis).execute(conn).await?;
     Ok(())
 }
 
@@ -35,20 +30,38 @@ pub async fn leave_others(conn: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Gives back what nodes claimed whose lease has run out; returns how many deliveries and notices. Rows that such a
-/// node still has locked, in a transaction that it never ended, are left for the next time: nobody waits for the dead.
-pub async fn take_over(conn: &mut Conn, now: Timestamp) -> Result<u64, DbError> {
-    let skip_locked = Dialect::of(conn).skip_locked();
-    let mut freed = 0;
-    for table in ["deliveries", "notices"] {
-        let statement = super::sql(format!(
-            "UPDATE {table} SET state = 'queued', node = NULL
-             WHERE id IN (SELECT id FROM {table} WHERE state = 'claimed'
-                              AND node NOT IN (SELECT name FROM nodes WHERE lease_until > $1) {skip_locked})
-               AND state = 'claimed'"
-        ));
-        freed += sqlx::query(statement).bind(now.millis()).execute(&mut *conn).await?.rows_affected();
-    }
-    sqlx::query("DELETE FROM nodes WHERE lease_until <= $1").bind(now.millis()).execute(conn).await?;
-    Ok(freed)
+/// Gives back what nodes claimed in `table` whose lease has run out; returns how many rows. Rows that such a node still
+/// has locked, in a transaction that it never ended, are left for the next time: nobody waits for the dead.
+pub async fn take_over(conn: &mut Conn, table: &'static str) -> Result<u64, DbError> {
+    let dialect = Dialect::of(conn);
+    let (skip_locked, now) = (dialect.skip_locked(), dialect.now_millis());
+    let statement = sql(format!(
+        "UPDATE {table} SET state = 'queued', node = NULL
+         WHERE id IN (SELECT id FROM {table} WHERE state = 'claimed'
+                          AND node NOT IN (SELECT name FROM nodes WHERE lease_until > {now}) {skip_locked})
+           AND state = 'claimed'"
+    ));
+    Ok(sqlx::query(statement).execute(conn).await?.rows_affected())
+}
+
+/// Forgets the nodes whose lease has run out.
+pub async fn forget_dead(conn: &mut Conn) -> Result<(), DbError> {
+    let now = Dialect::of(conn).now_millis();
+    sqlx::query(sql(format!("DELETE FROM nodes WHERE lease_until <= {now}"))).execute(conn).await?;
+    Ok(())
+}
+
+/// Gives back what `name` has claimed in `table` but for the rows that it holds; returns how many.
+pub async fn release_all_but(
+    conn: &mut Conn,
+    table: &'static str,
+    name: &str,
+    held: &[i64],
+) -> Result<u64, DbError> {
+    let list = Dialect::of(conn).list("$2");
+    let statement = sql(format!(
+        "UPDATE {table} SET state = 'queued', node = NULL
+         WHERE state = 'claimed' AND node = $1 AND id NOT IN {list}"
+    ));
+    Ok(sqlx::query(statement).bind(name).bind(json(&held)).execute(conn).await?.rows_affected())
 }

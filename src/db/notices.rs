@@ -150,22 +150,11 @@ pub async fn record(
     one_row("recording a mail's outcome", &result)
 }
 
-/// Gives back what `node` has claimed and not recorded: it stops, or its lease has run out. Returns how many.
-pub async fn release(conn: &mut Conn, node: &str, now: Timestamp) -> Result<u64, DbError> {
-    let result = sqlx::query(
-        "UPDATE notices SET state = 'queued', node = NULL, updated_at = $2 WHERE state = 'claimed' AND node = $1",
-    )
-    .bind(node)
-    .bind(now.millis())
-    .execute(conn)
-    .await?;
-    Ok(result.rows_affected())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::db::newsletters;
+    use crate::db::nodes;
     use crate::db::testing::a_newsletter;
     use crate::db::testing::databases;
 
@@ -252,8 +241,8 @@ mod tests {
                 queue(&mut conn, &new(event, &ann, newsletter, T0), T0).await.unwrap();
             }
             claim(&mut conn, "a", T0, 10).await.unwrap();
-            assert_eq!(release(&mut conn, "b", T0).await.unwrap(), 0);
-            assert_eq!(release(&mut conn, "a", T0).await.unwrap(), 2);
+            assert_eq!(nodes::release_all_but(&mut conn, "notices", "b", &[]).await.unwrap(), 0);
+            assert_eq!(nodes::release_all_but(&mut conn, "notices", "a", &[]).await.unwrap(), 2);
             assert_eq!(claim(&mut conn, "b", T0, 10).await.unwrap().len(), 2);
         }
     }

@@ -28,6 +28,9 @@ pub enum OutcomeClass {
     Refused,
     /// The refusal is about the sender (5.7.x, authentication): nobody suppressed, the editors are told.
     OurFault,
+    /// The connection failed after the whole message was written: the relay may have taken it (RFC 1047). Tried again,
+    /// but not often: the reader may get it each time.
+    Uncertain,
     /// The connection failed, or ended before the relay took the message: nothing was decided about the recipient.
     RelayDown,
 }
@@ -137,15 +140,17 @@ pub const STALE_AFTER: i64 = 24 * 60 * 60 * 1000;
 ///
 /// `attempts` counts the attempts so far, this one included; `due` is when the message was first due. Refused for
 /// now is tried again after 5, 15, 30, then every 60 minutes, until it is stale; a relay that is down costs no
-/// recipient an attempt and is tried again after a minute.
+/// recipient an attempt and is tried again after a minute. Where it is uncertain whether the relay has the message, it
+/// is sent three times at most.
 pub fn after_attempt(class: OutcomeClass, attempts: u32, due: Timestamp, now: Timestamp) -> Next {
     const MINUTE: i64 = 60 * 1000;
     let wait = match class {
         OutcomeClass::Sent => return Next::Sent,
         OutcomeClass::BadAddress => return Next::Fail { suppress: true },
         OutcomeClass::Refused | OutcomeClass::OurFault => return Next::Fail { suppress: false },
+        OutcomeClass::Uncertain if attempts >= 3 => return Next::Fail { suppress: false },
         OutcomeClass::RelayDown => MINUTE,
-        OutcomeClass::TryLater => match attempts {
+        OutcomeClass::TryLater | OutcomeClass::Uncertain => match attempts {
             0 | 1 => 5 * MINUTE,
             2 => 15 * MINUTE,
             3 => 30 * MINUTE,

@@ -307,7 +307,8 @@ async fn timed<T>(
         } else {
             ""
         };
-        Failure::Broken(relay_down(&format!("{what}{doubt}")))
+        let class = if step == Step::Body { OutcomeClass::Uncertain } else { OutcomeClass::RelayDown };
+        Failure::Broken(of_our_own(class, &format!("{what}{doubt}")))
     };
     let Ok(answered) = timeout(limit, asking).await else {
         return Err(broken(&format!("the relay did not answer {words} within {limit:?}")));

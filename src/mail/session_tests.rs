@@ -141,7 +141,10 @@ async fn a_relay_that_goes_down_is_left_and_nothing_is_decided() {
         for to in ["421", "drops-in-data", "drops-after-dot", "not-smtp", "endless-line", "endless-reply"] {
             let mut session = connect(&sink).await;
             let sending = send(&mut session, to).await;
-            assert_eq!(sending.outcome.class, OutcomeClass::RelayDown, "{to}: {sending:?}");
+            // Once the message is written, nobody knows whether the relay has it.
+            let broke_in_body = to.starts_with("drops");
+            let class = if broke_in_body { OutcomeClass::Uncertain } else { OutcomeClass::RelayDown };
+            assert_eq!(sending.outcome.class, class, "{to}: {sending:?}");
             assert!(!sending.alive, "{to}");
             let after = send(&mut session, "ann").await;
             assert_eq!((after.outcome.class, after.alive), (OutcomeClass::RelayDown, false), "{to}");
@@ -173,7 +176,8 @@ async fn a_relay_that_stops_answering_in_the_body_is_left_after_the_time_out() {
         for to in ["stalls-in-data", "stalls"] {
             let mut session = connect_to(&sink.url(), hasty()).await.unwrap();
             let sending = send(&mut session, to).await;
-            assert_eq!((sending.outcome.class, sending.alive), (OutcomeClass::RelayDown, false));
+            let class = if to == "stalls" { OutcomeClass::RelayDown } else { OutcomeClass::Uncertain };
+            assert_eq!((sending.outcome.class, sending.alive), (class, false), "{to}");
             assert!(sending.outcome.detail.contains("did not answer"), "{sending:?}");
         }
     }

@@ -27,7 +27,11 @@ pub async fn address(app: &App) -> Result<Vec<Addressed>, Error> {
     };
     let mut done = vec![];
     for issue in approved.iter().filter(|issue| issue.slot_at <= now) {
-        done.extend(address_one(app, issue).await?);
+        // One that cannot be read must not keep the others from going out.
+        match address_one(app, issue).await {
+            Ok(addressed) => done.extend(addressed),
+            Err(error) => tracing::error!(issue = issue.id, %error, "an issue could not be addressed"),
+        }
     }
     Ok(done)
 }

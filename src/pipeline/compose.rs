@@ -37,7 +37,10 @@ pub async fn compose(app: &App) -> Result<Composed, Error> {
         for schedule in
             schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id && !schedule.paused)
         {
-            compose_schedule(app, newsletter, schedule, &mut done).await?;
+            // One that cannot be read or written must not keep the others from going out.
+            if let Err(error) = compose_schedule(app, newsletter, schedule, &mut done).await {
+                tracing::error!(newsletter = newsletter.slug, schedule = schedule.name, %error, "no issue was made");
+            }
         }
     }
     let waiting = {
@@ -46,7 +49,9 @@ pub async fn compose(app: &App) -> Result<Composed, Error> {
     };
     for issue in waiting {
         if let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id) {
-            see_to_approval(app, newsletter, &issue, &mut done).await?;
+            if let Err(error) = see_to_approval(app, newsletter, &issue, &mut done).await {
+                tracing::error!(issue = issue.id, %error, "an issue's approval could not be seen to");
+            }
         }
     }
     Ok(done)
@@ -121,6 +126,14 @@ async fn ensure_draft(
     schedule: &Schedule,
     now: Timestamp,
 ) -> Result<Option<Issue>, Error> {
+    let forgotten = db::issues::forget_skipped_ahead(conn, schedule.id, now).await?;
+    if forgotten > 0 {
+        tracing::warn!(
+            schedule = schedule.id,
+            forgotten,
+            "slots to come had been skipped by a clock that was ahead"
+        );
+    }
     let last = db::issues::last_slot(conn, schedule.id).await?;
     let after = last.map_or(schedule.starts_at, |(slot, _)| slot.max(schedule.starts_at));
     let Some(slot) = schedule.slots.next(after, last.map(|(_, date)| date)) else { return Ok(None) };
@@ -279,34 +292,63 @@ fn reading_minutes(body_chars: i64) -> u32 {
 async fn see_to_approval(
     app: &App,
     newsletter: &Newsletter,
-    issue: &Issue,
+    seen: &Issue,
     done: &mut Composed,
 ) -> Result<(), Error> {
     let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    let approval = newsletter.rules.approval;
-    let is_due = now >= issue.slot_at;
-    if is_too_late(newsletter, issue, now) {
-        let reason = match issue.held {
-            true => "an editor held it, and let it go too late; the articles wait for the next issue",
-            false => "no editor approved it in time; the articles wait for the next issue",
-        };
-        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Skipped, Some(reason), now)
-            .await?
-        {
-            done.skipped.push(issue.id);
-        }
-    } else if !issue.held && (approval == Approval::Automatic || (approval == Approval::UnlessHeld && is_due))
+    // Most of the time an issue waits for its slot and everybody knows: no reason to hold a writer up.
+    if let Todo::Tell(note) = todo(newsletter, seen, now)
+        && editors::was_told(&mut *app.db.conn().await?, newsletter, seen, note).await?
     {
-        if db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Approved, None, now).await?
-        {
+        return Ok(());
+    }
+    let mut tx = app.db.begin().await?;
+    // Read anew: an editor may have held it at this moment.
+    let Some(issue) =
+        db::issues::lock(&mut tx, seen.id).await?.filter(|issue| issue.state == IssueState::Frozen)
+    else {
+        return Ok(());
+    };
+    match todo(newsletter, &issue, now) {
+        Todo::Nothing => {}
+        Todo::Tell(note) => editors::tell(&mut tx, app, newsletter, &issue, note).await?,
+        Todo::Approve => {
+            db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Approved, None, now)
+                .await?;
             done.approved.push(issue.id);
         }
-    } else if issue.held && is_due {
-        editors::tell(&mut tx, app, newsletter, issue, Note::Held).await?;
-    } else if approval != Approval::Automatic {
-        editors::tell(&mut tx, app, newsletter, issue, Note::Ready).await?;
+        Todo::Skip(reason) => {
+            let reason = Some(reason);
+            db::issues::advance(&mut tx, issue.id, IssueState::Frozen, IssueState::Skipped, reason, now)
+                .await?;
+            done.skipped.push(issue.id);
+        }
     }
     db::commit(tx).await?;
     Ok(())
+}
+
+/// What is to be done about a frozen issue.
+enum Todo {
+    Nothing,
+    Approve,
+    Skip(&'static str),
+    Tell(Note),
+}
+
+fn todo(newsletter: &Newsletter, issue: &Issue, now: Timestamp) -> Todo {
+    let is_due = now >= issue.slot_at;
+    match (newsletter.rules.approval, issue.held) {
+        (_, true) if is_too_late(newsletter, issue, now) => {
+            Todo::Skip("an editor held it, and let it go too late; the articles wait for the next issue")
+        }
+        _ if is_too_late(newsletter, issue, now) => {
+            Todo::Skip("no editor approved it in time; the articles wait for the next issue")
+        }
+        (_, true) if is_due => Todo::Tell(Note::Held),
+        (Approval::Automatic, true) => Todo::Nothing,
+        (Approval::Automatic, false) => Todo::Approve,
+        (Approval::UnlessHeld, false) if is_due => Todo::Approve,
+        (Approval::UnlessHeld | Approval::Required, _) => Todo::Tell(Note::Ready),
+    }
 }

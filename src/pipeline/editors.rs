@@ -2,6 +2,7 @@
 
 use crate::db::notices::NewNotice;
 use crate::db::{self, Conn};
+use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueEvent, IssueState, transition};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -78,7 +79,7 @@ pub async fn tell(
     };
     let content = notice.to_json();
     for editor in &newsletter.editors {
-        let event = format!("{}:{}:{editor}", note.word(), issue.id);
+        let event = event(note, issue, editor);
         let new = NewNotice {
             event: &event,
             newsletter_id: newsletter.id,
@@ -90,6 +91,26 @@ pub async fn tell(
         db::notices::queue(conn, &new, now).await?;
     }
     Ok(())
+}
+
+/// Names what an editor is told: the same about an issue in another state is news.
+fn event(note: Note, issue: &Issue, editor: &EmailAddress) -> String {
+    format!("{}:{}:{}:{editor}", note.word(), issue.id, issue.state.as_str())
+}
+
+/// Whether the newsletter's editors were told, or there is nobody to tell.
+pub async fn was_told(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    issue: &Issue,
+    note: Note,
+) -> Result<bool, Error> {
+    for editor in &newsletter.editors {
+        if db::notices::queued_at(conn, &event(note, issue, editor)).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn schedule_of(conn: &mut Conn, issue: &Issue) -> Result<Option<Schedule>, Error> {
@@ -122,6 +143,14 @@ pub async fn find_newsletter(conn: &mut Conn, slug: &str) -> Result<Newsletter, 
         true => format!("there is no newsletter “{slug}”: make one with `daybreak newsletter add {slug} …`"),
         false => format!("there is no newsletter “{slug}”: there is {}", slugs.join(", ")),
     }))
+}
+
+/// The issue as nobody else can change it until the transaction ends.
+async fn lock_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
+    match db::issues::lock(conn, id).await? {
+        Some(issue) => Ok(issue),
+        None => find_issue(conn, id).await,
+    }
 }
 
 async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Error> {
@@ -160,7 +189,7 @@ pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
     };
     advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
     db::issues::set_held(&mut tx, id, false, None).await?;
-    let issue = find_issue(&mut tx, id).await?;
+    let issue = lock_issue(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(issue)
 }
@@ -185,7 +214,7 @@ async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue,
 /// Holds an issue back: it does not go out before somebody approves it.
 pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    let issue = find_issue(&mut tx, id).await?;
+    let issue = lock_issue(&mut tx, id).await?;
     match issue.state {
         IssueState::Draft | IssueState::Frozen => {
             db::issues::set_held(&mut tx, id, true, Some("an editor holds it")).await?;
@@ -222,7 +251,7 @@ pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
             let today = now.in_zone(zone).date_naive();
             if issue.slot_date != today {
                 db::issues::move_draft(&mut tx, id, now, today, now).await?;
-                issue = find_issue(&mut tx, id).await?;
+                issue = lock_issue(&mut tx, id).await?;
             }
         }
         issue = freeze(&mut tx, &issue, now).await?;
@@ -269,13 +298,21 @@ pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Is
                 .ok_or_else(|| Error::NotFound(format!("“{slug}” has no schedule “{name}”")))?
                 .id,
         ),
-        None => schedules.iter().find(|schedule| !schedule.paused).map(|schedule| schedule.id),
+        None => {
+            let active = schedules.iter().find(|schedule| !schedule.paused);
+            active.or(schedules.first()).map(|schedule| schedule.id)
+        }
     };
     if let Some(draft) = db::issues::draft_of(&mut tx, newsletter.id, schedule_id).await? {
         return Ok(draft);
     }
     if let Some(id) = schedule_id {
-        return Err(Error::NotFound(format!("schedule {id} of “{slug}” has no issue that is filling")));
+        let name =
+            schedules.iter().find(|schedule| schedule.id == id).map_or("", |schedule| schedule.name.as_str());
+        return Err(Error::NotFound(format!(
+            "the schedule “{name}” of “{slug}” has no issue that is filling: if it is paused, `daybreak schedule resume \
+             {slug} {name}`"
+        )));
     }
     let draft = db::issues::NewDraft {
         newsletter_id: newsletter.id,
@@ -300,7 +337,12 @@ pub async fn pause(app: &App, id: i64) -> Result<(), Error> {
 
 /// Goes on with a send where it stood.
 pub async fn resume(app: &App, id: i64) -> Result<(), Error> {
-    step(app, id, IssueEvent::Resume, None).await
+    let mut tx = app.db.begin().await?;
+    let now = app.clock.now();
+    let issue = lock_issue(&mut tx, id).await?;
+    advance(&mut tx, &issue, IssueEvent::Resume, None, now).await?;
+    db::deliveries::renew_due(&mut tx, id, now).await?;
+    Ok(db::commit(tx).await?)
 }
 
 /// Ends an issue for good; who has not got it does not get it.
@@ -311,7 +353,7 @@ pub async fn cancel(app: &App, id: i64) -> Result<(), Error> {
 async fn step(app: &App, id: i64, event: IssueEvent, reason: Option<&str>) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let issue = find_issue(&mut tx, id).await?;
+    let issue = lock_issue(&mut tx, id).await?;
     advance(&mut tx, &issue, event, reason, now).await?;
     Ok(db::commit(tx).await?)
 }
@@ -326,7 +368,7 @@ pub async fn write(
     preheader: Option<String>,
 ) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    let issue = find_issue(&mut tx, id).await?;
+    let issue = lock_issue(&mut tx, id).await?;
     if issue.state != IssueState::Draft {
         return Err(Error::Invalid(format!(
             "issue {id} is {}: its words no longer change",

@@ -126,7 +126,7 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     let claimed =
         db::deliveries::load(&mut conn, &[delivery_id], app.clock.now()).await?.pop().ok_or_else(gone)?;
     drop(conn);
-    let reader = claimed.reader.ok_or_else(gone)?;
+    let reader = claimed.1?.reader.ok_or_else(gone)?;
     let edition = load(app, issue_id).await?;
     let values = hole_values(app, &reader, subscription_id, delivery_id);
     let mail = app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;

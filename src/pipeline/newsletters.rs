@@ -229,12 +229,14 @@ fn parse_yes(value: &str) -> Option<bool> {
 fn parse_slug(text: &str) -> Result<String, Error> {
     let fits = (1..=40).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        // Digits alone would be taken for an issue's number.
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
         && !text.starts_with('-')
         && !text.ends_with('-');
     match fits {
         true => Ok(text.to_owned()),
         false => Err(Error::Invalid(format!(
-            "“{}” cannot be a slug: use lower-case letters, digits and hyphens, for instance morning-brief",
+            "“{}” cannot be a slug: use lower-case letters (at least one), digits and hyphens, for instance morning-brief",
             text.escape_debug()
         ))),
     }

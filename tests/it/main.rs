@@ -7,9 +7,11 @@
 mod calendar;
 mod daybreak;
 mod digest;
+mod dkim;
 mod feeds;
 mod ledger;
 mod mail;
+mod message;
 mod relay;
 mod sink;
 mod why;

@@ -23,8 +23,12 @@ pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
     }
     let mut finished = vec![];
     for issue in sending {
-        if finish_one(app, &issue).await? {
-            finished.push(issue.id);
+        match finish_one(app, &issue).await {
+            Ok(true) => finished.push(issue.id),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(issue = issue.id, %error, "an issue could not be brought to its end")
+            }
         }
     }
     Ok(finished)

@@ -7,7 +7,6 @@ use crate::db::deliveries::{Claimed, Reader};
 use crate::db::notices::Notice;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::Next;
 use crate::domain::mail::{HoleValues, Mailbox};
 use crate::mail::dkim::Signer;
 use crate::mail::identity::{Verp, message_id};
@@ -15,23 +14,13 @@ use crate::mail::message::{Letter, Recipient};
 
 use super::super::{App, Error, links};
 use super::cohort::{Cohort, Edition};
-use super::recorder::Done;
+use super::hold::Hold;
 
 /// A claimed message.
 #[derive(Debug)]
 pub enum Job {
     Delivery(Box<DeliveryJob>),
     Notice(Box<NoticeJob>),
-}
-
-impl Job {
-    /// Gives a message back that was not tried, for a later claim.
-    pub fn back(&self, now: Timestamp) -> Done {
-        match self {
-            Self::Delivery(job) => Done::back(job.claimed.id),
-            Self::Notice(job) => job.back(now),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -42,6 +31,7 @@ pub struct DeliveryJob {
     pub cohort: Arc<Cohort>,
     /// When the reader's row was read.
     pub checked_at: Instant,
+    pub hold: Hold,
 }
 
 #[derive(Debug)]
@@ -50,7 +40,11 @@ pub struct NoticeJob {
     pub letter: Letter,
     pub from: EmailAddress,
     pub signer: Option<Arc<Signer>>,
+    pub hold: Hold,
 }
+
+/// A notice's message, the address that it comes from, and what signs it.
+pub type Written = (Letter, EmailAddress, Option<Arc<Signer>>);
 
 /// Where a message goes in the envelope.
 #[derive(Debug)]
@@ -84,7 +78,7 @@ impl DeliveryJob {
         let recipient = Recipient {
             mailbox: &mailbox,
             values: &values,
-            message_id: &message_id("d", self.claimed.id, self.claimed.due_at, from.domain()),
+            message_id: &message_id("d", self.claimed.id, self.edition.issue.slot_at, from.domain()),
             date: now,
             list_unsubscribe: Some(&values.unsubscribe_url),
         };
@@ -103,12 +97,6 @@ impl DeliveryJob {
 }
 
 impl NoticeJob {
-    /// See [`Job::back`].
-    pub fn back(&self, now: Timestamp) -> Done {
-        let Notice { id, attempts, .. } = self.notice;
-        Done::Notice { id, next: Next::RetryAt(now), attempts, detail: String::new() }
-    }
-
     /// Writes the message into `out`, signed, and returns its envelope.
     pub fn write(&self, now: Timestamp, out: &mut Vec<u8>) -> Result<Addresses, Error> {
         let mailbox = Mailbox { name: self.notice.name.clone(), address: self.notice.email.clone() };

@@ -5,27 +5,30 @@
 
 pub mod cohort;
 mod finish;
+mod hold;
 pub mod job;
 mod recorder;
 mod relay;
 mod source;
 mod worker;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use self::finish::finish;
+use self::hold::{Claims, Table};
 use self::recorder::Done;
 use self::relay::{RelayState, Throttle};
 use self::source::{JobSource, Took};
 use self::worker::Worker;
 use super::{App, Error};
-use crate::db;
+use crate::db::{self, DbError};
 use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::newsletter::Newsletter;
@@ -35,13 +38,15 @@ use crate::mail::session::Timeouts;
 
 /// How long a node's claims are good for without a sign of life.
 const LEASE_MILLIS: i64 = 20_000;
+const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
 /// How long a sender that is told to stop waits for what is on the wire. A relay that has stalled may take ten minutes
-/// to answer (RFC 5321 §4.5.3.2), and a supervisor that asked for the end kills after ten seconds.
-const DRAIN: Duration = Duration::from_secs(8);
+/// to answer (RFC 5321 §4.5.3.2), one that filters content takes up to half a minute, and supervisors kill after thirty
+/// seconds or ninety.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
@@ -57,19 +62,18 @@ pub struct Totals {
 
 impl Totals {
     fn count(&self, done: &Done) {
-        let counter = match done {
-            Done::Delivery { record, .. } => match record.state {
-                DeliveryState::Sent => &self.sent,
-                DeliveryState::Deferred => &self.deferred,
-                DeliveryState::Failed => &self.failed,
-                DeliveryState::Skipped => &self.skipped,
-                DeliveryState::Queued | DeliveryState::Claimed => return,
-            },
-            Done::Notice { next, .. } => match next {
-                Next::Sent => &self.sent,
-                Next::RetryAt(_) => &self.deferred,
-                Next::Fail { .. } => &self.failed,
-            },
+        let state = match done {
+            Done::Delivery(record) => record.state,
+            Done::Notice { next: Next::Sent, .. } => DeliveryState::Sent,
+            Done::Notice { next: Next::RetryAt(_), .. } => DeliveryState::Deferred,
+            Done::Notice { next: Next::Fail { .. }, .. } => DeliveryState::Failed,
+        };
+        let counter = match state {
+            DeliveryState::Sent => &self.sent,
+            DeliveryState::Deferred => &self.deferred,
+            DeliveryState::Failed => &self.failed,
+            DeliveryState::Skipped => &self.skipped,
+            DeliveryState::Queued | DeliveryState::Claimed => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -94,12 +98,16 @@ struct Shared {
     timeouts: Timeouts,
     verp: Option<Verp>,
     throttle: Throttle,
-    relay_state: RelayState,
-    lease_until: AtomicI64,
+    relay_state: Arc<RelayState>,
+    claims: Arc<Claims>,
+    /// Until when this node's claims are its own, by a clock that nobody sets.
+    lease_until: Mutex<Instant>,
     stopping: AtomicBool,
     stop: watch::Receiver<bool>,
-    /// Issues that the relay refused for a reason of ours: their editors are told.
-    at_fault: Mutex<HashSet<i64>>,
+    /// Issues whose mail cannot be written, and why: they are paused.
+    broken: Mutex<HashMap<i64, String>>,
+    /// Room for messages that the relay has and the ledger does not know of: what a crash can repeat.
+    unrecorded: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -109,11 +117,21 @@ impl Shared {
 
     /// Whether what this node claimed is still its own. Another may have taken it over while this one was frozen.
     fn holds_lease(&self) -> bool {
-        self.app.clock.now().millis() < self.lease_until.load(Ordering::SeqCst)
+        Instant::now() < *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn our_fault(&self, issue_id: i64) {
-        self.at_fault.lock().unwrap_or_else(PoisonError::into_inner).insert(issue_id);
+    fn broken(&self, issue_id: i64, why: &str) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(issue_id, why.to_owned());
+    }
+
+    fn take_broken(&self) -> HashMap<i64, String> {
+        std::mem::take(&mut self.broken.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the sender because it cannot keep its promise.
+    fn stop_now(&self, why: &str) {
+        tracing::error!(why, "the sender stops");
+        self.stopping.store(true, Ordering::SeqCst);
     }
 
     /// Waits, but not past the order to stop.
@@ -133,13 +151,42 @@ impl Shared {
     }
 
     async fn renew(&self) -> Result<(), Error> {
-        let now = self.app.clock.now();
-        let until = now.plus_millis(LEASE_MILLIS);
-        let mut conn = self.app.db.conn().await?;
-        db::nodes::renew(&mut conn, &self.node, now, until).await?;
-        self.lease_until.store(until.millis(), Ordering::SeqCst);
+        // Counted from before the question: however long the answer takes, the database's lease ends later.
+        let until = Instant::now() + LEASE;
+        let renew = async {
+            let mut conn = self.app.db.conn().await?;
+            db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await
+        };
+        within(renew).await?;
+        *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         Ok(())
     }
+
+    /// Gives back what dead nodes claimed, and what this one claimed and no longer answers for; returns how many rows.
+    async fn give_back(&self) -> Result<u64, Error> {
+        let _gate = self.claims.claiming().await;
+        let give = async {
+            let mut conn = self.app.db.conn().await?;
+            let mut freed = 0;
+            for table in Table::ALL {
+                freed += db::nodes::take_over(&mut conn, table.name()).await?;
+                let held = self.claims.held(table);
+                freed += db::nodes::release_all_but(&mut conn, table.name(), &self.node, &held).await?;
+            }
+            db::nodes::forget_dead(&mut conn).await?;
+            Ok(freed)
+        };
+        Ok(within(give).await?)
+    }
+}
+
+/// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as
+/// behind a firewall that forgot the connection.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the database answers in time.
+async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    tokio::time::timeout(DATABASE_PATIENCE, asking).await.unwrap_or(Err(DbError::Silent))
 }
 
 /// A sender: one node of as many as there are.
@@ -168,11 +215,13 @@ impl Sender {
             timeouts: Timeouts::default(),
             verp,
             throttle: Throttle::new(settings.messages_per_second),
-            relay_state: RelayState::default(),
-            lease_until: AtomicI64::new(0),
+            relay_state: Arc::default(),
+            claims: Arc::default(),
+            lease_until: Mutex::new(Instant::now()),
             stopping: AtomicBool::new(false),
             stop,
-            at_fault: Mutex::default(),
+            broken: Mutex::default(),
+            unrecorded: Arc::new(Semaphore::new(usize::from(settings.connections) + recorder::GROUP)),
         };
         Ok(Self { shared: Arc::new(shared), connections: settings.connections, totals: Arc::default() })
     }
@@ -189,13 +238,8 @@ impl Sender {
         self.enter().await?;
         let keeper = tokio::spawn(keep_lease(Arc::clone(shared)));
         let (outcome_sender, outcome_receiver) = mpsc::channel(usize::from(self.connections) * 2 + 64);
-        let recorder = tokio::spawn(recorder::run(
-            shared.app.clone(),
-            shared.node.clone(),
-            outcome_receiver,
-            Arc::clone(&self.totals),
-            shared.stop.clone(),
-        ));
+        let recorder =
+            tokio::spawn(recorder::run(Arc::clone(shared), outcome_receiver, Arc::clone(&self.totals)));
         let mut source = JobSource::new(Arc::clone(shared), outcome_sender.clone());
         let mut ended = Ok(());
         while !shared.is_stopping() {
@@ -232,9 +276,10 @@ impl Sender {
         shared.stopping.store(true, Ordering::SeqCst);
         drop(source);
         drop(outcome_sender);
-        let _ = recorder.await;
+        let recorded = recorder.await;
         keeper.abort();
         self.leave().await?;
+        recorded.map_err(|error| Error::Io(format!("what records outcomes crashed: {error}")))?;
         ended
     }
 
@@ -243,12 +288,10 @@ impl Sender {
     async fn enter(&self) -> Result<(), Error> {
         let shared = &self.shared;
         shared.renew().await?;
-        let mut tx = shared.app.db.begin().await?;
         if shared.app.db.file().is_some() {
-            db::nodes::leave_others(&mut tx, &shared.node).await?;
+            db::nodes::leave_others(&mut *shared.app.db.conn().await?, &shared.node).await?;
         }
-        let freed = db::nodes::take_over(&mut tx, shared.app.clock.now()).await?;
-        db::commit(tx).await?;
+        let freed = shared.give_back().await?;
         if freed > 0 {
             tracing::info!(freed, "took over what an earlier sender had claimed and not sent");
         }
@@ -258,8 +301,9 @@ impl Sender {
     async fn leave(&self) -> Result<(), Error> {
         let shared = &self.shared;
         let mut tx = shared.app.db.begin().await?;
-        db::deliveries::release(&mut tx, &shared.node).await?;
-        db::notices::release(&mut tx, &shared.node, shared.app.clock.now()).await?;
+        for table in Table::ALL {
+            db::nodes::release_all_but(&mut tx, table.name(), &shared.node, &[]).await?;
+        }
         db::nodes::leave(&mut tx, &shared.node).await?;
         Ok(db::commit(tx).await?)
     }
@@ -292,6 +336,10 @@ async fn feed(
             shared.pause(wait).await;
             continue;
         }
+        if !shared.holds_lease() {
+            shared.pause(Duration::from_millis(200)).await;
+            continue;
+        }
         match source.take(jobs).await {
             Ok(Took::Some) => fed = Fed::SomeSent,
             Ok(Took::Nothing) if until == Until::NothingDue => return Ok(fed),
@@ -305,20 +353,17 @@ async fn feed(
     }
 }
 
-/// Renews the lease, and takes over from nodes that no longer renew theirs, until the sender ends.
+/// Renews the lease, and gives back what nobody answers for, until the sender ends.
 async fn keep_lease(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(RENEW).await;
-        let renewed = async {
+        let kept = async {
             shared.renew().await?;
-            let mut tx = shared.app.db.begin().await?;
-            let freed = db::nodes::take_over(&mut tx, shared.app.clock.now()).await?;
-            db::commit(tx).await?;
-            Ok::<_, Error>(freed)
+            shared.give_back().await
         };
-        match renewed.await {
+        match kept.await {
             Ok(0) => {}
-            Ok(freed) => tracing::info!(freed, "took over from a node whose lease has run out"),
+            Ok(freed) => tracing::info!(freed, "gave back what was claimed and nobody answers for"),
             Err(error) => {
                 tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out")
             }

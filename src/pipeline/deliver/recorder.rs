@@ -3,94 +3,93 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 use crate::db::deliveries::Record;
 use crate::db::notices::Attempt;
 use crate::db::{self, DbError};
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::subscription::SuppressionReason;
 
-use super::super::App;
-use super::Totals;
+use super::hold::Hold;
+use super::{Shared, Totals};
 
 /// What became of a claimed message.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Done {
-    Delivery {
-        record: Record,
-        /// The address that must not be mailed again, and what the relay said of it.
-        suppress: Option<(EmailAddress, String)>,
-    },
-    Notice {
-        id: i64,
-        next: Next,
-        attempts: i64,
-        detail: String,
-    },
+    Delivery(Record),
+    Notice { id: i64, next: Next, attempts: i64, detail: String },
 }
 
 impl Done {
-    /// Gives a delivery back as it was, for a later claim.
-    pub fn back(id: i64) -> Self {
-        let record = Record {
+    /// Gives a delivery back as it was, for a later claim: at once, or at a time.
+    pub fn back(id: i64, not_before: Option<Timestamp>) -> Self {
+        Self::Delivery(Record {
             id,
             state: DeliveryState::Queued,
             reason: None,
             detail: None,
-            not_before: None,
+            not_before,
             attempted: false,
-        };
-        Self::Delivery { record, suppress: None }
+        })
     }
+
+    /// Ends a delivery without an attempt.
+    pub fn end(id: i64, state: DeliveryState, reason: &str, detail: Option<String>) -> Self {
+        let reason = Some(reason.to_owned());
+        Self::Delivery(Record { id, state, reason, detail, not_before: None, attempted: false })
+    }
+
+    pub fn skipped(id: i64, reason: &str) -> Self {
+        Self::end(id, DeliveryState::Skipped, reason, None)
+    }
+}
+
+/// An outcome on its way to the database, with what is let go once it is there.
+#[derive(Debug)]
+pub struct Settled {
+    pub done: Done,
+    /// The address that must not be mailed again, and what the relay said of it.
+    pub suppress: Option<(EmailAddress, String)>,
+    pub hold: Hold,
+    /// Room for one message that the relay has and the ledger does not know of yet.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Outcomes written in one transaction at most. What a crash can repeat is this many and the open connections; a
 /// group of 20 costs half of what single rows cost (measured: half the CPU on SQLite, double the rate on PostgreSQL).
-const GROUP: usize = 20;
+pub const GROUP: usize = 20;
 
 /// How long a group is waited for: at full speed it is full before.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How often a group is tried once the service is to stop: some ten seconds.
-const TRIES_WHEN_STOPPING: u32 = 7;
+/// How long a database that refuses is tried once the service is to stop.
+const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(10);
 
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.
-pub async fn run(
-    app: App,
-    node: String,
-    mut outcomes: mpsc::Receiver<Done>,
-    totals: Arc<Totals>,
-    stop: watch::Receiver<bool>,
-) {
+pub async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Settled>, totals: Arc<Totals>) {
     let mut group = Vec::with_capacity(GROUP);
     while gather(&mut outcomes, &mut group).await {
-        let mut wait = Duration::from_millis(100);
-        let mut tries_when_stopping = TRIES_WHEN_STOPPING;
-        while let Err(error) = record(&app, &node, &group).await {
-            tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
-            if *stop.borrow() {
-                tries_when_stopping -= 1;
-            }
-            if tries_when_stopping == 0 {
-                tracing::error!(
-                    outcomes = group.len(),
-                    "given up: these messages may be sent again by the next start"
-                );
-                group.clear();
-                break;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(5));
+        if !write(&shared, &group).await {
+            tracing::error!(
+                outcomes = group.len(),
+                "given up: these messages may be sent again by the next start"
+            );
+            group.clear();
         }
-        group.drain(..).for_each(|done| totals.count(&done));
+        for Settled { done, hold, room, .. } in group.drain(..) {
+            totals.count(&done);
+            drop((hold, room));
+        }
     }
 }
 
 /// Waits for an outcome, and a little for those that come close behind it; false when there will be no more.
-async fn gather(outcomes: &mut mpsc::Receiver<Done>, group: &mut Vec<Done>) -> bool {
+async fn gather(outcomes: &mut mpsc::Receiver<Settled>, group: &mut Vec<Settled>) -> bool {
     if outcomes.recv_many(group, GROUP).await == 0 {
         return false;
     }
@@ -106,19 +105,42 @@ async fn gather(outcomes: &mut mpsc::Receiver<Done>, group: &mut Vec<Done>) -> b
     true
 }
 
-async fn record(app: &App, node: &str, group: &[Done]) -> Result<(), DbError> {
+/// Writes a group, however often it takes; false where the service is to stop and the database still refuses.
+async fn write(shared: &Shared, group: &[Settled]) -> bool {
+    let mut wait = Duration::from_millis(100);
+    let mut give_up: Option<Instant> = None;
+    loop {
+        if shared.is_stopping() && give_up.is_none() {
+            give_up = Some(Instant::now() + PATIENCE_WHEN_STOPPING);
+        }
+        let limit = give_up.unwrap_or_else(|| Instant::now() + super::DATABASE_PATIENCE);
+        match tokio::time::timeout_at(limit, record(shared, group)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => {
+                tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
+            }
+            Err(_) => tracing::error!(outcomes = group.len(), "the database does not answer; trying again"),
+        }
+        if give_up.is_some_and(|give_up| Instant::now() + wait >= give_up) {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+async fn record(shared: &Shared, group: &[Settled]) -> Result<(), DbError> {
+    let (app, node) = (&shared.app, shared.node.as_str());
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let mut records = Vec::with_capacity(group.len());
-    for done in group {
-        match done {
-            Done::Delivery { record, suppress } => {
-                if let Some((address, detail)) = suppress {
-                    let reason = SuppressionReason::Bounced;
-                    db::suppressions::suppress(&mut tx, &app.key, address, reason, detail, now).await?;
-                }
-                records.push(record.clone());
-            }
+    for settled in group {
+        if let Some((address, detail)) = &settled.suppress {
+            let reason = SuppressionReason::Bounced;
+            db::suppressions::suppress(&mut tx, &app.key, address, reason, detail, now).await?;
+        }
+        match &settled.done {
+            Done::Delivery(record) => records.push(record.clone()),
             Done::Notice { id, next, attempts, detail } => {
                 let attempt = Attempt { next: *next, attempts: *attempts, detail };
                 match db::notices::record(&mut tx, node, *id, &attempt, now).await {

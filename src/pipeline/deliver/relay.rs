@@ -1,39 +1,58 @@
 //! Whether the relay can be reached, and how fast we may go: what all connections of a sender share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::domain::delivery::{Outcome, OutcomeClass};
+
 /// The relay as the connections see it.
 #[derive(Debug, Default)]
 pub struct RelayState {
-    open: AtomicUsize,
+    /// Connections on which the relay has answered a message.
+    working: AtomicUsize,
     down: Mutex<Option<Down>>,
+}
+
+/// Why the relay takes no mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub why: String,
+    /// A wrong password, a certificate that does not match: it will not get better by itself.
+    pub is_ours: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Down {
     until: Instant,
     failures: u32,
-    why: String,
+    trouble: Trouble,
+}
+
+/// Stands for a connection on which the relay answers, until it is dropped.
+#[derive(Debug)]
+pub struct Working(Arc<RelayState>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.working.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl RelayState {
-    pub fn opened(&self) {
-        self.open.fetch_add(1, Ordering::SeqCst);
+    /// Notes that the relay has answered the first message of a connection.
+    pub fn works(self: &Arc<Self>) -> Working {
+        self.working.fetch_add(1, Ordering::SeqCst);
         *self.lock() = None;
+        Working(Arc::clone(self))
     }
 
-    pub fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Notes that a connection could not be opened. While others are open the relay only wants no more of them;
-    /// with none open it is down, and left alone for 1, 2, 4 … 60 seconds.
-    pub fn failed(&self, why: &str) {
-        if self.open.load(Ordering::SeqCst) > 0 {
+    /// Notes that a connection could not be opened, or ended with its first message. While others work the relay only
+    /// wants no more of them; with none at work it is down, and left alone for 1, 2, 4 … 60 seconds.
+    pub fn failed(&self, outcome: &Outcome) {
+        if self.working.load(Ordering::SeqCst) > 0 {
             return;
         }
         let mut down = self.lock();
@@ -44,8 +63,10 @@ impl RelayState {
             known => {
                 let failures = known.as_ref().map_or(0, |known| known.failures);
                 let wait = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
+                let why = outcome.detail.clone();
                 tracing::warn!(why, ?wait, "the relay cannot be reached, and is left alone for a while");
-                *known = Some(Down { until: now + wait, failures: failures + 1, why: why.to_owned() });
+                let trouble = Trouble { why, is_ours: outcome.class == OutcomeClass::OurFault };
+                *known = Some(Down { until: now + wait, failures: failures + 1, trouble });
             }
         }
     }
@@ -53,17 +74,16 @@ impl RelayState {
     /// How long to leave the relay alone still.
     pub fn wait(&self) -> Option<Duration> {
         let down = self.lock();
-        down.as_ref()
-            .and_then(|down| down.until.checked_duration_since(Instant::now()))
-            .filter(|wait| !wait.is_zero())
+        let left = down.as_ref().and_then(|down| down.until.checked_duration_since(Instant::now()));
+        left.filter(|wait| !wait.is_zero())
     }
 
-    /// Why the relay cannot be reached, since it last could.
-    pub fn why_down(&self) -> Option<String> {
-        self.lock().as_ref().map(|down| down.why.clone())
+    /// Why the relay takes no mail, since it last did.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.lock().as_ref().map(|down| down.trouble.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Down>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Down>> {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,15 +102,12 @@ impl Throttle {
         Self { interval, next: Mutex::new(Instant::now()) }
     }
 
-    /// Waits for this message's turn.
-    pub async fn turn(&self) {
-        let Some(interval) = self.interval else { return };
-        let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = (*next).max(Instant::now());
-            *next = turn + interval;
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
+    /// When this message's turn is; none where there is no limit.
+    pub fn turn(&self) -> Option<Instant> {
+        let interval = self.interval?;
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (*next).max(Instant::now());
+        *next = turn + interval;
+        Some(turn)
     }
 }

@@ -6,20 +6,21 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::db;
-use crate::db::deliveries::Claimed;
+use crate::db::deliveries::{Claimed, Reader};
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::STALE_AFTER;
+use crate::domain::delivery::{DeliveryState, Next, STALE_AFTER};
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::notice::Notice;
 use crate::mail::message::Letter;
 use crate::pipeline::editors::{self, Note};
 
 use super::super::Error;
-use super::Shared;
 use super::cohort::{self, Cohorts};
+use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
-use super::recorder::Done;
-use super::worker::{failed, skipped};
+use super::recorder::{Done, Settled};
+use super::relay::Trouble;
+use super::{Shared, within};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
 const BATCH: i64 = 200;
@@ -34,21 +35,39 @@ pub enum Took {
     Nothing,
 }
 
+/// Why a notice cannot be sent.
+enum Unsendable {
+    /// The database failed: it is tried again.
+    Now(Error),
+    /// The mail itself is at fault.
+    Ever(String),
+}
+
+impl<E: Into<Error>> From<E> for Unsendable {
+    fn from(error: E) -> Self {
+        Self::Now(error.into())
+    }
+}
+
 pub struct JobSource {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Done>,
+    outcomes: mpsc::Sender<Settled>,
     cohorts: Cohorts,
-    /// Why the relay cannot be reached, as it was last noted, and with which issues.
-    reported: Option<(String, Vec<i64>)>,
+    /// What was last noted with the issues under way about the relay, and with which. At first unknown: a sender that
+    /// died may have left a note.
+    reported: Option<(Option<Trouble>, Vec<i64>)>,
 }
 
 impl JobSource {
-    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Done>) -> Self {
+    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Settled>) -> Self {
         Self { shared, outcomes, cohorts: Cohorts::default(), reported: None }
     }
 
     /// Claims a batch of everything that is due and hands it to the connections.
     pub async fn take(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+        for (issue_id, why) in self.shared.take_broken() {
+            self.stop_issue(issue_id, &why).await?;
+        }
         let mut took = self.take_notices(jobs).await?;
         let issues = self.sending().await?;
         self.cohorts.keep(&issues.iter().map(|issue| issue.id).collect::<Vec<_>>());
@@ -67,35 +86,45 @@ impl JobSource {
 
     async fn take_deliveries(&mut self, issue: &Issue, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
         let shared = Arc::clone(&self.shared);
-        let now = shared.app.clock.now();
-        let mut conn = shared.app.db.conn().await?;
-        let ids = db::deliveries::claim(&mut conn, issue.id, &shared.node, now, BATCH).await?;
-        if ids.is_empty() {
+        let mut holds = self.claim(issue).await?;
+        if holds.is_empty() {
             return Ok(Took::Nothing);
         }
+        let now = shared.app.clock.now();
         let checked_at = Instant::now();
+        let mut conn = shared.app.db.conn().await?;
+        let edition = match self.cohorts.edition(&shared.app, &mut conn, issue.id).await {
+            Ok(edition) => edition,
+            Err(error @ Error::Db(db::DbError::Sql(_))) => return Err(error),
+            // A damaged key or content stays as it is: everybody's mail waits for somebody to mend it.
+            Err(error) => {
+                drop(conn);
+                self.stop_issue(issue.id, &error.to_string()).await?;
+                return Ok(Took::Nothing);
+            }
+        };
+        let ids: Vec<i64> = holds.iter().map(|(id, _)| *id).collect();
         let batch = db::deliveries::load(&mut conn, &ids, now).await?;
-        let edition = self.cohorts.edition(&shared.app, &mut conn, issue.id).await?;
         drop(conn);
-        for claimed in batch {
-            let (claimed, reader) = match sendable(claimed, now) {
+        for (id, loaded) in batch {
+            let Some(hold) = take_hold(&mut holds, id) else { continue };
+            let (claimed, reader) = match sendable(id, loaded, now) {
                 Ok(sendable) => sendable,
                 Err(done) => {
-                    self.record(*done).await;
+                    self.record(*done, hold).await;
                     continue;
                 }
             };
             match self.cohorts.cohort(&shared.app, &edition, edition.audience(&reader)) {
                 Ok(cohort) => {
                     let edition = Arc::clone(&edition);
-                    let job =
-                        Job::Delivery(Box::new(DeliveryJob { claimed, reader, edition, cohort, checked_at }));
-                    if jobs.send_async(job).await.is_err() {
+                    let job = DeliveryJob { claimed, reader, edition, cohort, checked_at, hold };
+                    if jobs.send_async(Job::Delivery(Box::new(job))).await.is_err() {
                         return Ok(Took::Nothing);
                     }
                 }
                 Err(error) => {
-                    self.stop_issue(issue, &error.to_string()).await?;
+                    self.stop_issue(issue.id, &error.to_string()).await?;
                     break;
                 }
             }
@@ -103,17 +132,30 @@ impl JobSource {
         Ok(Took::Some)
     }
 
-    /// Pauses an issue that cannot be rendered before it fails for everybody, and tells the editors.
-    async fn stop_issue(&self, issue: &Issue, why: &str) -> Result<(), Error> {
+    /// Claims a batch; each row is held from here on.
+    async fn claim(&self, issue: &Issue) -> Result<Vec<(i64, Hold)>, Error> {
+        let shared = &self.shared;
+        let _gate = shared.claims.claiming().await;
+        let claim = async {
+            let mut conn = shared.app.db.conn().await?;
+            let now = shared.app.clock.now();
+            db::deliveries::claim(&mut conn, issue.id, &shared.node, now, BATCH).await
+        };
+        let ids = within(claim).await?;
+        Ok(ids.into_iter().map(|id| (id, shared.claims.hold(Table::Deliveries, id))).collect())
+    }
+
+    /// Pauses an issue that cannot be rendered before it fails for everybody, and tells the editors. What is on the
+    /// wire is recorded as it comes; what is claimed beyond that is given back.
+    async fn stop_issue(&self, issue_id: i64, why: &str) -> Result<(), Error> {
         let app = &self.shared.app;
         let now = app.clock.now();
-        tracing::error!(issue = issue.id, why, "an issue cannot be rendered and is paused");
+        tracing::error!(issue = issue_id, why, "an issue cannot be rendered and is paused");
         let mut tx = app.db.begin().await?;
         let reason = format!("it cannot be rendered: {why}");
-        db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Paused, Some(&reason), now)
+        db::issues::advance(&mut tx, issue_id, IssueState::Sending, IssueState::Paused, Some(&reason), now)
             .await?;
-        db::deliveries::release_issue(&mut tx, &self.shared.node, issue.id).await?;
-        let issue = editors::find_issue(&mut tx, issue.id).await?;
+        let issue = editors::find_issue(&mut tx, issue_id).await?;
         if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
             editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
         }
@@ -122,22 +164,30 @@ impl JobSource {
 
     async fn take_notices(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
         let shared = Arc::clone(&self.shared);
-        let app = &shared.app;
-        let mut conn = app.db.conn().await?;
-        let notices = db::notices::claim(&mut conn, &shared.node, app.clock.now(), NOTICES).await?;
-        let took = if notices.is_empty() { Took::Nothing } else { Took::Some };
-        for notice in notices {
+        let claimed = {
+            let _gate = shared.claims.claiming().await;
+            let claim = async {
+                let mut conn = shared.app.db.conn().await?;
+                db::notices::claim(&mut conn, &shared.node, shared.app.clock.now(), NOTICES).await
+            };
+            let notices = within(claim).await?.into_iter();
+            let held = notices.map(|notice| (shared.claims.hold(Table::Notices, notice.id), notice));
+            held.collect::<Vec<_>>()
+        };
+        let took = if claimed.is_empty() { Took::Nothing } else { Took::Some };
+        for (hold, notice) in claimed {
             let id = notice.id;
-            match self.notice_job(&mut conn, notice).await {
+            match self.notice_job(notice, hold).await {
                 Ok(job) => {
                     if jobs.send_async(Job::Notice(Box::new(job))).await.is_err() {
                         return Ok(Took::Nothing);
                     }
                 }
-                Err(why) => {
+                Err((Unsendable::Now(error), _)) => return Err(error),
+                Err((Unsendable::Ever(why), hold)) => {
                     tracing::error!(notice = id, why, "a mail cannot be written");
-                    let next = crate::domain::delivery::Next::Fail { suppress: false };
-                    self.record(Done::Notice { id, next, attempts: 0, detail: why }).await;
+                    let next = Next::Fail { suppress: false };
+                    self.record(Done::Notice { id, next, attempts: 0, detail: why }, hold).await;
                 }
             }
         }
@@ -146,77 +196,107 @@ impl JobSource {
 
     async fn notice_job(
         &self,
-        conn: &mut db::Conn,
         queued: db::notices::Notice,
-    ) -> Result<NoticeJob, String> {
-        let app = &self.shared.app;
-        let notice: Notice = serde_json::from_str(&queued.content).map_err(|error| error.to_string())?;
-        let is_suppressed = db::suppressions::is_suppressed(conn, &app.key, &queued.email).await;
-        if is_suppressed.map_err(|error| error.to_string())? {
-            return Err("the address is on the suppression list".to_owned());
+        hold: Hold,
+    ) -> Result<NoticeJob, (Unsendable, Hold)> {
+        match self.write_notice(&queued).await {
+            Ok((letter, from, signer)) => Ok(NoticeJob { notice: queued, letter, from, signer, hold }),
+            Err(why) => Err((why, hold)),
         }
-        let newsletter = db::newsletters::get(conn, queued.newsletter_id)
-            .await
-            .map_err(|error| error.to_string())?
-            .ok_or("its newsletter is gone")?;
-        let mail = app.renderer.notice(&notice).map_err(|error| error.to_string())?;
-        let from = newsletter.from.address.clone();
-        let signer = cohort::signer(conn, from.domain()).await.map_err(|error| error.to_string())?;
-        let mut head = cohort::head(&newsletter);
-        head.auto_submitted = true;
-        Ok(NoticeJob {
-            notice: queued,
-            letter: Letter::new(&head, &mail),
-            from,
-            signer: signer.map(Arc::new),
-        })
     }
 
-    async fn record(&self, done: Done) {
-        // The recorder outlives the source: a closed channel means that it crashed, and the lease settles it.
-        let _ = self.outcomes.send(done).await;
+    async fn write_notice(&self, queued: &db::notices::Notice) -> Result<super::job::Written, Unsendable> {
+        let app = &self.shared.app;
+        let mut conn = app.db.conn().await?;
+        if db::suppressions::is_suppressed(&mut conn, &app.key, &queued.email).await? {
+            return Err(Unsendable::Ever("the address is on the suppression list".to_owned()));
+        }
+        let newsletter = db::newsletters::get(&mut conn, queued.newsletter_id)
+            .await?
+            .ok_or_else(|| Unsendable::Ever("its newsletter is gone".to_owned()))?;
+        let from = newsletter.from.address.clone();
+        let signer = cohort::signer(&mut conn, from.domain()).await?;
+        let notice: Notice =
+            serde_json::from_str(&queued.content).map_err(|error| Unsendable::Ever(error.to_string()))?;
+        let mail = app.renderer.notice(&notice).map_err(|error| Unsendable::Ever(error.to_string()))?;
+        let mut head = cohort::head(&newsletter);
+        head.auto_submitted = true;
+        Ok((Letter::new(&head, &mail), from, signer.map(Arc::new)))
+    }
+
+    async fn record(&self, done: Done, hold: Hold) {
+        if self.outcomes.send(Settled { done, suppress: None, hold, room: None }).await.is_err() {
+            self.shared.stop_now("outcomes are no longer recorded");
+        }
     }
 
     /// Writes to the issues under way that the relay cannot be reached, also to those that start meanwhile, and clears
-    /// it when it can.
+    /// it when it can. What only people can mend, such as a wrong password, is mailed to the editors once.
     pub async fn report_relay(&mut self) {
-        let why = self.shared.relay_state.why_down();
-        if why.is_none() && self.reported.is_none() {
+        let trouble = self.shared.relay_state.trouble();
+        if trouble.is_none() && matches!(&self.reported, Some((None, _))) {
             return;
         }
-        match self.note(why.as_deref()).await {
-            Ok(issues) => self.reported = why.map(|why| (why, issues)),
+        match self.note(trouble.as_ref()).await {
+            Ok(issues) => self.reported = Some((trouble, issues)),
             Err(error) => tracing::warn!(%error, "the relay's state cannot be noted"),
         }
     }
 
     /// Notes with each issue under way why the relay cannot be reached, or that it can, and returns them.
-    async fn note(&self, why: Option<&str>) -> Result<Vec<i64>, Error> {
-        let issues: Vec<i64> = self.sending().await?.iter().map(|issue| issue.id).collect();
-        let reason = why.map(|why| format!("waiting for the relay, and trying again: {why}"));
-        let known = self.reported.as_ref().filter(|(reported, _)| Some(reported.as_str()) == why);
-        let mut conn = self.shared.app.db.conn().await?;
-        for id in &issues {
-            if !known.is_some_and(|(_, noted)| noted.contains(id)) {
-                db::issues::set_reason(&mut conn, *id, reason.as_deref()).await?;
+    async fn note(&self, trouble: Option<&Trouble>) -> Result<Vec<i64>, Error> {
+        let app = &self.shared.app;
+        let issues = self.sending().await?;
+        let reason =
+            trouble.map(|trouble| format!("waiting for the relay, and trying again: {}", trouble.why));
+        let known = self.reported.as_ref().filter(|(reported, _)| reported.as_ref() == trouble);
+        for issue in &issues {
+            if known.is_some_and(|(_, noted)| noted.contains(&issue.id)) {
+                continue;
             }
+            let mut tx = app.db.begin().await?;
+            db::issues::set_reason(&mut tx, issue.id, reason.as_deref()).await?;
+            if trouble.is_some_and(|trouble| trouble.is_ours) {
+                let issue = editors::find_issue(&mut tx, issue.id).await?;
+                if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
+                    editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
+                }
+            }
+            db::commit(tx).await?;
         }
-        Ok(issues)
+        Ok(issues.iter().map(|issue| issue.id).collect())
     }
 }
 
+fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {
+    let index = holds.iter().position(|(held, _)| *held == id)?;
+    Some(holds.swap_remove(index).1)
+}
+
 /// The delivery and its reader, or why it is not to be sent.
-fn sendable(mut claimed: Claimed, now: Timestamp) -> Result<(Claimed, db::deliveries::Reader), Box<Done>> {
+fn sendable(
+    id: i64,
+    loaded: Result<Claimed, db::DbError>,
+    now: Timestamp,
+) -> Result<(Claimed, Reader), Box<Done>> {
+    let failed =
+        |reason: &str, detail: String| Box::new(Done::end(id, DeliveryState::Failed, reason, Some(detail)));
+    let mut claimed = loaded.map_err(|error| {
+        tracing::error!(delivery = id, %error, "a reader's row is damaged");
+        failed("unreadable", error.to_string())
+    })?;
     if let Some(skip) = claimed.skip {
-        return Err(Box::new(skipped(claimed.id, skip.as_str())));
+        return Err(Box::new(Done::skipped(id, skip.as_str())));
     }
     if now.millis() > claimed.due_at.millis() + STALE_AFTER {
-        let detail = "it could not be sent within a day of its time, and is stale".to_owned();
-        return Err(Box::new(failed(claimed.id, "stale", detail, None)));
+        return Err(failed(
+            "stale",
+            "it could not be sent within a day of its time, and is stale".to_owned(),
+        ));
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
-        Some(_) => Err(Box::new(Done::back(claimed.id))),
-        None => Err(Box::new(skipped(claimed.id, "unsubscribed"))),
+        Some(_) => Err(Box::new(Done::back(id, None))),
+        None => Err(Box::new(Done::skipped(id, "unsubscribed"))),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::db;
 use crate::db::deliveries::Record;
@@ -14,7 +14,8 @@ use crate::mail::session::{Envelope, Session};
 use super::Shared;
 use super::cohort::Cohort;
 use super::job::{DeliveryJob, Job, NoticeJob};
-use super::recorder::Done;
+use super::recorder::{Done, Settled};
+use super::relay::Working;
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -26,21 +27,44 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long a connection waits that the relay refused while it serves others.
 const NO_MORE_CONNECTIONS: Duration = Duration::from_secs(15);
 
-/// A session, and how many messages it has taken.
+/// How long a message waits whose connection the relay ended, as many do after so many messages, in milliseconds.
+const AFTER_LAST_OF_CONNECTION: i64 = 2_000;
+
+/// A session, and whether the relay has answered a message on it.
 struct Open {
     session: Session,
-    taken: u32,
+    working: Option<Working>,
+}
+
+/// What became of a message, before it is known how its row is held.
+struct Verdict {
+    done: Done,
+    suppress: Option<(EmailAddress, String)>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Done> for Verdict {
+    fn from(done: Done) -> Self {
+        Self { done, suppress: None, room: None }
+    }
+}
+
+/// What the relay answered, with the room that the message takes until that is recorded.
+struct Answer {
+    outcome: Outcome,
+    was_first: bool,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 pub struct Worker {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Done>,
+    outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
     message: Vec<u8>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Done>) -> Self {
+    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Settled>) -> Self {
         Self { shared, outcomes, open: None, message: Vec::new() }
     }
 
@@ -57,50 +81,64 @@ impl Worker {
     }
 
     async fn handle(&mut self, job: Job) {
-        let done = match job {
-            // The sender gives all of it back as it ends.
-            _ if self.shared.is_stopping() => return,
-            // What another node has taken over meanwhile is no longer ours to give back, and stays as it is.
-            job if !self.shared.holds_lease() => Some(job.back(self.shared.app.clock.now())),
-            Job::Delivery(job) => self.deliver(*job).await,
-            Job::Notice(job) => self.notify(&job).await,
+        // What is not sent now is given back: by the sender as it ends, or by the lease's keeper.
+        if self.shared.is_stopping() || !self.shared.holds_lease() {
+            return;
+        }
+        let (verdict, hold) = match job {
+            Job::Delivery(mut job) => (self.deliver(&mut job).await, job.hold),
+            Job::Notice(job) => (self.notify(&job).await, job.hold),
         };
-        if let Some(done) = done {
-            // The recorder ends after the workers: a closed channel means that it crashed, and the lease settles it.
-            let _ = self.outcomes.send(done).await;
+        let Some(Verdict { done, suppress, room }) = verdict else { return };
+        if self.outcomes.send(Settled { done, suppress, hold, room }).await.is_err() {
+            // Nobody records any more: nothing may be sent any more.
+            self.shared.stop_now("outcomes are no longer recorded");
         }
     }
 
-    async fn deliver(&mut self, mut job: DeliveryJob) -> Option<Done> {
+    async fn deliver(&mut self, job: &mut DeliveryJob) -> Option<Verdict> {
         let id = job.claimed.id;
         if self.open_session().await.is_err() {
-            return Some(Done::back(id));
+            return Some(Done::back(id, None).into());
         }
-        self.shared.throttle.turn().await;
-        if job.checked_at.elapsed() > FRESH && !self.check_again(&mut job).await {
-            return Some(Done::back(id));
+        if !self.wait_for_turn().await {
+            return None;
         }
-        if let Some(done) = not_to_be_sent(&job) {
-            return Some(done);
+        if job.checked_at.elapsed() > FRESH && !self.check_again(job).await {
+            return Some(Done::back(id, None).into());
+        }
+        if let Some(done) = not_to_be_sent(job) {
+            return Some(done.into());
         }
         let app = &self.shared.app;
         self.message.clear();
         let addresses = match job.write(app, self.shared.verp.as_ref(), app.clock.now(), &mut self.message) {
             Ok(addresses) => addresses,
             Err(error) => {
-                tracing::error!(delivery = id, %error, "a message cannot be written");
-                return Some(failed(id, "message", error.to_string(), None));
+                // What fails for one reader's template or key fails for others too: the issue is paused instead.
+                self.shared.broken(job.claimed.issue_id, &error.to_string());
+                return Some(Done::back(id, None).into());
             }
         };
         if !self.shared.holds_lease() {
-            return Some(Done::back(id));
+            return None;
         }
-        let (outcome, was_first) = self.send(&addresses.from, &addresses.to).await?;
-        // A relay that ends a connection after so many messages has said nothing about this one.
-        if outcome.class == OutcomeClass::RelayDown && outcome.code == Some(421) && !was_first {
-            return Some(Done::back(id));
+        let Answer { outcome, was_first, room } = self.send(&addresses.from, &addresses.to).await?;
+        if outcome.class == OutcomeClass::RelayDown && !was_first {
+            // A relay that ends a connection after so many messages has said nothing about this one.
+            let soon = self.shared.app.clock.now().plus_millis(AFTER_LAST_OF_CONNECTION);
+            return Some(Verdict { done: Done::back(id, Some(soon)), suppress: None, room });
         }
-        Some(self.settle(&job, outcome, addresses.to))
+        let (done, suppress) = self.settle(job, outcome, addresses.to);
+        Some(Verdict { done, suppress, room })
+    }
+
+    /// Waits until the limit of messages a second lets one more go; false where the service is to stop before.
+    async fn wait_for_turn(&self) -> bool {
+        if let Some(turn) = self.shared.throttle.turn() {
+            self.shared.pause(turn.saturating_duration_since(tokio::time::Instant::now())).await;
+        }
+        !self.shared.is_stopping()
     }
 
     /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
@@ -108,15 +146,16 @@ impl Worker {
         let app = &self.shared.app;
         let loaded = async {
             let mut conn = app.db.conn().await?;
-            db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await
+            let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
+            rows.pop().map(|(_, claimed)| claimed).transpose()
         };
         match loaded.await {
-            Ok(mut rows) => {
-                let Some(claimed) = rows.pop() else { return false };
+            Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
                 job.claimed.node.as_ref() == Some(&self.shared.node)
             }
+            Ok(None) => false,
             Err(error) => {
                 tracing::error!(%error, "a reader's row cannot be read; the message waits");
                 false
@@ -124,62 +163,75 @@ impl Worker {
         }
     }
 
-    fn settle(&self, job: &DeliveryJob, outcome: Outcome, to: EmailAddress) -> Done {
+    fn settle(
+        &self,
+        job: &DeliveryJob,
+        outcome: Outcome,
+        to: EmailAddress,
+    ) -> (Done, Option<(EmailAddress, String)>) {
         let now = self.shared.app.clock.now();
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
         let next = after_attempt(outcome.class, attempts, job.claimed.due_at, now);
-        let detail = Some(outcome.detail.clone());
-        let (state, reason, not_before, suppress) = match next {
-            Next::Sent => (DeliveryState::Sent, None, None, None),
-            Next::RetryAt(time) => {
-                (DeliveryState::Deferred, Some(reason_word(outcome.class)), Some(time), None)
-            }
-            Next::Fail { suppress } => {
-                let suppress = suppress.then_some((to, outcome.detail));
-                (DeliveryState::Failed, Some(reason_word(outcome.class)), None, suppress)
-            }
+        let (state, not_before, suppress) = match next {
+            Next::Sent => (DeliveryState::Sent, None, false),
+            Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
+            Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
         };
-        if outcome.class == OutcomeClass::OurFault {
-            self.shared.our_fault(job.claimed.issue_id);
-        }
-        let reason = reason.map(str::to_owned);
-        Done::Delivery {
-            record: Record { id: job.claimed.id, state, reason, detail, not_before, attempted: counts },
-            suppress,
-        }
+        let reason = (state != DeliveryState::Sent).then(|| reason_word(outcome.class).to_owned());
+        let suppress = suppress.then(|| (to, outcome.detail.clone()));
+        let detail = Some(outcome.detail);
+        let record = Record { id: job.claimed.id, state, reason, detail, not_before, attempted: counts };
+        (Done::Delivery(record), suppress)
     }
 
-    async fn notify(&mut self, job: &NoticeJob) -> Option<Done> {
-        let now = self.shared.app.clock.now();
-        if self.open_session().await.is_err() {
-            return Some(job.back(now));
+    async fn notify(&mut self, job: &NoticeJob) -> Option<Verdict> {
+        self.open_session().await.ok()?;
+        if !self.wait_for_turn().await {
+            return None;
         }
-        self.shared.throttle.turn().await;
+        let now = self.shared.app.clock.now();
         self.message.clear();
-        let outcome = match job.write(now, &mut self.message) {
-            Ok(addresses) => self.send(&addresses.from, &addresses.to).await?.0,
+        let (outcome, room) = match job.write(now, &mut self.message) {
+            Ok(addresses) => {
+                let answer = self.send(&addresses.from, &addresses.to).await?;
+                (answer.outcome, answer.room)
+            }
             Err(error) => {
-                Outcome { class: OutcomeClass::Refused, detail: error.to_string(), code: None, status: None }
+                let detail = error.to_string();
+                (Outcome { class: OutcomeClass::Refused, detail, code: None, status: None }, None)
             }
         };
         let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
-        let next =
-            after_attempt(outcome.class, u32::try_from(attempts).unwrap_or(u32::MAX), job.notice.due_at, now);
-        Some(Done::Notice { id: job.notice.id, next, attempts, detail: outcome.detail })
+        let counted = u32::try_from(attempts).unwrap_or(u32::MAX);
+        let next = after_attempt(outcome.class, counted, job.notice.due_at, now);
+        let suppress = match next {
+            Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
+            _ => None,
+        };
+        let done = Done::Notice { id: job.notice.id, next, attempts, detail: outcome.detail };
+        Some(Verdict { done, suppress, room })
     }
 
-    /// Sends `self.message`; also says whether it was the first of its connection.
-    async fn send(&mut self, from: &EmailAddress, to: &EmailAddress) -> Option<(Outcome, bool)> {
+    /// Sends `self.message`, once there is room for one more that is not recorded.
+    async fn send(&mut self, from: &EmailAddress, to: &EmailAddress) -> Option<Answer> {
+        let room = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
+        if self.shared.is_stopping() {
+            return None;
+        }
         let open = self.open.as_mut()?;
-        let was_first = open.taken == 0;
-        open.taken = open.taken.saturating_add(1);
+        let was_first = open.working.is_none();
         let sending = open.session.send(&Envelope { from: Some(from), to }, &self.message).await;
+        match sending.outcome.class {
+            OutcomeClass::RelayDown if was_first => self.shared.relay_state.failed(&sending.outcome),
+            OutcomeClass::RelayDown => {}
+            _ if was_first => open.working = Some(self.shared.relay_state.works()),
+            _ => {}
+        }
         if !sending.alive {
             self.open = None;
-            self.shared.relay_state.closed();
         }
-        Some((sending.outcome, was_first))
+        Some(Answer { outcome: sending.outcome, was_first, room })
     }
 
     /// Sees to it that a session is open.
@@ -193,12 +245,11 @@ impl Worker {
         }
         match Session::connect(&shared.relay, &shared.ehlo_name, shared.timeouts).await {
             Ok(session) => {
-                shared.relay_state.opened();
-                self.open = Some(Open { session, taken: 0 });
+                self.open = Some(Open { session, working: None });
                 Ok(())
             }
             Err(outcome) => {
-                shared.relay_state.failed(&outcome.detail);
+                shared.relay_state.failed(&outcome);
                 if shared.relay_state.wait().is_none() {
                     shared.pause(NO_MORE_CONNECTIONS).await;
                 }
@@ -209,7 +260,6 @@ impl Worker {
 
     async fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            self.shared.relay_state.closed();
             open.session.quit().await;
         }
     }
@@ -219,36 +269,12 @@ impl Worker {
 fn not_to_be_sent(job: &DeliveryJob) -> Option<Done> {
     let id = job.claimed.id;
     if let Some(skip) = job.claimed.skip {
-        return Some(skipped(id, skip.as_str()));
+        return Some(Done::skipped(id, skip.as_str()));
     }
     if !job.claimed.is_going_out {
-        return Some(Done::back(id));
+        return Some(Done::back(id, None));
     }
-    matches!(&*job.cohort, Cohort::Nothing).then(|| skipped(id, "no_articles"))
-}
-
-pub fn skipped(id: i64, reason: &str) -> Done {
-    let record = Record {
-        id,
-        state: DeliveryState::Skipped,
-        reason: Some(reason.to_owned()),
-        detail: None,
-        not_before: None,
-        attempted: false,
-    };
-    Done::Delivery { record, suppress: None }
-}
-
-pub fn failed(id: i64, reason: &str, detail: String, suppress: Option<(EmailAddress, String)>) -> Done {
-    let record = Record {
-        id,
-        state: DeliveryState::Failed,
-        reason: Some(reason.to_owned()),
-        detail: Some(detail),
-        not_before: None,
-        attempted: false,
-    };
-    Done::Delivery { record, suppress }
+    matches!(&*job.cohort, Cohort::Nothing).then(|| Done::skipped(id, "no_articles"))
 }
 
 /// The outcome's class as it is kept with a delivery.
@@ -259,6 +285,7 @@ fn reason_word(class: OutcomeClass) -> &'static str {
         OutcomeClass::BadAddress => "bad_address",
         OutcomeClass::Refused => "refused",
         OutcomeClass::OurFault => "our_fault",
+        OutcomeClass::Uncertain => "uncertain",
         OutcomeClass::RelayDown => "relay_down",
     }
 }
