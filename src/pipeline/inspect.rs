@@ -84,7 +84,6 @@ fn message(
         message_id: &message_id("p", delivery_id, now, edition.newsletter.from.address.domain()),
         date: now,
         list_unsubscribe: Some(&values.unsubscribe_url),
-        list_unsubscribe_mailto: None,
     };
     let mut eml = Vec::new();
     Letter::new(&edition.head, mail).write(&mut eml, &recipient);
