@@ -16,6 +16,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, parse_zone};
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
+use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::export::{self, Format};
 use crate::pipeline::import::{self, Files, read_language};
 use crate::pipeline::people::{self, NewPerson};
@@ -288,7 +289,7 @@ async fn export(app: &App, output: Output, asked: Export) -> Result<(), Error> {
         return Ok(());
     };
     // An unknown newsletter must not cost the file that was there.
-    people::newsletter(app, &asked.newsletter).await?;
+    find_newsletter(&mut *app.db.conn().await?, &asked.newsletter).await?;
     let mut file = private_file(path)?;
     let count = export::export(app, &asked.newsletter, asked.status, format, &mut file).await?;
     output.say(format!("{} written to {}.", words::counted(count, "person", "people"), path.display()));

@@ -9,7 +9,8 @@ use crate::pipeline::story::{Story, SubscriptionStory};
 
 pub const IMPORT_HELP: &str = "\
 The first line names the columns. They are found by their names, in several languages:
-  email (needed), name, or first_name and last_name, status (active, pending, unsubscribed),
+  email (needed), name, or first_name and last_name, status (active, pending, unsubscribed;
+  bounced, complained and blocked also put the address on the suppression list),
   topics (separated by ; or | or ,), frequency (the name of a schedule), hour (07:30), timezone,
   language, consent_at, consent_from, consent_words
 Separators , ; tab and |, and UTF-8, UTF-16, Windows-1252 and its like are found out.

@@ -11,7 +11,7 @@ use super::subscriptions::{Choice, consent};
 use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
-use crate::domain::subscription::{Consent, SubscriptionStatus};
+use crate::domain::subscription::{Consent, SubscriptionStatus, SuppressionReason};
 use crate::domain::token::SigningKey;
 
 /// What is on record about an address, with its subscription to one newsletter.
@@ -24,8 +24,8 @@ pub struct OnRecord {
     pub zone: Option<Tz>,
     /// None: not subscribed to this newsletter.
     pub tie: Option<Tie>,
-    /// The address must not be mailed.
-    pub suppressed: bool,
+    /// Why the address must not be mailed, where it must not.
+    pub suppressed: Option<SuppressionReason>,
 }
 
 /// A subscription as an import sees it.
@@ -57,7 +57,7 @@ pub async fn look_up(
     let query = sql(format!(
         "SELECT r.place, s.id, s.name, s.language, s.timezone, t.id AS tie, t.status, t.schedule_id, t.topics,
              t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
-             x.email_hash AS suppressed
+             x.reason AS suppressed
          FROM {rows} AS r
          LEFT JOIN subscribers s ON s.email = r.email
          LEFT JOIN subscriptions t ON t.newsletter_id = $2 AND t.subscriber_id = s.id
@@ -78,7 +78,7 @@ pub async fn look_up(
 
 fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
     let person = Row::new(row, "subscribers");
-    let suppressed = person.opt_text("suppressed")?.is_some();
+    let suppressed = person.opt_parsed("suppressed", SuppressionReason::parse)?;
     let Some(id) = person.opt_int("id")? else {
         return Ok(OnRecord { suppressed, ..OnRecord::default() });
     };
@@ -140,7 +140,8 @@ pub async fn write(
     let (tied, untied): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| change.before.tie.is_some());
     add_ties(conn, newsletter_id, &untied, now).await?;
-    change_ties(conn, newsletter_id, &tied, now).await
+    change_ties(conn, newsletter_id, &tied, now).await?;
+    add_suppressions(conn, key, &changes, now).await
 }
 
 type NewPerson<'c> = (&'c str, String, &'c str, Option<&'c str>, Option<&'static str>);
@@ -298,6 +299,31 @@ async fn change_ties(
         )
     };
     all_rows("changing subscriptions", conn, statement, &TIE, &ties, now).await
+}
+
+/// Suppresses addresses that were not; none is taken off the list.
+async fn add_suppressions(
+    conn: &mut Conn,
+    key: &SigningKey,
+    changes: &[&Change],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let addresses: Vec<_> = changes
+        .iter()
+        .filter(|change| change.before.suppressed.is_none())
+        .filter_map(|Change { email, after, .. }| {
+            Some((key.address_hash(email), email.as_str(), after.suppressed?.as_str()))
+        })
+        .collect();
+    let columns = [("email_hash", Kind::Text), ("email", Kind::Text), ("reason", Kind::Text)];
+    let statement = |rows: &str| {
+        format!(
+            "INSERT INTO suppressions (email_hash, email, reason, detail, created_at)
+             SELECT r.email_hash, r.email, r.reason, 'said by an import', $2 FROM {rows} AS r WHERE true
+             ON CONFLICT (email_hash) DO NOTHING"
+        )
+    };
+    all_rows("suppressing addresses", conn, statement, &columns, &addresses, now).await
 }
 
 /// Runs a statement over rows bound as `$1`, `now` as `$2`; it must change as many rows.

@@ -9,7 +9,7 @@ use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::delivery::{DeliveryState, SkipReason};
-use crate::domain::subscription::{Consent, SubscriptionStatus};
+use crate::domain::subscription::{Consent, SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::TopicSet;
 
 /// Which people a list holds, and from where on.
@@ -121,6 +121,10 @@ pub struct Exported {
     pub language: Option<String>,
     pub timezone: Option<String>,
     pub status: SubscriptionStatus,
+    /// When the reader left; also while a new sign-up waits to be confirmed.
+    pub left_at: Option<Timestamp>,
+    /// Why the address must not be mailed, where it must not.
+    pub suppressed: Option<SuppressionReason>,
     /// The schedule's name, where the reader chose one.
     pub schedule: Option<String>,
     pub topics: TopicSet,
@@ -138,9 +142,10 @@ pub async fn export(
 ) -> Result<Vec<Exported>, DbError> {
     let rows = sqlx::query(
         "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics, t.at_minute,
-             t.consent_at, t.consent_from, t.consent_words
+             t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
          FROM subscriptions t
          JOIN subscribers s ON s.id = t.subscriber_id
+         LEFT JOIN suppressions x ON x.email_hash = s.email_hash
          LEFT JOIN schedules c ON c.id = t.schedule_id
          WHERE t.newsletter_id = $1 AND t.id > $2 AND ($3 = '' OR t.status = $3)
          ORDER BY t.id LIMIT $4",
@@ -163,6 +168,8 @@ fn exported(row: &AnyRow) -> Result<Exported, DbError> {
         language: row.opt_text("language")?,
         timezone: row.opt_text("timezone")?,
         status: row.parsed("status", SubscriptionStatus::parse)?,
+        left_at: row.opt_time("left_at")?,
+        suppressed: row.opt_parsed("suppressed", SuppressionReason::parse)?,
         schedule: row.opt_text("schedule")?,
         topics: row.topics("topics")?,
         hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),

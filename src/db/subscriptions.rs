@@ -102,6 +102,22 @@ pub async fn choose(conn: &mut Conn, id: i64, choice: Choice, now: Timestamp) ->
     one_row("choosing for a subscription", &result)
 }
 
+/// Writes what somebody agreed to.
+pub async fn agree(conn: &mut Conn, id: i64, consent: &Consent, now: Timestamp) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE subscriptions SET consent_at = $1, consent_from = $2, consent_words = $3, updated_at = $4
+         WHERE id = $5",
+    )
+    .bind(consent.at.millis())
+    .bind(&consent.from)
+    .bind(&consent.words)
+    .bind(now.millis())
+    .bind(id)
+    .execute(conn)
+    .await?;
+    one_row("agreeing to a subscription", &result)
+}
+
 /// Stops a subscription's digests until that time; none: they come again.
 pub async fn pause(
     conn: &mut Conn,
@@ -129,14 +145,13 @@ pub struct Changed {
 
 /// Applies `event` to a person's subscription to a newsletter, which is made if there is none: a sign-up, an import.
 ///
-/// `consent` replaces the one on record unless the reader was active all along or stays away, and what the reader
-/// chose is left as it is ([`choose`] changes it). Call it in a transaction that writes.
+/// What the reader chose and agreed to is left as it is ([`choose`] and [`agree`] change it). Call it in a
+/// transaction that writes.
 pub async fn enter(
     conn: &mut Conn,
     newsletter_id: i64,
     subscriber_id: i64,
     event: SubscriptionEvent,
-    consent: Option<&Consent>,
     now: Timestamp,
 ) -> Result<Changed, DbError> {
     let added = sqlx::query(
@@ -160,7 +175,7 @@ pub async fn enter(
     let row = sqlx::query(query).bind(newsletter_id).bind(subscriber_id).bind(now.millis());
     let found = stored(&row.fetch_one(&mut *conn).await?)?;
     let before = (!added).then_some(found.subscription.status);
-    write(conn, found, before, &Event { event, consent, reason: None }, now).await
+    write(conn, found, before, event, None, now).await
 }
 
 /// Applies `event` to a subscription there is; none where it is not there. `reason` says why somebody leaves
@@ -177,7 +192,7 @@ pub async fn apply(
     let Some(row) = row else { return Ok(None) };
     let found = stored(&row)?;
     let before = Some(found.subscription.status);
-    write(conn, found, before, &Event { event, consent: None, reason }, now).await.map(Some)
+    write(conn, found, before, event, reason, now).await.map(Some)
 }
 
 /// Notes what a reader who has left says about why. Returns whether there is such a reader.
@@ -193,57 +208,40 @@ pub async fn explain(conn: &mut Conn, id: i64, reason: &str, now: Timestamp) -> 
     Ok(result.rows_affected() == 1)
 }
 
-struct Event<'e> {
-    event: SubscriptionEvent,
-    consent: Option<&'e Consent>,
-    reason: Option<&'e str>,
-}
-
 async fn write(
     conn: &mut Conn,
     found: Stored,
     before: Option<SubscriptionStatus>,
-    event: &Event<'_>,
+    event: SubscriptionEvent,
+    reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Changed, DbError> {
     use SubscriptionStatus as S;
     let mut after = found;
-    let event_kind = match event.event {
+    let event = match event {
         // Whoever left and was signed up again by a form that anybody can fill in is still not to be brought back.
         SubscriptionEvent::Import if after.left_at.is_some() => SubscriptionEvent::ImportPending,
-        kind => kind,
+        event => event,
     };
-    let status = transition(before, event_kind);
-    if let Some(consent) = event.consent
-        && before != Some(S::Active)
-        && status != S::Unsubscribed
-    {
-        after.subscription.consent = Some(consent.clone());
-    }
+    let status = transition(before, event);
     match status {
         S::Active => {
-            if event_kind == SubscriptionEvent::Confirm && before != Some(S::Active) {
+            if event == SubscriptionEvent::Confirm && before != Some(S::Active) {
                 after.confirmed_at = Some(now);
             }
             (after.left_at, after.left_reason) = (None, None);
         }
         S::Unsubscribed if before != Some(S::Unsubscribed) => {
             after.left_at = Some(now);
-            after.left_reason = event.reason.map(str::to_owned);
+            after.left_reason = reason.map(str::to_owned);
         }
         S::Pending | S::Unsubscribed => {}
     }
     after.subscription.status = status;
-    let consent = after.subscription.consent.as_ref();
     let result = sqlx::query(
-        "UPDATE subscriptions SET status = $1, consent_at = $2, consent_from = $3, consent_words = $4,
-             confirmed_at = $5, left_at = $6, left_reason = $7
-         WHERE id = $8",
+        "UPDATE subscriptions SET status = $1, confirmed_at = $2, left_at = $3, left_reason = $4 WHERE id = $5",
     )
     .bind(status.as_str())
-    .bind(consent.map(|consent| consent.at.millis()))
-    .bind(consent.map(|consent| consent.from.as_str()))
-    .bind(consent.map(|consent| consent.words.as_str()))
     .bind(after.confirmed_at.map(Timestamp::millis))
     .bind(after.left_at.map(Timestamp::millis))
     .bind(after.left_reason.as_deref())
@@ -278,11 +276,12 @@ mod tests {
             let consent = Consent { at: T0, from: "203.0.113.7".into(), words: "Yes, mail me".into() };
 
             let event = SubscriptionEvent::SignUp;
-            let entered = enter(&mut tx, newsletter, ann.id, event, Some(&consent), T0).await.unwrap();
+            let entered = enter(&mut tx, newsletter, ann.id, event, T0).await.unwrap();
             assert_eq!(entered.before, None);
             assert_eq!(entered.now.status, SubscriptionStatus::Pending);
-            assert_eq!(entered.now.consent, Some(consent.clone()));
             let id = entered.now.id;
+            agree(&mut tx, id, &consent, T0).await.unwrap();
+            assert_eq!(get(&mut tx, id).await.unwrap().unwrap().consent, Some(consent.clone()));
 
             let confirmed = apply(&mut tx, id, SubscriptionEvent::Confirm, None, T1).await.unwrap().unwrap();
             assert_eq!(confirmed.before, Some(SubscriptionStatus::Pending));
@@ -301,7 +300,7 @@ mod tests {
                 (SubscriptionEvent::Import, SubscriptionStatus::Pending),
                 (SubscriptionEvent::Confirm, SubscriptionStatus::Active),
             ] {
-                let changed = enter(&mut tx, newsletter, ann.id, event, None, T1).await.unwrap();
+                let changed = enter(&mut tx, newsletter, ann.id, event, T1).await.unwrap();
                 assert_eq!(changed.now.status, status, "{event:?}");
             }
             assert_eq!(of_subscriber(&mut tx, ann.id).await.unwrap()[0].left_at, None);
@@ -323,7 +322,7 @@ mod tests {
             assert_eq!(subscribers::find(&mut tx, &email).await.unwrap(), Some(ann.clone()));
             assert_eq!(subscribers::get(&mut tx, ann.id).await.unwrap(), Some(ann.clone()));
             let event = SubscriptionEvent::Import;
-            let id = enter(&mut tx, newsletter, ann.id, event, None, T0).await.unwrap().now.id;
+            let id = enter(&mut tx, newsletter, ann.id, event, T0).await.unwrap().now.id;
             let choice = Choice {
                 schedule_id: None,
                 topics: TopicSet::from_bits(5),

@@ -1,6 +1,7 @@
 //! A newsletter's people → CSV, or a line of JSON each; page by page, so that a million take no more memory than one.
 //!
-//! The CSV has the columns that an import reads: importing an export changes nothing.
+//! The CSV has the columns that an import reads: importing an export changes nothing, and elsewhere it brings back
+//! nobody who must not be mailed.
 
 use std::io::{self, Write};
 
@@ -8,12 +9,12 @@ use serde::Serialize;
 
 use crate::db;
 use crate::db::people::Exported;
-use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Field, protect};
-use crate::pipeline::people::newsletter;
 
 /// People per page.
 const PAGE: i64 = 1000;
@@ -58,9 +59,24 @@ struct Line {
     consent_words: Option<String>,
 }
 
+/// The status in the words of an import: a suppression goes before what the person chose, and who has left and only
+/// waits to confirm anew has left.
+fn status(person: &Exported) -> &'static str {
+    match (person.suppressed, person.status) {
+        (Some(SuppressionReason::Bounced), _) => "bounced",
+        (Some(SuppressionReason::Complained), _) => "complained",
+        (Some(SuppressionReason::Manual | SuppressionReason::Erased), _) => "blocked",
+        (None, SubscriptionStatus::Pending) if person.left_at.is_some() => {
+            SubscriptionStatus::Unsubscribed.as_str()
+        }
+        (None, status) => status.as_str(),
+    }
+}
+
 impl Line {
     fn new(person: Exported, topics: &[Topic]) -> Self {
         let chosen = topics.iter().filter(|topic| person.topics.contains(topic));
+        let status = status(&person);
         let (at, from, words) = match person.consent {
             Some(consent) => (Some(consent.at.to_string()), Some(consent.from), Some(consent.words)),
             None => (None, None, None),
@@ -68,7 +84,7 @@ impl Line {
         Self {
             email: person.email.to_string(),
             name: person.name,
-            status: person.status.as_str(),
+            status,
             topics: chosen.map(|topic| topic.slug.clone()).collect(),
             frequency: person.schedule,
             hour: person.hour.map(|hour| hour.to_string()),
@@ -108,7 +124,7 @@ pub async fn export(
     format: Format,
     output: &mut dyn Write,
 ) -> Result<u64, Error> {
-    let newsletter = newsletter(app, slug).await?;
+    let newsletter = find_newsletter(&mut *app.db.conn().await?, slug).await?;
     let topics = db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?;
     let mut count = 0;
     let mut after = 0;

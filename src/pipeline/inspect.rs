@@ -12,7 +12,8 @@ use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
 use crate::mail::relay::{Relay, RelayUrl};
-use crate::mail::session::{Envelope, Session, Timeouts};
+use crate::mail::session::{Envelope, Session};
+use crate::render::RenderError;
 
 use super::deliver::cohort::Edition;
 use super::deliver::job::hole_values;
@@ -83,7 +84,6 @@ fn message(
         message_id: &message_id("p", delivery_id, now, edition.newsletter.from.address.domain()),
         date: now,
         list_unsubscribe: Some(&values.unsubscribe_url),
-        list_unsubscribe_mailto: None,
     };
     let mut eml = Vec::new();
     Letter::new(&edition.head, mail).write(&mut eml, &recipient);
@@ -118,7 +118,8 @@ async fn find_reader(
     Ok((reader, subscription.id, delivery.map_or(0, |delivery| delivery.id)))
 }
 
-/// The page of a delivery: the HTML that its reader was or will be sent.
+/// The page of a delivery: the HTML that its reader would be sent now. It is rendered anew, from the issue as it was
+/// frozen and from what the reader chooses today, and so may differ from the mail that was sent.
 pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     let mut conn = app.db.conn().await?;
     let gone = || Error::NotFound("there is no such mail any more".to_owned());
@@ -130,7 +131,10 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     let reader = claimed.1?.reader.ok_or_else(gone)?;
     let edition = load(app, issue_id).await?;
     let values = hole_values(app, &reader, subscription_id, delivery_id);
-    let mail = app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;
+    let mail = match app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values) {
+        Err(RenderError::NoArticles) => return Err(gone()),
+        rendered => rendered?,
+    };
     Ok(mail.html.fill(&HoleValues::default(), escape_html))
 }
 
@@ -147,7 +151,13 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     }
     let relay =
         RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
-    let outcome = match Session::connect(&relay, &super::deliver::ehlo_name(app), Timeouts::default()).await {
+    let outcome = match Session::connect(
+        &relay,
+        &super::deliver::ehlo_name(app),
+        super::deliver::timeouts(&app.settings),
+    )
+    .await
+    {
         Err(outcome) => outcome,
         Ok(mut session) => {
             let from = &edition.newsletter.from.address;

@@ -16,24 +16,8 @@ use crate::domain::subscription::{
 use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
 use crate::pipeline::Error;
-use crate::pipeline::import::{Entry, merge, one_line};
-
-/// The newsletter with that slug.
-///
-/// # Errors
-/// [`Error::NotFound`] with the slugs that there are.
-pub async fn newsletter(app: &App, slug: &str) -> Result<Newsletter, Error> {
-    let mut conn = app.db.conn().await?;
-    if let Some(found) = db::newsletters::find(&mut conn, slug).await? {
-        return Ok(found);
-    }
-    let slugs: Vec<String> =
-        db::newsletters::list(&mut conn).await?.into_iter().map(|newsletter| newsletter.slug).collect();
-    Err(Error::NotFound(match slugs.as_slice() {
-        [] => format!("there is no newsletter “{slug}”, nor any other: add one with daybreak newsletter add"),
-        _ => format!("there is no newsletter “{slug}”: there is {}", slugs.join(", ")),
-    }))
-}
+use crate::pipeline::editors::find_newsletter;
+use crate::pipeline::import::{Entry, MAX_NAME, merge, one_line};
 
 /// The topics of a newsletter with these names or slugs.
 async fn topics(conn: &mut Conn, newsletter: &Newsletter, names: &[String]) -> Result<TopicSet, Error> {
@@ -106,16 +90,20 @@ pub struct Added {
 /// # Errors
 /// A newsletter, topic or schedule that is not there; somebody who has left, whom only a confirmation brings back.
 pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
-    let newsletter = newsletter(app, &new.newsletter).await?;
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, &new.newsletter).await?;
     let topics = topics(&mut tx, &newsletter, &new.topics).await?;
     let schedule_id = match &new.schedule {
         None => None,
         Some(name) => Some(schedule(&mut tx, &newsletter, name).await?),
     };
-    let name =
-        new.name.as_deref().map(|name| one_line("name", name, 200)).transpose().map_err(Error::Invalid)?;
+    let name = new
+        .name
+        .as_deref()
+        .map(|name| one_line("name", name, MAX_NAME))
+        .transpose()
+        .map_err(Error::Invalid)?;
     let entry = Entry {
         email: new.email.clone(),
         name: name.filter(|name| !name.is_empty()),
@@ -125,6 +113,7 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         topics: (!topics.is_empty()).then_some(topics),
         hour: new.hour,
         event: if new.pending { SubscriptionEvent::ImportPending } else { SubscriptionEvent::Import },
+        suppression: None,
         consent: Consent { at: now, from: "subscriber add".to_owned(), words: new.consent_words.clone() },
     };
     let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
@@ -174,7 +163,7 @@ pub async fn unsubscribe(
 ) -> Result<Vec<Left>, Error> {
     let only = match newsletter_slug {
         None => None,
-        Some(slug) => Some(newsletter(app, slug).await?.id),
+        Some(slug) => Some(find_newsletter(&mut *app.db.conn().await?, slug).await?.id),
     };
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
@@ -220,8 +209,8 @@ pub async fn pause(
     newsletter_slug: &str,
     until: Timestamp,
 ) -> Result<(), Error> {
-    let newsletter = newsletter(app, newsletter_slug).await?;
     let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, newsletter_slug).await?;
     let subscriber = db::subscribers::find(&mut tx, email).await?.ok_or_else(|| nobody(email))?;
     let subscription = db::subscriptions::find(&mut tx, newsletter.id, subscriber.id).await?;
     let subscription = subscription.ok_or_else(|| {
@@ -275,7 +264,7 @@ pub async fn list(
 ) -> Result<Vec<Listed>, Error> {
     let newsletter_id = match newsletter_slug {
         None => None,
-        Some(slug) => Some(newsletter(app, slug).await?.id),
+        Some(slug) => Some(find_newsletter(&mut *app.db.conn().await?, slug).await?.id),
     };
     let lower = |text: &str| text.trim().to_lowercase();
     let (prefix, after) = (lower(&filter.prefix), lower(&filter.after));

@@ -13,7 +13,7 @@ use crate::db::testing::a_newsletter;
 use crate::db::{newsletters, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::TimeOfDay;
-use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
+use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, SuppressionReason};
 use crate::pipeline::App;
 
 fn address(text: &str) -> EmailAddress {
@@ -269,5 +269,47 @@ async fn an_export_read_back_changes_nothing_and_fills_an_empty_newsletter() {
         a_newsletter(&app.db, "empty").await;
         assert_eq!(export(app, "empty", None, Format::Csv, &mut none).await.unwrap(), 0);
         assert!(none.starts_with(b"email,"));
+    }
+}
+
+#[tokio::test]
+async fn an_export_brings_back_nobody_elsewhere_who_must_not_be_mailed() {
+    for (test, fresh) in apps().await.into_iter().zip(apps().await) {
+        let (app, other) = (&test.app, &fresh.app);
+        let id = with_brief(app).await;
+        a_newsletter(&other.db, "brief").await;
+        let file = b"email,status\nann@example.org,\nbob@example.org,cleaned\ncleo@example.org,\n\
+            dan@example.org,complained\neve@example.org,\nflo@example.org,\n";
+        import_csv(app, "brief", file.to_vec()).await;
+        suppress(app, &address("cleo@example.org"), "asked to").await.unwrap();
+        erase(app, &address("eve@example.org")).await.unwrap();
+        import_csv(app, "brief", b"email\neve@example.org\n".to_vec()).await;
+        // Has left, and somebody filled in the form again since.
+        unsubscribe(app, &address("ann@example.org"), None).await.unwrap();
+        let mut tx = app.db.begin().await.unwrap();
+        let ann = subscribers::find(&mut tx, &address("ann@example.org")).await.unwrap().unwrap();
+        let event = SubscriptionEvent::SignUp;
+        subscriptions::enter(&mut tx, id, ann.id, event, now()).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let mut csv = vec![];
+        assert_eq!(export(app, "brief", None, Format::Csv, &mut csv).await.unwrap(), 6);
+        let again = import_csv(app, "brief", csv.clone()).await;
+        assert_eq!((again.unchanged, again.refused), (6, 0), "{again:?}");
+
+        let taken = import_csv(other, "brief", csv).await;
+        assert_eq!((taken.added, taken.refused), (6, 0), "{taken:?}");
+        for (email, status, reason) in [
+            ("ann@example.org", "unsubscribed", None),
+            ("bob@example.org", "unsubscribed", Some("bounced")),
+            ("cleo@example.org", "unsubscribed", Some("manual")),
+            ("dan@example.org", "unsubscribed", Some("complained")),
+            ("eve@example.org", "unsubscribed", Some("manual")),
+            ("flo@example.org", "active", None),
+        ] {
+            let story = show(other, &address(email)).await.unwrap();
+            let found = (story.subscriptions[0].status, story.suppression.map(|found| found.reason));
+            assert_eq!(found, (status, reason), "{email}");
+        }
     }
 }

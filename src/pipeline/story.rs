@@ -12,6 +12,7 @@ use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::subscribe::followed;
 
 /// How many deliveries a story tells.
 const DELIVERIES: i64 = 20;
@@ -129,11 +130,7 @@ fn subscription_story(
     topics: &[Topic],
 ) -> SubscriptionStory {
     let subscription = stored.subscription;
-    // Who chose no schedule follows the first.
-    let schedule = match subscription.schedule_id {
-        Some(id) => schedules.iter().find(|schedule| schedule.id == id),
-        None => schedules.first(),
-    };
+    let schedule = followed(schedules, &subscription);
     let chosen = topics.iter().filter(|topic| subscription.topics.contains(topic));
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     SubscriptionStory {

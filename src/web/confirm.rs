@@ -1,12 +1,15 @@
 //! Confirming a sign-up.
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::form::Segment;
 use super::home::Shown;
+use super::sign_up::network_address;
 use super::{Error, page, words};
 use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::SubscriptionStatus;
@@ -16,31 +19,59 @@ use crate::pipeline::subscribe::{self, Asked, Confirmation};
 #[derive(Serialize)]
 struct Ask {
     title: String,
-    newsletters: Vec<Shown>,
+    /// The name that was typed; may be empty.
+    name: String,
+    newsletters: Vec<Offer>,
     several: bool,
+}
+
+/// A newsletter with what was chosen about it: whoever confirms must see it, because anybody may have typed it.
+#[derive(Serialize)]
+struct Offer {
+    #[serde(flatten)]
+    shown: Shown,
+    /// Empty where every topic comes.
+    topics: String,
+    /// "06:00 (America/New York)"; empty where it is the schedule's.
+    hour: String,
+}
+
+impl Offer {
+    fn new(asked: &Asked) -> Self {
+        let hour = asked.hour.map(|(hour, zone)| format!("{hour} ({})", words::zone_name(zone)));
+        Self {
+            shown: Shown::new(&asked.newsletter, asked.schedule.as_ref().filter(|schedule| !schedule.paused)),
+            topics: words::list(&asked.topics),
+            hour: hour.unwrap_or_default(),
+        }
+    }
 }
 
 /// `GET /confirm/{token}`: a page with a button; changes nothing.
 pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
     let found = found(subscribe::peek(&app, &token).await?)?;
-    let pending = |asked: &&Asked| asked.status == SubscriptionStatus::Pending;
-    let newsletters: Vec<Shown> = found
-        .iter()
-        .filter(pending)
-        .map(|asked| {
-            Shown::new(&asked.newsletter, asked.schedule.as_ref().filter(|schedule| !schedule.paused))
-        })
-        .collect();
-    if newsletters.is_empty() {
-        return outcome(found, app.clock.now());
-    }
-    let title = format!("Confirm {}", names(&newsletters));
-    page::page(StatusCode::OK, "confirm", &Ask { title, several: newsletters.len() > 1, newsletters })
+    let pending: Vec<&Asked> =
+        found.iter().filter(|asked| asked.status == SubscriptionStatus::Pending).collect();
+    let Some(first) = pending.first() else { return outcome(found, app.clock.now()) };
+    let names: Vec<String> = pending.iter().map(|asked| asked.newsletter.name.clone()).collect();
+    let ask = Ask {
+        title: format!("Confirm {}", words::list(&names)),
+        name: first.name.clone(),
+        several: pending.len() > 1,
+        newsletters: pending.into_iter().map(Offer::new).collect(),
+    };
+    page::page(StatusCode::OK, "confirm", &ask)
 }
 
 /// `POST /confirm/{token}`: confirms, and says when the next issue comes.
-pub async fn submit(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
-    let found = found(subscribe::confirm(&app, &token).await?)?;
+pub async fn submit(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Segment(token): Segment,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let from = network_address(peer, &headers).to_string();
+    let found = found(subscribe::confirm(&app, &token, &from).await?)?;
     outcome(found, app.clock.now())
 }
 
@@ -50,11 +81,6 @@ fn found(confirmation: Confirmation) -> Result<Vec<Asked>, Error> {
         Confirmation::Expired => Err(Error::Expired),
         Confirmation::Forged => Err(Error::BadToken),
     }
-}
-
-fn names(newsletters: &[Shown]) -> String {
-    let names: Vec<String> = newsletters.iter().map(|newsletter| newsletter.name.clone()).collect();
-    words::list(&names)
 }
 
 #[derive(Serialize)]

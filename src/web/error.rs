@@ -17,7 +17,7 @@ pub enum Error {
     BadToken,
     /// 405: the page is there, but not for this method.
     Method,
-    /// 408: the request did not come to its end in time.
+    /// 408: the request did not come to its end in time, or the answer did not; it may have been done all the same.
     Slow,
     /// 410: a link that confirms and has expired.
     Expired,
@@ -77,7 +77,7 @@ impl Error {
             Self::Slow => (
                 StatusCode::REQUEST_TIMEOUT,
                 "That took too long",
-                "The request did not arrive in time, and nothing was changed. Go back and send it again.",
+                "It may or may not have been done. Go back and try again: doing it twice does no harm.",
             ),
             Self::Expired => (
                 StatusCode::GONE,

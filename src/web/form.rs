@@ -20,14 +20,16 @@ const MAX_DROPPED: usize = 16 * 1024 * 1024;
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads a URL-encoded form. Bytes that are not UTF-8 are replaced.
+    /// Reads a URL-encoded form. Bytes that are not UTF-8 are replaced, and so is NUL, which PostgreSQL has in no text.
     pub async fn read(request: Request) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
         if !is_urlencoded(&parts.headers) {
             return Err(Error::NotAForm);
         }
         let bytes = read_body(body).await?;
-        Ok(Self(url::form_urlencoded::parse(&bytes).into_owned().collect()))
+        let fields = url::form_urlencoded::parse(&bytes);
+        let storable = |text: &str| text.replace('\0', "\u{fffd}");
+        Ok(Self(fields.map(|(name, value)| (storable(&name), storable(&value))).collect()))
     }
 
     /// The first value of a field; empty where it is not there.
@@ -67,7 +69,7 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Error> {
     if dropped > 0 { Err(Error::TooLarge) } else { Ok(bytes) }
 }
 
-/// The variable part of an address; one that cannot be read is no page of ours.
+/// The variable part of an address; one that cannot be read or looked up (NUL) is no page of ours.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -75,6 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(segment)| Self(segment)).map_err(|_| Error::NotFound)
+        let segment = path.ok().filter(|Path(segment)| !segment.contains('\0'));
+        segment.map(|Path(segment)| Self(segment)).ok_or(Error::NotFound)
     }
 }

@@ -49,13 +49,12 @@ pub async fn submit(
 ) -> Result<Response, Error> {
     let from = network_address(peer, request.headers());
     let typed = Typed::from(&Form::read(request).await?);
-    let words = consent_words(&app, &typed).await?;
     let mut asked = match typed.parse() {
         Ok(asked) => asked,
         Err(problems) => return again(&app, typed, problems).await,
     };
     asked.from = from.to_string();
-    asked.words = words;
+    asked.words = consent_words(&app, &asked.newsletters).await?;
     let (signed_up, ()) = tokio::join!(subscribe::sign_up(&app, &asked), tokio::time::sleep(ANSWER_AFTER));
     match signed_up {
         Ok(()) => {}
@@ -70,10 +69,10 @@ pub async fn submit(
     page::page(StatusCode::OK, "check_inbox", &page)
 }
 
-/// The words above the button as they stood on the page that was sent.
-async fn consent_words(app: &App, typed: &Typed) -> Result<String, Error> {
+/// The words above the button, with the names of the newsletters asked for.
+async fn consent_words(app: &App, slugs: &[String]) -> Result<String, Error> {
     let mut conn = app.db.conn().await?;
-    Ok(sign_up_form::consent_words(&mut conn, &typed.page).await?)
+    Ok(sign_up_form::consent_words(&mut conn, slugs).await?)
 }
 
 /// The form again, with what was typed and what is wrong with it.
@@ -89,7 +88,7 @@ async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Respon
 
 /// Where a request comes from: the connection's other end, or what a proxy on this machine says about it
 /// (the last entry of `X-Forwarded-For` is the proxy's own; those before it anybody can write).
-fn network_address(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+pub fn network_address(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     let peer = peer.ip().to_canonical();
     if !peer.is_loopback() {
         return peer;

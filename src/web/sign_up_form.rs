@@ -8,9 +8,10 @@ use super::words;
 use crate::db::{Conn, DbError, newsletters};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, parse_zone};
-use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::newsletter::Schedule;
 use crate::domain::topic::Topic;
 use crate::domain::{language, topic};
+use crate::pipeline::import::MAX_CONSENT;
 use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
 
 /// What somebody typed, as it came.
@@ -164,14 +165,16 @@ struct HourChoice {
     chosen: bool,
 }
 
-/// The words above the button of a page's form, which signing up agrees to.
-pub async fn consent_words(conn: &mut Conn, slug: &str) -> Result<String, DbError> {
-    let newsletter = if slug.is_empty() { None } else { newsletters::find(conn, slug).await? };
-    Ok(consent(newsletter.as_ref()))
+/// The words above the button with the names of the newsletters asked for, which signing up agrees to; at most as
+/// long as an import takes.
+pub async fn consent_words(conn: &mut Conn, slugs: &[String]) -> Result<String, DbError> {
+    let asked = newsletters::list(conn).await?;
+    let asked = asked.into_iter().filter(|newsletter| slugs.contains(&newsletter.slug));
+    let names: Vec<String> = asked.map(|newsletter| newsletter.name).collect();
+    Ok(consent(&words::list(&names)).chars().take(MAX_CONSENT).collect())
 }
 
-fn consent(newsletter: Option<&Newsletter>) -> String {
-    let what = newsletter.map_or("the newsletters chosen above", |newsletter| newsletter.name.as_str());
+fn consent(what: &str) -> String {
     format!(
         "By signing up you ask us to send you {what} by e-mail. You can leave at any time with one click."
     )
@@ -184,7 +187,14 @@ pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Re
     for shown in &mut newsletters {
         shown.chosen = only || typed.newsletters.contains(&shown.slug);
     }
-    Ok(form_page("Sign up".to_owned(), None, newsletters, typed, problems, consent(None)))
+    Ok(form_page(
+        "Sign up".to_owned(),
+        None,
+        newsletters,
+        typed,
+        problems,
+        consent("the newsletters chosen above"),
+    ))
 }
 
 /// The form of one newsletter; none where there is no such newsletter.
@@ -207,7 +217,7 @@ pub async fn of_one(
         zone: newsletter.zone.name(),
     };
     let title = format!("Sign up for {}", newsletter.name);
-    Ok(Some(form_page(title, Some(one), vec![], typed, problems, consent(Some(&newsletter)))))
+    Ok(Some(form_page(title, Some(one), vec![], typed, problems, consent(&newsletter.name))))
 }
 
 fn form_page(

@@ -1,9 +1,12 @@
 //! Leaving: a page with a button for people, and the one-click request of mailbox providers (RFC 8058 §3.1–3.2).
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::form::{Form, Segment};
 use super::{Error, page};
@@ -12,6 +15,9 @@ use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, LeaveLink, LeaveReason};
+
+/// How long the body of a request to leave is waited for: what it says is worth no more.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Leave {
@@ -25,10 +31,8 @@ struct Leave {
 pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
     match subscribe::whose(&app, &token).await? {
         LeaveLink::Forged => Err(Error::BadToken),
-        LeaveLink::Gone => left(None, false),
-        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed } => {
-            left(Some(*newsletter), false)
-        }
+        LeaveLink::Gone => nobody(),
+        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed } => left(*newsletter, false),
         LeaveLink::Of { newsletter, .. } => {
             let leave = Leave {
                 title: format!("Leave {}", newsletter.name),
@@ -42,28 +46,37 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
 }
 
 /// `POST /unsubscribe/{token}`: leaves at once. The token alone decides: providers send `List-Unsubscribe=One-Click`
-/// URL-encoded or as `multipart/form-data`, people press a button, and a body that cannot be read must keep nobody
-/// from leaving. Our own form may say why.
+/// URL-encoded or as `multipart/form-data`, people press a button, and a body that cannot be read, or does not come to
+/// its end, must keep nobody from leaving. Our own form may say why.
 pub async fn submit(
     State(app): State<App>,
     Segment(token): Segment,
     request: Request,
 ) -> Result<Response, Error> {
-    let form = Form::read(request).await;
+    let form = timeout(PATIENCE, Form::read(request)).await.unwrap_or(Err(Error::Slow));
     let is_ours = form.as_ref().is_ok_and(|form| form.get("List-Unsubscribe").is_empty());
     let answer = form.as_ref().ok().and_then(|form| LeaveReason::parse_answer(form.get("reason")));
     let reason = answer.unwrap_or(if is_ours { LeaveReason::Link } else { LeaveReason::OneClick });
     match subscribe::leave(&app, &token, reason).await? {
         LeaveLink::Forged => Err(Error::BadToken),
-        LeaveLink::Gone => left(None, false),
-        LeaveLink::Of { newsletter, .. } => left(Some(*newsletter), answer.is_some()),
+        LeaveLink::Gone => nobody(),
+        LeaveLink::Of { newsletter, .. } => left(*newsletter, answer.is_some()),
     }
+}
+
+#[derive(Serialize)]
+struct Nobody {
+    title: &'static str,
+}
+
+/// 200 all the same: to a mailbox provider it is as good as left.
+fn nobody() -> Result<Response, Error> {
+    page::page(StatusCode::OK, "nobody", &Nobody { title: "Nobody is known under this link" })
 }
 
 #[derive(Serialize)]
 struct Left {
     title: String,
-    /// Empty where nobody knows any more what it was.
     name: String,
     slug: String,
     language: String,
@@ -77,10 +90,9 @@ struct Reason {
     words: &'static str,
 }
 
-fn left(newsletter: Option<Newsletter>, thanked: bool) -> Result<Response, Error> {
-    let (name, slug, language) =
-        newsletter.map(|left| (left.name, left.slug, left.language)).unwrap_or_default();
-    let title = if name.is_empty() { "You have left".to_owned() } else { format!("You have left {name}") };
+fn left(newsletter: Newsletter, thanked: bool) -> Result<Response, Error> {
+    let Newsletter { name, slug, language, .. } = newsletter;
+    let title = format!("You have left {name}");
     let reasons = LeaveReason::ANSWERS.map(|reason| Reason { value: reason.as_str(), words: words(reason) });
     page::page(StatusCode::OK, "left", &Left { title, name, slug, language, thanked, reasons })
 }

@@ -1,4 +1,4 @@
-//! A reader's own digest as a page.
+//! A reader's own digest as a page, rendered anew.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};
@@ -17,7 +17,8 @@ const POLICY: (HeaderName, &str) = (
      form-action 'none'; frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
-/// `GET /view/{token}`: the mail that the token's reader was sent.
+/// `GET /view/{token}`: the issue as the token's reader would get it now. Whoever changed their topics or language
+/// since sees what these make of it; 404 where nothing of it is for them any more.
 pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
     match app.key.read(&token) {
         Some(Token::View { delivery_id }) => {

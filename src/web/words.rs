@@ -48,7 +48,7 @@ pub fn list(names: &[String]) -> String {
 }
 
 /// A zone's name as people write it.
-fn zone_name(zone: Tz) -> String {
+pub fn zone_name(zone: Tz) -> String {
     zone.name().replace('_', " ")
 }
 

@@ -255,12 +255,16 @@ async fn a_relay_that_stops_answering_holds_one_connection_up_and_not_the_others
         let sink = daybreak.sink().await;
         due(daybreak, &format!("{}stalls-in-data@example.net,\nstalls@example.net,\n", many_readers(300)))
             .await;
+        daybreak.set("DAYBREAK_RELAY_TIMEOUT", "4");
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
         arrived(&sink, "everybody else", |all| all.len() == 300).await;
         let took = service.stop().await;
-        assert!(took < Duration::from_secs(30), "it takes {took:?} to stop");
+        assert!(took < Duration::from_secs(10), "it takes {took:?} to stop");
         daybreak.until_counted("SELECT COUNT(*) FROM deliveries WHERE state = 'sent'", 300).await;
-        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'queued'").await, 2);
+        assert_eq!(
+            daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state IN ('queued', 'deferred')").await,
+            2
+        );
         daybreak.leaves_some_open();
     })
     .await;

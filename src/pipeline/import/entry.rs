@@ -7,11 +7,11 @@ use chrono_tz::Tz;
 use csv::StringRecord;
 
 use super::columns::{Columns, Field};
-use crate::domain::address::EmailAddress;
+use crate::domain::address::{EmailAddress, is_invisible};
 use crate::domain::calendar::{TimeOfDay, Timestamp, parse_zone};
 use crate::domain::language;
 use crate::domain::newsletter::Schedule;
-use crate::domain::subscription::{Consent, SubscriptionEvent};
+use crate::domain::subscription::{Consent, SubscriptionEvent, SuppressionReason};
 use crate::domain::topic::{Topic, TopicSet, slug_of};
 
 /// What a file, or an admin, says about a person. What is none is left as it is.
@@ -25,13 +25,15 @@ pub struct Entry {
     pub topics: Option<TopicSet>,
     pub hour: Option<TimeOfDay>,
     pub event: SubscriptionEvent,
+    /// Why the address must not be mailed, where the file says so.
+    pub suppression: Option<SuppressionReason>,
     pub consent: Consent,
 }
 
 /// The longest name, in characters: longer ones are other things that slipped into the column.
-const MAX_NAME: usize = 200;
+pub const MAX_NAME: usize = 200;
 /// The longest source or words of a consent, in characters.
-const MAX_CONSENT: usize = 2000;
+pub const MAX_CONSENT: usize = 2000;
 
 /// What the records of one file are read with.
 pub struct Reading {
@@ -78,9 +80,12 @@ impl Reading {
             consent.words = one_line("text of the consent", words, MAX_CONSENT)?;
         }
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
-        let event = cell(Field::Status).map_or(Ok(SubscriptionEvent::Import), read_status)?;
+        let status = cell(Field::Status).map(read_status).transpose()?;
+        let (event, suppression) = status.unwrap_or((SubscriptionEvent::Import, None));
         let name = self.name(record)?;
-        let entry = Entry { email, name, language: tag, zone, schedule_id, topics, hour, event, consent };
+        let language = tag;
+        let entry =
+            Entry { email, name, language, zone, schedule_id, topics, hour, event, suppression, consent };
         Ok((entry, left_out))
     }
 
@@ -136,10 +141,16 @@ fn shown(text: &str) -> String {
     shown
 }
 
-/// A text on one line, white space and control characters as single spaces.
+/// Persian and Indic names are spelt with these two, though they print nothing.
+const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+
+/// A text on one line: white space and control characters as single spaces, and nothing that prints nothing or turns
+/// the writing direction.
 pub fn one_line(what: &str, text: &str, most: usize) -> Result<String, String> {
+    let visible = text.trim_matches(JOINERS).chars();
+    let visible = visible.filter(|character| JOINERS.contains(character) || !is_invisible(*character));
     let spaced: String =
-        text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+        visible.map(|character| if character.is_control() { ' ' } else { character }).collect();
     let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.chars().count() {
         count if count > most => Err(format!("the {what} has {count} characters; it may have {most}")),
@@ -153,21 +164,27 @@ pub fn read_language(text: &str) -> Result<String, String> {
         .ok_or_else(|| format!("“{}” is not a language: write a tag like en or pt-BR", shown(text)))
 }
 
-/// What the word for a status in a file asks for.
-fn read_status(text: &str) -> Result<SubscriptionEvent, String> {
+/// What the word for a status in a file asks for, and why the address must not be mailed, where the word says so.
+fn read_status(text: &str) -> Result<(SubscriptionEvent, Option<SuppressionReason>), String> {
+    use SuppressionReason as R;
     let word: String = lower(text).chars().filter(|character| character.is_alphanumeric()).collect();
     match word.as_str() {
         "active" | "subscribed" | "confirmed" | "enabled" | "optedin" | "optin" | "yes" | "true" | "1"
         | "aktiv" | "abonniert" | "angemeldet" | "ja" | "actif" | "abonné" | "inscrit" | "oui" | "activo"
-        | "suscrito" | "sí" | "regular" => Ok(SubscriptionEvent::Import),
+        | "suscrito" | "sí" | "regular" => Ok((SubscriptionEvent::Import, None)),
         "pending" | "unconfirmed" | "notconfirmed" | "unactivated" | "waiting" | "ausstehend"
-        | "unbestätigt" | "enattente" | "pendiente" => Ok(SubscriptionEvent::ImportPending),
+        | "unbestätigt" | "enattente" | "pendiente" => Ok((SubscriptionEvent::ImportPending, None)),
         "unsubscribed" | "inactive" | "left" | "removed" | "disabled" | "optedout" | "optout"
-        | "cancelled" | "canceled" | "nonsubscribed" | "cleaned" | "bounced" | "complained" | "blocked"
-        | "blocklisted" | "no" | "false" | "0" | "abgemeldet" | "inaktiv" | "nein" | "désabonné"
-        | "désinscrit" | "inactif" | "non" | "inactivo" => Ok(SubscriptionEvent::Leave),
+        | "cancelled" | "canceled" | "nonsubscribed" | "no" | "false" | "0" | "abgemeldet" | "inaktiv"
+        | "nein" | "désabonné" | "désinscrit" | "inactif" | "non" | "inactivo" => {
+            Ok((SubscriptionEvent::Leave, None))
+        }
+        "cleaned" | "bounced" => Ok((SubscriptionEvent::Leave, Some(R::Bounced))),
+        "complained" => Ok((SubscriptionEvent::Leave, Some(R::Complained))),
+        "blocked" | "blocklisted" => Ok((SubscriptionEvent::Leave, Some(R::Manual))),
         _ => Err(format!(
-            "“{}” is not a status: write active, pending or unsubscribed, or leave the cell empty for active",
+            "“{}” is not a status: write active, pending, unsubscribed, bounced, complained or blocked, or leave the \
+             cell empty for active",
             shown(text)
         )),
     }
@@ -317,10 +334,13 @@ mod tests {
     #[test]
     fn words_for_a_status_are_understood() {
         for (word, event) in [
-            ("ACTIVE", SubscriptionEvent::Import),
-            ("not confirmed", SubscriptionEvent::ImportPending),
-            ("Opted-Out", SubscriptionEvent::Leave),
-            ("désabonné", SubscriptionEvent::Leave),
+            ("ACTIVE", (SubscriptionEvent::Import, None)),
+            ("not confirmed", (SubscriptionEvent::ImportPending, None)),
+            ("Opted-Out", (SubscriptionEvent::Leave, None)),
+            ("désabonné", (SubscriptionEvent::Leave, None)),
+            ("Cleaned", (SubscriptionEvent::Leave, Some(SuppressionReason::Bounced))),
+            ("complained", (SubscriptionEvent::Leave, Some(SuppressionReason::Complained))),
+            ("blocklisted", (SubscriptionEvent::Leave, Some(SuppressionReason::Manual))),
         ] {
             assert_eq!(read_status(word), Ok(event));
         }

@@ -16,15 +16,23 @@ pub fn merge(before: &OnRecord, entry: &Entry, now: Timestamp) -> OnRecord {
     }
     after.language = entry.language.clone().or(after.language);
     after.zone = entry.zone.or(after.zone);
-    after.tie = Some(merge_tie(before.tie.as_ref(), entry, now));
+    after.tie = Some(merge_tie(before, entry, now));
+    // The first reason stays.
+    after.suppressed = before.suppressed.or(entry.suppression);
     after
 }
 
-fn merge_tie(before: Option<&Tie>, entry: &Entry, now: Timestamp) -> Tie {
+fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
     use SubscriptionStatus as S;
+    let before = record.tie.as_ref();
+    let has_left = before.is_some_and(|tie| tie.left_at.is_some());
+    let is_known = before.is_some() && record.suppressed.is_some();
     let event = match entry.event {
         // Somebody who left and was signed up again, by a form that anybody can fill in, is not to be brought back.
-        SubscriptionEvent::Import if before.is_some_and(|tie| tie.left_at.is_some()) => {
+        SubscriptionEvent::Import if has_left => SubscriptionEvent::ImportPending,
+        // An export says `unsubscribed` of whoever has left and waits to confirm anew, and `bounced` of whoever is
+        // suppressed: where that is on record already, it changes nothing.
+        SubscriptionEvent::Leave if has_left || (entry.suppression.is_some() && is_known) => {
             SubscriptionEvent::ImportPending
         }
         event => event,
@@ -46,7 +54,9 @@ fn merge_tie(before: Option<&Tie>, entry: &Entry, now: Timestamp) -> Tie {
         hour: entry.hour.or(tie.choice.hour),
     };
     let becomes_active = status == S::Active && was != Some(S::Active);
-    if becomes_active || (tie.consent.is_none() && status != S::Unsubscribed) {
+    if becomes_active
+        || (tie.consent.is_none() && entry.event != SubscriptionEvent::Leave && status != S::Unsubscribed)
+    {
         tie.consent = Some(entry.consent.clone());
     }
     if status == S::Unsubscribed && was != Some(S::Unsubscribed) {

@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 use encoding_rs::Encoding;
 
 pub use self::columns::{Field, protect};
-pub use self::entry::{Entry, one_line, read_language};
+pub use self::entry::{Entry, MAX_CONSENT, MAX_NAME, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
 pub use self::report::{KEPT_NOTES, Note, NoteKind, Report};
@@ -31,7 +31,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{Consent, SubscriptionStatus};
 use crate::pipeline::App;
 use crate::pipeline::Error;
-use crate::pipeline::people::newsletter;
+use crate::pipeline::editors::find_newsletter;
 
 /// What to import, and how.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +63,10 @@ pub struct Files<'f> {
 /// An unknown newsletter or encoding, a header without addresses, a `map` that names what is not there: nothing is
 /// written. A file or a database that fails midway: what was written so far stays.
 pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Report, Error> {
-    let newsletter = newsletter(app, &request.newsletter).await?;
     let now = app.clock.now();
     let encoding = request.encoding.as_deref().map(encoding).transpose()?;
     let mut conn = app.db.conn().await?;
+    let newsletter = find_newsletter(&mut conn, &request.newsletter).await?;
     let words = parse::Words {
         topics: db::newsletters::topics(&mut conn, newsletter.id).await?,
         schedules: db::newsletters::schedules_of(&mut conn, newsletter.id).await?,
@@ -169,15 +169,29 @@ async fn try_to_take_in(
     Ok(outcome)
 }
 
+/// What to say about an address that is suppressed, where it matters.
+fn suppressed(before: &OnRecord, after: &OnRecord, entry: &Entry) -> Option<String> {
+    let email = &entry.email;
+    match (before.suppressed, after.suppressed) {
+        (None, Some(reason)) => {
+            let reason = reason.as_str();
+            Some(format!("{email} is put on the suppression list, as the file says: {reason}"))
+        }
+        (Some(_), _) => after
+            .tie
+            .as_ref()
+            .filter(|tie| tie.status != SubscriptionStatus::Unsubscribed)
+            .map(|_| format!("{email} is on the suppression list: it is kept, and not mailed")),
+        _ => None,
+    }
+}
+
 fn merge_all(people: &[(u64, Entry)], found: Vec<OnRecord>, now: Timestamp) -> (Vec<Change>, Outcome) {
     let mut outcome = Outcome::default();
     let mut changes = Vec::with_capacity(people.len());
     for ((line, entry), before) in people.iter().zip(found) {
         let after = merge(&before, entry, now);
-        if before.suppressed
-            && after.tie.as_ref().is_some_and(|tie| tie.status != SubscriptionStatus::Unsubscribed)
-        {
-            let reason = format!("{} is on the suppression list: it is kept, and not mailed", entry.email);
+        if let Some(reason) = suppressed(&before, &after, entry) {
             outcome.notes.push(Note { line: *line, kind: NoteKind::Suppressed, reason });
         }
         match &before.tie {

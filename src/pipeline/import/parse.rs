@@ -112,21 +112,34 @@ fn header(records: &mut Records) -> Result<StringRecord, Error> {
     }
 }
 
-/// Where an address stood first, and whether as one that left: the line shifted by one, and a bit.
+/// Where an address stood first, and what most was said against mailing it: the line shifted by two, and two bits.
 #[derive(Clone, Copy)]
 struct Seen(u64);
 
 impl Seen {
-    fn new(line: u64, left: bool) -> Self {
-        Self(line << 1 | u64::from(left))
+    fn new(line: u64, against: Against) -> Self {
+        Self(line << 2 | u64::from(against))
     }
 
     fn line(self) -> u64 {
-        self.0 >> 1
+        self.0 >> 2
     }
 
-    fn left(self) -> bool {
-        self.0 & 1 == 1
+    fn against(self) -> Against {
+        u8::try_from(self.0 & 0b11).unwrap_or(SUPPRESSED)
+    }
+}
+
+/// What a line says against mailing an address: 0, [`LEFT`] or [`SUPPRESSED`]; the greater is believed.
+type Against = u8;
+const LEFT: Against = 1;
+const SUPPRESSED: Against = 2;
+
+fn against(entry: &Entry) -> Against {
+    match (entry.suppression, entry.event) {
+        (Some(_), _) => SUPPRESSED,
+        (None, SubscriptionEvent::Leave) => LEFT,
+        (None, _) => 0,
     }
 }
 
@@ -161,29 +174,29 @@ impl Parser {
 
     fn take_entry(&mut self, line: u64, entry: Entry) -> Option<Batch> {
         let address = self.hasher.hash_one(entry.email.as_str());
-        let left = entry.event == SubscriptionEvent::Leave;
+        let against = against(&entry);
         let Some(first) = self.seen.get(&address).copied() else {
             let is_much = self.seen.len() >= REMEMBERED;
             let flushed = is_much.then(|| {
                 self.seen.clear();
                 self.flush()
             });
-            self.seen.insert(address, Seen::new(line, left));
+            self.seen.insert(address, Seen::new(line, against));
             self.people.push((line, entry));
             return flushed;
         };
         let again = format!("{} is on line {} already", entry.email, first.line());
-        if !left || first.left() {
+        if against <= first.against() {
             self.refuse(line, again);
             return None;
         }
-        // Of two lines that disagree, the one that says that the person left is believed: nobody is mailed who may
-        // have left.
-        self.seen.insert(address, Seen::new(first.line(), left));
+        // Of two lines that disagree, the one that says that the person left, or must not be mailed, is believed.
+        self.seen.insert(address, Seen::new(first.line(), against));
         match self.people.iter_mut().find(|(_, earlier)| earlier.email == entry.email) {
             Some((_, earlier)) => {
-                earlier.event = SubscriptionEvent::Leave;
-                self.refuse(line, format!("{again}, which now counts as unsubscribed, as this line says"));
+                (earlier.event, earlier.suppression) = (entry.event, entry.suppression);
+                let word = if against == LEFT { "unsubscribed" } else { "suppressed" };
+                self.refuse(line, format!("{again}, which now counts as {word}, as this line says"));
             }
             None => self.people.push((line, entry)),
         }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::columns::protect;
 use crate::pipeline::Error;
 
 /// How many lines are kept for the end of an import; the numbers count all.
@@ -28,7 +29,8 @@ pub struct Report {
     pub refused: u64,
     /// Lines that were taken without some value that was not understood.
     pub incomplete: u64,
-    /// People among the added, updated and unchanged who are on the suppression list: they will not be mailed.
+    /// People among the added, updated and unchanged who are on the suppression list, or are put on it because the
+    /// file says so: they will not be mailed.
     pub suppressed: u64,
     /// The first [`KEPT_NOTES`] notes.
     pub notes: Vec<Note>,
@@ -75,7 +77,9 @@ impl NoteFile {
 
     fn write(&mut self, note: &Note) -> Result<(), Error> {
         let line = note.line.to_string();
-        self.0.write_record([line.as_str(), note.kind.as_str(), note.reason.as_str()]).map_err(failed)
+        self.0
+            .write_record([line.as_str(), note.kind.as_str(), protect(&note.reason).as_str()])
+            .map_err(failed)
     }
 
     pub fn finish(mut self) -> Result<(), Error> {
@@ -110,5 +114,22 @@ impl Report {
         let room = KEPT_NOTES.saturating_sub(self.notes.len());
         self.notes.extend(notes.into_iter().take(room));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_no_formula_to_a_spreadsheet() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let mut file = NoteFile::new(Box::new(path.reopen().unwrap())).unwrap();
+        let reason = "=HYPERLINK(1)@example.org is on line 1 already".to_owned();
+        let notes = vec![Note { line: 2, kind: NoteKind::Refused, reason }];
+        Report::default().note(notes, Some(&mut file)).unwrap();
+        file.finish().unwrap();
+        let text = std::fs::read_to_string(path.path()).unwrap();
+        assert!(text.contains("2,refused,'=HYPERLINK"), "{text}");
     }
 }

@@ -178,7 +178,7 @@ async fn nobody_who_left_comes_back_and_nobody_suppressed_is_hidden() {
         // Signed up again by a form, which anybody can fill in: only the confirmation brings her back.
         let mut tx = app.db.begin().await.unwrap();
         let event = SubscriptionEvent::SignUp;
-        subscriptions::enter(&mut tx, id, ann.subscriber_id.unwrap(), event, None, now()).await.unwrap();
+        subscriptions::enter(&mut tx, id, ann.subscriber_id.unwrap(), event, now()).await.unwrap();
         tx.commit().await.unwrap();
         import_bytes(app, file).await.unwrap();
         assert_eq!(
@@ -202,6 +202,33 @@ async fn a_status_in_the_file_ends_a_subscription_also_on_a_second_line() {
             assert_eq!(status, SubscriptionStatus::Unsubscribed);
         }
         assert_eq!(counts(&import_bytes(app, file).await.unwrap()), (0, 0, 2, 1));
+    }
+}
+
+#[tokio::test]
+async fn who_must_not_be_mailed_by_the_file_is_suppressed_for_every_newsletter() {
+    for test in apps().await {
+        let (app, id) = with_brief(&test).await;
+        import_bytes(app, b"email\nann@example.org\n").await.unwrap();
+        let mut file = b"email,status\nann@example.org,cleaned\nbob@example.org,complained\n\
+            cleo@example.org,unsubscribed\ncleo@example.org,blocked\ndan@example.org,no\n"
+            .to_vec();
+        (0..1500).for_each(|n| file.extend_from_slice(format!("gone{n}@example.org,bounced\n").as_bytes()));
+        let report = import_bytes(app, &file).await.unwrap();
+        assert_eq!(counts(&report), (1503, 1, 0, 1), "{:?}", report.notes.first());
+        assert_eq!(report.suppressed, 1503);
+        for (email, reason) in [
+            ("ann@example.org", Some(SuppressionReason::Bounced)),
+            ("bob@example.org", Some(SuppressionReason::Complained)),
+            ("cleo@example.org", Some(SuppressionReason::Manual)),
+            ("dan@example.org", None),
+            ("gone1499@example.org", Some(SuppressionReason::Bounced)),
+        ] {
+            let found = on_record(app, id, email).await;
+            assert_eq!(found.suppressed, reason, "{email}");
+            assert_eq!(found.tie.unwrap().status, SubscriptionStatus::Unsubscribed, "{email}");
+        }
+        assert_eq!(counts(&import_bytes(app, &file).await.unwrap()), (0, 0, 1504, 1));
     }
 }
 

@@ -1,13 +1,16 @@
 //! Confirming: the button that only a mail to the address leads to.
 
+use chrono_tz::Tz;
+
 use super::super::Error;
-use super::sign_up::welcome;
+use super::sign_up::{VALID, welcome};
 use super::{NextIssue, followed, next_issue};
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
-use crate::domain::calendar::Timestamp;
+use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
-use crate::domain::subscription::{Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
+use crate::domain::subscription::{Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
 use crate::domain::token::Token;
+use crate::domain::topic::Topic;
 use crate::pipeline::App;
 
 /// What a link that confirms leads to.
@@ -21,10 +24,16 @@ pub enum Confirmation {
     Found(Vec<Asked>),
 }
 
-/// A newsletter that was asked for.
+/// A newsletter that was asked for, and what was chosen about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub newsletter: Newsletter,
+    /// The reader's name; may be empty.
+    pub name: String,
+    /// The names of the chosen topics; none: every topic.
+    pub topics: Vec<String>,
+    /// The reader's own hour and the zone that it is in; none: the schedule's.
+    pub hour: Option<(TimeOfDay, Tz)>,
     /// The schedule that the reader follows, where there is one.
     pub schedule: Option<Schedule>,
     /// Active once it is confirmed; unsubscribed where the reader has left since, and stays away.
@@ -42,7 +51,8 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
     let mut found = vec![];
     for id in subscription_ids {
         let Some(subscription) = subscriptions::get(&mut conn, id).await? else { continue };
-        if subscription.status == SubscriptionStatus::Pending && now > expires {
+        let is_pending = subscription.status == SubscriptionStatus::Pending;
+        if is_pending && (now > expires || is_replaced(&subscription, expires)) {
             return Ok(Confirmation::Expired);
         }
         if let Some(rows) = read(&mut conn, subscription).await? {
@@ -52,9 +62,16 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
 }
 
-/// Makes active what is still pending of a sign-up, and queues a welcome for each. Pressing the button again changes
-/// nothing, and who has left since is not brought back.
-pub async fn confirm(app: &App, token: &str) -> Result<Confirmation, Error> {
+/// Whether the sign-up that a link was made for has given way to a later one: the link must not confirm what somebody
+/// else may have chosen since.
+fn is_replaced(subscription: &Subscription, expires: Timestamp) -> bool {
+    subscription.consent.as_ref().is_some_and(|consent| consent.at.plus_millis(VALID) > expires)
+}
+
+/// Makes active what is still pending of a sign-up, and queues a welcome for each. The consent on record is from then
+/// on the one given here, from the network address `from`, to the words of the sign-up. Pressing the button again
+/// changes nothing, and who has left since is not brought back.
+pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation, Error> {
     let Some(Token::Confirm { subscription_ids, expires }) = app.key.read(token) else {
         return Ok(Confirmation::Forged);
     };
@@ -65,12 +82,15 @@ pub async fn confirm(app: &App, token: &str) -> Result<Confirmation, Error> {
         let changed = subscriptions::apply(&mut tx, id, SubscriptionEvent::Confirm, None, now).await?;
         let Some(changed) = changed else { continue };
         let is_new = changed.before == Some(SubscriptionStatus::Pending);
-        if is_new && now > expires {
+        if is_new && (now > expires || is_replaced(&changed.now, expires)) {
             // Dropping the transaction leaves everything as it was.
             return Ok(Confirmation::Expired);
         }
         let Some(rows) = read(&mut tx, changed.now).await? else { continue };
         if is_new {
+            let words = rows.subscription.consent.as_ref().map(|consent| consent.words.clone());
+            let consent = Consent { at: now, from: from.to_owned(), words: words.unwrap_or_default() };
+            subscriptions::agree(&mut tx, id, &consent, now).await?;
             let event = format!("welcome:{id}:{}", now.millis());
             let Rows { newsletter, subscriber, subscription, .. } = &rows;
             welcome(&mut tx, app, &event, newsletter, subscriber, subscription, now).await?;
@@ -84,6 +104,7 @@ pub async fn confirm(app: &App, token: &str) -> Result<Confirmation, Error> {
 struct Rows {
     newsletter: Newsletter,
     schedules: Vec<Schedule>,
+    topics: Vec<Topic>,
     subscriber: Subscriber,
     subscription: Subscription,
 }
@@ -93,12 +114,18 @@ async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows
     let Some(newsletter) = newsletters::get(conn, subscription.newsletter_id).await? else { return Ok(None) };
     let Some(subscriber) = subscribers::get(conn, subscription.subscriber_id).await? else { return Ok(None) };
     let schedules = newsletters::schedules_of(conn, newsletter.id).await?;
-    Ok(Some(Rows { newsletter, schedules, subscriber, subscription }))
+    let topics = newsletters::topics(conn, newsletter.id).await?;
+    Ok(Some(Rows { newsletter, schedules, topics, subscriber, subscription }))
 }
 
 impl Rows {
     fn asked(self, now: Timestamp) -> Asked {
+        let chosen = self.topics.iter().filter(|topic| self.subscription.topics.contains(topic));
+        let zone = self.subscriber.zone.unwrap_or(self.newsletter.zone);
         Asked {
+            name: self.subscriber.name.clone(),
+            topics: chosen.map(|topic| topic.name.clone()).collect(),
+            hour: self.subscription.hour.map(|hour| (hour, zone)),
             schedule: followed(&self.schedules, &self.subscription).cloned(),
             status: self.subscription.status,
             next: next_issue(&self.newsletter, &self.schedules, &self.subscriber, &self.subscription, now),

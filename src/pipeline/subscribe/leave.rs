@@ -50,7 +50,7 @@ impl LeaveReason {
 pub enum LeaveLink {
     /// This service did not make the link.
     Forged,
-    /// The person has been erased since: nobody is left to be mailed.
+    /// Nobody is known under it: the person has been erased since, or the mail was a test or a preview.
     Gone,
     Of {
         newsletter: Box<Newsletter>,

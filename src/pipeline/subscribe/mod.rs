@@ -29,7 +29,7 @@ pub struct NextIssue {
 }
 
 /// The schedule that a subscription follows: its own choice, or the newsletter's first.
-fn followed<'s>(schedules: &'s [Schedule], subscription: &Subscription) -> Option<&'s Schedule> {
+pub fn followed<'s>(schedules: &'s [Schedule], subscription: &Subscription) -> Option<&'s Schedule> {
     let chosen = schedules.iter().find(|schedule| Some(schedule.id) == subscription.schedule_id);
     chosen.or(schedules.first())
 }

@@ -14,6 +14,7 @@ use crate::domain::subscription::{Consent, Subscriber, Subscription, Subscriptio
 use crate::domain::token::Token;
 use crate::domain::topic::TopicSet;
 use crate::pipeline::App;
+use crate::pipeline::import::{MAX_NAME, one_line};
 
 /// How many days a link that confirms works.
 pub const CONFIRM_DAYS: i64 = 7;
@@ -21,10 +22,10 @@ pub const CONFIRM_DAYS: i64 = 7;
 /// The most newsletters in one sign-up: the token that confirms them all stays under 600 characters.
 pub const MAX_NEWSLETTERS: usize = 50;
 
-/// The most characters in a name.
-const MAX_NAME: usize = 100;
-
 const HOUR: i64 = 60 * 60 * 1000;
+
+/// How long a link that confirms works, in milliseconds.
+pub(super) const VALID: i64 = CONFIRM_DAYS * 24 * HOUR;
 
 /// What somebody typed into a form.
 #[derive(Clone, Debug)]
@@ -49,27 +50,25 @@ pub struct SignUp {
     pub words: String,
 }
 
-/// A name fit for a mail's header: at most 100 characters on one line, without control characters.
+/// A name fit for a mail's header: at most 200 characters on one line, without control and invisible characters.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it and what to do.
 pub fn clean_name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    if name.chars().any(char::is_control) {
+    if text.trim().chars().any(char::is_control) {
         return Err("The name holds a line break or another control character: remove it".to_owned());
     }
-    if name.chars().count() > MAX_NAME {
-        return Err(format!("The name is longer than {MAX_NAME} characters: shorten it, or leave it out"));
-    }
-    Ok(name.to_owned())
+    one_line("name", text, MAX_NAME)
+        .map_err(|_| format!("The name is longer than {MAX_NAME} characters: shorten it, or leave it out"))
 }
 
 /// Notes that somebody asks for newsletters in the name of an address, and queues the mail that lets its owner
 /// confirm. The outcome is the same whether the address is new, known, active or suppressed.
 ///
-/// - New, pending, or left before: pending, and one mail that confirms everything asked for. Where all of it was
-///   pending already, the mail is repeated at most once an hour for an address.
-/// - Active in everything asked for: nothing changes, and the welcome is repeated, at most once a day.
+/// - New, or left before: pending, and one mail that confirms everything asked for.
+/// - Pending: what was chosen first stays until the link to confirm it expires, because whoever asks again may be
+///   somebody else. Where all of it was pending already, the mail is repeated at most once an hour for an address.
+/// - Active in everything asked for: nothing changes, and a welcome is repeated, at most once a day for an address.
 /// - Suppressed: nothing happens.
 ///
 /// # Errors
@@ -89,17 +88,20 @@ pub async fn sign_up(app: &App, asked: &SignUp) -> Result<(), Error> {
     let mut active = vec![];
     for (newsletter, choice) in wanted {
         let event = SubscriptionEvent::SignUp;
-        let changed =
-            subscriptions::enter(&mut tx, newsletter.id, subscriber.id, event, Some(&consent), now).await?;
+        let changed = subscriptions::enter(&mut tx, newsletter.id, subscriber.id, event, now).await?;
         if changed.now.status == SubscriptionStatus::Active {
             active.push((newsletter, changed));
-        } else {
-            subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
-            pending.push((newsletter, changed));
+            continue;
         }
+        let waited = changed.before == Some(SubscriptionStatus::Pending) && is_waiting(&changed.now, now);
+        if !waited {
+            subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
+            subscriptions::agree(&mut tx, changed.now.id, &consent, now).await?;
+        }
+        pending.push((newsletter, changed));
     }
     if pending.is_empty() {
-        repeat_welcome(&mut tx, app, &subscriber, active, now).await?;
+        repeat_welcome(&mut tx, app, &subscriber, &active, now).await?;
     } else {
         ask(&mut tx, app, &subscriber, &pending, now).await?;
     }
@@ -145,8 +147,15 @@ async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice
     Ok(wanted)
 }
 
-/// Takes over name, language and zone, unless somebody reads under this address already: a form that anybody can
-/// fill in changes nothing for readers.
+/// Whether a sign-up waits to be confirmed, and still can be.
+fn is_waiting(subscription: &Subscription, now: Timestamp) -> bool {
+    // A file can tell of a consent in the future.
+    let since = subscription.consent.as_ref().map(|consent| consent.at).filter(|at| *at <= now);
+    subscription.status == SubscriptionStatus::Pending && since.is_some_and(|at| now <= at.plus_millis(VALID))
+}
+
+/// Takes over name, language and zone, unless somebody reads under this address or waits to: a form that anybody can
+/// fill in changes nothing for them.
 async fn introduce(
     tx: &mut Conn,
     mut subscriber: Subscriber,
@@ -155,7 +164,10 @@ async fn introduce(
     now: Timestamp,
 ) -> Result<Subscriber, Error> {
     let all = subscriptions::of_subscriber(tx, subscriber.id).await?;
-    if all.iter().any(|stored| stored.subscription.status == SubscriptionStatus::Active) {
+    let reads_or_waits = |subscription: &Subscription| {
+        subscription.status == SubscriptionStatus::Active || is_waiting(subscription, now)
+    };
+    if all.iter().any(|stored| reads_or_waits(&stored.subscription)) {
         return Ok(subscriber);
     }
     if !name.is_empty() {
@@ -197,7 +209,7 @@ async fn ask(
         (true, newly) => format!("confirm:{hash}:{}:{}", newly.join("+"), now.millis()),
     };
     let Some((first, _)) = pending.first() else { return Ok(()) };
-    let expires = now.plus_millis(CONFIRM_DAYS * 24 * HOUR);
+    let expires = now.plus_millis(VALID);
     let subscription_ids = pending.iter().map(|(_, changed)| changed.now.id).collect();
     let notice = Notice::Confirm(Confirm {
         language: subscriber.language.clone().unwrap_or_else(|| first.language.clone()),
@@ -209,20 +221,18 @@ async fn ask(
     queue(tx, app, &event, first.id, subscriber, &notice).await
 }
 
-/// Tells a reader who signs up again that all is well; at most once a day.
+/// Tells a reader who signs up again that all is well: one mail a day, whatever somebody asks for in their name.
 async fn repeat_welcome(
     tx: &mut Conn,
     app: &App,
     subscriber: &Subscriber,
-    active: Vec<(Newsletter, Changed)>,
+    active: &[(Newsletter, Changed)],
     now: Timestamp,
 ) -> Result<(), Error> {
+    let Some((newsletter, changed)) = active.first() else { return Ok(()) };
     let day = now.millis().div_euclid(24 * HOUR);
-    for (newsletter, changed) in active {
-        let event = format!("again:{}:{day}", changed.now.id);
-        welcome(tx, app, &event, &newsletter, subscriber, &changed.now, now).await?;
-    }
-    Ok(())
+    let event = format!("again:{}:{day}", app.key.address_hash(&subscriber.email));
+    welcome(tx, app, &event, newsletter, subscriber, &changed.now, now).await
 }
 
 /// Queues the mail that says that a newsletter will come, and when.
@@ -243,7 +253,6 @@ pub(super) async fn welcome(
         zone: zone.name().to_owned(),
         newsletter: Publication::from(newsletter),
         next_issue: next.map(|next| next.at),
-        latest_url: None,
         unsubscribe_url: links::unsubscribe(app, subscription.id),
     });
     queue(tx, app, event, newsletter.id, subscriber, &notice).await

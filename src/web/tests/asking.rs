@@ -301,3 +301,126 @@ async fn who_left_comes_back_only_by_confirming_anew() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_stranger_changes_nothing_of_a_sign_up_that_waits() {
+    for house in houses().await {
+        house.schedule(house.brief, "daily", "daily", "07:00").await;
+        let mine = [
+            ("email", "ann@example.org"),
+            ("name", "Ann Dawn"),
+            ("newsletter", "brief"),
+            ("hour", "06:00"),
+            ("timezone", "Europe/Paris"),
+        ];
+        house.submit("/subscribe", &mine).await;
+        let path = confirm_path(&house.mails().await);
+        let before = house.stored("ann@example.org").await;
+        house.pass(60_000);
+        let theirs = [
+            ("email", "ann@example.org"),
+            ("name", "Mallory"),
+            ("newsletter", "brief"),
+            ("hour", "03:00"),
+            ("timezone", "Asia/Tokyo"),
+        ];
+        house.submit("/subscribe", &theirs).await;
+        assert_eq!(house.stored("ann@example.org").await, before);
+        let page = house.get(&path).await.body;
+        assert!(page.contains("Ann Dawn") && page.contains("06:00 (Europe/Paris)"), "{page}");
+        assert!(!page.contains("Mallory") && !page.contains("Tokyo"), "{page}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waited_a_week_may_be_replaced_and_no_link_of_before_confirms_it() {
+    for house in houses().await {
+        house.sign_up("ann@example.org").await;
+        house.mails().await;
+        house.pass(6 * 24 * HOUR);
+        house.sign_up("ann@example.org").await;
+        let mine = confirm_path(&house.mails().await);
+        assert_eq!(house.get(&mine).await.status, 200);
+        house.pass(2 * 24 * HOUR);
+        let fields = [("email", "ann@example.org"), ("name", "Mallory"), ("newsletter", "brief")];
+        house.submit("/subscribe", &fields).await;
+        for answer in [house.get(&mine).await, house.post(&mine, FORM, "").await] {
+            assert_eq!(answer.status, 410);
+        }
+        assert_eq!(house.statuses("ann@example.org").await, ["pending"]);
+        let theirs = confirm_path(&house.mails().await);
+        assert!(house.get(&theirs).await.body.contains("addressed to <b dir=\"auto\">Mallory</b>"));
+        house.post(&theirs, FORM, "").await;
+        assert_eq!(house.statuses("ann@example.org").await, ["active"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_confirms_sees_what_was_chosen_and_the_consent_is_theirs() {
+    for house in houses().await {
+        house.schedule(house.brief, "weekly", "weekly", "09:00").await;
+        let mut tx = house.app.db.begin().await.unwrap();
+        for topic in ["Science", "Politics", "Books"] {
+            newsletters::ensure_topic(&mut tx, house.brief, &topic.to_lowercase(), topic).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let fields = [
+            ("email", "ann@example.org"),
+            ("newsletter", "brief"),
+            ("topic", "science"),
+            ("topic", "books"),
+            ("hour", "06:00"),
+            ("timezone", "America/New_York"),
+        ];
+        house.submit("/subscribe", &fields).await;
+        let path = confirm_path(&house.mails().await);
+        let page = house.get(&path).await.body;
+        for part in ["Mondays at 09:00 (Europe/Paris)", "06:00 (America/New York)", "Science and Books"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let asked = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
+        house.pass(HOUR);
+        let request =
+            house.client.post(format!("{}{path}", house.base)).header("x-forwarded-for", "203.0.113.9");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let given = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
+        assert_eq!((given.at, given.from.as_str()), (house.app.clock.now(), "203.0.113.9"));
+        assert_eq!((asked.from.as_str(), asked.words), ("127.0.0.1", given.words));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_consent_names_what_was_asked_for_whatever_page_the_form_says_it_is_from() {
+    for house in houses().await {
+        a_newsletter(&house.app.db, "weekly").await;
+        let fields = [("page", "weekly"), ("email", "ann@example.org"), ("newsletter", "brief")];
+        house.submit("/subscribe", &fields).await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let name = newsletters::get(&mut conn, house.brief).await.unwrap().unwrap().name;
+        drop(conn);
+        let consent = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
+        assert!(consent.words.contains(&format!("send you {name} by")), "{}", consent.words);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_many_newsletters_is_told_once_a_day_that_all_is_well() {
+    for house in houses().await {
+        a_newsletter(&house.app.db, "weekly").await;
+        let fields = [("email", "ann@example.org"), ("newsletter", "brief"), ("newsletter", "weekly")];
+        house.submit("/subscribe", &fields).await;
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        house.mails().await;
+        house.submit("/subscribe", &fields).await;
+        house.submit("/subscribe", &fields[..2]).await;
+        assert_eq!(house.mails().await.len(), 1);
+        house.pass(24 * HOUR);
+        house.submit("/subscribe", &fields).await;
+        assert_eq!(house.mails().await.len(), 1);
+        house.close().await;
+    }
+}

@@ -1,5 +1,11 @@
 //! Leaving, by people and by mailbox providers.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
 use super::*;
 
 #[tokio::test]
@@ -109,13 +115,34 @@ async fn leaving_one_newsletter_keeps_the_others() {
 }
 
 #[tokio::test]
-async fn leaving_what_is_no_longer_stored_is_as_good_as_left() {
+async fn a_link_under_which_nobody_is_known_says_so() {
     for house in houses().await {
         let leave = house.leave_path(4711);
         for answer in [house.get(&leave).await, house.post(&leave, FORM, "").await] {
             assert_eq!(answer.status, 200);
-            assert!(answer.body.contains("You have left"));
+            assert!(answer.body.contains("Nobody is known under this link"));
+            assert!(!answer.body.contains("You have left"));
         }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_leave_that_stalls_leaves_all_the_same() {
+    for house in houses().await {
+        let leave = house.subscribe("ann@example.org").await;
+        let mut half = TcpStream::connect(house.base.trim_start_matches("http://")).await.unwrap();
+        let request = format!(
+            "POST {leave} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\ncontent-length: 26\r\n\r\nList-Un"
+        );
+        half.write_all(request.as_bytes()).await.unwrap();
+        let mut begins = [0; 12];
+        let answered = timeout(Duration::from_secs(10), half.read_exact(&mut begins)).await;
+        answered.expect("the body is not waited for").unwrap();
+        assert_eq!(begins, *b"HTTP/1.1 200");
+        let stored = house.stored("ann@example.org").await.remove(0);
+        assert_eq!(stored.left_reason.as_deref(), Some("one-click"));
+        drop(half);
         house.close().await;
     }
 }
