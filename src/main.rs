@@ -20,9 +20,7 @@ async fn main() -> ExitCode {
         }
     }
     let cli = Cli::parse();
-    // PostgreSQL remarks at each start that the tables are there already.
-    let filter = EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", cli.settings.log));
-    let filter = filter.unwrap_or_default();
+    let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_default();
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match cli::run(cli).await {

@@ -113,7 +113,6 @@ impl Daybreak {
             ("DAYBREAK_PUBLIC_URL", "https://news.example.org".to_owned()),
             ("DAYBREAK_LISTEN", "127.0.0.1:0".to_owned()),
             ("DAYBREAK_FETCH_PRIVATE", "true".to_owned()),
-            ("DAYBREAK_LOG", "info".to_owned()),
             ("DAYBREAK_CLOCK", MONDAY.to_owned()),
         ]);
         Self { kind, url, folder, settings, may_leave_open: false }

@@ -15,4 +15,5 @@ mod mail;
 mod message;
 mod relay;
 mod sink;
+mod structure;
 mod why;
