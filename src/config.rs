@@ -60,6 +60,10 @@ pub struct Settings {
     #[arg(long, env = "DAYBREAK_MESSAGES_PER_SECOND", default_value_t = 0, global = true)]
     pub messages_per_second: u32,
 
+    /// Seconds to wait for the relay's answer at most; RFC 5321's minutes (five for a command, ten for a message) unless set
+    #[arg(long, env = "DAYBREAK_RELAY_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=600), global = true)]
+    pub relay_timeout: Option<u64>,
+
     /// Folder of mail templates that take the place of the built-in ones, file by file
     #[arg(long, env = "DAYBREAK_TEMPLATES", global = true)]
     pub templates: Option<PathBuf>,

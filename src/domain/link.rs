@@ -135,6 +135,14 @@ pub fn canonical(url: &str) -> Option<String> {
     Some(canonical)
 }
 
+/// A link that may be followed and shown: http or https, without the name and password that may stand in it
+/// (`https://ann:secret@example.org/`); None for any other kind.
+pub fn web_link(mut url: Url) -> Option<Url> {
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    // Neither fails for a link that has a host.
+    (is_web && url.set_username("").is_ok() && url.set_password(None).is_ok()).then_some(url)
+}
+
 /// Whether a link can identify an article: the root of a site cannot, for every story of a careless feed links there.
 pub fn is_identity(url: &str) -> bool {
     let Some(parsed) = canonical(url).and_then(|canonical| Url::parse(&canonical).ok()) else { return false };
@@ -235,6 +243,17 @@ mod tests {
             ["", "mailto:a@example.org", "javascript:alert(1)", "ftp://example.org/a", "/relative", "http://"]
         {
             assert_eq!(canonical(link), None, "{link}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_show_has_no_password() {
+        let shown = |link: &str| web_link(Url::parse(link).expect("a link")).map(String::from);
+        assert_eq!(shown("https://ann:secret@example.org/a").as_deref(), Some("https://example.org/a"));
+        assert_eq!(shown("http://ann@example.org:81/a").as_deref(), Some("http://example.org:81/a"));
+        assert_eq!(shown("https://example.org/@ann").as_deref(), Some("https://example.org/@ann"));
+        for other in ["javascript:alert(1)", "mailto:ann@example.org", "ftp://example.org/", "data:,x"] {
+            assert_eq!(shown(other), None, "{other}");
         }
     }
 

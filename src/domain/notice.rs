@@ -101,8 +101,6 @@ pub struct Welcome {
     pub newsletter: Publication,
     /// The slot of the reader's first issue, where a schedule tells it.
     pub next_issue: Option<Timestamp>,
-    /// The page of the latest issue, where there is one.
-    pub latest_url: Option<String>,
     pub unsubscribe_url: String,
 }
 

@@ -53,34 +53,17 @@ pub fn write_named(out: &mut Vec<u8>, field: &str, name: &str, content: &str) {
     out.extend_from_slice(b">\r\n");
 }
 
-/// Writes a field of URIs, each in angle brackets (RFC 2369 §2). What may not stand in a URI is percent-encoded; one
-/// that is too long for a line is left out, and without any there is no field. Returns whether there is one.
-pub fn write_uris<'a>(out: &mut Vec<u8>, name: &str, uris: impl IntoIterator<Item = &'a str>) -> bool {
-    let start = out.len();
-    let mut column = write_name(out, name);
-    let mut first = true;
-    for uri in uris {
-        let uri = safe_uri(uri);
-        if uri.is_empty() || uri.len() > LONGEST_URI {
-            continue;
-        }
-        if !first {
-            out.push(b',');
-            let fits = column + uri.len() + 4 <= PREFERRED_LINE;
-            out.extend_from_slice(if fits { b" " } else { b"\r\n " });
-            column = if fits { column + 2 } else { 1 };
-        }
-        first = false;
-        out.push(b'<');
-        out.extend_from_slice(uri.as_bytes());
-        out.push(b'>');
-        column += uri.len() + 2;
-    }
-    if first {
-        out.truncate(start);
+/// Writes a field of a URI in angle brackets (RFC 2369 §2). What may not stand in a URI is percent-encoded; without
+/// one, or with one that is too long for a line, there is no field. Returns whether there is one.
+pub fn write_uri(out: &mut Vec<u8>, name: &str, uri: &str) -> bool {
+    let uri = safe_uri(uri);
+    if uri.is_empty() || uri.len() > LONGEST_URI {
         return false;
     }
-    out.extend_from_slice(b"\r\n");
+    write_name(out, name);
+    out.push(b'<');
+    out.extend_from_slice(uri.as_bytes());
+    out.extend_from_slice(b">\r\n");
     true
 }
 
@@ -221,7 +204,7 @@ mod tests {
     use mail_parser::MessageParser;
     use proptest::prelude::*;
 
-    use super::{write_mailbox, write_text, write_uris};
+    use super::{write_mailbox, write_text, write_uri};
     use crate::domain::address::EmailAddress;
     use crate::domain::mail::Mailbox;
 
@@ -265,15 +248,15 @@ mod tests {
         assert_eq!(subject("a\r\nBcc: b"), "Subject: =?UTF-8?Q?a__Bcc=3A_b?=\r\n");
         assert_eq!(to("Ann\r\nBcc: b\0"), "To: =?UTF-8?Q?Ann__Bcc=3A_b?= <ann@example.org>\r\n");
         let mut out = Vec::new();
-        write_uris(&mut out, "List-Help", ["https://example.org/\r\nBcc: <b>"]);
+        write_uri(&mut out, "List-Help", "https://example.org/\r\nBcc: <b>");
         assert_eq!(out, b"List-Help: <https://example.org/%0D%0ABcc:%20%3Cb%3E>\r\n");
     }
 
     #[test]
     fn a_field_without_a_uri_is_left_out() {
         let mut out = Vec::new();
-        assert!(!write_uris(&mut out, "List-Help", [""]));
-        assert!(!write_uris(&mut out, "List-Help", [format!("https://{}", "a".repeat(1000)).as_str()]));
+        assert!(!write_uri(&mut out, "List-Help", ""));
+        assert!(!write_uri(&mut out, "List-Help", &format!("https://{}", "a".repeat(1000))));
         assert!(out.is_empty());
     }
 

@@ -26,7 +26,7 @@ pub struct MailHead {
     pub auto_submitted: bool,
 }
 
-/// The fields about the newsletter (RFC 2369, RFC 2919, RFC 5064).
+/// The fields about the newsletter (RFC 2369, RFC 2919).
 #[derive(Clone, Debug)]
 pub struct ListHead {
     /// The newsletter's name.
@@ -35,10 +35,6 @@ pub struct ListHead {
     pub id: String,
     /// The page that explains the newsletter.
     pub help_url: Option<String>,
-    /// The page with earlier issues.
-    pub archive_url: Option<String>,
-    /// This issue's page in the archive.
-    pub archived_at: Option<String>,
 }
 
 /// Whom a message is for, and what differs for them.
@@ -51,8 +47,6 @@ pub struct Recipient<'a> {
     pub date: Timestamp,
     /// The HTTPS address that ends the subscription on a POST (RFC 8058 §3.1).
     pub list_unsubscribe: Option<&'a str>,
-    /// A `mailto:` that may stand beside it.
-    pub list_unsubscribe_mailto: Option<&'a str>,
 }
 
 /// Between the parts. Quoted-printable text has hexadecimal digits or a line break behind each `=`, so it cannot
@@ -121,10 +115,10 @@ impl Letter {
         write_date(out, recipient.date);
         header::write_mailbox(out, "To", recipient.mailbox);
         header::write_named(out, "Message-ID", "", recipient.message_id);
-        let https = recipient.list_unsubscribe;
-        let uris = https.into_iter().chain(recipient.list_unsubscribe_mailto);
-        let written = header::write_uris(out, "List-Unsubscribe", uris);
-        if written && https.is_some_and(|uri| uri.starts_with("https://")) {
+        if let Some(uri) = recipient.list_unsubscribe
+            && header::write_uri(out, "List-Unsubscribe", uri)
+            && uri.starts_with("https://")
+        {
             out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
         }
         if let Some(subject) = &self.subject {
@@ -198,12 +192,8 @@ fn write_shared_header(out: &mut Vec<u8>, head: &MailHead, language: &str) {
     }
     if let Some(list) = &head.list {
         header::write_named(out, "List-Id", &list.name, &list.id);
-        for (name, url) in [
-            ("List-Help", &list.help_url),
-            ("List-Archive", &list.archive_url),
-            ("Archived-At", &list.archived_at),
-        ] {
-            header::write_uris(out, name, url.as_deref());
+        if let Some(url) = &list.help_url {
+            header::write_uri(out, "List-Help", url);
         }
     }
     if let Some(feedback_id) = &head.feedback_id {

@@ -20,8 +20,6 @@ fn issue_head() -> MailHead {
             name: "The Daily".to_owned(),
             id: "daily.example.org".to_owned(),
             help_url: Some("https://example.org/n/daily".to_owned()),
-            archive_url: Some("https://example.org/n/daily/archive".to_owned()),
-            archived_at: Some("https://example.org/n/daily/42".to_owned()),
         }),
         feedback_id: Some("42:daily:digest:daybreak".to_owned()),
         auto_submitted: false,
@@ -74,7 +72,6 @@ fn write(head: &MailHead, mail: &RenderedMail, to: &Mailbox, values: &HoleValues
             message_id: "d1.abc@example.org",
             date: Timestamp::parse("2026-03-29T01:02:03Z").unwrap(),
             list_unsubscribe: unsubscribe,
-            list_unsubscribe_mailto: unsubscribe.map(|_| "mailto:leave@example.org?subject=abc"),
         },
     );
     out
@@ -88,7 +85,7 @@ fn names(message: &Message) -> Vec<String> {
     message.headers_raw().map(|(name, _)| name.to_owned()).collect()
 }
 
-const ISSUE_FIELDS: [&str; 17] = [
+const ISSUE_FIELDS: [&str; 15] = [
     "Date",
     "To",
     "Message-ID",
@@ -99,8 +96,6 @@ const ISSUE_FIELDS: [&str; 17] = [
     "Reply-To",
     "List-ID",
     "List-Help",
-    "List-Archive",
-    "Archived-At",
     "Feedback-ID",
     "Content-Language",
     "MIME-Version",
@@ -112,14 +107,11 @@ const ISSUE_FIELDS: [&str; 17] = [
 fn an_issue_has_each_field_once() {
     let bytes = write(&issue_head(), &digest(), &mailbox("Zoë", "zoe@example.org"), &values());
     let message = parse(&bytes);
-    assert_eq!(names(&message), ISSUE_FIELDS[..16]);
+    assert_eq!(names(&message), ISSUE_FIELDS[..14]);
     let raw = |name: &str| message.header_raw(name.to_owned()).unwrap_or_default().trim().to_owned();
     assert_eq!(raw("Date"), "Sun, 29 Mar 2026 01:02:03 +0000");
     assert_eq!(raw("Message-ID"), "<d1.abc@example.org>");
-    assert_eq!(
-        raw("List-Unsubscribe"),
-        "<https://example.org/u/abc>,\r\n <mailto:leave@example.org?subject=abc>"
-    );
+    assert_eq!(raw("List-Unsubscribe"), "<https://example.org/u/abc>");
     assert_eq!(raw("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
     assert_eq!(raw("List-ID"), "The Daily <daily.example.org>");
     assert_eq!(raw("Feedback-ID"), "42:daily:digest:daybreak");
@@ -145,8 +137,7 @@ fn one_click_is_offered_only_over_https() {
         values: &values,
         message_id: "d1@example.org",
         date: Timestamp::from_millis(0),
-        list_unsubscribe: None,
-        list_unsubscribe_mailto: Some("mailto:leave@example.org"),
+        list_unsubscribe: Some("http://example.org/u/abc"),
     };
     Letter::new(&issue_head(), &digest()).write(&mut out, &recipient);
     let names = names(&parse(&out));
@@ -237,7 +228,7 @@ proptest! {
         let bytes = write(&issue_head(), &mail, &mailbox("Zoë", "zoe@example.org"), &values);
         check_wire(&bytes)?;
         let message = parse(&bytes);
-        prop_assert_eq!(names(&message), &ISSUE_FIELDS[..16]);
+        prop_assert_eq!(names(&message), &ISSUE_FIELDS[..14]);
         prop_assert_eq!(message.subject().unwrap_or_default(), mail.subject.fill(&values, str::to_owned));
         prop_assert_eq!(message.parts.len(), 3);
         prop_assert_eq!(part_text(&message, 1), mail.text.fill(&values, str::to_owned));
@@ -255,8 +246,6 @@ proptest! {
             name: hostile.clone(),
             id: hostile.clone(),
             help_url: Some(format!("https://example.org/{hostile}")),
-            archive_url: Some(format!("https://example.org/{hostile}")),
-            archived_at: Some(format!("https://example.org/{hostile}")),
         });
         let holes = Hole::ALL.map(Piece::Hole).to_vec();
         let mail = RenderedMail {
@@ -279,12 +268,11 @@ proptest! {
             message_id: &format!("{hostile}@example.org"),
             date: Timestamp::from_millis(0),
             list_unsubscribe: Some(&format!("https://example.org/{hostile}")),
-            list_unsubscribe_mailto: Some(&hostile),
         });
         let text = String::from_utf8(out.clone()).unwrap();
         prop_assert!(!text.replace("\r\n", "").contains(['\r', '\n', '\0']));
         let message = parse(&out);
-        prop_assert_eq!(names(&message), &ISSUE_FIELDS[..16]);
+        prop_assert_eq!(names(&message), &ISSUE_FIELDS[..14]);
         prop_assert_eq!(message.parts.len(), 3);
     }
 }

@@ -7,6 +7,8 @@
 //! without formatting. That makes two writes and two to three reads a message, and no allocation of the body's size
 //! but that copy.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -33,6 +35,18 @@ pub struct Timeouts {
     pub data: Duration,
     /// For the message to be written and the final dot answered.
     pub body: Duration,
+}
+
+impl Timeouts {
+    /// The same, but none longer than `most`.
+    pub fn at_most(self, most: Duration) -> Self {
+        Self {
+            connect: self.connect.min(most),
+            command: self.command.min(most),
+            data: self.data.min(most),
+            body: self.body.min(most),
+        }
+    }
 }
 
 impl Default for Timeouts {
@@ -62,6 +76,8 @@ pub struct Session {
     timeouts: Timeouts,
     /// What goes out in one write; kept for its memory.
     outbox: String,
+    /// Set while the relay may take a message at any moment: it is written, and not answered.
+    handing_over: Arc<AtomicBool>,
     /// A refused transaction is open and must be reset before the next.
     needs_reset: bool,
     alive: bool,
@@ -98,12 +114,19 @@ impl Session {
             outbox: String::new(),
             needs_reset: false,
             alive: true,
+            handing_over: Arc::default(),
         };
         session.read_features(&hello).await?;
         if let Some((user, password)) = &relay.url.credentials {
             session.sign_in(Credentials::new(user.clone(), password.clone())).await?;
         }
         Ok(session)
+    }
+
+    /// Tells, while [`Session::send`] runs, whether the relay may have the message already: then only its answer, or
+    /// the end of the time for it, tells what became of it.
+    pub fn handing_over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.handing_over)
     }
 
     pub fn features(&self) -> Features {
@@ -192,8 +215,10 @@ impl Session {
         }
         self.outbox.clear();
         prepared.write_body(&mut self.outbox);
-        let reply = self.exchange(Step::Body).await?;
-        Ok(reply.outcome(Step::Body))
+        self.handing_over.store(true, Ordering::SeqCst);
+        let reply = self.exchange(Step::Body).await;
+        self.handing_over.store(false, Ordering::SeqCst);
+        Ok(reply?.outcome(Step::Body))
     }
 
     /// The envelope in one write (RFC 2920 §3.1). Returns the refusal, or none when the relay waits for the message.

@@ -5,10 +5,11 @@ use url::Url;
 use crate::db;
 use crate::db::articles::{Article, Place};
 use crate::domain::article::{FoundArticle, Identity};
+use crate::domain::link::web_link;
 use crate::domain::topic::TopicSet;
 use crate::sources::fetch::{Fetched, Fetcher, Validators};
 use crate::sources::page::{PageError, extract_page, from_pasted_text};
-use crate::sources::text::{escape, to_paragraphs};
+use crate::sources::text::{escape, fold, to_paragraphs};
 use crate::sources::{decode, sanitise, summarise, to_text};
 
 use super::editors::find_newsletter;
@@ -59,8 +60,11 @@ pub async fn fetch(fetcher: &Fetcher, link: &str) -> Result<FoundArticle, Error>
 /// Reads a saved page, or a file with the text of one.
 pub async fn read_file(path: &str) -> Result<FoundArticle, Error> {
     let cannot = |why: String| Error::Io(format!("{path}: {why}"));
-    let size = tokio::fs::metadata(path).await.map_err(|error| cannot(error.to_string()))?.len();
-    if size > LARGEST_FILE {
+    let about = tokio::fs::metadata(path).await.map_err(|error| cannot(error.to_string()))?;
+    if about.is_dir() {
+        return Err(cannot("this is a folder: name the HTML file in it".to_owned()));
+    }
+    if about.len() > LARGEST_FILE {
         return Err(cannot(format!("it is larger than {} MB", LARGEST_FILE / 1024 / 1024)));
     }
     let bytes = tokio::fs::read(path).await.map_err(|error| cannot(error.to_string()))?;
@@ -98,7 +102,7 @@ pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
     }
     let body_html = match &new.body {
         Some(body) if body.contains("</") => sanitise(body, None),
-        Some(body) => to_paragraphs(body),
+        Some(body) => to_paragraphs(&body.replace('\0', "")),
         None => String::new(),
     };
     let summary = match new.summary {
@@ -109,8 +113,8 @@ pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
         title,
         url: new.url.map(|url| parse_link("url", &url)).transpose()?,
         image_url: new.image_url.map(|url| parse_link("image", &url)).transpose()?,
-        image_alt: new.image_alt,
-        author: new.author.filter(|author| !author.trim().is_empty()),
+        image_alt: new.image_alt.map(|alt| fold(&alt)).filter(|alt| !alt.is_empty()),
+        author: new.author.map(|author| fold(&author)).filter(|author| !author.is_empty()),
         summary,
         body_html,
         ..FoundArticle::default()
@@ -118,13 +122,12 @@ pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
 }
 
 fn parse_link(key: &str, text: &str) -> Result<String, Error> {
-    match Url::parse(text.trim()) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url.to_string()),
-        _ => Err(Error::Invalid(format!("{key}: “{}” is not a link (https://…)", text.escape_debug()))),
-    }
+    let link = Url::parse(text.trim()).ok().and_then(web_link).map(String::from);
+    link.ok_or_else(|| Error::Invalid(format!("{key}: “{}” is not a link (https://…)", text.escape_debug())))
 }
 
-/// Adds an article to a newsletter. Its age counts from now: whoever brings it wants it in the next issue.
+/// Adds an article to a newsletter. Its age counts from now: whoever brings it wants it in the next issue. One without
+/// a link is always new: a column by hand has the same title every week.
 pub async fn add(app: &App, slug: &str, article: &FoundArticle, topics: &[String]) -> Result<Added, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
@@ -175,3 +178,6 @@ pub async fn flag(app: &App, id: i64, held: Option<bool>, pinned: Option<bool>) 
     db::commit(tx).await?;
     Ok(article)
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,17 +95,33 @@ pub async fn poll_all(
 }
 
 async fn poll(app: &App, fetcher: &Fetcher, source: Source) -> Result<Polled, Error> {
-    let result = match fetch_feed(fetcher, &source).await {
-        Ok(answer) => Ok(store(app, &source, answer).await?),
-        Err(failure) => {
-            let now = app.clock.now();
-            let next = now.plus_millis(back_off(source.failures, failure.retry_after));
-            let mut conn = app.db.conn().await?;
-            db::sources::record_failure(&mut conn, source.id, &failure.why, now, next).await?;
-            Err(failure.why)
-        }
+    let brought = match fetch_feed(fetcher, &source).await {
+        Ok(answer) => store(app, &source, answer).await.map_err(|error| Failure {
+            why: format!("what it brought could not be stored: {error}"),
+            retry_after: None,
+        }),
+        Err(failure) => Err(failure),
+    };
+    let result = match brought {
+        Ok(brought) => Ok(brought),
+        Err(failure) => Err(note_failure(app, &source, failure).await?),
     };
     Ok(Polled { source_id: source.id, url: source.url, result })
+}
+
+/// Puts a failing source off, and gives the reason as it is kept. Fails only where the database does: one bad source
+/// must not keep a batch from its others.
+async fn note_failure(app: &App, source: &Source, failure: Failure) -> Result<String, Error> {
+    // A server's own words may be in it, and it is printed on terminals.
+    let why: String = failure.why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let now = app.clock.now();
+    let next = now.plus_millis(back_off(source.failures, failure.retry_after));
+    let mut conn = app.db.conn().await?;
+    if db::sources::get(&mut conn, source.id).await?.is_none() {
+        return Ok("it was removed meanwhile".to_owned());
+    }
+    db::sources::record_failure(&mut conn, source.id, &why, now, next).await?;
+    Ok(why)
 }
 
 /// 15 minutes, 30, 1 hour, 2 … up to a day; longer only where the server asks for it.
@@ -201,7 +217,7 @@ async fn store_found(
     now: Timestamp,
 ) -> Result<Brought, Error> {
     let identities: Vec<Vec<String>> =
-        found.iter().map(|article| identities(source.id, source.identity, article)).collect();
+        found.iter().map(|article| identities_or_title(source, article)).collect();
     let all: Vec<String> = identities.iter().flatten().cloned().collect();
     let mut known = db::articles::known(conn, source.newsletter_id, &all).await?;
     let is_any_new = identities.iter().any(|names| !names.iter().any(|name| known.contains_key(name)));
@@ -277,8 +293,17 @@ fn with_label(labels: TopicSet, topics: &[Topic], category: &str) -> TopicSet {
     topics.iter().find(|topic| Some(&topic.slug) == slug.as_ref()).map_or(labels, |topic| labels.with(topic))
 }
 
-/// The keys under which an article is the same as another (see [`Identity`]); never empty for an article that has a
-/// GUID, a link or a title.
+/// The keys of a feed's item: where it has neither GUID nor link, its title, so that it is not new at every poll.
+fn identities_or_title(source: &Source, article: &FoundArticle) -> Vec<String> {
+    let keys = identities(source.id, source.identity, article);
+    match keys.is_empty() {
+        true => vec![bounded(&format!("title:{}:{}", source.id, article.title.to_lowercase()))],
+        false => keys,
+    }
+}
+
+/// The keys under which an article is the same as another (see [`Identity`]); none for one that has neither a GUID nor
+/// a link that is its own.
 ///
 /// A GUID that is an address or a `tag:`/`urn:` is meant to be unique in the world; any other only within its feed.
 pub fn identities(source_id: i64, identity: Identity, article: &FoundArticle) -> Vec<String> {
@@ -288,15 +313,13 @@ pub fn identities(source_id: i64, identity: Identity, article: &FoundArticle) ->
     });
     let link = article.url.as_ref().filter(|url| link::is_identity(url)).and_then(|url| link::canonical(url));
     let link = link.map(|link| format!("link:{link}"));
-    let title = || format!("title:{source_id}:{}", article.title.to_lowercase());
     let chosen: Vec<String> = match identity {
         Identity::Either => guid.into_iter().chain(link).collect(),
         Identity::Guid => guid.or(link).into_iter().collect(),
         Identity::Link => link.or(guid).into_iter().collect(),
     };
     // Keys stand in an index, and PostgreSQL takes no more than 2,700 bytes there.
-    let chosen: Vec<String> = chosen.into_iter().map(|key| bounded(&key)).collect();
-    if chosen.is_empty() { vec![bounded(&title())] } else { chosen }
+    chosen.into_iter().map(|key| bounded(&key)).collect()
 }
 
 fn is_worldwide(guid: &str) -> bool {
@@ -313,3 +336,6 @@ fn bounded(key: &str) -> String {
     let start: String = key.chars().take(100).collect();
     format!("{start}…{hexadecimal}")
 }
+
+#[cfg(test)]
+mod tests;

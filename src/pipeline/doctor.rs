@@ -2,7 +2,7 @@
 
 use crate::db;
 use crate::mail::relay::{Relay, RelayUrl};
-use crate::mail::session::{Session, Timeouts};
+use crate::mail::session::Session;
 
 use super::{App, Error};
 
@@ -107,7 +107,9 @@ async fn relay(app: &App) -> Finding {
         Ok(relay) => relay,
         Err(why) => return finding("relay", State::Bad, why),
     };
-    match Session::connect(&relay, &super::deliver::ehlo_name(app), Timeouts::default()).await {
+    match Session::connect(&relay, &super::deliver::ehlo_name(app), super::deliver::timeouts(&app.settings))
+        .await
+    {
         Err(outcome) => finding("relay", State::Bad, format!("{shown}: {}", outcome.detail)),
         Ok(session) => {
             let features = session.features();

@@ -12,7 +12,7 @@ use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
 use crate::mail::relay::{Relay, RelayUrl};
-use crate::mail::session::{Envelope, Session, Timeouts};
+use crate::mail::session::{Envelope, Session};
 use crate::render::RenderError;
 
 use super::deliver::cohort::Edition;
@@ -84,7 +84,6 @@ fn message(
         message_id: &message_id("p", delivery_id, now, edition.newsletter.from.address.domain()),
         date: now,
         list_unsubscribe: Some(&values.unsubscribe_url),
-        list_unsubscribe_mailto: None,
     };
     let mut eml = Vec::new();
     Letter::new(&edition.head, mail).write(&mut eml, &recipient);
@@ -152,7 +151,13 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     }
     let relay =
         RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
-    let outcome = match Session::connect(&relay, &super::deliver::ehlo_name(app), Timeouts::default()).await {
+    let outcome = match Session::connect(
+        &relay,
+        &super::deliver::ehlo_name(app),
+        super::deliver::timeouts(&app.settings),
+    )
+    .await
+    {
         Err(outcome) => outcome,
         Ok(mut session) => {
             let from = &edition.newsletter.from.address;

@@ -200,7 +200,11 @@ fn one_line(key: &str, value: &str) -> Result<String, Error> {
 /// A Handlebars line that renders with the sample issue.
 pub(super) fn parse_line(app: &App, key: &str, value: &str) -> Result<String, Error> {
     let line = one_line(key, value)?;
-    app.renderer.check_line(&line).map_err(|problem| Error::Invalid(format!("{key}: {problem}")))?;
+    let checked = match key {
+        "subject" => app.renderer.check_subject(&line),
+        _ => app.renderer.check_preheader(&line),
+    };
+    checked.map_err(|problem| Error::Invalid(format!("{key}: {problem}")))?;
     Ok(line)
 }
 

@@ -49,6 +49,14 @@ fn parse_feed_url(text: &str) -> Result<Url, Error> {
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let wrong = |why: &str| Error::Invalid(format!("“{}” cannot be a source: {why}", text.escape_debug()));
     let url = Url::parse(&text).map_err(|_| wrong("write the feed's address, https://…"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // Without the address: it would be printed with the password.
+        return Err(Error::Invalid(
+            "a source's address cannot have a name or a password in it (https://NAME:PASSWORD@…): addresses are shown \
+             in lists and logs; give one that works without"
+                .to_owned(),
+        ));
+    }
     match url.scheme() {
         "http" | "https" if text.len() > 2000 => Err(wrong("it is longer than 2,000 characters")),
         "http" | "https" => Ok(url),

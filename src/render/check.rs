@@ -1,9 +1,10 @@
 //! Renders every mail with its samples, and says what went wrong.
 
+use super::context::{self, Lines, Room};
 use super::error::{RenderError, TemplateProblem};
 use super::sample::{self, DigestSample};
 use super::{MAILS, Renderer};
-use crate::domain::mail::RenderedMail;
+use crate::domain::mail::{HoleValues, RenderedMail};
 
 /// Audiences that differ in words, direction, number of articles, and in what their articles have.
 const DIGESTS: [(&str, usize, bool); 6] = [
@@ -38,6 +39,26 @@ pub(super) fn check(renderer: &Renderer) -> Vec<TemplateProblem> {
         }
     }
     problems
+}
+
+/// A line as the full and the bare sample print it, for a reader with a name and for one without.
+pub(super) fn lines(renderer: &Renderer, name: &str, line: &str) -> Result<[String; 2], TemplateProblem> {
+    let parsed = renderer.0.line(name, line)?;
+    let print = |sample: &DigestSample, values: &HoleValues| {
+        let input = sample.input();
+        let articles = context::articles_for(&input);
+        let room = Room { articles: articles.len(), summaries: articles.len() };
+        let context = context::digest(&input, &articles, room, &Lines::default(), Some(values));
+        renderer.0.fill_line(name, &parsed, &handlebars::Context::from(context)).map_err(
+            |error| match error {
+                RenderError::Template(problem) => problem,
+                RenderError::NoArticles => TemplateProblem::new(name, "the sample has no article"),
+            },
+        )
+    };
+    let nameless = HoleValues { name: String::new(), ..sample::reader() };
+    let (full, bare) = (DigestSample::new("en", 7, true), DigestSample::new("en", 1, false));
+    Ok([print(&full, &sample::reader())?, print(&bare, &nameless)?])
 }
 
 /// What a mail must not lack, however it was made.

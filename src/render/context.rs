@@ -89,8 +89,8 @@ pub(super) fn digest(
         others,
         sections: group(&shown[shown.len().min(1)..], others, &input.content.topics, audience.topics),
         articles: &views,
-        count: articles.len(),
-        count_others: articles.len().saturating_sub(1),
+        count: shown.len(),
+        count_others: others.len(),
         count_left_out: left_out,
         more_url: (left_out > 0).then(|| input.issue_url.and_then(web_url)).flatten(),
         subscriber: json!({
@@ -104,7 +104,7 @@ pub(super) fn digest(
         direction: direction(&audience.language),
         is_rtl: is_rtl(&audience.language),
         align: align(is_rtl(&audience.language)),
-        words: digest_words(input, words, articles.len()),
+        words: digest_words(input, words, others.len()),
     };
     serde_json::to_value(context).expect("strings, numbers and lists are JSON")
 }
@@ -124,7 +124,8 @@ fn newsletter(input: &DigestInput<'_>) -> Value {
         "colour": colour,
         "colour_dark": colour_dark,
         "logo_url": newsletter.logo_url.as_deref().and_then(web_url),
-        "postal_address": clean(&newsletter.postal_address),
+        "postal_address": postal_lines(&newsletter.postal_address).join(", "),
+        "postal_lines": postal_lines(&newsletter.postal_address),
         "url": input.site_url.and_then(web_url),
         "from": clean(newsletter.from.address.as_str()),
     })
@@ -149,6 +150,12 @@ fn issue(input: &DigestInput<'_>, lines: &Lines, words: &Words) -> Value {
     })
 }
 
+/// The lines of a postal address, without a comma at their ends.
+pub(super) fn postal_lines(address: &str) -> Vec<String> {
+    let lines = address.lines().map(|line| clean(line).trim_end_matches(',').to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
 /// Text with blank lines between its paragraphs, as paragraphs.
 fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs = vec![String::new()];
@@ -165,13 +172,12 @@ fn paragraphs(text: &str) -> Vec<String> {
     paragraphs.iter().map(|paragraph| clean(paragraph)).filter(|paragraph| !paragraph.is_empty()).collect()
 }
 
-fn digest_words(input: &DigestInput<'_>, words: &Words, count: usize) -> Value {
+fn digest_words(input: &DigestInput<'_>, words: &Words, others: usize) -> Value {
     let name = clean(&input.newsletter.name);
     let how_often = input.schedule.map_or("", |schedule| words.how_often(schedule.slots.recurrence));
-    let others = count.saturating_sub(1).to_string();
     json!({
         "also_at": words.also_at,
-        "and_more": fill(words.and_more, &[("count", &others)]),
+        "and_more": fill(words.and_more, &[("count", &others.to_string())]),
         "why": fill(words.why, &[("newsletter", &name)]),
         "how_often": how_often,
         "leave": words.leave,
@@ -185,6 +191,15 @@ fn digest_words(input: &DigestInput<'_>, words: &Words, count: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_postal_address_has_lines() {
+        assert_eq!(
+            postal_lines("Daybreak Press,\r\n 1 Quay  Street\n\nHarwich\u{0}\n"),
+            ["Daybreak Press", "1 Quay Street", "Harwich"]
+        );
+        assert!(postal_lines(" \n").is_empty());
+    }
 
     #[test]
     fn blank_lines_part_paragraphs() {

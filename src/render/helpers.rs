@@ -52,8 +52,12 @@ fn text<'a>(helper: &'a Helper<'_>, name: &'static str) -> Result<&'a str, Rende
 
 fn number(helper: &Helper<'_>, name: &'static str) -> Result<usize, RenderError> {
     let param = helper.param(1).ok_or(RenderErrorReason::ParamNotFoundForIndex(name, 1))?;
-    let number = param.value().as_u64().and_then(|number| usize::try_from(number).ok());
-    number.filter(|number| *number > 0).ok_or_else(|| RenderErrorReason::InvalidParamType("a number").into())
+    count(param.value()).ok_or_else(|| RenderErrorReason::InvalidParamType("a whole number from 1").into())
+}
+
+/// A number of columns or characters: a whole one from 1.
+pub(super) fn count(value: &serde_json::Value) -> Option<usize> {
+    value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0)
 }
 
 /// Breaks text at its spaces into lines of at most `columns`; a word that is longer stands alone and whole, so that

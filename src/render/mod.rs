@@ -13,6 +13,7 @@ mod error;
 mod helpers;
 mod holes;
 mod html;
+mod nesting;
 mod notice;
 mod sample;
 mod shape;
@@ -56,6 +57,8 @@ const HOLE_BYTES: usize = 200;
 /// What errors call the lines of an issue.
 const SUBJECT_LINE: &str = "the subject line";
 const PREHEADER_LINE: &str = "the preheader line";
+
+const EMPTY_SUBJECT: &str = "it is empty where a value is missing (an issue without pictures, a reader without a name): write some words too";
 
 /// Inboxes show no more of a preheader, in characters.
 const PREHEADER_CHARS: usize = 150;
@@ -113,13 +116,7 @@ impl Renderer {
     /// # Errors
     /// [`RenderError::NoArticles`] where nothing of the issue is for the audience.
     pub fn digest(&self, input: &DigestInput<'_>) -> Result<Digest, RenderError> {
-        let articles = articles(input)?;
-        let sources = self.lines(input)?;
-        if sources.per_reader() || self.0.is_per_reader(sources.are_personal()) {
-            return Ok(Digest::PerReader);
-        }
-        let lines = self.written(input, &articles, &sources, None)?;
-        self.fitting(input, &articles, &lines, None).map(Digest::Cohort)
+        self.cohort(&self.draft(input)?)
     }
 
     /// The digest of one reader, without holes: the very mail that filling the cohort's holes makes, where there is
@@ -132,32 +129,22 @@ impl Renderer {
         input: &DigestInput<'_>,
         values: &HoleValues,
     ) -> Result<RenderedMail, RenderError> {
-        match self.digest(input)? {
+        let draft = self.draft(input)?;
+        match self.cohort(&draft)? {
             Digest::Cohort(mail) => Ok(fill(&mail, values)),
-            Digest::PerReader => self.digest_in_full(input, values),
+            Digest::PerReader => self.fitting(&draft, Some(values)),
         }
     }
 
-    /// The digest of one reader with the reader's values in the templates' hands.
-    fn digest_in_full(
-        &self,
-        input: &DigestInput<'_>,
-        values: &HoleValues,
-    ) -> Result<RenderedMail, RenderError> {
-        let articles = articles(input)?;
-        let templates = self.lines(input)?;
-        let lines = if templates.per_reader() {
-            self.written(input, &articles, &templates, Some(values))?
-        } else {
-            // White space is folded before a reader's values come in, as it is for a cohort.
-            let lines = self.written(input, &articles, &templates, None)?;
-            let values = cleaned(values);
-            Lines {
-                subject: holes::cut(&lines.subject).fill(&values, str::to_owned),
-                preheader: holes::cut(&lines.preheader).fill(&values, str::to_owned),
-            }
-        };
-        self.fitting(input, &articles, &lines, Some(values))
+    fn cohort(&self, draft: &Draft<'_>) -> Result<Digest, RenderError> {
+        if draft.per_reader() || self.0.is_per_reader(draft.are_personal()) {
+            return Ok(Digest::PerReader);
+        }
+        let mail = self.fitting(draft, None)?;
+        // Readers without a name would get an empty subject: whether it is one is decided for each.
+        let is_text = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
+        let may_be_empty = !mail.subject.0.iter().any(is_text);
+        Ok(if may_be_empty { Digest::PerReader } else { Digest::Cohort(mail) })
     }
 
     /// A mail that is not a digest.
@@ -165,7 +152,8 @@ impl Renderer {
     /// # Errors
     /// [`RenderError::Template`] where a template of one's own is at fault.
     pub fn notice(&self, notice: &Notice) -> Result<RenderedMail, RenderError> {
-        self.0.mail(notice.name(), notice::notice(notice), notice.language())
+        let context = handlebars::Context::from(notice::notice(notice));
+        self.0.mail(notice.name(), &context, notice.language())
     }
 
     /// Renders every mail with every sample, and returns what went wrong; nothing, if all is well.
@@ -173,12 +161,23 @@ impl Renderer {
         check::check(self)
     }
 
-    /// Checks a subject or preheader line before it is kept.
+    /// Checks a subject line before it is kept, with an issue that has everything and one that lacks what can be
+    /// missing. No line at all stands for the default.
+    ///
+    /// # Errors
+    /// What is wrong with it, with its place; also that some readers would see an empty one.
+    pub fn check_subject(&self, line: &str) -> Result<(), TemplateProblem> {
+        let printed = check::lines(self, SUBJECT_LINE, line)?;
+        let may_be_empty = !line.trim().is_empty() && printed.iter().any(String::is_empty);
+        if may_be_empty { Err(TemplateProblem::new(SUBJECT_LINE, EMPTY_SUBJECT)) } else { Ok(()) }
+    }
+
+    /// The same for a preheader line, which may be empty.
     ///
     /// # Errors
     /// What is wrong with it, with its place.
-    pub fn check_line(&self, line: &str) -> Result<(), TemplateProblem> {
-        self.0.line("the line", line).map(|_| ())
+    pub fn check_preheader(&self, line: &str) -> Result<(), TemplateProblem> {
+        check::lines(self, PREHEADER_LINE, line).map(|_| ())
     }
 
     /// A mail of [`MAILS`] with made-up content, its holes filled.
@@ -197,87 +196,103 @@ impl Renderer {
         sources::export(folder)
     }
 
-    /// The issue's own lines, or the newsletter's, or the default ones.
-    fn lines(&self, input: &DigestInput<'_>) -> Result<LineTemplates, RenderError> {
+    /// The articles for an audience, and the issue's own lines, or the newsletter's, or the default ones.
+    fn draft<'a>(&self, input: &'a DigestInput<'a>) -> Result<Draft<'a>, RenderError> {
+        let articles = context::articles_for(input);
+        if articles.is_empty() {
+            return Err(RenderError::NoArticles);
+        }
         let (rules, issue, content) = (&input.newsletter.rules, input.issue, input.content);
-        let own = |line: &Option<String>| line.clone().unwrap_or_default();
-        let first = |candidates: [&str; 4]| {
-            let set = candidates.into_iter().find(|line| !line.trim().is_empty());
-            set.unwrap_or_default().to_owned()
+        let first = |candidates: [&'a str; 4]| {
+            candidates.into_iter().find(|line| !line.trim().is_empty()).unwrap_or_default()
         };
-        let subject = first([&content.subject, &own(&issue.subject), &rules.subject, DEFAULT_SUBJECT]);
+        let own = |line: &'a Option<String>| line.as_deref().unwrap_or_default();
+        let subject = first([&content.subject, own(&issue.subject), &rules.subject, DEFAULT_SUBJECT]);
         let preheader =
-            first([&content.preheader, &own(&issue.preheader), &rules.preheader, DEFAULT_PREHEADER]);
-        Ok(LineTemplates {
-            subject: self.0.line(SUBJECT_LINE, &subject).map_err(RenderError::Template)?,
-            preheader: self.0.line(PREHEADER_LINE, &preheader).map_err(RenderError::Template)?,
+            first([&content.preheader, own(&issue.preheader), &rules.preheader, DEFAULT_PREHEADER]);
+        Ok(Draft {
+            input,
+            articles,
+            subject: self.0.line(SUBJECT_LINE, subject).map_err(RenderError::Template)?,
+            preheader: self.0.line(PREHEADER_LINE, preheader).map_err(RenderError::Template)?,
         })
     }
 
-    /// Subject and preheader as they are printed; without `values` with marks for them.
+    /// Subject and preheader as they are printed in a mail with this many articles; without `values` with marks for
+    /// them.
     fn written(
         &self,
-        input: &DigestInput<'_>,
-        articles: &[&IssueArticle],
-        lines: &LineTemplates,
+        draft: &Draft<'_>,
+        articles: usize,
         values: Option<&HoleValues>,
     ) -> Result<Lines, RenderError> {
-        let room = Room { articles: articles.len(), summaries: articles.len() };
-        let context = context::digest(input, articles, room, &Lines::default(), values);
+        let in_full = values.filter(|_| draft.per_reader());
+        let room = Room { articles, summaries: articles };
+        let context = context::digest(draft.input, &draft.articles, room, &Lines::default(), in_full);
         let context = handlebars::Context::from(context);
-        let subject = self.0.fill_line(SUBJECT_LINE, &lines.subject, &context)?;
-        let preheader = self.0.fill_line(PREHEADER_LINE, &lines.preheader, &context)?;
+        let mut subject = self.0.fill_line(SUBJECT_LINE, &draft.subject, &context)?;
+        let mut preheader = self.0.fill_line(PREHEADER_LINE, &draft.preheader, &context)?;
         // A preheader with a hole has another length for each reader: it stays as it is.
-        let is_for_all = !lines.preheader.is_personal;
-        let preheader = if is_for_all { helpers::shorten(&preheader, PREHEADER_CHARS) } else { preheader };
+        if !draft.preheader.is_personal {
+            preheader = helpers::shorten(&preheader, PREHEADER_CHARS);
+        }
+        // White space is folded before a reader's values come in, as it is for a cohort.
+        if let Some(values) = values.filter(|_| in_full.is_none()).map(cleaned) {
+            subject = holes::cut(&subject).fill(&values, str::to_owned);
+            preheader = holes::cut(&preheader).fill(&values, str::to_owned);
+        }
+        if subject.trim().is_empty() {
+            subject = self.0.default_subject(&context)?;
+        }
         Ok(Lines { subject, preheader })
     }
 
     /// The digest with as much of the issue as [`MAX_HTML`] allows: first the summaries of the last articles go,
     /// then the last articles.
-    fn fitting(
-        &self,
-        input: &DigestInput<'_>,
-        articles: &[&IssueArticle],
-        lines: &Lines,
-        values: Option<&HoleValues>,
-    ) -> Result<RenderedMail, RenderError> {
-        let render = |room: Room| {
-            let context = context::digest(input, articles, room, lines, values);
-            self.0.mail("digest", context, &input.audience.language)
+    fn fitting(&self, draft: &Draft<'_>, values: Option<&HoleValues>) -> Result<RenderedMail, RenderError> {
+        let all = draft.articles.len();
+        let lines = self.written(draft, all, values)?;
+        let render = |room: Room, lines: &Lines| {
+            let context = context::digest(draft.input, &draft.articles, room, lines, values);
+            let context = handlebars::Context::from(context);
+            let mut mail = self.0.mail("digest", &context, &draft.input.audience.language)?;
+            if mail.subject.0.is_empty() {
+                mail.subject = Holed::plain(self.0.default_subject(&context)?);
+            }
+            Ok(mail)
         };
-        let all = articles.len();
-        let whole = render(Room { articles: all, summaries: all })?;
+        let whole = render(Room { articles: all, summaries: all }, &lines)?;
         if html_bytes(&whole) <= MAX_HTML {
             return Ok(whole);
         }
-        let bare = Room { articles: all, summaries: 0 };
-        if html_bytes(&render(bare)?) <= MAX_HTML {
-            return largest(all, |summaries| render(Room { articles: all, summaries }));
+        if html_bytes(&render(Room { articles: all, summaries: 0 }, &lines)?) <= MAX_HTML {
+            return largest(all, |summaries| render(Room { articles: all, summaries }, &lines));
         }
-        // At least one article is sent, however long it is: an empty digest is no digest.
-        largest(all, |articles| render(Room { articles: articles.max(1), summaries: 0 }))
+        largest(all, |articles| {
+            // At least one article is sent, however long it is: an empty digest is no digest.
+            let articles = articles.max(1);
+            // The lines count what is there.
+            render(Room { articles, summaries: 0 }, &self.written(draft, articles, values)?)
+        })
     }
 }
 
-/// The articles of the audience; none is an error.
-fn articles<'a>(input: &DigestInput<'a>) -> Result<Vec<&'a IssueArticle>, RenderError> {
-    let articles = context::articles_for(input);
-    if articles.is_empty() { Err(RenderError::NoArticles) } else { Ok(articles) }
-}
-
-struct LineTemplates {
+/// What a digest is written from.
+struct Draft<'a> {
+    input: &'a DigestInput<'a>,
+    /// At least one.
+    articles: Vec<&'a IssueArticle>,
     subject: Line,
     preheader: Line,
 }
 
-impl LineTemplates {
-    /// A reader's value is printed in one of them.
+impl Draft<'_> {
+    /// A reader's value is printed in one of the lines.
     fn are_personal(&self) -> bool {
         self.subject.is_personal || self.preheader.is_personal
     }
 
-    /// One of them does more with a reader's value than print it.
+    /// One of the lines does more with a reader's value than print it.
     fn per_reader(&self) -> bool {
         self.subject.per_reader || self.preheader.per_reader
     }

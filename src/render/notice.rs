@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::article::web_url;
 use super::colour;
-use super::context::align;
+use super::context::{align, postal_lines};
 use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
@@ -56,13 +56,11 @@ fn welcome(welcome: &Welcome) -> Value {
     let next = welcome.next_issue.map(|next| when(words.next_issue, next, &welcome.zone, &welcome.language));
     json!({
         "newsletter": newsletter,
-        "latest_url": welcome.latest_url.as_deref().and_then(web_url),
         "unsubscribe_url": web_url(&welcome.unsubscribe_url),
         "words": {
             "subject": fill(words.welcome_subject, &[("newsletter", &name)]),
             "text": fill(words.welcome_text, &[("newsletter", &name)]),
             "next_issue": next,
-            "latest_issue": words.latest_issue,
             "add_sender": fill(words.add_sender, &[("address", &clean(&welcome.newsletter.from))]),
             "leave": words.leave,
         },
@@ -116,7 +114,8 @@ fn publication(publication: &Publication) -> Value {
         "colour": colour,
         "colour_dark": colour_dark,
         "logo_url": publication.logo_url.as_deref().and_then(web_url),
-        "postal_address": clean(&publication.postal_address),
+        "postal_address": postal_lines(&publication.postal_address).join(", "),
+        "postal_lines": postal_lines(&publication.postal_address),
         "from": clean(&publication.from),
     })
 }

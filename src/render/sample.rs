@@ -130,7 +130,6 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
             zone: "Europe/Paris".to_owned(),
             newsletter,
             next_issue: Some(SLOT),
-            latest_url: Some("https://news.example/morning-brief/127".to_owned()),
             unsubscribe_url: reader().unsubscribe_url,
         }),
         "goodbye" => Notice::Goodbye(Goodbye {
@@ -163,7 +162,7 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
         Notice::Welcome(welcome) => {
             welcome.language = language.to_owned();
             strip(&mut welcome.newsletter);
-            (welcome.next_issue, welcome.latest_url) = (None, None);
+            welcome.next_issue = None;
         }
         Notice::Goodbye(goodbye) => {
             goodbye.language = language.to_owned();
@@ -195,7 +194,7 @@ fn newsletter(is_full: bool) -> Newsletter {
         reply_to: None,
         language: "en".to_owned(),
         zone: Tz::Europe__Paris,
-        postal_address: text("Daybreak Press, 1 Quay Street, Harwich CO12 3HH, United Kingdom"),
+        postal_address: text("Daybreak Press\n1 Quay Street\nHarwich CO12 3HH\nUnited Kingdom"),
         colour: "#B4451F".to_owned(),
         logo_url: is_full.then(|| "https://news.example/logo.png".to_owned()),
         rules: Rules {

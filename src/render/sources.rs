@@ -42,7 +42,7 @@ pub(super) fn partial_name(file: &str) -> Option<&str> {
     Format::ALL.into_iter().find_map(|format| name.strip_suffix(format.ending()))
 }
 
-const EMBEDDED: [(&str, &str); 28] = [
+const EMBEDDED: [(&str, &str); 30] = [
     ("digest/subject.txt.hbs", include_str!("../../templates/mail/digest/subject.txt.hbs")),
     ("digest/body.mjml.hbs", include_str!("../../templates/mail/digest/body.mjml.hbs")),
     ("digest/body.txt.hbs", include_str!("../../templates/mail/digest/body.txt.hbs")),
@@ -68,6 +68,8 @@ const EMBEDDED: [(&str, &str); 28] = [
     ("partials/masthead.mjml.hbs", include_str!("../../templates/mail/partials/masthead.mjml.hbs")),
     ("partials/story.mjml.hbs", include_str!("../../templates/mail/partials/story.mjml.hbs")),
     ("partials/story.txt.hbs", include_str!("../../templates/mail/partials/story.txt.hbs")),
+    ("partials/postal.mjml.hbs", include_str!("../../templates/mail/partials/postal.mjml.hbs")),
+    ("partials/postal.txt.hbs", include_str!("../../templates/mail/partials/postal.txt.hbs")),
     ("partials/button.mjml.hbs", include_str!("../../templates/mail/partials/button.mjml.hbs")),
     ("partials/about_issue.mjml.hbs", include_str!("../../templates/mail/partials/about_issue.mjml.hbs")),
     ("partials/about_issue.txt.hbs", include_str!("../../templates/mail/partials/about_issue.txt.hbs")),

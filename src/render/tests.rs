@@ -97,10 +97,62 @@ fn a_line_at_fault_is_an_error_that_names_it() {
         sample.content.subject = line.to_owned();
         let error = renderer().digest(&sample.input()).unwrap_err().to_string();
         assert!(error.contains("the subject line") && error.contains(word), "{line}: {error}");
-        assert!(renderer().check_line(line).is_err());
+        assert!(renderer().check_subject(line).is_err());
     }
-    assert!(renderer().check_line(DEFAULT_SUBJECT).is_ok());
-    assert!(renderer().check_line(DEFAULT_PREHEADER).is_ok());
+    assert_eq!(renderer().check_subject(DEFAULT_SUBJECT), Ok(()));
+    assert_eq!(renderer().check_preheader(DEFAULT_PREHEADER), Ok(()));
+}
+
+#[test]
+fn a_line_that_cannot_be_printed_is_refused_before_it_is_kept() {
+    for line in [
+        "{{shorten lead.title -1}}",
+        "{{wrap lead.title 99999999999999999999}}",
+        "{{lookup lead}}",
+        "{{../x}}",
+        "{{shorten lead.title lead.reading_minutes}}",
+        "News {{#with lead.image}}{{this}}{{/with}}",
+        "{{articles.[3].title}}",
+    ] {
+        assert!(renderer().check_subject(line).is_err(), "{line}");
+        let problem = renderer().check_preheader(line).unwrap_err();
+        assert!(problem.to_string().starts_with("the preheader line"), "{problem}");
+    }
+}
+
+#[test]
+fn a_subject_line_that_some_readers_would_see_empty_is_refused() {
+    for line in
+        ["{{#if lead.image}}x{{/if}}", "{{subscriber.name}}", "{{subscriber.first_name}} ", "{{!-- x --}}"]
+    {
+        let problem = renderer().check_subject(line).unwrap_err().to_string();
+        assert!(problem.contains("it is empty where"), "{line}: {problem}");
+        assert_eq!(renderer().check_preheader(line), Ok(()), "a preheader may be empty");
+    }
+    assert_eq!(renderer().check_subject("{{#if lead.image}}x{{else}}y{{/if}}"), Ok(()));
+    assert_eq!(renderer().check_subject("For {{subscriber.name}}"), Ok(()));
+    assert_eq!(renderer().check_subject(""), Ok(()), "without a line the default stands");
+}
+
+#[test]
+fn no_reader_gets_an_empty_subject() {
+    let mut sample = DigestSample::new("en", 3, false);
+    let subject = |sample: &DigestSample, name: &str| {
+        let values = HoleValues { name: name.to_owned(), ..sample::reader() };
+        let mail = renderer().digest_for(&sample.input(), &values).unwrap();
+        assert!(plain(&mail.html).contains(&format!("<title>{}</title>", plain(&mail.subject))));
+        plain(&mail.subject)
+    };
+    let default = subject(&sample, "");
+    assert!(default.ends_with("and 2 more"), "{default}");
+    sample.content.subject = "{{#if lead.image}}x{{/if}}".to_owned();
+    assert_eq!(plain(&cohort(&sample).subject), default);
+    for line in ["{{subscriber.name}}", "{{#if subscriber.name}}{{subscriber.name}}{{/if}}"] {
+        sample.content.subject = line.to_owned();
+        assert_eq!(renderer().digest(&sample.input()), Ok(Digest::PerReader));
+        assert_eq!(subject(&sample, "Ann"), "Ann", "{line}");
+        assert_eq!(subject(&sample, " "), default, "{line}");
+    }
 }
 
 #[test]
@@ -210,6 +262,30 @@ fn a_layout_table_is_marked_as_one_and_a_picture_has_an_alternative() {
 }
 
 #[test]
+fn headings_follow_one_another_without_a_gap() {
+    for (articles, is_full) in [(7, true), (7, false), (1, true)] {
+        let html = plain(&read(&DigestSample::new("en", articles, is_full)).html);
+        let starts =
+            html.match_indices("<h").filter_map(|(at, _)| html[at + 2..].chars().next()?.to_digit(10));
+        let levels: Vec<u32> = starts.collect();
+        assert_eq!(levels.first(), Some(&1));
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert_eq!(levels.iter().filter(|level| **level == 3).count(), articles - 1, "{levels:?}");
+    }
+}
+
+#[test]
+fn a_story_in_another_language_says_so_for_its_picture_too() {
+    let mut sample = DigestSample::new("en", 2, true);
+    sample.content.articles.iter_mut().for_each(|article| article.language = Some("he".to_owned()));
+    let html = plain(&read(&sample).html);
+    let story = html.split("<table").find(|table| table.contains("<h3")).unwrap();
+    let tag = story.split('>').next().unwrap();
+    assert!(tag.contains("lang=\"he\"") && tag.contains("dir=\"rtl\""), "{tag}");
+    assert!(story.contains("<img"));
+}
+
+#[test]
 fn text_lines_have_at_most_72_columns_but_for_links() {
     let text = plain(&read(&DigestSample::new("en", 7, true)).text);
     for line in text.lines().filter(|line| !line.contains("https://")) {
@@ -237,7 +313,12 @@ fn a_very_long_issue_loses_summaries_first_and_then_articles() {
         plain(&mail.text)
             .contains("Read the rest of this issue online:\nhttps://news.example/morning-brief/128")
     );
-    assert!(plain(&mail.subject).ends_with("and 399 more"));
+    let shown = html.matches("<h3").count();
+    assert!(
+        shown < 399 && plain(&mail.subject).ends_with(&format!("and {shown} more")),
+        "the subject counts these"
+    );
+    assert!(html.contains(&format!("<title>{}</title>", plain(&mail.subject))));
 }
 
 #[test]
@@ -260,6 +341,21 @@ fn notices_are_in_the_readers_language() {
         subject("failed", "de"),
         "Not sent: Morning Brief, Sunday, 22 November 2026, 07:00 (Europe/Paris)"
     );
+}
+
+#[test]
+fn a_postal_address_keeps_its_lines() {
+    for mail in ["digest", "confirm", "welcome", "goodbye"] {
+        let mail = renderer().render_sample(mail).unwrap();
+        assert!(
+            plain(&mail.text)
+                .ends_with("\nDaybreak Press\n1 Quay Street\nHarwich CO12 3HH\nUnited Kingdom\n")
+        );
+        let html = plain(&mail.html);
+        assert!(
+            html.contains(">Daybreak Press<br />1 Quay Street<br />Harwich CO12 3HH<br />United Kingdom</p>")
+        );
+    }
 }
 
 #[test]

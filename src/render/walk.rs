@@ -9,6 +9,7 @@ use handlebars::template::{BlockParam, DecoratorTemplate, HelperTemplate, Parame
 
 use super::error::{TemplateProblem, unknown_name};
 use super::helpers;
+use super::nesting::MAX_OPEN;
 use super::shape::{Shape, nearest};
 use super::sources::Format;
 
@@ -20,6 +21,10 @@ const HELPERS: [&str; 17] = [
 
 /// Partials nested deeper than this include one another.
 const MAX_DEPTH: usize = 24;
+
+/// More partials than this, each as often as it is included, are not a mail: 24 that include the next one twice
+/// would be sixteen million.
+const MAX_PARTIALS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -44,6 +49,8 @@ pub(super) fn walk(
         root: shape.clone(),
         inline: HashMap::new(),
         depth: 0,
+        open: 0,
+        partials: 0,
         found: Findings::default(),
     };
     let scope = Scope { here: shape.clone(), locals: Vec::new(), parent: None };
@@ -57,7 +64,12 @@ struct Walk<'a> {
     root: Arc<Shape>,
     /// `{{#*inline "name"}}`, wherever it stands.
     inline: HashMap<String, &'a Template>,
+    /// How many partials stand in one another here.
     depth: usize,
+    /// How many blocks and partials do.
+    open: usize,
+    /// How many partials were read.
+    partials: usize,
     found: Findings,
 }
 
@@ -85,11 +97,22 @@ impl<'a> Walk<'a> {
                 self.inline.insert(name.as_str().unwrap_or_default().to_owned(), inner);
             }
         }
+        self.open += 1;
         for (index, element) in template.elements.iter().enumerate() {
             // An `else if` has no place of its own.
             let (line, column) = template.mapping.get(index).map_or((0, 0), |mapping| (mapping.0, mapping.1));
-            self.element(Spot { file, line, column }, element, scope);
+            let spot = Spot { file, line, column };
+            // The template itself is the first.
+            if self.open > MAX_OPEN + 1 {
+                self.problem(
+                    spot,
+                    format!("more than {MAX_OPEN} blocks and partials stand in one another here"),
+                );
+                break;
+            }
+            self.element(spot, element, scope);
         }
+        self.open -= 1;
     }
 
     fn element(&mut self, spot: Spot<'_>, element: &'a TemplateElement, scope: &Scope<'_>) {
@@ -111,8 +134,11 @@ impl<'a> Walk<'a> {
 
     /// `{{name}}`, `{{helper param}}`, and the same in three braces.
     fn print(&mut self, spot: Spot<'_>, expression: &'a HelperTemplate, scope: &Scope<'_>, unescaped: bool) {
-        if unescaped && self.format == Format::Mjml {
-            self.problem(spot, "three braces print unescaped text, which would be read as MJML: write two");
+        if unescaped && self.format != Format::Text {
+            self.problem(
+                spot,
+                "three braces (or {{&name}}) print text that would be read as markup: write two",
+            );
         }
         let is_call = !expression.params.is_empty() || !expression.hash.is_empty();
         if is_call {
@@ -122,10 +148,7 @@ impl<'a> Walk<'a> {
         let shape = self.value(spot, &expression.name, scope);
         match &*shape {
             Shape::Plain => {}
-            Shape::Personal => {
-                self.found.is_personal = true;
-                self.found.per_reader |= unescaped && self.format == Format::Html;
-            }
+            Shape::Personal => self.found.is_personal = true,
             Shape::Unknown => self.found.per_reader = true,
             Shape::Object(_) | Shape::List(_) => {
                 let name = expression.name.as_name().unwrap_or_default();
@@ -176,9 +199,8 @@ impl<'a> Walk<'a> {
             self.template(spot.file, block, scope);
         }
         let Some(name) = partial.name.as_name() else {
-            // Which partial it is shows only when rendering.
-            self.found.per_reader = true;
-            return;
+            return self
+                .problem(spot, "write the partial's name itself: what it includes must be known before");
         };
         if name == "@partial-block" {
             return;
@@ -194,6 +216,16 @@ impl<'a> Walk<'a> {
         };
         if self.depth == MAX_DEPTH {
             self.problem(spot, format!("the partial “{name}” includes itself"));
+            return;
+        }
+        self.partials += 1;
+        if self.partials > MAX_PARTIALS {
+            if self.partials == MAX_PARTIALS + 1 {
+                self.problem(
+                    spot,
+                    format!("more than {MAX_PARTIALS} partials are included: does one include itself twice?"),
+                );
+            }
             return;
         }
         let here = match partial.params.first() {
@@ -239,8 +271,25 @@ impl<'a> Walk<'a> {
 
     /// A helper that is handed a reader's value may do anything with it.
     fn parameters(&mut self, spot: Spot<'_>, call: &'a HelperTemplate, scope: &Scope<'_>) {
+        self.call(spot, call);
         for value in call.params.iter().chain(call.hash.values()) {
             self.found.per_reader |= self.value(spot, value, scope).is_personal();
+        }
+    }
+
+    /// What a helper refuses whatever the values are, also where no sample comes.
+    fn call(&mut self, spot: Spot<'_>, call: &HelperTemplate) {
+        let name = call.name.as_name().unwrap_or_default();
+        let wants = wanted_parameters(name);
+        if call.params.len() < wants {
+            let values = if wants == 1 { "a value" } else { "two values" };
+            return self.problem(spot, format!("“{name}” wants {values} behind it"));
+        }
+        if helpers::NAMES.contains(&name)
+            && let Some(Parameter::Literal(count)) = call.params.get(1)
+            && helpers::count(count).is_none()
+        {
+            self.problem(spot, format!("“{name}” wants a whole number from 1 behind the text, not {count}"));
         }
     }
 
@@ -296,6 +345,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// How many values a helper needs at least.
+fn wanted_parameters(helper: &str) -> usize {
+    match helper {
+        "if" | "unless" | "each" | "with" | "len" | "not" => 1,
+        "lookup" | "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "wrap" | "shorten" => 2,
+        _ => 0,
+    }
+}
+
 fn locals(block: &HelperTemplate, member: &Arc<Shape>) -> Vec<(String, Arc<Shape>)> {
     let name = |parameter: &Parameter| parameter.as_name().unwrap_or_default().to_owned();
     match &block.block_param {
@@ -326,7 +384,7 @@ fn resolve(path: &str, scope: &Scope<'_>, root: &Arc<Shape>) -> Result<Arc<Shape
                     at = parent;
                     here = parent.here.clone();
                 }
-                None => return Ok(Arc::new(Shape::Unknown)),
+                None => return Err(None),
             },
             name => {
                 let local = if is_first { local(name, scope) } else { None };

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use handlebars::{Context, Handlebars, RenderContext, Renderable, Template};
-use serde_json::Value;
 
 use super::error::{RenderError, TemplateError, TemplateProblem};
 use super::html::{self, MarkupError};
 use super::shape::Shape;
 use super::sources::{Format, MAILS, Sources, partial_name};
-use super::{helpers, holes, sample, walk};
+use super::{helpers, holes, nesting, sample, walk};
 use crate::domain::mail::{RenderedMail, escape_html};
 
 /// The values of one reader, by their names in the digest's context.
@@ -36,6 +35,8 @@ pub(super) struct Workshop {
     text: Handlebars<'static>,
     /// What lines can print.
     shape: Arc<Shape>,
+    /// The line in the place of a subject that is empty.
+    default_subject: Template,
     /// Whether the digest is another for each reader: with lines that are the same for everybody, and with lines
     /// that print a reader's value.
     per_reader: (bool, bool),
@@ -55,8 +56,16 @@ impl Workshop {
     pub fn open(sources: Sources) -> Result<Self, TemplateError> {
         let mut problems = Vec::new();
         let [mjml, html, text] = Format::ALL.map(|format| registry(format, &sources, &mut problems));
-        let mut workshop =
-            Self { sources, mjml, html, text, shape: digest_shape(&PERSONAL), per_reader: (false, false) };
+        let default_subject = Template::compile(super::DEFAULT_SUBJECT).expect("our own line is Handlebars");
+        let mut workshop = Self {
+            sources,
+            mjml,
+            html,
+            text,
+            shape: digest_shape(&PERSONAL),
+            default_subject,
+            per_reader: (false, false),
+        };
         let found = workshop.read_all(&mut problems);
         if !problems.is_empty() {
             return Err(TemplateError { problems });
@@ -112,6 +121,7 @@ impl Workshop {
 
     /// Reads a subject or preheader line; `name` says which, for an error.
     pub fn line(&self, name: &str, line: &str) -> Result<Line, TemplateProblem> {
+        nesting::refuse_deep(name, line)?;
         let template =
             Template::compile(line).map_err(|error| TemplateProblem::from_parser(name, &error, line))?;
         let findings = walk::walk(self.text.get_templates(), name, &template, Format::Text, &self.shape);
@@ -123,19 +133,26 @@ impl Workshop {
 
     /// A line as it is printed: on one line, with marks for a reader's values.
     pub fn fill_line(&self, name: &str, line: &Line, context: &Context) -> Result<String, RenderError> {
+        self.fill(name, &line.template, context)
+    }
+
+    /// The subject of a mail that would have none.
+    pub fn default_subject(&self, context: &Context) -> Result<String, RenderError> {
+        self.fill("the default subject", &self.default_subject, context)
+    }
+
+    fn fill(&self, name: &str, line: &Template, context: &Context) -> Result<String, RenderError> {
         let filled = line
-            .template
             .renders(&self.text, context, &mut RenderContext::new(None))
             .map_err(|error| RenderError::Template(TemplateProblem::from_filling(name, &error)))?;
         Ok(on_one_line(&filled))
     }
 
     /// A mail from its folder of templates.
-    pub fn mail(&self, mail: &str, context: Value, language: &str) -> Result<RenderedMail, RenderError> {
-        let context = Context::from(context);
+    pub fn mail(&self, mail: &str, context: &Context, language: &str) -> Result<RenderedMail, RenderError> {
         let fill = |format: Format, file: &str| {
             self.registry(format)
-                .render_with_context(file, &context)
+                .render_with_context(file, context)
                 .map_err(|error| RenderError::Template(TemplateProblem::from_filling(file, &error)))
         };
         let subject = fill(Format::Text, &format!("{mail}/subject.txt.hbs"))?;
@@ -191,6 +208,10 @@ fn registry(format: Format, sources: &Sources, problems: &mut Vec<TemplateProble
     }
     helpers::register(&mut handlebars);
     for (file, text) in sources.iter().filter(|(file, _)| Format::of(file) == Some(format)) {
+        if let Err(problem) = nesting::refuse_deep(file, text) {
+            problems.push(problem);
+            continue;
+        }
         let name = partial_name(file).unwrap_or(file);
         if let Err(error) = handlebars.register_template_string(name, text) {
             problems.push(TemplateProblem::from_parser(file, &error, text));

@@ -11,8 +11,13 @@ const PROLOGUE: usize = 8 * 1024;
 /// A byte order mark rules (RFC 7303 §3), then the header, then what the document says of itself (XML declaration,
 /// HTML `meta`), then the bytes: valid UTF-8, else a guess. A single-byte charset is not believed where the bytes are
 /// valid UTF-8 beyond ASCII: that happens by accident only with servers' defaults. Never fails: what cannot be decoded
-/// becomes U+FFFD.
+/// becomes U+FFFD. NUL goes: it stands in no text, and PostgreSQL stores none.
 pub fn decode(bytes: &[u8], content_type: Option<&str>) -> String {
+    let text = decode_all(bytes, content_type);
+    if text.contains('\0') { text.replace('\0', "") } else { text }
+}
+
+fn decode_all(bytes: &[u8], content_type: Option<&str>) -> String {
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(&bytes[length..]).0.into_owned();
     }

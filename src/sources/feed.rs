@@ -9,6 +9,8 @@ mod json;
 mod scan;
 mod tidy;
 
+use std::sync::Arc;
+
 use feed_rs::parser::Builder;
 use url::Url;
 
@@ -17,10 +19,21 @@ use super::language::read_language;
 use super::nesting::is_too_deep;
 use super::text::{prefix, to_line};
 use crate::domain::article::FoundArticle;
+use crate::domain::link::web_link;
 
 /// The most items of one feed that are kept, the newest: a digest of more is nobody's, and archives of ten years are
 /// served as feeds.
 pub const MOST_ARTICLES: usize = 500;
+
+/// The most items that are read at all, before the newest are chosen; the rest is only counted. Each costs some
+/// kilobytes and microseconds, and a hostile feed has a million of seven bytes.
+const MOST_READ: usize = 5000;
+
+/// Longer links lead nowhere: servers refuse them.
+const LONGEST_LINK: usize = 4096;
+
+/// What links are relative to is shorter, in bytes: it is repeated in every one of them.
+const LONGEST_BASE: usize = 2000;
 
 /// A feed as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +48,7 @@ pub struct Feed {
     pub articles: Vec<FoundArticle>,
     /// Items that were broken, or had nothing to show.
     pub skipped: usize,
-    /// Items beyond [`MOST_ARTICLES`].
+    /// Items beyond [`MOST_ARTICLES`], and those that were not even read.
     pub older: usize,
 }
 
@@ -65,7 +78,7 @@ struct Extras {
     original_link: Option<Url>,
     guid_is_link: bool,
     /// What links within its text are relative to.
-    base: Option<Url>,
+    base: Option<Arc<Url>>,
     /// A text from podcast or media elements, for an item without one of its own.
     description: Option<String>,
     /// The same for its author.
@@ -86,15 +99,15 @@ pub fn parse_feed(bytes: &[u8], content_type: Option<&str>, base_url: &Url) -> R
     if text.is_empty() {
         return Err(FeedError::Empty);
     }
-    let (readable, extras, language, broken) = if text.starts_with('{') {
+    let (readable, extras, language, broken, unread) = if text.starts_with('{') {
         let tidy = json::tidy(text, base_url).map_err(|reason| FeedError::Broken { reason })?;
-        (tidy.json, tidy.extras, tidy.language, tidy.broken)
+        (tidy.json, tidy.extras, tidy.language, tidy.broken, tidy.older)
     } else {
         let tidy = tidy::tidy(text, base_url).ok_or_else(|| explain_no_feed(text, base_url))?;
         if tidy.is_cut_off && tidy.extras.is_empty() {
             return Err(FeedError::Broken { reason: "it is cut off before its first item".to_owned() });
         }
-        (tidy.xml, tidy.extras, tidy.language, tidy.broken)
+        (tidy.xml, tidy.extras, tidy.language, tidy.broken, tidy.older)
     };
     // No identifier is made up: an empty one says that the source gave none.
     let parser = Builder::new().id_generator(|_, _, _| String::new()).sanitize_content(false).build();
@@ -120,7 +133,7 @@ pub fn parse_feed(bytes: &[u8], content_type: Option<&str>, base_url: &Url) -> R
         })
         .collect();
     let skipped = total - articles.len() + broken;
-    let older = keep_newest(&mut articles);
+    let older = unread + keep_newest(&mut articles);
     Ok(Feed {
         title: parsed.title.map(|title| to_line(&title.content)).filter(|title| !title.is_empty()),
         language,
@@ -172,8 +185,7 @@ pub fn find_feed_link(html: &str, base_url: &Url) -> Option<String> {
     };
     let links = page.select("link[rel~=alternate][href], a[rel~=alternate][href]");
     let found = links.nodes().iter().find(|link| link.attr("type").is_some_and(|kind| is_feed(&kind)));
-    let link = base.join(&found?.attr("href")?).ok()?;
-    matches!(link.scheme(), "http" | "https").then(|| link.to_string())
+    base.join(&found?.attr("href")?).ok().and_then(web_link).map(String::from)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::nesting::is_too_deep;
 use super::text::{crude_text, is_blank, prefix, to_line, to_paragraphs};
+use crate::domain::link::web_link;
 use ammonia::{Builder, UrlRelative};
 use dom_query::{Document, NodeRef};
 use std::borrow::Cow;
@@ -98,7 +99,7 @@ pub const BLOCKS: &[&str] = &[
 pub const LONGEST: usize = 1024 * 1024;
 /// Makes HTML safe to show in a mail or a page: only harmless elements, links to `http`, `https` and `mailto`, images
 /// from `http` and `https`; no script, style or event handler. Relative addresses are resolved against `base` or
-/// dropped, as are images of one pixel, which only count readers. The result is well-formed; may be empty.
+/// dropped, as are images of one pixel, which only count readers. The result is well-formed and not much longer; may be empty.
 pub fn sanitise(html: &str, base: Option<&Url>) -> String {
     let html = prefix(html, LONGEST);
     if is_too_deep(html) {
@@ -106,7 +107,10 @@ pub fn sanitise(html: &str, base: Option<&Url>) -> String {
     }
     let tidy = restructure(html);
     let mut cleaner = cleaner();
-    if let Some(base) = base {
+    // Each relative link grows by the base: a text of nothing but short ones would grow a hundredfold.
+    let links = tidy.matches(" href=").count() + tidy.matches(" src=").count();
+    let room = 16 * 1024 + 4 * html.len();
+    if let Some(base) = base.filter(|base| links * base.as_str().len() <= room) {
         cleaner.url_relative(UrlRelative::RewriteWithBase(base.clone()));
     }
     let clean = cleaner.clean(&tidy).to_string();
@@ -226,7 +230,7 @@ pub fn first_image(html: &str, base: Option<&Url>) -> Option<(String, Option<Str
             None => Url::parse(&source).ok()?,
         };
         let alt = image.attr("alt").map(|alt| to_line(&alt)).filter(|alt| !alt.is_empty());
-        matches!(link.scheme(), "http" | "https").then(|| (link.to_string(), alt))
+        web_link(link).map(|link| (link.to_string(), alt))
     })
 }
 /// Removes what cleaning left empty: paragraphs, list items, figures and links with nothing in them.
@@ -247,7 +251,20 @@ fn drop_empty(html: &str) -> String {
         }
     }
     document.select("img:not([src])").remove();
+    drop_passwords(&document);
     inner_html(&document).trim().to_owned()
+}
+/// Links with a name and password in them lose both.
+fn drop_passwords(document: &Document) {
+    for (selector, attribute) in [("a[href*='@']", "href"), ("img[src*='@']", "src")] {
+        for node in document.select(selector).nodes() {
+            let link = node.attr(attribute).and_then(|link| Url::parse(&link).ok());
+            let has_some = |link: &Url| !link.username().is_empty() || link.password().is_some();
+            if let Some(link) = link.filter(has_some).and_then(web_link) {
+                node.set_attr(attribute, link.as_str());
+            }
+        }
+    }
 }
 /// The HTML of a fragment without the root that the parser puts around it.
 pub fn inner_html(document: &Document) -> String {
@@ -278,6 +295,16 @@ mod tests {
             ("<form action=/x><input value=a><p>b</p><button>c</button></form>", "<p>b</p>"),
             ("<svg><script>alert(1)</script></svg><p>a</p>", "<p>a</p>"),
             ("<!-- comment --><p>a</p>", "<p>a</p>"),
+            ("<img src='https://ann:secret@example.org/x'>", "<img src=\"https://example.org/x\">"),
+            (
+                "<a href='//ann:secret@example.org/x'>a</a>",
+                "<a href=\"https://example.org/x\" rel=\"noopener noreferrer\">a</a>",
+            ),
+            (
+                "<a href='mailto:a@example.org'>a</a>",
+                "<a href=\"mailto:a@example.org\" rel=\"noopener noreferrer\">a</a>",
+            ),
+            ("<p>a\0b</p><pre>\0c</pre>", "<p>ab</p><pre>c</pre>"),
         ] {
             assert_eq!(sanitise(html, Some(&base())), clean, "{html}");
         }

@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "أنت مشترك في {newsletter}",
     welcome_text: "شكرًا لك. ستصل {newsletter} إلى هذا العنوان من الآن فصاعدًا.",
     next_issue: "يصدر العدد القادم {date} الساعة {time}.",
-    latest_issue: "قراءة آخر عدد",
     add_sender: "لضمان وصولها إلى بريدك، أضف {address} إلى جهات اتصالك.",
     goodbye_subject: "لقد غادرت {newsletter}",
     goodbye_text: "لن تصلك أعداد {newsletter} بعد الآن.",

@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "Sie haben {newsletter} abonniert",
     welcome_text: "Vielen Dank. {newsletter} kommt von nun an zu dieser Adresse.",
     next_issue: "Die nächste Ausgabe kommt am {date} um {time}.",
-    latest_issue: "Die neueste Ausgabe lesen",
     add_sender: "Damit er sicher ankommt, nehmen Sie {address} in Ihre Kontakte auf.",
     goodbye_subject: "Sie haben {newsletter} abbestellt",
     goodbye_text: "Sie erhalten keine Ausgaben von {newsletter} mehr.",

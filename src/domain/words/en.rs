@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "You are subscribed to {newsletter}",
     welcome_text: "Thank you. {newsletter} will come to this address from now on.",
     next_issue: "The next issue comes on {date} at {time}.",
-    latest_issue: "Read the latest issue",
     add_sender: "To be sure that it reaches your inbox, add {address} to your contacts.",
     goodbye_subject: "You have left {newsletter}",
     goodbye_text: "You will get no more issues of {newsletter}.",

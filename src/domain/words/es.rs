@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "Está suscrito a {newsletter}",
     welcome_text: "Gracias. {newsletter} llegará a esta dirección a partir de ahora.",
     next_issue: "El próximo número sale el {date} a las {time}.",
-    latest_issue: "Leer el último número",
     add_sender: "Para asegurarse de que llegue a su bandeja de entrada, añada {address} a sus contactos.",
     goodbye_subject: "Se ha dado de baja de {newsletter}",
     goodbye_text: "No recibirá más números de {newsletter}.",

@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "Vous êtes abonné à {newsletter}",
     welcome_text: "Merci. {newsletter} arrivera désormais à cette adresse.",
     next_issue: "Le prochain numéro paraît le {date} à {time}.",
-    latest_issue: "Lire le dernier numéro",
     add_sender: "Pour être sûr de bien la recevoir, ajoutez {address} à vos contacts.",
     goodbye_subject: "Vous avez quitté {newsletter}",
     goodbye_text: "Vous ne recevrez plus {newsletter}.",

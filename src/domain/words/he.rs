@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "נרשמת אל {newsletter}",
     welcome_text: "תודה. מעכשיו {newsletter} יגיע לכתובת הזאת.",
     next_issue: "הגיליון הבא יוצא ב{date} בשעה {time}.",
-    latest_issue: "קריאת הגיליון האחרון",
     add_sender: "כדי לוודא שיגיע לתיבה שלך, כדאי להוסיף את {address} לאנשי הקשר.",
     goodbye_subject: "עזבת את {newsletter}",
     goodbye_text: "לא יישלחו אליך עוד גיליונות של {newsletter}.",

@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "È iscritto a {newsletter}",
     welcome_text: "Grazie. D’ora in poi {newsletter} arriverà a questo indirizzo.",
     next_issue: "Il prossimo numero esce {date} alle {time}.",
-    latest_issue: "Leggere l’ultimo numero",
     add_sender: "Per essere sicuro di riceverla, aggiunga {address} ai suoi contatti.",
     goodbye_subject: "Ha lasciato {newsletter}",
     goodbye_text: "Non riceverà altri numeri di {newsletter}.",

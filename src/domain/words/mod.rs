@@ -72,7 +72,6 @@ pub struct Words {
     pub welcome_text: &'static str,
     /// `{date}`, `{time}`
     pub next_issue: &'static str,
-    pub latest_issue: &'static str,
     /// `{address}`: what the newsletter is sent from.
     pub add_sender: &'static str,
     /// `{newsletter}`

@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "U bent geabonneerd op {newsletter}",
     welcome_text: "Dank u. {newsletter} komt voortaan op dit adres.",
     next_issue: "Het volgende nummer komt op {date} om {time}.",
-    latest_issue: "Het laatste nummer lezen",
     add_sender: "Voeg {address} toe aan uw contacten, dan komt hij zeker aan.",
     goodbye_subject: "U hebt {newsletter} opgezegd",
     goodbye_text: "U ontvangt geen nummers van {newsletter} meer.",

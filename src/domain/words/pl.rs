@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "Subskrybujesz {newsletter}",
     welcome_text: "Dziękujemy. Od teraz {newsletter} będzie przychodzić na ten adres.",
     next_issue: "Następne wydanie: {date}, {time}.",
-    latest_issue: "Przeczytaj ostatnie wydanie",
     add_sender: "Dodaj {address} do kontaktów, aby wiadomości na pewno docierały.",
     goodbye_subject: "Subskrypcja {newsletter} zakończona",
     goodbye_text: "Nie będziesz już otrzymywać wydań {newsletter}.",

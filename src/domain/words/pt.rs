@@ -27,7 +27,6 @@ pub(super) const WORDS: Words = Words {
     welcome_subject: "Você está inscrito em {newsletter}",
     welcome_text: "Obrigado. {newsletter} chegará a este endereço a partir de agora.",
     next_issue: "A próxima edição sai {date}, às {time}.",
-    latest_issue: "Ler a última edição",
     add_sender: "Para garantir que chegue à sua caixa de entrada, adicione {address} aos seus contatos.",
     goodbye_subject: "Você saiu de {newsletter}",
     goodbye_text: "Você não receberá mais edições de {newsletter}.",

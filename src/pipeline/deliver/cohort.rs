@@ -62,8 +62,6 @@ impl Edition {
             name: newsletter.name.clone(),
             id: format!("{}.{}", newsletter.slug, newsletter.from.address.domain()),
             help_url: Some(site_url.clone()),
-            archive_url: None,
-            archived_at: None,
         });
         head.feedback_id = Some(format!("{}:{}:digest:daybreak", issue.id, newsletter.slug));
         let topics = content.articles.iter().fold(TopicSet::EMPTY, |all, article| all.union(article.topics));

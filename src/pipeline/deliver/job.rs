@@ -81,7 +81,6 @@ impl DeliveryJob {
             message_id: &message_id("d", self.claimed.id, self.edition.issue.slot_at, from.domain()),
             date: now,
             list_unsubscribe: Some(&values.unsubscribe_url),
-            list_unsubscribe_mailto: None,
         };
         match &*self.cohort {
             Cohort::Letter(letter) => letter.write(out, &recipient),
@@ -107,7 +106,6 @@ impl NoticeJob {
             message_id: &message_id("n", self.notice.id, self.notice.due_at, self.from.domain()),
             date: now,
             list_unsubscribe: None,
-            list_unsubscribe_mailto: None,
         };
         self.letter.write(out, &recipient);
         sign(self.signer.as_deref(), out)?;

@@ -28,6 +28,7 @@ use self::relay::{RelayState, Throttle};
 use self::source::{JobSource, Took};
 use self::worker::Worker;
 use super::{App, Error};
+use crate::config::Settings;
 use crate::db::{self, DbError};
 use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueContent};
@@ -43,10 +44,9 @@ const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
-/// How long a sender that is told to stop waits for what is on the wire. A relay that has stalled may take ten minutes
-/// to answer (RFC 5321 §4.5.3.2), one that filters content takes up to half a minute, and supervisors kill after thirty
-/// seconds or ninety.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long a sender that is told to stop lets a conversation with the relay go on that has not come to the message.
+/// Where the message is written, the relay may have it: then its answer is waited for, up to the relay's time-out.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
@@ -212,7 +212,7 @@ impl Sender {
             node: node_name()?,
             relay,
             ehlo_name: ehlo_name(app),
-            timeouts: Timeouts::default(),
+            timeouts: timeouts(settings),
             verp,
             throttle: Throttle::new(settings.messages_per_second),
             relay_state: Arc::default(),
@@ -231,8 +231,8 @@ impl Sender {
         Arc::clone(&self.totals)
     }
 
-    /// Sends until it is stopped, or until nothing is due. What it has on the wire then is finished and recorded, if
-    /// the relay answers within [`DRAIN`]; what it has claimed beyond that is given back.
+    /// Sends until it is stopped, or until nothing is due. What the relay may have then is waited for and recorded; what
+    /// is claimed beyond that is given back.
     pub async fn run(&self, until: Until) -> Result<(), Error> {
         let shared = &self.shared;
         self.enter().await?;
@@ -251,19 +251,9 @@ impl Sender {
                     .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
             }
             drop(job_receiver);
-            let sending = async {
-                let fed = feed(shared, &mut source, &job_sender, until).await;
-                drop(job_sender);
-                while workers.join_next().await.is_some() {}
-                fed
-            };
-            let fed = tokio::select! {
-                fed = sending => fed,
-                () = shared.after_stop(DRAIN) => {
-                    tracing::warn!("the relay does not answer; what is on the wire is given back, and may arrive twice");
-                    break;
-                }
-            };
+            let fed = feed(shared, &mut source, &job_sender, until).await;
+            drop(job_sender);
+            while workers.join_next().await.is_some() {}
             match fed {
                 Ok(Fed::SomeSent) if until == Until::NothingDue => {}
                 Ok(_) => break,
@@ -380,6 +370,12 @@ pub fn subject(app: &App, newsletter: &Newsletter, issue: &Issue, content: &Issu
         Ok(mail) => mail.subject.fill(&values, str::to_owned),
         Err(_) => content.subject.clone(),
     }
+}
+
+/// How long the relay may take to answer.
+pub(super) fn timeouts(settings: &Settings) -> Timeouts {
+    let most = settings.relay_timeout.map(Duration::from_secs);
+    most.map_or_else(Timeouts::default, |most| Timeouts::default().at_most(most))
 }
 
 /// A name that no other sender ever has: 64 random bits.

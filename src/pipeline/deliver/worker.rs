@@ -1,6 +1,7 @@
 //! One connection to the relay: takes messages one by one, sends them, and says what became of each.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -11,11 +12,11 @@ use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{DeliveryState, Next, Outcome, OutcomeClass, after_attempt};
 use crate::mail::session::{Envelope, Session};
 
-use super::Shared;
 use super::cohort::Cohort;
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
+use super::{DRAIN, Shared};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -221,7 +222,20 @@ impl Worker {
         }
         let open = self.open.as_mut()?;
         let was_first = open.working.is_none();
-        let sending = open.session.send(&Envelope { from: Some(from), to }, &self.message).await;
+        let handing_over = open.session.handing_over();
+        let envelope = Envelope { from: Some(from), to };
+        let sent = {
+            let sending = open.session.send(&envelope, &self.message);
+            tokio::pin!(sending);
+            tokio::select! {
+                sent = &mut sending => Some(sent),
+                () = self.shared.after_stop(DRAIN) => match handing_over.load(Ordering::SeqCst) {
+                    true => Some(sending.await),
+                    false => None,
+                }
+            }
+        };
+        let sending = sent?;
         match sending.outcome.class {
             OutcomeClass::RelayDown if was_first => self.shared.relay_state.failed(&sending.outcome),
             OutcomeClass::RelayDown => {}
@@ -243,7 +257,11 @@ impl Worker {
         if shared.relay_state.wait().is_some() {
             return Err(());
         }
-        match Session::connect(&shared.relay, &shared.ehlo_name, shared.timeouts).await {
+        let connected = tokio::select! {
+            connected = Session::connect(&shared.relay, &shared.ehlo_name, shared.timeouts) => connected,
+            () = shared.after_stop(DRAIN) => return Err(()),
+        };
+        match connected {
             Ok(session) => {
                 self.open = Some(Open { session, working: None });
                 Ok(())

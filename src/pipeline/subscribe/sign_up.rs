@@ -253,7 +253,6 @@ pub(super) async fn welcome(
         zone: zone.name().to_owned(),
         newsletter: Publication::from(newsletter),
         next_issue: next.map(|next| next.at),
-        latest_url: None,
         unsubscribe_url: links::unsubscribe(app, subscription.id),
     });
     queue(tx, app, event, newsletter.id, subscriber, &notice).await

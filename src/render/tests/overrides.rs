@@ -46,6 +46,17 @@ fn a_folder_replaces_single_files() {
 }
 
 #[test]
+fn a_subject_template_that_prints_nothing_gets_the_default_subject() {
+    let sample = DigestSample::new("en", 1, false);
+    for text in ["{{#if lead.image}}x{{/if}}", "{{subscriber.name}}"] {
+        let renderer = with(&[("digest/subject.txt.hbs", text)]).unwrap();
+        let values = HoleValues { name: String::new(), ..sample::reader() };
+        let mail = renderer.digest_for(&sample.input(), &values).unwrap();
+        assert!(plain(&mail.subject).starts_with("The night train"), "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_name_is_named_with_its_place_and_the_likeliest_one() {
     let error = fault("digest/body.mjml.hbs", &mjml("Dear {{subscribr.name}},"));
     assert!(
@@ -87,9 +98,9 @@ fn names_that_exist_are_found_through_every_scope() {
 
 #[test]
 fn a_block_that_is_not_closed_is_named_where_it_opens() {
-    let error = fault("welcome/body.txt.hbs", "a\n{{#if latest_url}}\nb");
+    let error = fault("welcome/body.txt.hbs", "a\n{{#if words.next_issue}}\nb");
     assert!(error.contains("welcome/body.txt.hbs line 2, column 1: {{#if}} is not closed"), "{error}");
-    let error = fault("welcome/body.txt.hbs", "{{#if latest_url}}{{/each}}");
+    let error = fault("welcome/body.txt.hbs", "{{#if words.next_issue}}{{/each}}");
     assert!(error.contains("{{#if}} is closed by {{/each}}"), "{error}");
 }
 
@@ -109,6 +120,46 @@ fn unknown_helpers_and_partials_are_named() {
         ("digest/body.txt.hbs", "{{> loop}}"),
     ]);
     assert!(error.unwrap_err().to_string().contains("includes itself"));
+}
+
+#[test]
+fn partials_that_include_the_next_twice_are_refused_at_once() {
+    let partials: Vec<(String, String)> = (0..23)
+        .map(|index| {
+            (format!("partials/p{index}.txt.hbs"), format!("{{{{> p{0}}}}}{{{{> p{0}}}}}", index + 1))
+        })
+        .collect();
+    let mut files: Vec<(&str, &str)> =
+        partials.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    files.extend([("partials/p23.txt.hbs", "x"), ("digest/body.txt.hbs", "{{> p0}}")]);
+    let error = with(&files).unwrap_err().to_string();
+    assert!(error.contains("more than 10000 partials"), "{error}");
+}
+
+#[test]
+fn blocks_nested_without_measure_are_refused_and_a_hundred_are_rendered() {
+    let nested = |count: usize| {
+        format!("{}{{{{unsubscribe_url}}}}{}", "{{#if count}}".repeat(count), "{{/if}}".repeat(count))
+    };
+    assert_eq!(fault("digest/body.txt.hbs", &nested(100)), "");
+    for file in ["digest/body.txt.hbs", "partials/unused.txt.hbs"] {
+        let error = fault(file, &nested(9_000));
+        assert!(error.starts_with(&format!("{file} line 1, column 1301: more than 100 blocks")), "{error}");
+    }
+    let line = nested(9_000);
+    assert!(renderer().check_subject(&line).unwrap_err().message.contains("more than 100 blocks"));
+    let error = with(&[
+        ("partials/inner.txt.hbs", &nested(60)),
+        ("digest/body.txt.hbs", &nested(60).replace("{{unsubscribe_url}}", "{{> inner}}")),
+    ]);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("partials/inner.txt.hbs") && error.contains("stand in one another"), "{error}");
+}
+
+#[test]
+fn a_partial_that_is_known_only_when_rendering_is_refused() {
+    let error = fault("digest/body.txt.hbs", "{{unsubscribe_url}}{{> (lookup lead \"title\")}}");
+    assert!(error.contains("write the partial's name itself"), "{error}");
 }
 
 #[test]
@@ -168,9 +219,42 @@ fn own_html_takes_the_place_of_mjml() {
 }
 
 #[test]
-fn three_braces_are_refused_where_their_text_would_be_read_as_mjml() {
-    let error = fault("digest/body.mjml.hbs", &mjml("{{{lead.title}}}"));
-    assert!(error.contains("three braces"), "{error}");
+fn unescaped_text_is_refused_wherever_it_would_be_read_as_markup() {
+    for unescaped in
+        ["{{{lead.title}}}", "{{&lead.title}}", "{{~{lead.title}~}}", "{{{shorten lead.title 9}}}"]
+    {
+        for (file, body) in [
+            ("digest/body.mjml.hbs", mjml(unescaped)),
+            ("digest/body.html.hbs", format!("<p>{unescaped} {{{{unsubscribe_url}}}}</p>")),
+        ] {
+            let error = fault(file, &body);
+            assert!(error.starts_with(file) && error.contains("three braces"), "{unescaped}: {error}");
+        }
+        assert_eq!(fault("digest/body.txt.hbs", &format!("{{{{unsubscribe_url}}}} {unescaped}")), "");
+    }
+}
+
+#[test]
+fn a_helper_that_cannot_work_is_a_fault_even_where_no_sample_comes() {
+    for (text, word) in [
+        ("{{shorten lead.title -1}}", "whole number"),
+        ("{{shorten lead.title 0}}", "whole number"),
+        ("{{shorten lead.title 1.5}}", "whole number"),
+        ("{{wrap lead.title \"72\"}}", "whole number"),
+        ("{{wrap lead.title 99999999999999999999}}", "whole number"),
+        ("{{wrap (shorten lead.title -1) 72}}", "whole number"),
+        ("{{wrap lead.title}}", "“wrap” wants two values"),
+        ("{{lookup lead}}", "“lookup” wants two values"),
+        ("{{#if (eq count)}}x{{/if}}", "“eq” wants two values"),
+        ("{{#if}}x{{/if}}", "“if” wants a value"),
+        ("{{../count}}", "unknown name “../count”"),
+        ("{{#each articles}}{{../../count}}{{/each}}", "unknown name “../../count”"),
+    ] {
+        for body in [text.to_owned(), format!("{{{{#if (gt count 5000)}}}}{text}{{{{/if}}}}")] {
+            let error = fault("digest/body.txt.hbs", &format!("{{{{unsubscribe_url}}}}\n{body}"));
+            assert!(error.contains("line 2") && error.contains(word), "{body}: {error}");
+        }
+    }
 }
 
 #[test]

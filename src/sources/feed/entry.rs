@@ -4,9 +4,10 @@ use feed_rs::model::{Content, Entry, Person, Text};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::Extras;
+use super::{Extras, LONGEST_LINK};
 use crate::domain::article::FoundArticle;
 use crate::domain::calendar::Timestamp;
+use crate::domain::link::web_link;
 use crate::sources::byline::{join_names, name_of_person};
 use crate::sources::html::{first_image, sanitise};
 use crate::sources::language::read_language;
@@ -24,9 +25,9 @@ const LONGEST_GUID: usize = 500;
 
 /// None for an entry that has neither a title nor a text, nor a link to make one from.
 pub fn to_article(entry: Entry, extras: Extras) -> Option<FoundArticle> {
-    let guid = Some(entry.id.trim()).filter(|guid| !guid.is_empty()).map(short_guid);
+    let guid = Some(short_guid(entry.id.trim())).filter(|guid| !guid.is_empty());
     let url = find_link(&entry, &extras, guid.as_deref());
-    let base = extras.base.clone().or_else(|| url.clone());
+    let base = extras.base.as_deref().or(url.as_ref());
     let content = entry.content.as_ref().and_then(html_of_content).unwrap_or_default();
     let description = entry.summary.as_ref().map(html_of_text).unwrap_or_default();
     let description =
@@ -47,16 +48,16 @@ pub fn to_article(entry: Entry, extras: Extras) -> Option<FoundArticle> {
         ""
     };
     let image = extras.image.map(|(image, _)| (image.to_string(), None));
-    let image = image
-        .or_else(|| [&content, &description].into_iter().find_map(|html| first_image(html, base.as_ref())));
+    let image =
+        image.or_else(|| [&content, &description].into_iter().find_map(|html| first_image(html, base)));
     let (image_url, image_alt) = image.unzip();
     let guid = guid.or_else(|| url.is_none().then(|| made_guid(&title, published_at)));
     Some(FoundArticle {
         guid,
-        url: url.map(String::from),
+        url: url.as_ref().map(Url::to_string),
         author: join_authors(&entry.authors).or(extras.author),
         summary,
-        body_html: sanitise(story, base.as_ref()),
+        body_html: sanitise(story, base),
         image_url,
         image_alt: image_alt.flatten(),
         language: extras.language.as_deref().or(entry.language.as_deref()).and_then(read_language),
@@ -77,9 +78,9 @@ fn find_link(entry: &Entry, extras: &Extras, guid: Option<&str>) -> Option<Url> 
     let parse = |link: &str| {
         let link = link.trim();
         let is_web = link.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-        (is_web && link.len() <= 4096).then(|| Url::parse(link).ok()).flatten()
+        (is_web && link.len() <= LONGEST_LINK).then(|| Url::parse(link).ok().and_then(web_link)).flatten()
     };
-    let own = entry.links.iter().find_map(|link| parse(&link.href).filter(|link| link.has_host()));
+    let own = entry.links.iter().find_map(|link| parse(&link.href));
     extras
         .original_link
         .clone()
@@ -153,8 +154,10 @@ fn make_title(summary: &str, url: Option<&Url>) -> Option<String> {
     Some(cut_at_word(&title, MADE_TITLE_CHARS))
 }
 
+/// As written, without control characters: nobody means them, and PostgreSQL stores no NUL.
 fn short_guid(guid: &str) -> String {
-    if guid.len() <= LONGEST_GUID { guid.to_owned() } else { format!("sha256:{}", hash(guid)) }
+    let guid: String = guid.chars().filter(|c| !c.is_control()).collect();
+    if guid.len() <= LONGEST_GUID { guid } else { format!("sha256:{}", hash(&guid)) }
 }
 
 /// An identity for an item with neither GUID nor link: by its title and date, so that it is the same at every visit

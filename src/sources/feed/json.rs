@@ -1,10 +1,15 @@
 //! Brings a JSON Feed, whole or sloppy, into what `feed-rs` reads: strings where strings belong, a known version, only
 //! items that are objects. One number as an `id` would else cost the whole feed.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Extras;
+use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ};
+use crate::domain::link::web_link;
 use crate::sources::byline::name_of_person;
 use crate::sources::dates::parse_date;
 use crate::sources::text::{looks_like_markup, to_line};
@@ -15,47 +20,77 @@ pub struct TidyJson {
     pub extras: Vec<Extras>,
     pub language: Option<String>,
     pub broken: usize,
+    /// Items beyond [`MOST_READ`], which were not looked at.
+    pub older: usize,
 }
+
+/// The longest item that is read, in bytes: twice the longest story.
+const LONGEST_ITEM: usize = 2 * 1024 * 1024;
+
+/// The same for each of the feed's own values.
+const LONGEST_HEAD: usize = 64 * 1024;
 
 /// Reads a JSON Feed; the error is the parser's own sentence, or what is missing.
 pub fn tidy(text: &str, base: &Url) -> Result<TidyJson, String> {
-    let feed = read_value(text)?;
-    let items = feed.get("items").and_then(Value::as_array).ok_or("it has no list named “items”")?;
-    let objects: Vec<&Map<String, Value>> = items.iter().filter_map(Value::as_object).collect();
+    let calm: String;
+    let parts = match read_parts(text) {
+        Ok(parts) => parts,
+        // Control characters in strings are forgiven.
+        Err(error) => {
+            calm = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            read_parts(&calm).map_err(|_| error)?
+        }
+    };
+    let items: Vec<&RawValue> = parts
+        .get("items")
+        .and_then(|items| serde_json::from_str(items.get()).ok())
+        .ok_or("it has no list named “items”")?;
+    let feed: Map<String, Value> = ["title", "home_page_url", "language", "author", "authors"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), read_value(parts.get(name)?, LONGEST_HEAD)?)))
+        .collect();
     let home = string(&feed, "home_page_url").and_then(|link| base.join(&link).ok());
-    let base = home.as_ref().unwrap_or(base);
+    let home = home.filter(|home| home.as_str().len() <= LONGEST_BASE);
+    let base = Arc::new(home.clone().unwrap_or_else(|| base.clone()));
+    let mut tidied = vec![];
+    let mut extras = vec![];
+    // One at a time: a parsed value takes many times the room of its text.
+    for item in items.iter().take(MOST_READ) {
+        if let Some(Value::Object(item)) = read_value(item, LONGEST_ITEM) {
+            tidied.push(tidy_item(&item, &base));
+            extras.push(read_extras(&item, &base));
+        }
+    }
+    let older = items.len().saturating_sub(MOST_READ);
+    let broken = items.len() - older - tidied.len();
     let tidy = json!({
         "version": "https://jsonfeed.org/version/1.1",
         "title": string(&feed, "title").unwrap_or_default(),
         "home_page_url": home.as_ref().map(Url::as_str),
         "authors": authors(&feed),
-        "items": objects.iter().map(|item| tidy_item(item, base)).collect::<Vec<_>>(),
+        "items": tidied,
     });
-    Ok(TidyJson {
-        json: tidy.to_string(),
-        extras: objects.iter().map(|item| read_extras(item, base)).collect(),
-        language: string(&feed, "language"),
-        broken: items.len() - objects.len(),
-    })
+    Ok(TidyJson { json: tidy.to_string(), extras, language: string(&feed, "language"), broken, older })
 }
 
-/// The first value of the text; what follows it is ignored, and control characters in strings are forgiven.
-fn read_value(text: &str) -> Result<Map<String, Value>, String> {
-    let read = |text: &str| match serde_json::Deserializer::from_str(text).into_iter::<Value>().next() {
-        Some(Ok(Value::Object(object))) => Ok(object),
-        Some(Ok(_)) | None => Err("it is not an object".to_owned()),
-        Some(Err(error)) => Err(error.to_string()),
-    };
-    read(text).or_else(|error| {
-        let calm: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        read(&calm).map_err(|_| error)
-    })
+/// The first object of the text, its values still unread; what follows it is ignored.
+fn read_parts(text: &str) -> Result<BTreeMap<String, &RawValue>, String> {
+    let first = serde_json::Deserializer::from_str(text).into_iter().next();
+    first.unwrap_or_else(|| Ok(BTreeMap::new())).map_err(|error| error.to_string())
 }
 
-/// A text, or a number written as one.
+/// None for what is longer than `limit` bytes or nests too deep.
+fn read_value(raw: &RawValue, limit: usize) -> Option<Value> {
+    (raw.get().len() <= limit).then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// A text, or a number written as one. An escaped control character (`\u0000`) passes the parser, and is dropped.
 fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
     let text = match object.get(name)? {
-        Value::String(text) => text.trim().to_owned(),
+        Value::String(text) => {
+            let kept = text.trim().chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+            kept.collect()
+        }
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
@@ -63,7 +98,8 @@ fn string(object: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 fn link(object: &Map<String, Value>, name: &str, base: &Url) -> Option<Url> {
-    base.join(&string(object, name)?).ok().filter(|link| matches!(link.scheme(), "http" | "https"))
+    let link = base.join(&string(object, name)?).ok().and_then(web_link)?;
+    (link.as_str().len() <= LONGEST_LINK).then_some(link)
 }
 
 fn tidy_item(item: &Map<String, Value>, base: &Url) -> Value {
@@ -102,12 +138,12 @@ fn authors(object: &Map<String, Value>) -> Vec<Value> {
     names.filter_map(|name| name_of_person(&to_line(&name))).map(|name| json!({ "name": name })).collect()
 }
 
-fn read_extras(item: &Map<String, Value>, base: &Url) -> Extras {
+fn read_extras(item: &Map<String, Value>, base: &Arc<Url>) -> Extras {
     let image = link(item, "image", base).or_else(|| link(item, "banner_image", base));
     let mut extras = Extras {
         language: string(item, "language"),
         image: image.map(|image| (image, (3, 0))),
-        base: link(item, "url", base).or_else(|| Some(base.clone())),
+        base: link(item, "url", base).map_or_else(|| Some(Arc::clone(base)), |link| Some(Arc::new(link))),
         guid_is_link: true,
         ..Extras::default()
     };

@@ -343,6 +343,66 @@ fn only_the_newest_are_kept() {
 }
 
 #[test]
+fn a_feed_of_a_million_items_is_read_no_further_than_to_its_limit() {
+    let rss = read(&format!("<rss><channel><title>T</title>{}</channel></rss>", "<item>".repeat(1_000_000)));
+    assert_eq!((rss.articles.len(), rss.skipped, rss.older), (0, MOST_READ, 1_000_000 - MOST_READ));
+    let items = vec!["{\"id\":1,\"title\":\"A\"}"; 20_000].join(",");
+    let json = read(&format!("{{\"items\":[{items}],\"title\":\"T\"}}"));
+    assert_eq!((json.articles.len(), json.older), (MOST_ARTICLES, 20_000 - MOST_ARTICLES));
+    assert_eq!((rss.title.as_deref(), json.title.as_deref()), (Some("T"), Some("T")));
+}
+
+#[test]
+fn a_base_that_would_grow_for_ever_does_not() {
+    let long = format!("{}/", "a".repeat(40));
+    let article = "<item><title>A</title><link>b</link></item>";
+    for grower in [format!("<channel xml:base=\"{long}\"/>"), format!("<link>{long}</link>")] {
+        let feed = read(&format!("<rss><channel>{}{article}</channel></rss>", grower.repeat(20_000)));
+        let link = feed.articles[0].url.as_deref().expect("a link");
+        assert!(link.ends_with("/b") && link.len() < LONGEST_BASE + 10, "{link}");
+    }
+    let home = format!("https://example.org/{}", "a".repeat(10_000));
+    let feed = read(&format!(
+        "{{\"home_page_url\":\"{home}/\",\"items\":[{{\"id\":\"1\",\"title\":\"A\",\"url\":\"b\"}}]}}"
+    ));
+    assert_eq!(feed.articles[0].url.as_deref(), Some("https://feeds.example.org/news/b"));
+}
+
+#[test]
+fn no_control_character_stays_in_what_is_stored() {
+    let text = "a\0b\u{1b}";
+    let json = read(
+        r#"{"title":"T","items":[{"id":"a\u0000b\u001b","url":"https://example.org/a\u0000b","title":"a\u0000b",
+        "summary":"s\u0000t","content_text":"c\u0000d","language":"en\u0000","authors":[{"name":"Ann\u0000 Lee"},"B\u0000o"],
+        "tags":["x\u0000y"],"image":"https://example.org/\u0000.png"}]}"#,
+    );
+    let item = format!(
+        "<item><guid>{text}</guid><title>{text}</title><link>https://example.org/{text}</link><category>{text}</category>
+         <author>Ann{text}</author><content:encoded>&lt;p title='{text}'>{text}&amp;#0;</content:encoded></item>"
+    );
+    assert_eq!(json.articles[0].guid.as_deref(), Some("ab"));
+    for feed in [json, rss(&item), rss("<item><guid>a&#0;b&#x1b;</guid><title>a&#0;b</title></item>")] {
+        let written = format!("{:?}", feed.articles[0]);
+        assert!(!written.contains("\\0") && !written.contains("\\u{1b}"), "{written}");
+    }
+}
+
+#[test]
+fn links_lose_the_passwords_in_them() {
+    let article = item(
+        "<title>A</title><link>https://ann:secret@example.org/a</link><enclosure type='image/png' url='https://ann:secret@example.org/a.png'/>
+         <description>&lt;p>a&lt;p>&lt;a href='https://ann:secret@example.org/c'>b&lt;/a></description>",
+    );
+    assert_eq!(article.url.as_deref(), Some("https://example.org/a"));
+    assert_eq!(article.image_url.as_deref(), Some("https://example.org/a.png"));
+    let json = r#"{"items":[{"id":"https://ann:secret@example.org/g","title":"A","content_html":"<img src='https://ann:secret@example.org/i.png'>"}]}"#;
+    let of_guid = read(json).articles.remove(0);
+    assert_eq!(of_guid.url.as_deref(), Some("https://example.org/g"));
+    assert_eq!(of_guid.image_url.as_deref(), Some("https://example.org/i.png"));
+    assert!(!format!("{}{}", article.body_html, of_guid.body_html).contains("secret"));
+}
+
+#[test]
 fn hostile_feeds_end_in_time() {
     let started = tokio::time::Instant::now();
     for feed in [
@@ -428,4 +488,15 @@ proptest! {
     ], 0..40)) {
         let _ = parse_feed(parts.concat().as_bytes(), None, &base());
     }
+}
+
+#[test]
+fn links_do_not_make_a_feed_grow_by_their_base() {
+    let base = format!("https://example.org/{}/", "a".repeat(1900));
+    let links = "&lt;a href=a>b&lt;/a>".repeat(400);
+    let items =
+        format!("<item><title>A</title><description>&lt;p>x&lt;p>{links}</description></item>").repeat(20);
+    let feed = read(&format!("<rss><channel xml:base='{base}'>{items}</channel></rss>"));
+    let size: usize = feed.articles.iter().map(|article| article.body_html.len()).sum();
+    assert!(size < 1024 * 1024, "{size}");
 }

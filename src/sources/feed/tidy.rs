@@ -7,12 +7,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use url::Url;
 
-use super::Extras;
 use super::dialect::{Dates, Format, Space};
 use super::scan::{Scan, Tag, is_xml_char, read_inside};
+use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ};
+use crate::domain::link::web_link;
 use crate::sources::byline::name_of_person;
 use crate::sources::text::to_line;
 
@@ -24,6 +26,8 @@ pub struct Tidy {
     pub language: Option<String>,
     /// How many items were cut off or broken beyond use.
     pub broken: usize,
+    /// Items beyond [`MOST_READ`], which were only counted.
+    pub older: usize,
     /// Whether the document ended before the feed did.
     pub is_cut_off: bool,
 }
@@ -62,11 +66,14 @@ struct Writer<'a> {
     format: Format,
     spaces: HashMap<&'a str, Space>,
     /// What links are relative to: the document's address, and what `xml:base` said since.
-    bases: Vec<Url>,
+    bases: Vec<Arc<Url>>,
     xml: String,
     extras: Vec<Extras>,
     language: Option<String>,
     broken: usize,
+    older: usize,
+    /// Whether the item at hand has its link, or outside of items the feed: one is enough.
+    has_link: bool,
     /// Elements whose end was not found; from so many on, none is looked for.
     unclosed: usize,
     is_ended: bool,
@@ -86,7 +93,7 @@ impl<'a> Writer<'a> {
                 .to_owned(),
             Format::Atom => "<feed xmlns=\"http://www.w3.org/2005/Atom\">".to_owned(),
         };
-        let bases = vec![base.clone()];
+        let bases = vec![Arc::new(base.clone())];
         let extras = Vec::new();
         Self {
             scan,
@@ -97,6 +104,8 @@ impl<'a> Writer<'a> {
             extras,
             language: None,
             broken: 0,
+            older: 0,
+            has_link: false,
             unclosed: 0,
             is_ended: false,
         }
@@ -105,19 +114,38 @@ impl<'a> Writer<'a> {
     fn finish(mut self) -> Tidy {
         self.xml.push_str(if self.format == Format::Rss { "</channel></rss>" } else { "</feed>" });
         let is_cut_off = !self.is_ended;
-        Tidy { xml: self.xml, extras: self.extras, language: self.language, broken: self.broken, is_cut_off }
+        Tidy {
+            xml: self.xml,
+            extras: self.extras,
+            language: self.language,
+            broken: self.broken,
+            older: self.older,
+            is_cut_off,
+        }
     }
 
-    fn base(&self) -> &Url {
+    fn base(&self) -> &Arc<Url> {
         self.bases.last().expect("the document's own address stays at the bottom")
     }
 
     fn push_base(&mut self, tag: &Tag<'a>) -> bool {
-        let base = tag.attribute("xml:base").and_then(|link| self.base().join(&link).ok());
+        let base = self.stated_base(tag);
         base.is_some_and(|base| {
-            self.bases.push(base);
+            self.bases.push(Arc::new(base));
             true
         })
+    }
+
+    fn stated_base(&self, tag: &Tag<'a>) -> Option<Url> {
+        let base = self.base().join(&tag.attribute("xml:base")?).ok()?;
+        (base.as_str().len() <= LONGEST_BASE).then_some(base)
+    }
+
+    /// Takes the place of the base at hand, for an element that is never left.
+    fn replace_base(&mut self, base: Url) {
+        if base.as_str().len() <= LONGEST_BASE {
+            *self.bases.last_mut().expect("the document's own address stays at the bottom") = Arc::new(base);
+        }
     }
 
     /// The prefixes that an element declares. Scopes are not kept: no feed uses one prefix for two things.
@@ -153,7 +181,9 @@ impl<'a> Writer<'a> {
             match (self.space(&tag), tag.name) {
                 (Space::Core, "item" | "entry") if !tag.is_empty => at = self.read_item(&tag),
                 (Space::Core, "channel") => {
-                    self.push_base(&tag);
+                    if let Some(base) = self.stated_base(&tag) {
+                        self.replace_base(base);
+                    }
                 }
                 _ if tag.is_empty => self.write_feed_element(&tag, ""),
                 _ => {
@@ -196,10 +226,20 @@ impl<'a> Writer<'a> {
             self.broken += 1;
             return after;
         }
+        if self.extras.len() >= MOST_READ {
+            self.older += 1;
+            return after;
+        }
+        let feed_has_link = std::mem::take(&mut self.has_link);
         let has_base = self.push_base(start);
         let language = start.attribute("xml:lang");
         let about = start.attribute("rdf:about").and_then(|link| self.absolute(&link));
-        self.extras.push(Extras { language, about, base: Some(self.base().clone()), ..Extras::default() });
+        self.extras.push(Extras {
+            language,
+            about,
+            base: Some(Arc::clone(self.base())),
+            ..Extras::default()
+        });
         self.xml.push_str(if self.format == Format::Rss { "<item>" } else { "<entry>" });
         self.unclosed = 0;
         let mut dates = Dates::default();
@@ -230,6 +270,7 @@ impl<'a> Writer<'a> {
         if has_base {
             self.bases.pop();
         }
+        self.has_link = feed_has_link;
         after
     }
 
@@ -256,7 +297,7 @@ impl<'a> Writer<'a> {
             (Space::Core, "title" | "description" | "summary" | "content") | (Space::Content, "encoded") => {
                 self.write_text(tag, inside);
                 if matches!(name.as_str(), "content" | "encoded") {
-                    self.extra().base = Some(self.base().clone());
+                    self.extra().base = Some(Arc::clone(self.base()));
                 }
             }
             (Space::Dc, "description") | (Space::Itunes | Space::Media, "summary" | "description") => {
@@ -310,7 +351,8 @@ impl<'a> Writer<'a> {
         if link.is_empty() {
             return None;
         }
-        self.base().join(link).ok().filter(|link| matches!(link.scheme(), "http" | "https"))
+        let link = self.base().join(link).ok().and_then(web_link)?;
+        (link.as_str().len() <= LONGEST_LINK).then_some(link)
     }
 
     fn write_element(&mut self, name: &str, attributes: &str, text: &str) {
@@ -363,20 +405,23 @@ impl<'a> Writer<'a> {
             }
         } else if relation == "alternate" {
             let is_page = kind.is_empty() || kind.contains("html");
+            if self.has_link || (self.format == Format::Atom && !is_page) {
+                return;
+            }
+            self.has_link = true;
             match self.format {
                 // The channel's link is what an RSS feed's relative links are relative to.
                 Format::Rss if self.extras.is_empty() => {
-                    self.bases.push(link.clone());
+                    self.replace_base(link.clone());
                     self.write_element("link", "", link.as_str());
                 }
                 Format::Rss => self.write_element("link", "", link.as_str()),
-                Format::Atom if is_page => {
+                Format::Atom => {
                     let mut attributes = String::from(" rel=\"alternate\" href=\"");
                     push_escaped(&mut attributes, link.as_str());
                     attributes.push('"');
                     self.write_element("link", &attributes, "");
                 }
-                Format::Atom => {}
             }
         }
     }

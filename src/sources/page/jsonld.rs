@@ -107,7 +107,7 @@ impl ArticleData {
     /// The labels in `articleSection`.
     pub fn sections(&self) -> Vec<String> {
         match self.0.get("articleSection") {
-            Some(Value::String(section)) => vec![section.clone()],
+            Some(section @ Value::String(_)) => first_text(section).into_iter().collect(),
             Some(Value::Array(sections)) => sections.iter().filter_map(first_text).collect(),
             _ => Vec::new(),
         }
@@ -120,7 +120,8 @@ fn first_text(value: &Value) -> Option<String> {
         Value::Array(values) => values.iter().find_map(Value::as_str)?.trim(),
         _ => return None,
     };
-    (!text.is_empty()).then(|| text.to_owned())
+    // An escaped NUL passes the parser.
+    (!text.is_empty()).then(|| text.replace('\0', ""))
 }
 
 fn link_of(value: &Value) -> Option<String> {

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::jsonld::{self, ArticleData};
 use crate::domain::calendar::Timestamp;
+use crate::domain::link::web_link;
 use crate::sources::byline::{join_names, name_of_person};
 use crate::sources::dates::parse_date;
 use crate::sources::html::is_counting_pixel;
@@ -176,21 +177,17 @@ impl Metas {
 fn resolve(link: &str, base: Option<&Url>) -> Option<String> {
     let link = link.trim();
     let absolute = base.map_or_else(|| Url::parse(link), |base| base.join(link)).ok()?;
-    matches!(absolute.scheme(), "http" | "https").then(|| absolute.to_string())
+    web_link(absolute).map(String::from)
 }
 
 /// Where the page was found; for a saved file what it says of itself.
 fn find_url(page: &Document, metas: &Metas, found_at: Option<&Url>) -> Option<Url> {
     if found_at.is_some() {
-        return found_at.cloned();
+        return found_at.cloned().and_then(web_link);
     }
     let canonical = page.select("link[rel~=canonical]").attr("href").map(|link| link.to_string());
     let own = [canonical, metas.first(&["og:url"]), metas.first(&["twitter:url"])];
-    own.into_iter().flatten().find_map(|link| {
-        Url::parse(link.trim())
-            .ok()
-            .filter(|link| matches!(link.scheme(), "http" | "https") && link.has_host())
-    })
+    own.into_iter().flatten().find_map(|link| Url::parse(link.trim()).ok().and_then(web_link))
 }
 
 fn find_base(page: &Document, url: Option<&Url>) -> Option<Url> {

@@ -7,6 +7,7 @@ use super::PageError;
 use super::lines::{Verdict, judge, says_the_same};
 use crate::domain::article::FoundArticle;
 use crate::domain::calendar::Timestamp;
+use crate::domain::link::web_link;
 use crate::sources::byline::name_of_person;
 use crate::sources::dates::parse_date;
 use crate::sources::language::guess_language;
@@ -364,7 +365,7 @@ impl Head {
 fn link_in(line: &str) -> Option<Url> {
     let (label, link) = line.split_once("http").map(|(label, _)| (label, &line[label.len()..]))?;
     let is_alone = !link.contains(char::is_whitespace) && label.split_whitespace().count() <= 2;
-    is_alone.then(|| Url::parse(link).ok()).flatten().filter(|url| matches!(url.scheme(), "http" | "https"))
+    is_alone.then(|| Url::parse(link).ok()).flatten().and_then(web_link)
 }
 
 /// Cuts what comes after the story: from the heading of other stories or comments on, in its second half.

@@ -56,6 +56,31 @@ fn json_ld_tells_most() {
 }
 
 #[test]
+fn neither_passwords_nor_nul_come_out_of_a_page() {
+    let head = r#"<title>Fer\0ry</title><meta property="og:image" content="https://ann:secret@example.org/a.png">
+        <script type="application/ld+json">{"@type": "NewsArticle", "headline": "A\u0000b", "articleSection": "x\u0000y",
+        "articleBody": "STORY", "author": "Ann\u0000 Lee"}</script>"#;
+    let head =
+        head.replace("STORY", &"A sentence\\u0000 that is long enough. ".repeat(20)).replace("\\0", "\0");
+    let html = format!("<html><head>{head}</head><body><p>{STORY}\0</p></body></html>");
+    let url = Url::parse("https://ann:secret@example.org/a").expect("a link");
+    let fetched = extract_page(html.as_bytes(), None, Some(&url)).expect("an article");
+    let saved =
+        html.replace("<title>", "<link rel=canonical href='https://ann:secret@example.org/a'><title>");
+    let saved = extract_page(saved.as_bytes(), None, None).expect("an article");
+    let pasted = from_pasted_text(&format!(
+        "Ferry\0 missing at sea\nhttps://ann:secret@example.org/a\n\n{}\0",
+        to_text(STORY)
+    ))
+    .expect("an article");
+    for found in [fetched, saved, pasted] {
+        assert_eq!(found.url.as_deref(), Some("https://example.org/a"));
+        let written = format!("{found:?}");
+        assert!(!written.contains("\\0") && !written.contains("secret"), "{written}");
+    }
+}
+
+#[test]
 fn other_words_are_read_too() {
     let open_graph = article(
         "<meta property='og:title' content='Ferry missing | Daily Planet'><meta property='og:site_name' content='Daily Planet'>
