@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +14,7 @@ use super::output::Output;
 use super::subscriber_words as words;
 use crate::db::people::Filter;
 use crate::domain::address::EmailAddress;
-use crate::domain::calendar::{TimeOfDay, parse_zone};
+use crate::domain::calendar::{TimeOfDay, instant_of, parse_zone};
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
 use crate::pipeline::editors::find_newsletter;
@@ -45,6 +46,23 @@ pub enum SubscriberCommand {
         /// Only this newsletter
         #[arg(long, value_name = "SLUG")]
         newsletter: Option<String>,
+    },
+    /// Send a person none of a newsletter's issues for a while
+    Pause {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+        #[arg(long, value_name = "SLUG")]
+        newsletter: String,
+        /// The day from which issues come again, in the newsletter's time zone, for instance 2026-08-24
+        #[arg(long, value_name = "DATE", value_parser = words::day)]
+        until: NaiveDate,
+    },
+    /// Send a person who had paused a newsletter its issues again
+    Resume {
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+        #[arg(long, value_name = "SLUG")]
+        newsletter: String,
     },
     /// Put an address on the suppression list: nothing is mailed to it, by any newsletter
     Suppress {
@@ -176,6 +194,15 @@ pub async fn run(app: &App, output: Output, command: SubscriberCommand) -> Resul
             let left = people::unsubscribe(app, &email, newsletter.as_deref()).await?;
             output.one(&left, &[]);
             left.iter().for_each(|left| output.say(words::left(&email, left)));
+        }
+        SubscriberCommand::Pause { email, newsletter, until } => {
+            let zone = find_newsletter(&mut *app.db.conn().await?, &newsletter).await?.zone;
+            people::pause(app, &email, &newsletter, instant_of(until, TimeOfDay::midnight(), zone)).await?;
+            output.say(format!("{email} gets no issue of {newsletter} before {until}."));
+        }
+        SubscriberCommand::Resume { email, newsletter } => {
+            people::resume(app, &email, &newsletter).await?;
+            output.say(format!("{email} gets the issues of {newsletter} again."));
         }
         SubscriberCommand::Suppress { email, reason } => {
             let is_new = people::suppress(app, &email, &reason).await?;
@@ -337,6 +364,8 @@ mod tests {
             "daybreak subscriber import - --newsletter brief --dry-run --map a=name --map b=ignore",
             "daybreak subscriber export --newsletter brief --status active --json",
             "daybreak subscriber list --search ann --limit 5",
+            "daybreak subscriber pause ann@example.org --newsletter brief --until 2026-08-24",
+            "daybreak subscriber resume ann@example.org --newsletter brief",
         ] {
             assert_eq!(parse(words), Ok(()));
         }
@@ -344,6 +373,8 @@ mod tests {
             ("daybreak subscriber show ann", "the @ is missing"),
             ("daybreak subscriber add ann@example.org --newsletter brief --hour 25:00", "07:00"),
             ("daybreak subscriber add ann@example.org --newsletter brief --timezone Mars", "Europe/Paris"),
+            ("daybreak subscriber pause a@example.org --newsletter b --until soon", "2026-08-24"),
+            ("daybreak subscriber pause a@example.org --newsletter b --until +262142-12-31", "2026-08-24"),
             ("daybreak subscriber list --status asleep", "pending, active, unsubscribed"),
             ("daybreak subscriber import - --newsletter brief --map name", "COLUMN=FIELD"),
         ] {

@@ -1,5 +1,7 @@
 //! What `daybreak subscriber …` says.
 
+use chrono::{Datelike as _, NaiveDate};
+
 use crate::db::people::Listed;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscription::SubscriptionStatus;
@@ -31,6 +33,13 @@ pub fn status(text: &str) -> Result<SubscriptionStatus, String> {
         let all = SubscriptionStatus::ALL.map(SubscriptionStatus::as_str).join(", ");
         format!("“{text}” is not a status: write one of {all}")
     })
+}
+
+/// Reads a day that a calendar on paper could show.
+pub fn day(text: &str) -> Result<NaiveDate, String> {
+    let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
+    day.filter(|day| (1970..=9999).contains(&day.year()))
+        .ok_or_else(|| format!("“{text}” is not a day: write it like 2026-08-24"))
 }
 
 /// A number with its noun: `1 person`, `12,480 people`.

@@ -203,20 +203,42 @@ pub async fn suppress(app: &App, email: &EmailAddress, detail: &str) -> Result<b
 }
 
 /// Stops a newsletter's digests to a person until that time.
+///
+/// # Errors
+/// A time that has passed; a newsletter that is not there, or that the person does not follow.
 pub async fn pause(
     app: &App,
     email: &EmailAddress,
     newsletter_slug: &str,
     until: Timestamp,
 ) -> Result<(), Error> {
+    if until <= app.clock.now() {
+        return Err(Error::Invalid(format!("{until} has passed already: name a day to come")));
+    }
+    set_pause(app, email, newsletter_slug, Some(until)).await
+}
+
+/// Lets the digests of a newsletter come again to a person who had paused it.
+pub async fn resume(app: &App, email: &EmailAddress, newsletter_slug: &str) -> Result<(), Error> {
+    set_pause(app, email, newsletter_slug, None).await
+}
+
+async fn set_pause(
+    app: &App,
+    email: &EmailAddress,
+    newsletter_slug: &str,
+    until: Option<Timestamp>,
+) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, newsletter_slug).await?;
     let subscriber = db::subscribers::find(&mut tx, email).await?.ok_or_else(|| nobody(email))?;
     let subscription = db::subscriptions::find(&mut tx, newsletter.id, subscriber.id).await?;
     let subscription = subscription.ok_or_else(|| {
-        Error::NotFound(format!("{email} is no subscriber of “{newsletter_slug}”: there is nothing to pause"))
+        Error::NotFound(format!(
+            "{email} is no subscriber of “{newsletter_slug}”: there is nothing to pause or resume"
+        ))
     })?;
-    db::subscriptions::pause(&mut tx, subscription.id, Some(until), app.clock.now()).await?;
+    db::subscriptions::pause(&mut tx, subscription.id, until, app.clock.now()).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(())
 }

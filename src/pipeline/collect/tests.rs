@@ -70,7 +70,7 @@ async fn source(app: &App, site: &Site, path: &str, identity: &str) -> Source {
 
 /// The source as it is kept now.
 async fn kept(app: &App, source: &Source) -> Source {
-    sources::find(&mut *app.db.conn().await.unwrap(), source.id).await.unwrap()
+    sources::find(&mut app.db.conn().await.unwrap(), source.id).await.unwrap()
 }
 
 async fn poll_once(app: &App, source: &Source) -> Result<Brought, String> {
@@ -80,7 +80,7 @@ async fn poll_once(app: &App, source: &Source) -> Result<Brought, String> {
 }
 
 async fn stored(app: &App, newsletter: i64) -> Vec<Article> {
-    db::articles::list(&mut *app.db.conn().await.unwrap(), newsletter, 1000).await.unwrap()
+    db::articles::list(&mut app.db.conn().await.unwrap(), newsletter, 1000).await.unwrap()
 }
 
 fn brought(new: usize, same_story: usize, changed: usize, known: usize) -> Result<Brought, String> {

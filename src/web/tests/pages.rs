@@ -1,6 +1,7 @@
 //! The pages themselves.
 
 use super::*;
+use crate::db::testing::a_history;
 
 #[tokio::test]
 async fn every_page_keeps_the_browser_careful() {
@@ -106,6 +107,25 @@ async fn a_method_that_a_page_does_not_take_is_a_page_too() {
         let answer = house.submit("/", &[]).await;
         assert_eq!(answer.status, 405);
         assert!(answer.body.contains("<h1>"));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_of_which_nothing_is_for_its_reader_any_more_is_a_page_not_found() {
+    for house in houses().await {
+        house.subscribe("ann@example.org").await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let email = EmailAddress::parse("ann@example.org").unwrap();
+        let ann = subscribers::find(&mut conn, &email).await.unwrap().unwrap();
+        drop(conn);
+        // Issues without articles.
+        a_history(&house.app.db, house.brief, &ann).await;
+        for delivery_id in 1..=3 {
+            let path = format!("/view/{}", house.app.key.sign(&Token::View { delivery_id }));
+            let answer = house.get(&path).await;
+            assert_eq!(answer.status, 404, "{}", answer.body);
+        }
         house.close().await;
     }
 }
