@@ -262,3 +262,7 @@ pub fn first_at(from: Timestamp, at: TimeOfDay, zone: Tz) -> Timestamp {
     }
     from
 }
+
+#[cfg(test)]
+#[path = "calendar_tests.rs"]
+mod tests;
