@@ -331,8 +331,8 @@ impl Read for ManyLines {
 /// chunk (256 KB each), two batches that wait, one being parsed and one being written (1,000 people each), and 17 to
 /// 34 bytes per address to know duplicates. The test holds the reader to it: it is never further ahead than that.
 #[tokio::test]
-async fn two_hundred_thousand_people_are_taken_in_without_reading_far_ahead() {
-    const PEOPLE: u64 = 200_000;
+async fn fifty_thousand_people_are_taken_in_without_reading_far_ahead() {
+    const PEOPLE: u64 = 50_000;
     for test in apps().await {
         let (app, id) = with_brief(&test).await;
         let given = Arc::new(AtomicU64::new(0));
