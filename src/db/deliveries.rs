@@ -497,6 +497,19 @@ pub async fn is_open_now(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Resu
     Row::new(&row, "deliveries").flag("is_open")
 }
 
+/// Lets what the relay refused for a reason of ours be tried again, once that is put right; returns how many.
+pub async fn reopen_refused(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<u64, DbError> {
+    let result = sqlx::query(
+        "UPDATE deliveries SET state = 'queued', reason = NULL, not_before = $2, updated_at = $2
+         WHERE issue_id = $1 AND state = 'failed' AND reason = 'our_fault'",
+    )
+    .bind(issue_id)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected())
+}
+
 /// Lets the open deliveries of an issue that goes on after a pause count as due now: the pause makes nothing stale.
 pub async fn renew_due(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<(), DbError> {
     sqlx::query(

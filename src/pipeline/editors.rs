@@ -335,12 +335,13 @@ pub async fn pause(app: &App, id: i64) -> Result<(), Error> {
     step(app, id, IssueEvent::Pause, Some("an editor paused it")).await
 }
 
-/// Goes on with a send where it stood.
+/// Goes on with a send where it stood; whom the relay refused for a reason of ours is tried again.
 pub async fn resume(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
     let now = app.clock.now();
     let issue = lock_issue(&mut tx, id).await?;
     advance(&mut tx, &issue, IssueEvent::Resume, None, now).await?;
+    db::deliveries::reopen_refused(&mut tx, id, now).await?;
     db::deliveries::renew_due(&mut tx, id, now).await?;
     Ok(db::commit(tx).await?)
 }

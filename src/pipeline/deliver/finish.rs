@@ -47,11 +47,17 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     };
     let (sent, failed) = (of(DeliveryState::Sent), of(DeliveryState::Failed));
     let ours = counts.iter().any(|count| count.reason.as_deref() == Some("our_fault"));
-    let reason =
+    let mut reason =
         (failed > 0).then(|| format!("{failed} of {} messages could not be delivered", sent + failed));
-    if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, IssueState::Sent, reason.as_deref(), now)
-        .await?
-    {
+    let mut end = IssueState::Sent;
+    if ours && sent == 0 {
+        // Nobody has it, and it is not the readers' fault: it can go out once the relay is put right.
+        let last = db::deliveries::failures(&mut tx, issue.id, 1).await?.pop();
+        let said = last.and_then(|story| story.detail).unwrap_or_default();
+        reason = Some(format!("the relay refuses every message: {said}"));
+        end = IssueState::Paused;
+    }
+    if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, end, reason.as_deref(), now).await? {
         return Ok(false);
     }
     // A few bad addresses are every list's lot; more than one in twenty, or a refusal of us, is news.
@@ -62,5 +68,5 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
         }
     }
     db::commit(tx).await?;
-    Ok(true)
+    Ok(end == IssueState::Sent)
 }

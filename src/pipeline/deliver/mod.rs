@@ -30,7 +30,7 @@ use self::worker::Worker;
 use super::{App, Error};
 use crate::config::Settings;
 use crate::db::{self, DbError};
-use crate::domain::delivery::{DeliveryState, Next};
+use crate::domain::delivery::{DeliveryState, Next, OutcomeClass};
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::newsletter::Newsletter;
 use crate::mail::identity::Verp;
@@ -40,6 +40,10 @@ use crate::mail::session::Timeouts;
 /// How long a node's claims are good for without a sign of life.
 const LEASE_MILLIS: i64 = 20_000;
 const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
+
+/// So many refusals for a reason of ours, and no message taken between them, are about us and not about a recipient: a
+/// wrong password, a sender that the relay does not know.
+const REFUSALS_IN_A_ROW: u32 = 10;
 
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
@@ -104,8 +108,10 @@ struct Shared {
     lease_until: Mutex<Instant>,
     stopping: AtomicBool,
     stop: watch::Receiver<bool>,
-    /// Issues whose mail cannot be written, and why: they are paused.
+    /// Issues that cannot go on, and why: they are paused.
     broken: Mutex<HashMap<i64, String>>,
+    /// How many messages of an issue the relay has refused for a reason of ours since it last took one.
+    refusals: Mutex<HashMap<i64, u32>>,
     /// Room for messages that the relay has and the ledger does not know of: what a crash can repeat.
     unrecorded: Arc<Semaphore>,
 }
@@ -120,8 +126,25 @@ impl Shared {
         Instant::now() < *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn broken(&self, issue_id: i64, why: &str) {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(issue_id, why.to_owned());
+    fn broken(&self, issue_id: i64, why: String) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(issue_id, why);
+    }
+
+    /// Counts what became of a message; true where the relay has refused so many in a row that it refuses all of them.
+    fn refuses_us(&self, issue_id: i64, class: OutcomeClass) -> bool {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match class {
+            OutcomeClass::OurFault => {
+                let count = refusals.entry(issue_id).or_default();
+                *count += 1;
+                *count >= REFUSALS_IN_A_ROW
+            }
+            OutcomeClass::Sent => {
+                refusals.remove(&issue_id);
+                false
+            }
+            _ => false,
+        }
     }
 
     fn take_broken(&self) -> HashMap<i64, String> {
@@ -221,6 +244,7 @@ impl Sender {
             stopping: AtomicBool::new(false),
             stop,
             broken: Mutex::default(),
+            refusals: Mutex::default(),
             unrecorded: Arc::new(Semaphore::new(usize::from(settings.connections) + recorder::GROUP)),
         };
         Ok(Self { shared: Arc::new(shared), connections: settings.connections, totals: Arc::default() })

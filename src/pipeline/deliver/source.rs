@@ -99,7 +99,7 @@ impl JobSource {
             // A damaged key or content stays as it is: everybody's mail waits for somebody to mend it.
             Err(error) => {
                 drop(conn);
-                self.stop_issue(issue.id, &error.to_string()).await?;
+                self.stop_issue(issue.id, &format!("it cannot be rendered: {error}")).await?;
                 return Ok(Took::Nothing);
             }
         };
@@ -124,7 +124,7 @@ impl JobSource {
                     }
                 }
                 Err(error) => {
-                    self.stop_issue(issue.id, &error.to_string()).await?;
+                    self.stop_issue(issue.id, &format!("it cannot be rendered: {error}")).await?;
                     break;
                 }
             }
@@ -145,15 +145,15 @@ impl JobSource {
         Ok(ids.into_iter().map(|id| (id, shared.claims.hold(Table::Deliveries, id))).collect())
     }
 
-    /// Pauses an issue that cannot be rendered before it fails for everybody, and tells the editors. What is on the
+    /// Pauses an issue that cannot be rendered, or that the relay refuses, before it fails for everybody, and tells the
+    /// editors. What is on the
     /// wire is recorded as it comes; what is claimed beyond that is given back.
     async fn stop_issue(&self, issue_id: i64, why: &str) -> Result<(), Error> {
         let app = &self.shared.app;
         let now = app.clock.now();
-        tracing::error!(issue = issue_id, why, "an issue cannot be rendered and is paused");
+        tracing::error!(issue = issue_id, why, "an issue cannot go on and is paused");
         let mut tx = app.db.begin().await?;
-        let reason = format!("it cannot be rendered: {why}");
-        db::issues::advance(&mut tx, issue_id, IssueState::Sending, IssueState::Paused, Some(&reason), now)
+        db::issues::advance(&mut tx, issue_id, IssueState::Sending, IssueState::Paused, Some(why), now)
             .await?;
         let issue = editors::find_issue(&mut tx, issue_id).await?;
         if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {

@@ -117,7 +117,7 @@ impl Worker {
             Ok(addresses) => addresses,
             Err(error) => {
                 // What fails for one reader's template or key fails for others too: the issue is paused instead.
-                self.shared.broken(job.claimed.issue_id, &error.to_string());
+                self.shared.broken(job.claimed.issue_id, format!("it cannot be rendered: {error}"));
                 return Some(Done::back(id, None).into());
             }
         };
@@ -129,6 +129,11 @@ impl Worker {
             // A relay that ends a connection after so many messages has said nothing about this one.
             let soon = self.shared.app.clock.now().plus_millis(AFTER_LAST_OF_CONNECTION);
             return Some(Verdict { done: Done::back(id, Some(soon)), suppress: None, room });
+        }
+        if self.shared.refuses_us(job.claimed.issue_id, outcome.class) {
+            let why = format!("the relay refuses every message: {}", outcome.detail);
+            self.shared.broken(job.claimed.issue_id, why);
+            return Some(Verdict { done: Done::back(id, None), suppress: None, room });
         }
         let (done, suppress) = self.settle(job, outcome, addresses.to);
         Some(Verdict { done, suppress, room })
@@ -205,7 +210,12 @@ impl Worker {
         };
         let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
         let counted = u32::try_from(attempts).unwrap_or(u32::MAX);
-        let next = after_attempt(outcome.class, counted, job.notice.due_at, now);
+        // A mail to one person is asked for once: it waits until the relay takes our mail again.
+        let class = match outcome.class {
+            OutcomeClass::OurFault => OutcomeClass::TryLater,
+            class => class,
+        };
+        let next = after_attempt(class, counted, job.notice.due_at, now);
         let suppress = match next {
             Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
             _ => None,
