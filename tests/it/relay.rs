@@ -250,6 +250,40 @@ async fn a_refusal_of_the_sender_suppresses_nobody_and_the_editors_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_refuses_us_altogether_costs_nobody_their_digest() {
+    for (readers, refusal) in [
+        (150, "550 5.7.60 Client does not have permission to send as this sender"),
+        (3, "550 5.7.1 Relay access denied"),
+        (150, "530 5.7.0 Authentication required"),
+    ] {
+        everywhere(async |daybreak| {
+            let refusing =
+                daybreak.sink_with(Options { refuse_mail: Some(refusal), ..Options::default() }).await;
+            due(daybreak, &many_readers(readers)).await;
+            daybreak.run(&["serve", "--once"]).await;
+            assert_eq!(refusing.accepted().len(), 0);
+            let issue = daybreak.issues("brief").await.remove(0);
+            assert_eq!(issue["state"], "paused", "{issue}");
+            let words = refusal.split_once(' ').unwrap().1;
+            assert!(issue["reason"].as_str().unwrap().contains(words), "{issue}");
+
+            // Once the relay is put right, the issue goes on, and to those who were refused as well.
+            let sink = daybreak.sink().await;
+            daybreak.at("2026-03-02T08:00:00Z");
+            daybreak.run(&["issue", "resume", "1"]).await;
+            daybreak.run(&["serve", "--once"]).await;
+            let got: BTreeSet<String> =
+                recipients(&sink).into_iter().filter(|to| to.starts_with("reader")).collect();
+            assert_eq!(got.len(), readers);
+            assert_eq!(daybreak.slots("brief", "sent").await.len(), 1);
+            daybreak.serve_once("2026-03-02T10:00:00Z").await;
+            assert!(recipients(&sink).contains(&"ed@example.org".to_owned()), "the editors are told, if late");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_stops_answering_holds_one_connection_up_and_not_the_others() {
     everywhere(async |daybreak| {
         let sink = daybreak.sink().await;
