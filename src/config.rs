@@ -9,6 +9,7 @@ use clap::Args;
 /// What an operator can set. Each field is a flag of every command and a key in the environment or in `.env`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Settings (each also as an environment key, or a line of .env)")]
+#[expect(rustdoc::bare_urls, reason = "these comments are the help's sentences too")]
 pub struct Settings {
     /// Where everything is kept: sqlite://FILE, or postgres://USER:PASSWORD@HOST/NAME
     #[arg(
