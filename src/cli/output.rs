@@ -14,19 +14,19 @@ impl Output {
     /// Prints a sentence; kept back when a program reads along.
     pub fn say(&self, sentence: impl AsRef<str>) {
         if !self.json {
-            print_line(&format!("{}", printable(sentence.as_ref())));
+            print_line(&printable(sentence.as_ref()));
         }
     }
 
     /// Prints `text` as it is, whoever reads: the result itself, such as a rendered mail.
     pub fn raw(&self, text: &str) {
-        print_line(&format!("{text}"));
+        print_line(text);
     }
 
     /// Prints one thing: as JSON, or as `lines` of a label and a value.
     pub fn one<T: Serialize>(&self, value: &T, lines: &[(&str, String)]) {
         if self.json {
-            print_line(&format!("{}", to_json(value)));
+            print_line(&to_json(value));
             return;
         }
         let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
@@ -44,11 +44,11 @@ impl Output {
         empty: &str,
     ) {
         if self.json {
-            print_line(&format!("{}", to_json(&items)));
+            print_line(&to_json(&items));
             return;
         }
         if items.is_empty() {
-            print_line(&format!("{empty}"));
+            print_line(empty);
             return;
         }
         let row = |item| cells(item).iter().map(|cell| printable(cell)).collect();
@@ -60,7 +60,7 @@ impl Output {
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
         let print = |row: &[String]| {
             let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-            print_line(&format!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()));
+            print_line(padded.collect::<Vec<_>>().join("  ").trim_end());
         };
         print(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
         rows.iter().for_each(|row| print(row));

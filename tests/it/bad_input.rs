@@ -379,7 +379,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
         let file = daybreak.folder().join("holiday.jpg");
         std::fs::write(&file, b"\xff\xd8\xff\xe0 not a database at all, but somebody's picture").unwrap();
         let before = std::fs::read(&file).unwrap();
-        let url = std::mem::replace(&mut daybreak.url, String::new());
+        let url = std::mem::take(&mut daybreak.url);
         daybreak.set("DAYBREAK_DATABASE_URL", format!("sqlite://{}", file.display()));
         let error = daybreak.fails(&["newsletter", "list"]).await;
         assert!(error.contains("holiday.jpg") && error.contains("database"), "{error}");

@@ -277,7 +277,10 @@ async fn a_relay_that_refuses_us_altogether_costs_nobody_their_digest() {
             assert_eq!(got.len(), readers);
             assert_eq!(daybreak.slots("brief", "sent").await.len(), 1);
             daybreak.serve_once("2026-03-02T10:00:00Z").await;
-            assert!(recipients(&sink).contains(&"ed@example.org".to_owned()), "the editors are told, if late");
+            assert!(
+                recipients(&sink).contains(&"ed@example.org".to_owned()),
+                "the editors are told, if late"
+            );
         })
         .await;
     }
