@@ -20,6 +20,9 @@ async fn main() -> ExitCode {
         }
     }
     let cli = Cli::parse();
+    for key in cli::unknown_settings() {
+        eprintln!("daybreak: {key} is not a setting, and does nothing: `daybreak --help` lists them");
+    }
     let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_default();
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();

@@ -8,7 +8,7 @@ use super::output::Output;
 use crate::db;
 use crate::db::articles::Article;
 use crate::pipeline::articles::{self, Added, ByHand};
-use crate::pipeline::{App, Error, collect, editors};
+use crate::pipeline::{App, Error, collect, compose, editors};
 
 #[derive(Subcommand, Debug)]
 pub enum ArticleCommand {
@@ -62,6 +62,13 @@ pub enum ArticleCommand {
 }
 
 pub async fn run(app: &App, output: Output, command: ArticleCommand) -> Result<(), Error> {
+    let done = run_one(app, output, command).await;
+    // The issues that are filling show it at once.
+    compose::compose(app).await?;
+    done
+}
+
+async fn run_one(app: &App, output: Output, command: ArticleCommand) -> Result<(), Error> {
     match command {
         ArticleCommand::Add { slug, title, url, summary, body, author, image, image_alt, topics } => {
             let article =

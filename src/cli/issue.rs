@@ -176,6 +176,7 @@ fn as_json(issue: &Issue) -> serde_json::Value {
 async fn list(app: &App, output: Output, slug: Option<&str>, limit: i64) -> Result<(), Error> {
     let mut conn = app.db.conn().await?;
     let newsletters = db::newsletters::list(&mut conn).await?;
+    let schedules = db::newsletters::schedules(&mut conn).await?;
     let newsletter_id = match slug {
         Some(slug) => Some(editors::find_newsletter(&mut conn, slug).await?.id),
         None => None,
@@ -187,15 +188,24 @@ async fn list(app: &App, output: Output, slug: Option<&str>, limit: i64) -> Resu
             let mut row = as_json(issue);
             let newsletter = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id);
             row["newsletter"] = json!(newsletter.map(|newsletter| &newsletter.slug));
+            let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+            row["schedule"] = json!(schedule.map(|schedule| &schedule.name));
             row
         })
         .collect();
     let cells = |row: &serde_json::Value| {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        vec![row["id"].to_string(), text("newsletter"), text("slot"), text("state"), text("reason")]
+        vec![
+            row["id"].to_string(),
+            text("newsletter"),
+            text("schedule"),
+            text("slot"),
+            text("state"),
+            text("reason"),
+        ]
     };
     let empty = "There is no issue yet: a schedule makes one (daybreak schedule add), and serve fills it.";
-    output.list(&rows, &["ID", "NEWSLETTER", "SLOT", "STATE", "REASON"], cells, empty);
+    output.list(&rows, &["ID", "NEWSLETTER", "SCHEDULE", "SLOT", "STATE", "REASON"], cells, empty);
     Ok(())
 }
 

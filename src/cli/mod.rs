@@ -108,6 +108,15 @@ struct Later {
     words: Vec<String>,
 }
 
+/// Keys of the environment that look like settings and are none: a slip of the pen should not pass unnoticed.
+pub fn unknown_settings() -> Vec<String> {
+    let command = <Cli as clap::CommandFactory>::command();
+    let known: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).collect();
+    let set = std::env::vars_os().map(|(key, _)| key).filter(|key| !known.contains(&key.as_os_str()));
+    let names = set.filter_map(|key| key.into_string().ok());
+    names.filter(|key| key.starts_with("DAYBREAK_")).collect()
+}
+
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let output = Output { json: cli.json };

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::db;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::pipeline::newsletters::{self, NewNewsletter};
-use crate::pipeline::{App, Error, editors};
+use crate::pipeline::{App, Error, compose, editors};
 
 #[derive(Subcommand, Debug)]
 pub enum NewsletterCommand {
@@ -183,6 +183,8 @@ pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -
             let made =
                 newsletters::add_schedule(app, &slug, name.as_deref(), &at, timezone.as_deref(), &days)
                     .await?;
+            // Its first issue begins to fill at once.
+            compose::compose(app).await?;
             output.say(format!("“{}” is made: {}.", made.name, in_words(&made)));
         }
         ScheduleCommand::List { slug } => {

@@ -113,7 +113,9 @@ impl Progress {
             }
             let (waiting, claimed) = db::deliveries::open(&mut conn, self.id).await?;
             self.open = u64::try_from(waiting + claimed).unwrap_or(0);
-            self.is_over = !db::deliveries::is_open_now(&mut conn, self.id, app.clock.now()).await?;
+            // With nothing left at all, the issue is about to be finished by who sends it.
+            self.is_over =
+                self.open > 0 && !db::deliveries::is_open_now(&mut conn, self.id, app.clock.now()).await?;
         } else {
             self.is_over = issue.state.is_final() || issue.state == IssueState::Paused;
             if issue.state.is_final() {

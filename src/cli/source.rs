@@ -7,7 +7,7 @@ use serde_json::json;
 use super::output::Output;
 use crate::db;
 use crate::pipeline::collect::{self, Polled};
-use crate::pipeline::{App, Error, editors, sources};
+use crate::pipeline::{App, Error, compose, editors, sources};
 
 #[derive(Subcommand, Debug)]
 pub enum SourceCommand {
@@ -120,6 +120,7 @@ async fn poll(app: &App, output: Output, chosen: Vec<db::sources::Source>) -> Re
     let fetcher = collect::fetcher(app)?;
     let polled = collect::poll_all(app, &fetcher, chosen, |_| bar.inc(1)).await?;
     bar.finish_and_clear();
+    compose::compose(app).await?;
     let rows: Vec<_> = polled.iter().map(as_json).collect();
     let cells = |row: &serde_json::Value| {
         let result = match row["error"].as_str() {

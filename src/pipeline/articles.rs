@@ -68,6 +68,9 @@ pub async fn read_file(path: &str) -> Result<FoundArticle, Error> {
         return Err(cannot(format!("it is larger than {} MB", LARGEST_FILE / 1024 / 1024)));
     }
     let bytes = tokio::fs::read(path).await.map_err(|error| cannot(error.to_string()))?;
+    if is_binary(&bytes) {
+        return Err(cannot("this is neither a page nor a text".to_owned()));
+    }
     let is_page = is_html(path, &bytes);
     let reading = tokio::task::spawn_blocking(move || match is_page {
         true => extract_page(&bytes, None, None),
@@ -81,6 +84,13 @@ async fn read(
 ) -> Result<FoundArticle, Error> {
     let read = reading.await.map_err(|_| Error::Io("the page's reader failed".to_owned()))?;
     read.map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// Whether more than one byte in a hundred is a control character that no text has; UTF-16 begins with its mark.
+fn is_binary(bytes: &[u8]) -> bool {
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let is_control = |byte: &&u8| matches!(**byte, 0..=8 | 14..=26 | 28..=31);
+    !is_utf16 && bytes.iter().filter(is_control).count() * 100 > bytes.len()
 }
 
 /// A file is a page by its name, or by its first tag.
@@ -136,7 +146,11 @@ pub async fn add(app: &App, slug: &str, article: &FoundArticle, topics: &[String
     for topic in topics {
         labels = labels.with(&ensure_topic(&mut tx, newsletter.id, topic).await?);
     }
-    let identities = collect::identities(0, Identity::Either, article);
+    let mut identities = collect::identities(0, Identity::Either, article);
+    if identities.is_empty() && !article.body_html.is_empty() {
+        // A text that is pasted twice is the same article; a title that comes back with another text is not.
+        identities.push(collect::text_identity(&article.title, &article.body_html));
+    }
     let known = db::articles::known(&mut tx, newsletter.id, &identities).await?;
     if let Some(id) = known.values().next() {
         db::articles::refresh(&mut tx, *id, None, article, labels).await?;

@@ -322,8 +322,18 @@ pub fn identities(source_id: i64, identity: Identity, article: &FoundArticle) ->
     chosen.into_iter().map(|key| bounded(&key)).collect()
 }
 
+/// The key of a text that has neither GUID nor link.
+pub fn text_identity(title: &str, body: &str) -> String {
+    format!("text:{}", digest(&format!("{title}\n{body}")))
+}
+
 fn is_worldwide(guid: &str) -> bool {
     ["http://", "https://", "tag:", "urn:"].iter().any(|scheme| guid.starts_with(scheme))
+}
+
+fn digest(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A key of at most 500 bytes: a longer one keeps its beginning, and a digest of the whole.
@@ -331,10 +341,8 @@ fn bounded(key: &str) -> String {
     if key.len() <= 500 {
         return key.to_owned();
     }
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
-    let hexadecimal: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let start: String = key.chars().take(100).collect();
-    format!("{start}…{hexadecimal}")
+    format!("{start}…{}", digest(key))
 }
 
 #[cfg(test)]

@@ -48,9 +48,11 @@ pub async fn compose(app: &App) -> Result<Composed, Error> {
         db::issues::in_states(&mut conn, &[IssueState::Frozen]).await?
     };
     for issue in waiting {
-        if let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)
-            && let Err(error) = see_to_approval(app, newsletter, &issue, &mut done).await
-        {
+        let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)
+        else {
+            continue;
+        };
+        if let Err(error) = see_to_approval(app, newsletter, &issue, &mut done).await {
             tracing::error!(issue = issue.id, %error, "an issue's approval could not be seen to");
         }
     }

@@ -45,6 +45,13 @@ impl Preview {
 /// Renders an issue, also one that is still filling, for a subscriber or for a reader who told nothing.
 pub async fn preview(app: &App, id: i64, reader: Option<&EmailAddress>) -> Result<Preview, Error> {
     let edition = load(app, id).await?;
+    if edition.content.articles.is_empty() {
+        return Err(Error::Invalid(format!(
+            "issue {id} holds no article: none is new and young enough (`daybreak article list {}` shows them, \
+             `daybreak newsletter set {} max-age-hours=…` lets older ones in)",
+            edition.newsletter.slug, edition.newsletter.slug
+        )));
+    }
     let (reader, subscription_id, delivery_id) = match reader {
         Some(email) => find_reader(app, &edition, email).await?,
         None => (nobody(&edition)?, 0, 0),
@@ -206,6 +213,9 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Err
     if let Some(delivery) = db::deliveries::find(&mut conn, id, subscriber.id).await? {
         return Ok(tell(&delivery, &issue, email, app.clock.now()));
     }
+    if db::suppressions::is_suppressed(&mut conn, &app.key, email).await? {
+        return Ok(format!("{email} is on the suppression list: no mail goes there."));
+    }
     let subscription = db::subscriptions::find(&mut conn, newsletter.id, subscriber.id).await?;
     let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
     Ok(match subscription {
@@ -238,9 +248,9 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Err
 }
 
 fn tell(delivery: &Story, issue: &Issue, email: &EmailAddress, now: Timestamp) -> String {
-    let detail =
-        delivery.detail.as_deref().map(|said| format!(" The relay said: {said}")).unwrap_or_default();
+    let detail = delivery.detail.as_deref().map(|said| format!(" Noted: {said}")).unwrap_or_default();
     let attempts = delivery.attempts;
+    let tries = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
     let id = issue.id;
     match delivery.state {
         DeliveryState::Sent => {
@@ -256,10 +266,10 @@ fn tell(delivery: &Story, issue: &Issue, email: &EmailAddress, now: Timestamp) -
         }
         DeliveryState::Failed => {
             let reason = delivery.reason.as_deref().unwrap_or_default();
-            format!("Failed after {attempts} attempts, {reason}, at {}.{detail}", delivery.updated_at)
+            format!("Failed after {tries}, {reason}, at {}.{detail}", delivery.updated_at)
         }
         DeliveryState::Deferred => {
-            format!("Not yet: tried {attempts} times, and tried again at {}.{detail}", delivery.not_before)
+            format!("Not yet: {tries} so far, and the next at {}.{detail}", delivery.not_before)
         }
         DeliveryState::Claimed => "It is on the wire at this moment.".to_owned(),
         DeliveryState::Queued if issue.state == IssueState::Paused => {

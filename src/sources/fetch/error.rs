@@ -9,7 +9,9 @@ use std::time::Duration;
 pub enum FetchError {
     #[error("“{scheme}:” links cannot be fetched: use one that begins with http:// or https://")]
     NotHttp { scheme: String },
-    #[error("{host} is an address of the inner network: allow private addresses in the settings to fetch it")]
+    #[error(
+        "{host} is an address of the inner network: set DAYBREAK_FETCH_PRIVATE=true to fetch it all the same"
+    )]
     Refused { host: String },
     #[error("there is no server named {host}: check the spelling of the link")]
     Unresolved { host: String },
