@@ -62,7 +62,7 @@ async fn there_is_an_answer_for_everybody() {
             ("late@example.net", &["waits for the reader's own hour", "2026-03-02T22:00:00Z"]),
             ("unknown@example.net", &["Failed after 1 attempt", "No such user here"]),
             ("blocked@example.net", &["Failed after 1 attempt", "You are on our list"]),
-            ("full@example.net", &["Not yet", "tried again at 2026-03-02T07:05", "Mailbox full"]),
+            ("full@example.net", &["Not yet: 1 attempt", "the next at 2026-03-02T07:05", "Mailbox full"]),
             ("newcomer@example.net", &["subscribed after issue 1 was addressed"]),
             ("elsewhere@example.net", &["does not subscribe to"]),
             ("nobody@example.net", &["is not a subscriber"]),
