@@ -9,7 +9,7 @@ use super::output::Output;
 use crate::db::{self, DbError};
 use crate::domain::issue::IssueState;
 use crate::pipeline::deliver::{self, Sender, Until};
-use crate::pipeline::{App, Error, address, editors, inspect};
+use crate::pipeline::{App, Error, address, editors};
 
 /// How often the bar moves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -130,12 +130,4 @@ impl Progress {
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{bar:30} {pos} of {len}  {per_sec}  {eta} left  {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// Whether everybody got the issue who should: nothing failed, nothing is left.
-pub async fn everybody_got_it(app: &App, id: i64) -> Result<bool, Error> {
-    use crate::domain::delivery::DeliveryState as S;
-    let status = inspect::status(app, id).await?;
-    let missing = [S::Queued, S::Claimed, S::Deferred, S::Failed].map(|state| status.count(state));
-    Ok(status.issue.state == IssueState::Sent && missing.iter().sum::<i64>() == 0)
 }
