@@ -148,7 +148,11 @@ impl Shared {
     }
 
     fn take_broken(&self) -> HashMap<i64, String> {
-        std::mem::take(&mut self.broken.lock().unwrap_or_else(PoisonError::into_inner))
+        let broken = std::mem::take(&mut *self.broken.lock().unwrap_or_else(PoisonError::into_inner));
+        // Whoever resumes such an issue has mended something: its refusals are counted anew.
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.retain(|issue_id, _| !broken.contains_key(issue_id));
+        broken
     }
 
     /// Ends the sender because it cannot keep its promise.
