@@ -25,6 +25,16 @@ pub struct Features {
     pub size: Option<usize>,
 }
 
+/// The commands that announce a message, as they stand on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead(String);
+
+impl Ahead {
+    pub(super) fn commands(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A message that this relay can take, and how it is announced.
 pub(super) struct Prepared<'a> {
     envelope: &'a Envelope<'a>,
@@ -67,6 +77,19 @@ impl<'a> Prepared<'a> {
             return refused("the message is not encoded as ASCII, and the relay takes no other (8BITMIME)");
         }
         Ok(Self { envelope, message, announce_size: features.size.is_some(), eight_bit, smtputf8 })
+    }
+
+    /// `MAIL`, `RCPT` and `DATA` in one.
+    pub(super) fn write_envelope(&self, out: &mut String) {
+        self.write_mail(out);
+        self.write_rcpt(out);
+        out.push_str("DATA\r\n");
+    }
+
+    pub(super) fn ahead(&self) -> Ahead {
+        let mut commands = String::with_capacity(160);
+        self.write_envelope(&mut commands);
+        Ahead(commands)
     }
 
     pub(super) fn write_mail(&self, out: &mut String) {

@@ -275,8 +275,8 @@ impl Sender {
             let (job_sender, job_receiver) = flume::bounded(usize::from(self.connections) * 2);
             let mut workers = JoinSet::new();
             for _ in 0..self.connections {
-                workers
-                    .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
+                let worker = Worker::new(Arc::clone(shared), job_receiver.clone(), outcome_sender.clone());
+                workers.spawn(worker.run());
             }
             drop(job_receiver);
             let fed = feed(shared, &mut source, &job_sender, until).await;
