@@ -14,6 +14,7 @@ mod ledger;
 mod mail;
 mod message;
 mod relay;
+mod relays;
 mod sink;
 mod structure;
 mod why;
