@@ -141,6 +141,18 @@ impl Db {
         self.file.as_deref()
     }
 
+    /// Those of a SQLite database's files that others than their owner may read: they hold addresses and keys. Ours are
+    /// made without; a copy that was put back may be different.
+    pub fn exposed_files(&self) -> Vec<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Some(file) = &self.file else { return vec![] };
+        let files = ["", "-wal", "-shm"].map(|ending| PathBuf::from(format!("{}{ending}", file.display())));
+        let is_exposed = |file: &PathBuf| {
+            std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+        };
+        files.into_iter().filter(is_exposed).collect()
+    }
+
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
