@@ -23,7 +23,7 @@ use super::envelope::Prepared;
 pub use super::envelope::{Ahead, Envelope, Features};
 use super::outcome::{Reply, Step, of_our_own, relay_down};
 use super::relay::Relay;
-use super::wire::{self, ReplyBudget};
+use super::wire;
 use crate::domain::delivery::{Outcome, OutcomeClass};
 
 /// How long to wait for a relay, RFC 5321 §4.5.3.2.
@@ -77,7 +77,6 @@ pub struct Sending {
 /// A connection to a relay, greeted and signed in.
 pub struct Session {
     connection: AsyncSmtpConnection,
-    budget: ReplyBudget,
     features: Features,
     timeouts: Timeouts,
     /// What goes out in one write; kept for its memory.
@@ -107,8 +106,12 @@ impl Session {
     pub async fn connect(relay: &Relay, ehlo_name: &str, timeouts: Timeouts) -> Result<Self, Outcome> {
         let hello = client_id(ehlo_name)?;
         let opened = timeout(timeouts.connect, wire::open(relay, &hello)).await;
-        let (wire, budget) = opened.map_err(|_| {
+        let mut wire = opened.map_err(|_| {
             relay_down(&format!("no connection to {} within {:?}", relay.url, timeouts.connect))
+        })??;
+        let greeted = timeout(timeouts.command, wire.greet(&hello)).await;
+        let answer = greeted.map_err(|_| {
+            relay_down(&format!("the relay did not answer the greeting within {:?}", timeouts.command))
         })??;
         let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello);
         let connection = timed(timeouts.command, connecting, Step::Greeting)
@@ -116,8 +119,7 @@ impl Session {
             .map_err(|failure| failure.outcome(Step::Greeting))?;
         let mut session = Self {
             connection,
-            budget,
-            features: Features::default(),
+            features: Features::offered(&answer),
             timeouts,
             outbox: String::new(),
             needs_reset: false,
@@ -125,7 +127,6 @@ impl Session {
             alive: true,
             handing_over: Arc::default(),
         };
-        session.read_features(&hello).await?;
         if let Some((user, password)) = &relay.url.credentials {
             session.sign_in(Credentials::new(user.clone(), password.clone())).await?;
         }
@@ -185,33 +186,9 @@ impl Session {
     /// it would be taken for a line of it: there the connection is just closed.
     pub async fn quit(mut self) {
         if self.alive && self.ahead.is_none() {
-            self.budget.refill();
             let farewell = self.timeouts.command.min(Duration::from_secs(5));
             let _ = timeout(farewell, self.connection.command("QUIT\r\n")).await;
         }
-    }
-
-    /// lettre does not tell whether `PIPELINING` and `SIZE` are offered: ask once more, and read it ourselves.
-    async fn read_features(&mut self, hello: &ClientId) -> Result<(), Outcome> {
-        self.outbox = format!("EHLO {hello}\r\n");
-        self.budget.refill();
-        let asking = self.connection.command(self.outbox.as_str());
-        let response = timed(self.timeouts.command, asking, Step::Greeting)
-            .await
-            .map_err(|failure| failure.outcome(Step::Greeting))?;
-        for line in response.message().skip(1) {
-            let mut words = line.split_ascii_whitespace();
-            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "PIPELINING" => self.features.pipelining = true,
-                "8BITMIME" => self.features.eight_bit_mime = true,
-                "SMTPUTF8" => self.features.smtputf8 = true,
-                "SIZE" => {
-                    self.features.size = Some(words.next().and_then(|size| size.parse().ok()).unwrap_or(0));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     async fn sign_in(&mut self, credentials: Credentials) -> Result<(), Outcome> {
@@ -223,7 +200,6 @@ impl Session {
                  or check the host and port",
             ));
         }
-        self.budget.refill();
         let signing_in = self.connection.auth(&MECHANISMS, &credentials);
         let signed_in = timed(self.timeouts.command, signing_in, Step::Auth).await;
         signed_in.map(|_| ()).map_err(|failure| failure.outcome(Step::Auth))
@@ -319,7 +295,6 @@ impl Session {
 
     /// Writes the outbox and reads the first reply to it.
     async fn exchange(&mut self, step: Step) -> Result<Reply, Outcome> {
-        self.budget.refill();
         let exchanging = self.connection.command(self.outbox.as_str());
         understood(timed(self.timeouts.for_step(step), exchanging, step).await, step)
     }
@@ -330,7 +305,6 @@ impl Session {
     }
 
     async fn reply_within(&mut self, limit: Duration, step: Step) -> Result<Reply, Outcome> {
-        self.budget.refill();
         let reading = self.connection.read_response();
         understood(timed(limit, reading, step).await, step)
     }

@@ -1,7 +1,7 @@
 //! What people ask about an issue: how it looks, how far it is, why somebody did or did not get it.
 
 use crate::db;
-use crate::db::deliveries::{Count, Reader, Story};
+use crate::db::deliveries::{Count, Reader, Said, Story};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Outcome, SkipReason};
@@ -178,8 +178,8 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
 pub struct Status {
     pub issue: Issue,
     pub counts: Vec<Count>,
-    /// The latest failures, with what the relay said.
-    pub failures: Vec<Story>,
+    /// What was said most often of those who did not get it, or not yet.
+    pub said: Vec<Said>,
 }
 
 impl Status {
@@ -193,8 +193,8 @@ pub async fn status(app: &App, id: i64) -> Result<Status, Error> {
     let mut conn = app.db.conn().await?;
     let issue = find_issue(&mut conn, id).await?;
     let counts = db::deliveries::counts(&mut conn, id).await?;
-    let failures = db::deliveries::failures(&mut conn, id, 10).await?;
-    Ok(Status { issue, counts, failures })
+    let said = db::deliveries::said(&mut conn, id, 20).await?;
+    Ok(Status { issue, counts, said })
 }
 
 /// The answer to "why did I (not) get it?", in a sentence.
@@ -265,16 +265,19 @@ fn tell(delivery: &Story, issue: &Issue, email: &EmailAddress, now: Timestamp) -
             let reason = delivery.reason.as_deref().unwrap_or_default();
             format!("Failed after {tries}, {reason}, at {}.{detail}", delivery.updated_at)
         }
+        DeliveryState::Queued | DeliveryState::Deferred if issue.state == IssueState::Cancelled => {
+            format!("Not sent: {}.{detail}", SkipReason::Cancelled.sentence())
+        }
+        DeliveryState::Queued | DeliveryState::Deferred if issue.state == IssueState::Paused => {
+            format!(
+                "It waits: issue {id} is paused ({}).{detail}",
+                issue.reason.as_deref().unwrap_or("no reason was noted")
+            )
+        }
         DeliveryState::Deferred => {
             format!("Not yet: {tries} so far, and the next at {}.{detail}", delivery.not_before)
         }
         DeliveryState::Claimed => "It is on the wire at this moment.".to_owned(),
-        DeliveryState::Queued if issue.state == IssueState::Paused => {
-            format!(
-                "It waits: issue {id} is paused ({}).",
-                issue.reason.as_deref().unwrap_or("no reason was noted")
-            )
-        }
         DeliveryState::Queued if delivery.not_before > now => {
             format!("It waits for the reader's own hour: {}.", delivery.not_before)
         }

@@ -32,9 +32,6 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long a connection waits that the relay refused while it serves others.
 const NO_MORE_CONNECTIONS: Duration = Duration::from_secs(15);
 
-/// How long a message waits whose connection the relay ended, as many do after so many messages, in milliseconds.
-const AFTER_LAST_OF_CONNECTION: i64 = 2_000;
-
 /// A relay that answers within this time is sent the next envelope behind a body.
 const QUICK: Duration = Duration::from_secs(1);
 
@@ -229,27 +226,36 @@ impl Worker {
             self.drop_announced();
             return None;
         }
-        // The connection may have ended after the message was written, and its reader may have left.
+        // The connection may have ended after the message was written.
         if self.open_session().await.is_err() {
             give_back(&self.shared, &self.outcomes, outgoing.job).await;
             return None;
         }
+        let next = self.look_ahead().await;
+        let room = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
+        // All that can take long is behind us: as things stand now, the message goes out.
         if let Some(done) = self.not_to_be_sent(&mut outgoing.job).await {
             self.drop_announced();
             self.record(done, outgoing.job).await;
-            return None;
+            return next;
         }
-        let room = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
         if self.shared.is_stopping() || !self.shared.holds_lease() {
             self.drop_announced();
             return None;
         }
-        let next = self.look_ahead().await;
         let (answer, next) = self.send(&outgoing, next, room).await;
-        let Outgoing { job, slot, addresses, message } = outgoing;
-        self.spare.push(message);
         let Some(answer) = answer else { return next };
         let class = answer.outcome.class;
+        if class == OutcomeClass::RelayDown && !answer.was_first {
+            // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
+            // another, at once. Where that fails too, it waits.
+            if let Some(next) = next {
+                give_back(&self.shared, &self.outcomes, next.job).await;
+            }
+            return Some(outgoing);
+        }
+        let Outgoing { job, slot, addresses, message } = outgoing;
+        self.spare.push(message);
         match &job {
             Job::Delivery(delivery) => {
                 let verdict = self.delivered(delivery, answer, addresses.to);
@@ -303,19 +309,19 @@ impl Worker {
             self.open = None;
             return (None, next);
         };
-        let (state, is_down) = (&self.line.state, outcome.class == OutcomeClass::RelayDown);
-        match (is_down, was_first) {
-            (true, true) => self.line.failed(&outcome),
-            (true, false) => {}
-            (false, true) => open.working = Some(state.works()),
-            (false, false) => {}
+        let state = &self.line.state;
+        let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
+        match (answered, was_first) {
+            (false, true) => self.line.failed(&outcome),
+            (true, true) => open.working = Some(state.works()),
+            (_, false) => {}
         }
-        if !is_down {
+        if answered {
             self.line.answers();
         }
         if was_ahead && !open.took_ahead {
-            state.noted_ahead(!is_down);
-            open.took_ahead = !is_down;
+            open.took_ahead = outcome.class != OutcomeClass::RelayDown;
+            state.noted_ahead(open.took_ahead);
         }
         open.is_quick = begun.elapsed() < QUICK;
         // Who was announced and is not sent here any more must not get somebody else's message.
@@ -328,12 +334,7 @@ impl Worker {
     /// What the relay said of a delivery.
     fn delivered(&self, job: &DeliveryJob, answer: Answer, to: EmailAddress) -> Verdict {
         let id = job.claimed.id;
-        let Answer { outcome, was_first, room } = answer;
-        if outcome.class == OutcomeClass::RelayDown && !was_first {
-            // A relay that ends a connection after so many messages has said nothing about this one.
-            let soon = self.shared.app.clock.now().plus_millis(AFTER_LAST_OF_CONNECTION);
-            return Verdict { done: Done::back(id, Some(soon)), suppress: None, room };
-        }
+        let Answer { outcome, room, .. } = answer;
         let now = self.shared.app.clock.now();
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
