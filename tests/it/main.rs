@@ -11,6 +11,7 @@ mod digest;
 mod dkim;
 mod feeds;
 mod ledger;
+mod limits;
 mod mail;
 mod message;
 mod relay;

@@ -7,6 +7,8 @@ pub mod cohort;
 mod finish;
 mod hold;
 pub mod job;
+mod lanes;
+mod limits;
 mod line;
 mod outbox;
 mod recorder;
@@ -106,6 +108,10 @@ struct Shared {
     timeouts: Timeouts,
     verp: Option<Verp>,
     claims: Arc<Claims>,
+    /// This node's place among those that are alive, and how many these are.
+    place: Mutex<(usize, usize)>,
+    /// When this node joined the others.
+    joined: Instant,
     /// Until when this node's claims are its own, by a clock that nobody sets.
     lease_until: Mutex<Instant>,
     stopping: AtomicBool,
@@ -164,11 +170,21 @@ impl Shared {
         let until = Instant::now() + LEASE;
         let renew = async {
             let mut conn = self.app.db.conn().await?;
-            db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await
+            db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await?;
+            db::nodes::place(&mut conn, &self.node).await
         };
-        within(renew).await?;
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = within(renew).await?;
         *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         Ok(())
+    }
+
+    /// How many of `all` tokens of a domain are this node's.
+    fn share(&self, all: usize, domain: &str) -> usize {
+        let (place, nodes) = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        match nodes > 1 && self.joined.elapsed() < LEASE + RENEW {
+            true => 0,
+            false => lanes::share(all, domain, place, nodes),
+        }
     }
 
     /// Gives back what dead nodes claimed, and what this one claimed and no longer answers for; returns how many rows.
@@ -183,6 +199,9 @@ impl Shared {
                 freed += db::nodes::release_all_but(&mut conn, table.name(), &self.node, &held).await?;
             }
             db::nodes::forget_dead(&mut conn).await?;
+            if self.lines.iter().any(|line| line.limits.is_any()) {
+                db::limits::forget_paces(&mut conn).await?;
+            }
             Ok(freed)
         };
         Ok(within(give).await?)
@@ -226,6 +245,8 @@ impl Sender {
             timeouts: timeouts(settings),
             verp,
             claims: Arc::default(),
+            place: Mutex::new((0, 1)),
+            joined: Instant::now(),
             lease_until: Mutex::new(Instant::now()),
             stopping: AtomicBool::new(false),
             stop,
@@ -279,6 +300,7 @@ impl Sender {
         drop(outcome_sender);
         let recorded = recorder.await;
         keeper.abort();
+        give_back_days(shared).await;
         self.leave().await?;
         recorded.map_err(|error| Error::Io(format!("what records outcomes crashed: {error}")))?;
         ended
@@ -357,6 +379,15 @@ async fn record_refusals(shared: &Shared, outcomes: &mpsc::Sender<Settled>, all:
             if outcomes.send(settled).await.is_err() {
                 shared.stop_now("outcomes are no longer recorded");
             }
+        }
+    }
+}
+
+/// Gives back what is reserved of relays' days and not used.
+async fn give_back_days(shared: &Shared) {
+    for line in &shared.lines {
+        if let Err(error) = line.limits.give_back(&shared.app).await {
+            tracing::warn!(%error, relay = %line.relay.url, "what is left of the relay's day cannot be given back");
         }
     }
 }

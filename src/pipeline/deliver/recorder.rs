@@ -37,6 +37,12 @@ impl Done {
         })
     }
 
+    /// Lets a delivery wait for its turn at the recipient's domain.
+    pub fn put_off(id: i64, later: Timestamp) -> Self {
+        let (state, reason) = (DeliveryState::Deferred, Some("domain_limit".to_owned()));
+        Self::Delivery(Record { id, state, reason, detail: None, not_before: Some(later), attempted: false })
+    }
+
     /// Ends a delivery without an attempt.
     pub fn end(id: i64, state: DeliveryState, reason: &str, detail: Option<String>) -> Self {
         let reason = Some(reason.to_owned());
