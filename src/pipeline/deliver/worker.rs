@@ -86,20 +86,22 @@ pub struct Worker {
     jobs: flume::Receiver<Job>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
+    /// A message that was to be announced when the connection ended.
+    after_that: Option<Outgoing>,
     /// Buffers of messages that are sent, for those to come: two at most.
     spare: Vec<Vec<u8>>,
 }
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, jobs: flume::Receiver<Job>, outcomes: mpsc::Sender<Settled>) -> Self {
-        Self { shared, jobs, outcomes, open: None, spare: Vec::new() }
+        Self { shared, jobs, outcomes, open: None, after_that: None, spare: Vec::new() }
     }
 
     /// Works until there will be no more jobs.
     pub async fn run(mut self) {
         let mut next = None;
         loop {
-            let outgoing = match next.take() {
+            let outgoing = match next.take().or_else(|| self.after_that.take()) {
                 Some(outgoing) => Some(outgoing),
                 None => match tokio::time::timeout(IDLE, self.jobs.recv_async()).await {
                     Ok(Ok(job)) => self.take(job).await,
@@ -144,6 +146,9 @@ impl Worker {
             || shared.is_stopping()
         {
             return None;
+        }
+        if let Some(next) = self.after_that.take() {
+            return Some(next);
         }
         let job = self.jobs.try_recv().ok()?;
         self.write(job).await
@@ -213,9 +218,7 @@ impl Worker {
         if answer.outcome.class == OutcomeClass::RelayDown && !answer.was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
-            if let Some(next) = next {
-                give_back(&self.shared, &self.outcomes, next.job).await;
-            }
+            self.after_that = next;
             return Some(outgoing);
         }
         let Outgoing { job, addresses, message } = outgoing;
