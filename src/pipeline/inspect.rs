@@ -11,7 +11,6 @@ use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
-use crate::mail::relay::{Relay, RelayUrl};
 use crate::mail::session::{Envelope, Session};
 use crate::render::RenderError;
 
@@ -156,24 +155,22 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     if let Some(signer) = &edition.signer {
         signer.sign(&mut eml).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))?;
     }
-    let relay =
-        RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
-    let outcome = match Session::connect(
-        &relay,
-        &super::deliver::ehlo_name(app),
-        super::deliver::timeouts(&app.settings),
-    )
-    .await
-    {
-        Err(outcome) => outcome,
-        Ok(mut session) => {
-            let from = &edition.newsletter.from.address;
-            let sending = session.send(&Envelope { from: Some(from), to }, &eml, None).await;
-            session.quit().await;
-            sending.outcome
+    let mut relays = super::deliver::relays(&app.settings).map_err(Error::Invalid)?;
+    relays.sort_by_key(|relay| relay.url.terms.priority);
+    let (ehlo_name, timeouts) = (super::deliver::ehlo_name(app), super::deliver::timeouts(&app.settings));
+    let mut first_failure = None;
+    for relay in &relays {
+        match Session::connect(relay, &ehlo_name, timeouts).await {
+            Err(outcome) => first_failure = first_failure.or(Some(outcome)),
+            Ok(mut session) => {
+                let from = &edition.newsletter.from.address;
+                let sending = session.send(&Envelope { from: Some(from), to }, &eml, None).await;
+                session.quit().await;
+                return Ok(sending.outcome);
+            }
         }
-    };
-    Ok(outcome)
+    }
+    first_failure.ok_or_else(|| Error::Invalid("no relay is named: set DAYBREAK_RELAY_URL".to_owned()))
 }
 
 /// How far an issue is.

@@ -17,6 +17,7 @@ mod pause;
 mod relay;
 mod relay_faults;
 mod relay_slow;
+mod relays;
 mod sink;
 mod structure;
 mod why;
