@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyQueryResult};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Executor as _, Transaction};
 
 use self::dialect::Dialect;
 
@@ -208,6 +208,12 @@ const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORM
 // keep its locks for hours otherwise. Ours end within milliseconds.
 const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'";
 
+/// A connection that was used within this time is taken as alive: if it is not, the next statement says so.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to say that it is alive: one whose other end is gone without a word never does.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
 async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(most)
@@ -215,8 +221,31 @@ async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Res
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })
+        .test_before_acquire(false)
+        .before_acquire(|connection, use_before| {
+            Box::pin(async move {
+                // SQLite itself rolls back where the disk is full; sqlx does not learn of it, waits for the end of a
+                // transaction that has ended, and would refuse every other one on this connection.
+                if connection.is_in_transaction() {
+                    return Ok(false);
+                }
+                if use_before.idle_for >= SURELY_ALIVE {
+                    sign_of_life(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        // sqlx asks for a sign of life itself here, and waits for it for ever: the pool would run dry.
+        .after_release(|connection, _| {
+            Box::pin(async move { sign_of_life(connection).await.map(|()| true) })
+        })
         .connect_with(options)
         .await
+}
+
+async fn sign_of_life(connection: &mut Conn) -> Result<(), sqlx::Error> {
+    let answer = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
+    answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 fn options(url: &str) -> Result<AnyConnectOptions, DbError> {

@@ -76,6 +76,11 @@ pub async fn on_postgres(test: impl AsyncFn(&mut Daybreak)) {
     execute(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
 }
 
+/// Runs a test on a fresh Daybreak on the database at this URL; see [`everywhere`].
+pub async fn on(kind: Kind, url: String, test: impl AsyncFn(&mut Daybreak)) {
+    Daybreak::new(kind, url, TempDir::new().unwrap()).see(test).await;
+}
+
 /// One connection for one statement: the program has its own.
 async fn connect(url: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
@@ -116,6 +121,14 @@ impl Daybreak {
             ("DAYBREAK_CLOCK", MONDAY.to_owned()),
         ]);
         Self { kind, url, folder, settings, may_leave_open: false }
+    }
+
+    /// The same settings on another database: to look into it.
+    pub fn beside(other: &Self, url: String) -> Self {
+        let mut beside = Self::new(other.kind, url.clone(), TempDir::new().unwrap());
+        beside.settings = other.settings.clone();
+        beside.set("DAYBREAK_DATABASE_URL", url);
+        beside
     }
 
     async fn see(mut self, test: impl AsyncFn(&mut Self)) {
@@ -397,6 +410,14 @@ pub struct Service {
     child: Child,
     log: watch::Receiver<String>,
     said: watch::Receiver<String>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("-- what a service logged:\n{}", *self.log.borrow());
+        }
+    }
 }
 
 impl Service {

@@ -32,10 +32,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::daybreak::PATIENCE;
 
 /// How the sink behaves to everybody.
 #[derive(Clone, Debug)]
@@ -68,6 +71,10 @@ pub struct Options {
     pub port: u16,
     /// Takes a permit for each message before it accepts it: holds senders up until a test lets them go on.
     pub gate: Option<Arc<Semaphore>>,
+    /// Keeps no more of each message than its Message-ID field: for sends of many thousands.
+    pub keep_ids_only: bool,
+    /// Refuses every message with this once it has it.
+    pub refuse_message: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -89,6 +96,8 @@ impl Default for Options {
             most_per_connection: None,
             port: 0,
             gate: None,
+            keep_ids_only: false,
+            refuse_message: None,
         }
     }
 }
@@ -166,6 +175,18 @@ impl Sink {
 
     pub fn accepted(&self) -> Vec<Accepted> {
         self.arrivals.borrow().clone()
+    }
+
+    /// How many messages it has accepted.
+    pub fn count(&self) -> usize {
+        self.arrivals.borrow().len()
+    }
+
+    /// Waits until it has accepted so many messages.
+    pub async fn until(&self, count: usize) {
+        let mut arrivals = self.arrivals.clone();
+        let waited = timeout(PATIENCE, arrivals.wait_for(|all| all.len() >= count)).await.is_ok();
+        assert!(waited, "the relay never got {count} messages; it has {}", self.count());
     }
 
     /// Every command of every connection, in the order of arrival.
@@ -454,6 +475,12 @@ impl Talk {
                 if let Some(gate) = &self.shared.options.gate {
                     gate.acquire().await.map_err(|_| Over)?.forget();
                 }
+                if let Some(reply) = self.shared.options.refuse_message {
+                    return self.say(reply).await;
+                }
+                if self.shared.options.keep_ids_only {
+                    message = id_field(&message);
+                }
                 let accepted =
                     Accepted { from, to, message, at: Instant::now(), connection: self.connection };
                 self.shared.accepted.send_modify(|all| all.push(accepted));
@@ -474,6 +501,13 @@ impl Talk {
         *count += 1;
         *count
     }
+}
+
+/// The Message-ID field alone, as a message.
+fn id_field(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&message[..message.len().min(8192)]);
+    let field = text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("Message-ID:"));
+    format!("{}\r\n\r\n", field.unwrap_or_default()).into_bytes()
 }
 
 /// What stands between the angle brackets.

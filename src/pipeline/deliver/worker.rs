@@ -16,7 +16,7 @@ use super::cohort::Cohort;
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
-use super::{DRAIN, Shared};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -155,7 +155,7 @@ impl Worker {
             let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
             rows.pop().map(|(_, claimed)| claimed).transpose()
         };
-        match loaded.await {
+        match within(loaded).await {
             Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
