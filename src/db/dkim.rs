@@ -13,9 +13,10 @@ pub struct DkimKey {
     pub algorithm: String,
     /// PKCS#8 PEM.
     pub private_key: String,
+    pub created_at: Timestamp,
 }
 
-pub async fn insert(conn: &mut Conn, key: &DkimKey, now: Timestamp) -> Result<(), DbError> {
+pub async fn insert(conn: &mut Conn, key: &DkimKey) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO dkim_keys (domain, selector, algorithm, private_key, created_at) VALUES ($1, $2, $3, $4, $5)",
     )
@@ -23,16 +24,16 @@ pub async fn insert(conn: &mut Conn, key: &DkimKey, now: Timestamp) -> Result<()
     .bind(&key.selector)
     .bind(&key.algorithm)
     .bind(&key.private_key)
-    .bind(now.millis())
+    .bind(key.created_at.millis())
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The keys of every domain.
+/// The keys of every domain, the oldest first.
 pub async fn list(conn: &mut Conn) -> Result<Vec<DkimKey>, DbError> {
     let rows = sqlx::query(
-        "SELECT domain, selector, algorithm, private_key FROM dkim_keys ORDER BY domain, selector",
+        "SELECT domain, selector, algorithm, private_key, created_at FROM dkim_keys ORDER BY domain, created_at, selector",
     )
     .fetch_all(conn)
     .await?;
@@ -44,6 +45,7 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<DkimKey>, DbError> {
                 selector: row.text("selector")?,
                 algorithm: row.text("algorithm")?,
                 private_key: row.text("private_key")?,
+                created_at: row.time("created_at")?,
             })
         })
         .collect()

@@ -81,6 +81,18 @@ impl DbError {
     }
 }
 
+/// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as
+/// behind a firewall that forgot the connection.
+pub const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the database answers in time.
+///
+/// # Errors
+/// [`DbError::Silent`] where it does not.
+pub async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Err(DbError::Silent))
+}
+
 /// Makes a transaction's changes last.
 pub async fn commit(tx: Tx) -> Result<(), DbError> {
     Ok(tx.commit().await?)
@@ -139,6 +151,18 @@ impl Db {
     /// The database's file, where it is SQLite.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Those of a SQLite database's files that others than their owner may read: they hold addresses and keys. Ours are
+    /// made without; a copy that was put back may be different.
+    pub fn exposed_files(&self) -> Vec<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Some(file) = &self.file else { return vec![] };
+        let files = ["", "-wal", "-shm"].map(|ending| PathBuf::from(format!("{}{ending}", file.display())));
+        let is_exposed = |file: &PathBuf| {
+            std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+        };
+        files.into_iter().filter(is_exposed).collect()
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -209,7 +233,7 @@ const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORM
 const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'";
 
 /// A connection that was used within this time is taken as alive: if it is not, the next statement says so.
-const SURELY_ALIVE: Duration = Duration::from_secs(1);
+const SURELY_ALIVE: Duration = Duration::from_millis(100);
 
 /// How long a connection may take to say that it is alive: one whose other end is gone without a word never does.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);

@@ -38,6 +38,9 @@ const SIGNED_FIELDS: [&str; 18] = [
 /// RFC 8301 §3.2 asks signers for at least 2,048 bits.
 const MIN_RSA_BITS: usize = 2048;
 
+/// RFC 1035 §3.3: a string of DNS has one octet for its length.
+const MAX_TXT_STRING: usize = 255;
+
 /// A private key for signing, and what a receiver needs to know of it.
 pub struct SigningKey {
     key: DkimKey,
@@ -84,11 +87,22 @@ impl SigningKey {
         ed25519.or_else(|| read_rsa(der)).unwrap_or_else(|| Err(unreadable.to_owned()))
     }
 
-    /// The value of the TXT record at `SELECTOR._domainkey.DOMAIN` (RFC 6376 §3.6.1). One for RSA is longer than 255
-    /// octets: in a zone file it is written as two strings behind each other.
+    /// The value of the TXT record at `SELECTOR._domainkey.DOMAIN` (RFC 6376 §3.6.1). One for RSA is longer than the
+    /// 255 octets of a string of DNS: see [`zone_line`].
     pub fn dns_record(&self) -> &str {
         &self.record
     }
+}
+
+/// A TXT record as a line of a zone file (RFC 1035 §5.1): in strings of at most 255 octets, which a receiver puts
+/// together again (RFC 6376 §3.6.2.2).
+pub fn zone_line(name: &str, record: &str) -> String {
+    // Our records are letters, digits and a few signs, none of which a zone file would have escaped.
+    let mut line = format!("{name}. 3600 IN TXT");
+    for part in record.as_bytes().chunks(MAX_TXT_STRING) {
+        line += &format!(" \"{}\"", String::from_utf8_lossy(part));
+    }
+    line
 }
 
 fn read_ed25519(pkcs8: &[u8]) -> Option<Result<SigningKey, String>> {
@@ -151,7 +165,8 @@ fn pem(der: &[u8]) -> String {
     pem + "-----END PRIVATE KEY-----\n"
 }
 
-/// Signs messages for a domain, with one key or with two (RSA for everybody, Ed25519 beside it).
+/// Signs messages for a domain, with each of its keys: RSA for everybody, perhaps Ed25519 beside it, and for a while
+/// both an old key and its successor.
 pub struct Signer {
     signers: Vec<DkimSigner<DkimKey, Done>>,
 }

@@ -168,6 +168,17 @@ fn a_dns_record_is_that_of_the_key() {
 }
 
 #[test]
+fn a_zone_files_strings_are_of_255_octets_at_most() {
+    for (_, key) in keys() {
+        let line = super::zone_line("s._domainkey.example.org", key.dns_record());
+        let strings = line.strip_prefix("s._domainkey.example.org. 3600 IN TXT \"").unwrap();
+        let strings: Vec<&str> = strings.strip_suffix('"').unwrap().split("\" \"").collect();
+        assert!(strings.iter().all(|part| part.len() <= 255), "{line}");
+        assert_eq!(strings.concat(), key.dns_record());
+    }
+}
+
+#[test]
 fn the_example_key_of_rfc_8463_is_read() {
     // RFC 8463 appendix A.2, as OpenSSL writes it: PKCS#8 without the public key.
     let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";

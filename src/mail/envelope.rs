@@ -1,5 +1,7 @@
 //! One message on its way to one recipient: what the relay is told of it, and whether it can take it.
 
+use lettre::transport::smtp::response::Response;
+
 use super::outcome::of_our_own;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{Outcome, OutcomeClass};
@@ -23,6 +25,36 @@ pub struct Features {
     pub smtputf8: bool,
     /// RFC 1870; in octets, 0 where it is offered without a limit.
     pub size: Option<usize>,
+}
+
+impl Features {
+    /// Reads the answer to `EHLO`; one to `HELO` offers nothing.
+    pub(super) fn offered(answer: &Response) -> Self {
+        let mut features = Self::default();
+        for line in answer.message().skip(1) {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "PIPELINING" => features.pipelining = true,
+                "8BITMIME" => features.eight_bit_mime = true,
+                "SMTPUTF8" => features.smtputf8 = true,
+                "SIZE" => {
+                    features.size = Some(words.next().and_then(|size| size.parse().ok()).unwrap_or(0));
+                }
+                _ => {}
+            }
+        }
+        features
+    }
+}
+
+/// The commands that announce a message, as they stand on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead(String);
+
+impl Ahead {
+    pub(super) fn commands(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A message that this relay can take, and how it is announced.
@@ -67,6 +99,19 @@ impl<'a> Prepared<'a> {
             return refused("the message is not encoded as ASCII, and the relay takes no other (8BITMIME)");
         }
         Ok(Self { envelope, message, announce_size: features.size.is_some(), eight_bit, smtputf8 })
+    }
+
+    /// `MAIL`, `RCPT` and `DATA` in one.
+    pub(super) fn write_envelope(&self, out: &mut String) {
+        self.write_mail(out);
+        self.write_rcpt(out);
+        out.push_str("DATA\r\n");
+    }
+
+    pub(super) fn ahead(&self) -> Ahead {
+        let mut commands = String::with_capacity(160);
+        self.write_envelope(&mut commands);
+        Ahead(commands)
     }
 
     pub(super) fn write_mail(&self, out: &mut String) {

@@ -168,7 +168,7 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
         Err(outcome) => outcome,
         Ok(mut session) => {
             let from = &edition.newsletter.from.address;
-            let sending = session.send(&Envelope { from: Some(from), to }, &eml).await;
+            let sending = session.send(&Envelope { from: Some(from), to }, &eml, None).await;
             session.quit().await;
             sending.outcome
         }

@@ -1,78 +1,155 @@
 //! The keys that sign mail: made, kept in the database, told to the world through DNS.
+//!
+//! Every key of a domain signs until it is removed. So a new key can be made beside an old one and its record be
+//! published at leisure: until then mail is verified by the old key's signature, and there is no moment without one.
 
 use crate::db;
 use crate::db::dkim::DkimKey;
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
 use crate::mail::dkim::{self, SigningKey};
 
 use super::{App, Error};
 
-/// A key and where its public half belongs.
+/// The most octets of a name in DNS (RFC 1035 §2.3.4, as text).
+const MAX_NAME: usize = 253;
+
+/// What a key signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSA of 2,048 bits, which every receiver verifies (RFC 8301).
+    Rsa,
+    /// Ed25519 (RFC 8463): a tenth of the time and of the record, and not yet verified everywhere.
+    Ed25519,
+}
+
+impl Algorithm {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "rsa",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+
+    fn generate(self) -> Result<String, Error> {
+        match self {
+            Self::Rsa => dkim::generate_rsa(),
+            Self::Ed25519 => dkim::generate_ed25519(),
+        }
+        .map_err(Error::Io)
+    }
+}
+
+/// The public half of a key, and where it belongs.
 #[derive(Clone, Debug)]
 pub struct Published {
     pub domain: String,
     pub selector: String,
     pub algorithm: String,
+    pub made: Timestamp,
     /// The name of the TXT record.
     pub name: String,
     /// Its value (RFC 6376 §3.6.1).
     pub record: String,
+    /// The same as a line of a zone file.
+    pub zone_line: String,
 }
 
-/// Makes keys for a domain: RSA-2048, which every receiver verifies, or Ed25519 beside it (RFC 8463).
-pub async fn add(app: &App, domain: &str, with_ed25519: bool) -> Result<Vec<Published>, Error> {
+/// Makes a key for a domain with each of these algorithms, and returns them.
+///
+/// Several keys of one `selector` are told apart by their algorithm, and so are those that are named after the day.
+pub async fn add(
+    app: &App,
+    domain: &str,
+    algorithms: &[Algorithm],
+    selector: Option<&str>,
+) -> Result<Vec<Published>, Error> {
     // An address is what parses domains: lower case, A-labels, no nonsense.
-    let address = EmailAddress::parse(&format!("postmaster@{domain}")).map_err(Error::Invalid)?;
-    let domain = address.domain().to_owned();
+    let domain = EmailAddress::parse(&format!("postmaster@{domain}")).map_err(Error::Invalid)?;
+    let domain = domain.domain();
     let made = app.clock.now();
-    let stamp = made.to_utc().format("%Y%m%d");
-    let mut keys = vec![("rsa-sha256", format!("db{stamp}r"), dkim::generate_rsa())];
-    if with_ed25519 {
-        keys.push(("ed25519-sha256", format!("db{stamp}e"), dkim::generate_ed25519()));
+    let mut keys = vec![];
+    for algorithm in algorithms {
+        let selector = match (selector, algorithms.len()) {
+            (Some(selector), 1) => selector.to_owned(),
+            (Some(selector), _) => format!("{selector}-{}", algorithm.name()),
+            (None, _) => format!("db{}-{}", made.to_utc().format("%Y%m%d"), algorithm.name()),
+        };
+        keys.push(DkimKey {
+            domain: domain.to_owned(),
+            selector: parse_selector(&selector, domain)?,
+            algorithm: format!("{}-sha256", algorithm.name()),
+            private_key: algorithm.generate()?,
+            created_at: made,
+        });
     }
     let mut tx = app.db.begin().await?;
-    for (algorithm, selector, pem) in keys {
-        let private_key = pem.map_err(Error::Io)?;
-        let key = DkimKey { domain: domain.clone(), selector, algorithm: algorithm.to_owned(), private_key };
-        match db::dkim::insert(&mut tx, &key, made).await {
+    for key in &keys {
+        match db::dkim::insert(&mut tx, key).await {
             Err(error) if error.is_duplicate() => {
                 return Err(Error::Invalid(format!(
-                    "{domain} got keys today already: `daybreak dkim list` shows them"
+                    "{domain} has a key {} already (`daybreak dkim list` shows it): name another with --selector",
+                    key.selector
                 )));
             }
             other => other?,
         }
     }
     db::commit(tx).await?;
-    let all = list(app).await?;
-    Ok(all.into_iter().filter(|key| key.domain == domain).collect())
+    keys.into_iter().map(published).collect()
 }
 
+/// A selector in lower case (RFC 6376 §3.1: labels as in a domain, with dots between them).
+fn parse_selector(text: &str, domain: &str) -> Result<String, Error> {
+    let wrong = || {
+        Error::Invalid(format!(
+            "“{text}” cannot be the selector of a key: write letters, digits and hyphens, for instance spring26"
+        ))
+    };
+    let fits = |label: &str| {
+        let signs = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        signs && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let selector = text.to_ascii_lowercase();
+    let is_short = record_name(&selector, domain).len() <= MAX_NAME;
+    (is_short && selector.split('.').all(fits)).then_some(selector).ok_or_else(wrong)
+}
+
+/// Every key with its record, each domain's oldest first.
 pub async fn list(app: &App) -> Result<Vec<Published>, Error> {
     let mut conn = app.db.conn().await?;
     db::dkim::list(&mut conn).await?.into_iter().map(published).collect()
 }
 
-/// Removes a key: mail is no longer signed with it. Its DNS record must stay for as long as signed mail is under way.
-pub async fn remove(app: &App, domain: &str, selector: &str) -> Result<(), Error> {
+/// Removes a key, and returns how many the domain has left: mail is no longer signed with it. Its DNS record must stay
+/// for as long as signed mail is under way.
+pub async fn remove(app: &App, domain: &str, selector: &str) -> Result<usize, Error> {
+    let (domain, selector) = (domain.to_ascii_lowercase(), selector.to_ascii_lowercase());
     let mut conn = app.db.conn().await?;
-    match db::dkim::delete(&mut conn, domain, selector).await? {
-        true => Ok(()),
-        false => Err(Error::NotFound(format!(
+    if !db::dkim::delete(&mut conn, &domain, &selector).await? {
+        return Err(Error::NotFound(format!(
             "there is no key {selector} for {domain}: `daybreak dkim list` shows those there are"
-        ))),
+        )));
     }
+    Ok(db::dkim::list(&mut conn).await?.iter().filter(|key| key.domain == domain).count())
+}
+
+fn record_name(selector: &str, domain: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
 }
 
 fn published(key: DkimKey) -> Result<Published, Error> {
     let signing = SigningKey::from_pem(&key.private_key).map_err(|why| {
         Error::Invalid(format!("the key {} of {} is damaged: {why}", key.selector, key.domain))
     })?;
+    let name = record_name(&key.selector, &key.domain);
     Ok(Published {
-        name: format!("{}._domainkey.{}", key.selector, key.domain),
+        zone_line: dkim::zone_line(&name, signing.dns_record()),
         record: signing.dns_record().to_owned(),
+        name,
         domain: key.domain,
         selector: key.selector,
         algorithm: key.algorithm,
+        made: key.created_at,
     })
 }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::chance::Chance;
 use crate::clusters::{Cluster, Door};
-use crate::daybreak::{Daybreak, Kind, on, on_postgres, on_sqlite};
+use crate::daybreak::{Daybreak, Kind, everywhere, on, on_postgres, on_sqlite};
 use crate::ledger::{
     CONNECTIONS, GROUP, PLENTY, SENT, SENT_ISSUES, check_everybody_got_it, due_on, let_through,
 };
@@ -161,6 +161,28 @@ async fn another_program_locks_sqlite_for_half_a_minute_and_the_send_goes_on() {
         assert!(unrecorded <= UNRECORDED, "{unrecorded} are sent that cannot be recorded");
         lock.release().await;
         ends_well(daybreak, &sink, 0).await;
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_answer_does_not_keep_the_service_from_stopping() {
+    everywhere(async |daybreak| {
+        let mut chance = Chance::new();
+        let sink = due_on(daybreak, READERS, ids_only()).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        sink.until(1 + chance.below(READERS as u64 * 3 / 4) as usize).await;
+        let lock = daybreak.lock_deliveries().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        service.signal("TERM");
+        let took = service.gone().await;
+        eprintln!("it took {took:?} to stop");
+        assert!(took < Duration::from_secs(10), "it takes {took:?} to stop");
+        lock.release().await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        // On PostgreSQL once the lease has run out.
+        ends_well(daybreak, &sink, UNRECORDED).await;
         service.stop().await;
     })
     .await;

@@ -468,11 +468,20 @@ impl Service {
 
     /// Waits until it has ended, well, and returns how long that took.
     pub async fn ended(mut self) -> Duration {
+        let (status, took) = self.wait_for_end().await;
+        assert!(status.success(), "{status}; its log:\n{}", *self.log.borrow());
+        took
+    }
+
+    /// Waits until it has ended, well or not, and returns how long that took.
+    pub async fn gone(mut self) -> Duration {
+        self.wait_for_end().await.1
+    }
+
+    async fn wait_for_end(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         let ended = timeout(PATIENCE, self.child.wait()).await;
-        let status = ended.expect("SIGTERM ends the service").unwrap();
-        assert!(status.success(), "{status}; its log:\n{}", *self.log.borrow());
-        begun.elapsed()
+        (ended.expect("SIGTERM ends the service").unwrap(), begun.elapsed())
     }
 }
 

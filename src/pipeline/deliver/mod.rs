@@ -29,7 +29,7 @@ use self::source::{JobSource, Took};
 use self::worker::Worker;
 use super::{App, Error};
 use crate::config::Settings;
-use crate::db::{self, DbError};
+use crate::db::{self, within};
 use crate::domain::delivery::{DeliveryState, Next, OutcomeClass};
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::newsletter::Newsletter;
@@ -51,6 +51,10 @@ const RENEW: Duration = Duration::from_secs(5);
 /// How long a sender that is told to stop lets a conversation with the relay go on that has not come to the message.
 /// Where the message is written, the relay may have it: then its answer is waited for, up to the relay's time-out.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long giving back may take at the end: what is not given back is free when the lease runs out, or at the next
+/// start.
+const LEAVE: Duration = Duration::from_secs(3);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
@@ -207,15 +211,6 @@ impl Shared {
     }
 }
 
-/// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as
-/// behind a firewall that forgot the connection.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
-
-/// What the database answers in time.
-async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
-    tokio::time::timeout(DATABASE_PATIENCE, asking).await.unwrap_or(Err(DbError::Silent))
-}
-
 /// A sender: one node of as many as there are.
 #[derive(Debug)]
 pub struct Sender {
@@ -275,11 +270,15 @@ impl Sender {
             let (job_sender, job_receiver) = flume::bounded(usize::from(self.connections) * 2);
             let mut workers = JoinSet::new();
             for _ in 0..self.connections {
-                workers
-                    .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
+                let worker = Worker::new(Arc::clone(shared), job_receiver.clone(), outcome_sender.clone());
+                workers.spawn(worker.run());
             }
             drop(job_receiver);
-            let fed = feed(shared, &mut source, &job_sender, until).await;
+            let fed = tokio::select! {
+                fed = feed(shared, &mut source, &job_sender, until) => fed,
+                // It waits for a database that does not answer.
+                () = shared.after_stop(DRAIN) => Ok(Fed::SomeSent),
+            };
             drop(job_sender);
             while workers.join_next().await.is_some() {}
             match fed {
@@ -318,12 +317,16 @@ impl Sender {
 
     async fn leave(&self) -> Result<(), Error> {
         let shared = &self.shared;
-        let mut tx = shared.app.db.begin().await?;
-        for table in Table::ALL {
-            db::nodes::release_all_but(&mut tx, table.name(), &shared.node, &[]).await?;
-        }
-        db::nodes::leave(&mut tx, &shared.node).await?;
-        Ok(db::commit(tx).await?)
+        let leave = async {
+            let mut tx = shared.app.db.begin().await?;
+            for table in Table::ALL {
+                db::nodes::release_all_but(&mut tx, table.name(), &shared.node, &[]).await?;
+            }
+            db::nodes::leave(&mut tx, &shared.node).await?;
+            db::commit(tx).await
+        };
+        let left = tokio::time::timeout(LEAVE, leave).await;
+        Ok(left.unwrap_or(Err(db::DbError::Silent))?)
     }
 }
 

@@ -67,7 +67,7 @@ pub const GROUP: usize = 20;
 const LINGER: Duration = Duration::from_millis(5);
 
 /// How long a database that refuses is tried once the service is to stop.
-const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(10);
+const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(5);
 
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.
@@ -113,7 +113,7 @@ async fn write(shared: &Shared, group: &[Settled]) -> bool {
         if shared.is_stopping() && give_up.is_none() {
             give_up = Some(Instant::now() + PATIENCE_WHEN_STOPPING);
         }
-        let limit = give_up.unwrap_or_else(|| Instant::now() + super::DATABASE_PATIENCE);
+        let limit = give_up.unwrap_or_else(|| Instant::now() + db::PATIENCE);
         match tokio::time::timeout_at(limit, record(shared, group)).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {

@@ -1,6 +1,6 @@
 //! Whether the relay can be reached, and how fast we may go: what all connections of a sender share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,13 @@ pub struct RelayState {
     /// Connections on which the relay has answered a message.
     working: AtomicUsize,
     down: Mutex<Option<Down>>,
+    /// Connections in a row that ended at the first envelope that was sent behind a body.
+    ahead_failures: AtomicU32,
 }
+
+/// So many connections in a row that end where an envelope was sent ahead are no chance: such a relay offers
+/// `PIPELINING` and does not do it.
+const AHEAD_FAILURES: u32 = 3;
 
 /// Why the relay takes no mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +77,20 @@ impl RelayState {
         }
     }
 
+    /// Whether the relay may be sent an envelope behind a body.
+    pub fn takes_ahead(&self) -> bool {
+        self.ahead_failures.load(Ordering::Relaxed) < AHEAD_FAILURES
+    }
+
+    /// Notes how the first envelope fared that was sent behind a body on a connection.
+    pub fn noted_ahead(&self, answered: bool) {
+        if answered {
+            self.ahead_failures.store(0, Ordering::Relaxed);
+        } else {
+            self.ahead_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// How long to leave the relay alone still.
     pub fn wait(&self) -> Option<Duration> {
         let down = self.lock();
@@ -100,6 +120,11 @@ impl Throttle {
     pub fn new(per_second: u32) -> Self {
         let interval = (per_second > 0).then(|| Duration::from_secs(1) / per_second);
         Self { interval, next: Mutex::new(Instant::now()) }
+    }
+
+    /// Whether there is a limit.
+    pub fn is_limit(&self) -> bool {
+        self.interval.is_some()
     }
 
     /// When this message's turn is; none where there is no limit.
