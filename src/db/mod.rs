@@ -214,9 +214,9 @@ impl Db {
         }
     }
 
-    /// Closes every connection, once what runs on it has ended.
+    /// Closes every connection, once what runs on it has ended; one that takes long ends with the process.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.pool.close()).await;
     }
 }
 
