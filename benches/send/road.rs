@@ -83,7 +83,8 @@ impl Road {
         let totals = sender.totals();
         let watcher = self.messages.map(|messages| tokio::spawn(stop_after(messages, totals.clone(), stop)));
         let (started, cpu) = (Instant::now(), cpu_seconds(UsageWho::RUSAGE_SELF)?);
-        sender.run(Until::NothingDue).await?;
+        // On one of the runtime's own threads, as the service runs it.
+        tokio::spawn(async move { sender.run(Until::NothingDue).await }).await??;
         let seconds = started.elapsed().as_secs_f64();
         let cpu_seconds = cpu_seconds(UsageWho::RUSAGE_SELF)? - cpu;
         if let Some(watcher) = watcher {

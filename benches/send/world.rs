@@ -104,8 +104,9 @@ impl World {
             selector: "bench".to_owned(),
             algorithm: algorithm.to_owned(),
             private_key,
+            created_at: self.app.clock.now(),
         };
-        db::dkim::insert(&mut *self.app.db.conn().await?, &key, self.app.clock.now()).await?;
+        db::dkim::insert(&mut *self.app.db.conn().await?, &key).await?;
         Ok(())
     }
 

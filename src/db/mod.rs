@@ -36,6 +36,9 @@ use self::dialect::Dialect;
 /// What the functions of this module work on: a pooled connection or a transaction, dereferenced.
 pub type Conn = sqlx::AnyConnection;
 
+/// A connection of the pool's; it goes back when it is dropped.
+pub type Pooled = sqlx::pool::PoolConnection<Any>;
+
 /// A transaction that writes; dropped without `commit`, it is rolled back.
 pub type Tx = Transaction<'static, Any>;
 
@@ -182,7 +185,7 @@ impl Db {
     }
 
     /// A connection to read with, or to write a single statement.
-    pub async fn conn(&self) -> Result<sqlx::pool::PoolConnection<Any>, DbError> {
+    pub async fn conn(&self) -> Result<Pooled, DbError> {
         Ok(self.pool.acquire().await?)
     }
 
@@ -232,8 +235,9 @@ const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORM
 // keep its locks for hours otherwise. Ours end within milliseconds.
 const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'";
 
-/// A connection that was used within this time is taken as alive: if it is not, the next statement says so.
-const SURELY_ALIVE: Duration = Duration::from_millis(100);
+/// How long a connection may have lain idle and still be handed out without a question to the database: asked each
+/// time, it costs as much again as a small statement.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to say that it is alive: one whose other end is gone without a word never does.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
@@ -246,23 +250,21 @@ async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Res
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })
         .test_before_acquire(false)
-        .before_acquire(|connection, use_before| {
+        .before_acquire(|connection, about| {
             Box::pin(async move {
                 // SQLite itself rolls back where the disk is full; sqlx does not learn of it, waits for the end of a
                 // transaction that has ended, and would refuse every other one on this connection.
                 if connection.is_in_transaction() {
                     return Ok(false);
                 }
-                if use_before.idle_for >= SURELY_ALIVE {
+                if about.idle_for > SURELY_ALIVE {
                     sign_of_life(connection).await?;
                 }
                 Ok(true)
             })
         })
         // sqlx asks for a sign of life itself here, and waits for it for ever: the pool would run dry.
-        .after_release(|connection, _| {
-            Box::pin(async move { sign_of_life(connection).await.map(|()| true) })
-        })
+        .after_release(|connection, _| Box::pin(async move { sign_of_life(connection).await.map(|()| true) }))
         .connect_with(options)
         .await
 }

@@ -74,14 +74,14 @@ impl<'a> Prepared<'a> {
         envelope: &'a Envelope<'a>,
         message: &'a [u8],
     ) -> Result<Self, Outcome> {
-        let refused = |detail: &str| Err(of_our_own(OutcomeClass::Refused, detail));
+        let refused = |detail: &str| Err(of_our_own(OutcomeClass::OurFault, detail));
         let Ok(message) = std::str::from_utf8(message) else {
             return refused("the message is not UTF-8 text");
         };
         let limit = features.size.unwrap_or(0);
         if limit > 0 && message.len() > limit {
             return refused(&format!(
-                "the message has {} bytes and the relay takes {limit} at most (SIZE): shorten it",
+                "the message has {} bytes and the relay takes {limit} at most (SIZE): shorten the issue",
                 message.len()
             ));
         }
@@ -90,10 +90,11 @@ impl<'a> Prepared<'a> {
         let header = || message.split("\r\n\r\n").next().unwrap_or_default();
         let smtputf8 = own_address || envelope.to.needs_smtputf8() || (eight_bit && !header().is_ascii());
         if smtputf8 && !features.smtputf8 {
-            return refused(
+            return Err(of_our_own(
+                OutcomeClass::Refused,
                 "the address has letters beyond ASCII before the @, and the relay does not take those (SMTPUTF8): \
                  ask for another address, or use a relay that does",
-            );
+            ));
         }
         if eight_bit && !smtputf8 && !features.eight_bit_mime {
             return refused("the message is not encoded as ASCII, and the relay takes no other (8BITMIME)");

@@ -7,6 +7,7 @@
 //! | [`identity`] | `Message-ID` and the envelope sender, derived from the delivery |
 //! | [`dkim`] | keys, signatures, and the DNS record for them |
 //! | [`relay`] | where to send, and how safely |
+//! | [`terms`] | how much of the mail a relay gets, and how fast |
 //! | [`session`] | one connection to a relay, any number of messages |
 //! | [`envelope`] | what the relay is told of a message, and whether it can take it |
 //! | [`wire`] | the stream under it: TCP or TLS, with a limit on what a relay may say |
@@ -27,4 +28,5 @@ pub mod outcome;
 pub mod quoted_printable;
 pub mod relay;
 pub mod session;
+pub mod terms;
 pub mod wire;

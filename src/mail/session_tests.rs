@@ -69,7 +69,7 @@ async fn a_message_arrives_as_it_was_written() {
 
 #[tokio::test]
 async fn each_refusal_has_its_class_and_keeps_the_connection() {
-    use OutcomeClass::{BadAddress, OurFault, Refused, TryLater};
+    use OutcomeClass::{BadAddress, OurFault, TryLater};
     for options in both_ways() {
         let sink = Sink::start(options).await;
         let mut session = connect(&sink).await;
@@ -80,7 +80,7 @@ async fn each_refusal_has_its_class_and_keeps_the_connection() {
             ("latin1", BadAddress, 550),
             ("blocked", OurFault, 550),
             ("no-data", TryLater, 451),
-            ("refused-content", Refused, 554),
+            ("refused-content", OurFault, 554),
             ("spam", OurFault, 550),
             ("later", TryLater, 451),
         ] {
@@ -236,14 +236,14 @@ async fn what_a_relay_cannot_take_is_refused_before_it_is_sent() {
     let mut session = connect(&sink).await;
     let before = sink.commands().len();
     let large = send_message(&mut session, "ann", "a line\r\n".repeat(20).as_bytes()).await;
-    assert_eq!((large.outcome.class, large.alive), (OutcomeClass::Refused, true));
+    assert_eq!((large.outcome.class, large.alive), (OutcomeClass::OurFault, true));
     assert!(large.outcome.detail.contains("160 bytes") && large.outcome.detail.contains("100"), "{large:?}");
     let foreign = send(&mut session, "dörte").await;
     assert_eq!((foreign.outcome.class, foreign.alive), (OutcomeClass::Refused, true));
     assert!(foreign.outcome.detail.contains("SMTPUTF8"), "{foreign:?}");
     let header = send_message(&mut session, "ann", "To: <dörte@example.net>\r\n\r\n".as_bytes()).await;
     assert_eq!(header.outcome.class, OutcomeClass::Refused);
-    assert_eq!(send_message(&mut session, "ann", b"\xff").await.outcome.class, OutcomeClass::Refused);
+    assert_eq!(send_message(&mut session, "ann", b"\xff").await.outcome.class, OutcomeClass::OurFault);
     assert_eq!(sink.commands().len(), before, "nothing was sent");
     assert_eq!(send(&mut session, "ann").await.outcome.class, OutcomeClass::Sent);
 }
@@ -328,7 +328,7 @@ async fn a_certificate_that_is_not_trusted_or_has_another_name_is_refused() {
         let untrusted = format!("{}?ca={}", sink.url(), others_file.path().display());
         for url in [untrusted, format!("{url}&name=mail.example.org")] {
             let outcome = connect_to(&url, patient()).await.unwrap_err();
-            assert_eq!(outcome.class, OutcomeClass::RelayDown);
+            assert_eq!(outcome.class, OutcomeClass::OurFault);
             assert!(outcome.detail.contains("certificate"), "{outcome:?}");
         }
         assert!(connect_to(&format!("{url}&name=localhost"), patient()).await.is_ok());

@@ -18,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::Error as TlsError;
 
 use super::outcome::{Reply, Step, of_our_own, relay_down};
 use super::relay::{Relay, Security};
@@ -124,10 +125,16 @@ pub(super) async fn open(relay: &Relay, hello: &ClientId) -> Result<Wire, Outcom
     };
     let connected = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
     let stream = connected.map_err(|error| {
-        relay_down(&format!(
-            "no safe connection to {url}: {error}; the relay's certificate must be valid for its name and \
-             from an authority that is trusted here (ca=FILE in the relay's URL adds one)"
-        ))
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        let (class, help) = match cause {
+            Some(TlsError::InvalidCertificate(_)) => (
+                OutcomeClass::OurFault,
+                "; the relay's certificate must be valid for its name and from an authority that is trusted here \
+                 (ca=FILE in the relay's URL adds one, name=HOST expects another name)",
+            ),
+            _ => (OutcomeClass::RelayDown, ""),
+        };
+        of_our_own(class, &format!("no safe connection to {url}: {error}{help}"))
     })?;
     let mut wire = Wire::new(Transport::Tls(Box::new(stream)));
     if url.security == Security::StartTls {

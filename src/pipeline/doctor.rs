@@ -35,7 +35,8 @@ impl State {
 
 /// Looks at database, templates, public URL, relay, keys and sources.
 pub async fn examine(app: &App) -> Result<Vec<Finding>, Error> {
-    let mut findings = vec![database(app).await?, templates(app), public_url(app), relay(app).await];
+    let mut findings = vec![database(app).await?, templates(app), public_url(app)];
+    findings.extend(relays(app).await);
     findings.extend(signing(app).await?);
     findings.extend(sources(app).await?);
     Ok(findings)
@@ -97,11 +98,19 @@ fn public_url(app: &App) -> Finding {
     }
 }
 
-async fn relay(app: &App) -> Finding {
-    let url = match RelayUrl::parse(app.settings.relay_url.reveal()) {
-        Ok(url) => url,
-        Err(why) => return finding("relay", State::Bad, why),
+async fn relays(app: &App) -> Vec<Finding> {
+    let urls = match RelayUrl::parse_all(app.settings.relay_url.reveal()) {
+        Ok(urls) => urls,
+        Err(why) => return vec![finding("relay", State::Bad, why)],
     };
+    let mut findings = vec![];
+    for url in urls {
+        findings.push(relay(app, url).await);
+    }
+    findings
+}
+
+async fn relay(app: &App, url: RelayUrl) -> Finding {
     let shown = url.to_string();
     let relay = match Relay::open(url) {
         Ok(relay) => relay,

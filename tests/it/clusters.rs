@@ -73,7 +73,9 @@ impl Cluster {
     pub async fn standby(&self) -> Self {
         let standby = Self::empty();
         let from = format!("host={} user=daybreak application_name=standby", self.folder.display());
-        standby.run("pg_basebackup", &["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", &from, "-D"]).await;
+        standby
+            .run("pg_basebackup", &["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", &from, "-D"])
+            .await;
         standby.go().await;
         standby
     }
@@ -99,7 +101,8 @@ impl Cluster {
             self.folder.display()
         );
         let log = self.folder.join("log");
-        self.run("pg_ctl", &["-w", "-t", "60", "-l", log.to_str().unwrap(), "-o", &options, "start", "-D"]).await;
+        self.run("pg_ctl", &["-w", "-t", "60", "-l", log.to_str().unwrap(), "-o", &options, "start", "-D"])
+            .await;
     }
 
     /// Stops it: `fast` ends the connections, `immediate` is as good as `kill -9`.

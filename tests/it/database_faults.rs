@@ -196,9 +196,11 @@ impl Disk {
     fn mount(megabytes: u32) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let size = format!("size={megabytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            let _ = writeln!(std::io::stderr(), "note: no disk is filled up: only root may mount a small one");
+            let _ =
+                writeln!(std::io::stderr(), "note: no disk is filled up: only root may mount a small one");
             return None;
         }
         Some(Self(folder))

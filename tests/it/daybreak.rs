@@ -485,6 +485,21 @@ impl Service {
     }
 }
 
+/// What sends of many thousands ask.
+impl Sink {
+    /// How many messages it has accepted.
+    pub fn count(&self) -> usize {
+        self.arrivals.borrow().len()
+    }
+
+    /// Waits until it has accepted so many messages.
+    pub async fn until(&self, count: usize) {
+        let mut arrivals = self.arrivals.clone();
+        let waited = timeout(PATIENCE, arrivals.wait_for(|all| all.len() >= count)).await.is_ok();
+        assert!(waited, "the relay never got {count} messages; it has {}", self.count());
+    }
+}
+
 /// Waits until the sink has accepted what a test waits for, and returns all it has accepted.
 pub async fn arrived(sink: &Sink, what: &str, enough: impl Fn(&[Accepted]) -> bool) -> Vec<Accepted> {
     let mut arrivals = sink.arrivals.clone();

@@ -19,6 +19,7 @@ mod mail;
 mod message;
 mod nodes;
 mod relay;
+mod relays;
 mod sink;
 mod structure;
 mod why;

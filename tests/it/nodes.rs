@@ -13,7 +13,8 @@ use crate::ledger::{CONNECTIONS, GROUP, PLENTY, SENT, SENT_ISSUES, check_everybo
 use crate::sink::Options;
 
 /// Every delivery as it stands.
-const LEDGER: &str = "SELECT concat_ws(' ', id, state, reason, detail, not_before, attempts, updated_at, node) AS row
+const LEDGER: &str =
+    "SELECT concat_ws(' ', id, state, reason, detail, not_before, attempts, updated_at, node) AS row
                       FROM deliveries ORDER BY id";
 
 fn ids_only() -> Options {

@@ -32,13 +32,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-
-use crate::daybreak::PATIENCE;
 
 /// How the sink behaves to everybody.
 #[derive(Clone, Debug)]
@@ -175,18 +172,6 @@ impl Sink {
 
     pub fn accepted(&self) -> Vec<Accepted> {
         self.arrivals.borrow().clone()
-    }
-
-    /// How many messages it has accepted.
-    pub fn count(&self) -> usize {
-        self.arrivals.borrow().len()
-    }
-
-    /// Waits until it has accepted so many messages.
-    pub async fn until(&self, count: usize) {
-        let mut arrivals = self.arrivals.clone();
-        let waited = timeout(PATIENCE, arrivals.wait_for(|all| all.len() >= count)).await.is_ok();
-        assert!(waited, "the relay never got {count} messages; it has {}", self.count());
     }
 
     /// Every command of every connection, in the order of arrival.

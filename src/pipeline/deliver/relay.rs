@@ -1,4 +1,4 @@
-//! Whether the relay can be reached, and how fast we may go: what all connections of a sender share.
+//! Whether a relay can be reached, and how fast we may go: what all connections to it share.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::delivery::{Outcome, OutcomeClass};
+use crate::mail::relay::RelayUrl;
 
-/// The relay as the connections see it.
+/// A relay as the connections see it.
 #[derive(Debug, Default)]
 pub struct RelayState {
     /// Connections on which the relay has answered a message.
@@ -57,7 +58,7 @@ impl RelayState {
 
     /// Notes that a connection could not be opened, or ended with its first message. While others work the relay only
     /// wants no more of them; with none at work it is down, and left alone for 1, 2, 4 … 60 seconds.
-    pub fn failed(&self, outcome: &Outcome) {
+    pub fn failed(&self, relay: &RelayUrl, outcome: &Outcome) {
         if self.working.load(Ordering::SeqCst) > 0 {
             return;
         }
@@ -70,7 +71,7 @@ impl RelayState {
                 let failures = known.as_ref().map_or(0, |known| known.failures);
                 let wait = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
                 let why = outcome.detail.clone();
-                tracing::warn!(why, ?wait, "the relay cannot be reached, and is left alone for a while");
+                tracing::warn!(%relay, why, ?wait, "the relay cannot be reached, and is left alone for a while");
                 let trouble = Trouble { why, is_ours: outcome.class == OutcomeClass::OurFault };
                 *known = Some(Down { until: now + wait, failures: failures + 1, trouble });
             }

@@ -1,4 +1,4 @@
-//! One connection to the relay: takes messages one by one, sends them, and says what became of each.
+//! One connection to a relay: takes messages one by one, sends them, and says what became of each.
 //!
 //! While a message is sent, the next is written and announced behind it, so that the relay never waits for us. From then
 //! on it can be dropped only with the connection.
@@ -17,6 +17,7 @@ use crate::mail::session::{Envelope, Sending, Session};
 
 use super::cohort::Cohort;
 use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
+use super::line::{Line, Slot, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
 use super::{DRAIN, Shared, within};
@@ -37,6 +38,9 @@ const QUICK: Duration = Duration::from_secs(1);
 /// How long a message that is announced waits for the one before it, until another connection may have it.
 const ANNOUNCED: Duration = Duration::from_secs(2);
 
+/// How long a message waits for a connection that is being opened, until another may have it.
+const CONNECTING: Duration = Duration::from_secs(5);
+
 /// A session, and what we know of the relay from it.
 struct Open {
     session: Session,
@@ -51,6 +55,7 @@ struct Open {
 /// A message that is written for its recipient.
 struct Outgoing {
     job: Job,
+    slot: Slot,
     addresses: Addresses,
     message: Vec<u8>,
 }
@@ -83,7 +88,10 @@ struct Answer {
 
 pub struct Worker {
     shared: Arc<Shared>,
-    jobs: flume::Receiver<Job>,
+    /// The relay, and its place among the others.
+    line: Arc<Line>,
+    place: usize,
+    work: flume::Receiver<Work>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
     /// Buffers of messages that are sent, for those to come: two at most.
@@ -91,8 +99,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, jobs: flume::Receiver<Job>, outcomes: mpsc::Sender<Settled>) -> Self {
-        Self { shared, jobs, outcomes, open: None, spare: Vec::new() }
+    /// A connection to the relay at `place`.
+    pub fn new(
+        shared: Arc<Shared>,
+        place: usize,
+        work: flume::Receiver<Work>,
+        outcomes: mpsc::Sender<Settled>,
+    ) -> Self {
+        let line = Arc::clone(&shared.lines[place]);
+        Self { shared, line, place, work, outcomes, open: None, spare: Vec::new() }
     }
 
     /// Works until there will be no more jobs.
@@ -101,8 +116,8 @@ impl Worker {
         loop {
             let outgoing = match next.take() {
                 Some(outgoing) => Some(outgoing),
-                None => match tokio::time::timeout(IDLE, self.jobs.recv_async()).await {
-                    Ok(Ok(job)) => self.take(job).await,
+                None => match tokio::time::timeout(IDLE, self.work.recv_async()).await {
+                    Ok(Ok(work)) => self.take(work).await,
                     Ok(Err(flume::RecvError::Disconnected)) => break,
                     Err(_) => {
                         self.close().await;
@@ -119,18 +134,39 @@ impl Worker {
 
     /// Writes the message of a job whose turn it is, once a connection is open for it. None where it is not to be sent
     /// now: what is neither sent nor recorded is given back, by the sender as it ends or by the lease's keeper.
-    async fn take(&mut self, job: Job) -> Option<Outgoing> {
+    async fn take(&mut self, work: Work) -> Option<Outgoing> {
+        self.line.room.notify_one();
         if self.shared.is_stopping() || !self.shared.holds_lease() {
             return None;
         }
-        if self.open_session().await.is_err() {
-            give_back(&self.shared, &self.outcomes, job).await;
-            return None;
-        }
+        let Work { job, slot } = work;
+        let job = self.open_for(job).await?;
         if !self.wait_for_turn().await {
             return None;
         }
-        self.write(job).await
+        self.write(Work { job, slot }).await
+    }
+
+    /// Opens a connection for a message. None where that fails, or takes so long that another may have the message.
+    async fn open_for(&mut self, job: Job) -> Option<Job> {
+        let (shared, outcomes) = (Arc::clone(&self.shared), self.outcomes.clone());
+        let mut job = Some(job);
+        let opening = self.open_session();
+        tokio::pin!(opening);
+        let opened = loop {
+            tokio::select! {
+                opened = &mut opening => break opened,
+                () = tokio::time::sleep(CONNECTING), if job.is_some() => if let Some(job) = job.take() {
+                    give_back(&shared, &outcomes, job).await;
+                },
+            }
+        };
+        if opened.is_err()
+            && let Some(job) = job.take()
+        {
+            give_back(&shared, &outcomes, job).await;
+        }
+        job
     }
 
     /// Writes the message that follows at once, so that it can be announced behind the one before it.
@@ -138,19 +174,18 @@ impl Worker {
         let open = self.open.as_ref()?;
         let shared = &self.shared;
         let is_ready = open.is_quick && open.session.features().pipelining;
-        if !is_ready
-            || shared.throttle.is_limit()
-            || !shared.relay_state.takes_ahead()
-            || shared.is_stopping()
-        {
+        let line = &self.line;
+        if !is_ready || line.throttle.is_limit() || !line.state.takes_ahead() || shared.is_stopping() {
             return None;
         }
-        let job = self.jobs.try_recv().ok()?;
-        self.write(job).await
+        let work = self.work.try_recv().ok()?;
+        line.room.notify_one();
+        self.write(work).await
     }
 
     /// Writes a message; what cannot or must not be sent is recorded instead.
-    async fn write(&mut self, mut job: Job) -> Option<Outgoing> {
+    async fn write(&mut self, work: Work) -> Option<Outgoing> {
+        let Work { mut job, slot } = work;
         if let Some(done) = self.not_to_be_sent(&mut job).await {
             self.record(done, job).await;
             return None;
@@ -164,7 +199,7 @@ impl Worker {
             Job::Notice(job) => job.write(now, &mut message),
         };
         match written {
-            Ok(addresses) => Some(Outgoing { job, addresses, message }),
+            Ok(addresses) => Some(Outgoing { job, slot, addresses, message }),
             Err(error) => {
                 self.spare.push(message);
                 let done = match &job {
@@ -210,7 +245,8 @@ impl Worker {
         }
         let (answer, next) = self.send(&outgoing, next, room).await;
         let Some(answer) = answer else { return next };
-        if answer.outcome.class == OutcomeClass::RelayDown && !answer.was_first {
+        let class = answer.outcome.class;
+        if class == OutcomeClass::RelayDown && !answer.was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
             if let Some(next) = next {
@@ -218,13 +254,23 @@ impl Worker {
             }
             return Some(outgoing);
         }
-        let Outgoing { job, addresses, message } = outgoing;
+        let Outgoing { job, slot, addresses, message } = outgoing;
         self.spare.push(message);
-        let verdict = match &job {
-            Job::Delivery(job) => self.delivered(job, answer, addresses.to),
-            Job::Notice(job) => self.notified(job, answer),
-        };
-        self.record(verdict, job).await;
+        match &job {
+            Job::Delivery(delivery) => {
+                let verdict = self.delivered(delivery, answer, addresses.to);
+                if self.line.refusals.concern(class) {
+                    self.weigh(class, verdict, job).await;
+                } else {
+                    self.record(verdict, job).await;
+                }
+            }
+            Job::Notice(notice) => {
+                let verdict = self.notified(notice, answer);
+                self.record(verdict, job).await;
+            }
+        }
+        drop(slot);
         next
     }
 
@@ -263,12 +309,15 @@ impl Worker {
             self.open = None;
             return (None, next);
         };
-        let state = &self.shared.relay_state;
+        let state = &self.line.state;
         let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
         match (answered, was_first) {
-            (false, true) => state.failed(&outcome),
+            (false, true) => self.line.failed(&outcome),
             (true, true) => open.working = Some(state.works()),
             (_, false) => {}
+        }
+        if answered {
+            self.line.answers();
         }
         if was_ahead && !open.took_ahead {
             open.took_ahead = outcome.class != OutcomeClass::RelayDown;
@@ -284,12 +333,8 @@ impl Worker {
 
     /// What the relay said of a delivery.
     fn delivered(&self, job: &DeliveryJob, answer: Answer, to: EmailAddress) -> Verdict {
-        let (id, issue_id) = (job.claimed.id, job.claimed.issue_id);
+        let id = job.claimed.id;
         let Answer { outcome, room, .. } = answer;
-        if self.shared.refuses_us(issue_id, outcome.class) {
-            self.shared.broken(issue_id, format!("the relay refuses every message: {}", outcome.detail));
-            return Verdict { done: Done::back(id, None), suppress: None, room };
-        }
         let now = self.shared.app.clock.now();
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
@@ -328,10 +373,13 @@ impl Worker {
         }
     }
 
-    /// What is recorded without sending anything: the reader left meanwhile, the issue is paused, or the row can not be
-    /// read again.
+    /// What is recorded without sending anything: the reader left meanwhile, the issue is paused, the relay refuses all
+    /// of it, or the row can not be read again.
     async fn not_to_be_sent(&self, job: &mut Job) -> Option<Done> {
         let Job::Delivery(job) = job else { return None };
+        if self.line.refusals.refuses(job.claimed.issue_id) {
+            return Some(Done::back(job.claimed.id, None));
+        }
         if job.checked_at.elapsed() > FRESH && !self.check_again(job).await {
             return Some(Done::back(job.claimed.id, None));
         }
@@ -375,9 +423,28 @@ impl Worker {
         record(&self.shared, &self.outcomes, verdict.into(), job).await;
     }
 
+    /// Records what became of a delivery once it is known whether the relay refuses it alone, or all of the issue.
+    async fn weigh(&self, class: OutcomeClass, verdict: Verdict, job: Job) {
+        let Job::Delivery(job) = job else { return };
+        let Verdict { done, suppress, room } = verdict;
+        let said = match &done {
+            Done::Delivery(record) => record.detail.clone().unwrap_or_default(),
+            Done::Notice { detail, .. } => detail.clone(),
+        };
+        let (id, issue_id) = (job.claimed.id, job.claimed.issue_id);
+        let settled = Settled { done, suppress, hold: job.hold, room };
+        let weighed = self.line.refusals.weigh(issue_id, id, class, settled);
+        if weighed.refuses_all {
+            self.shared.refused(self.place, issue_id, said);
+        }
+        for settled in weighed.settled {
+            pass_on(&self.shared, &self.outcomes, settled).await;
+        }
+    }
+
     /// Waits until the limit of messages a second lets one more go; false where the service is to stop before.
     async fn wait_for_turn(&self) -> bool {
-        if let Some(turn) = self.shared.throttle.turn() {
+        if let Some(turn) = self.line.throttle.turn() {
             self.shared.pause(turn.saturating_duration_since(tokio::time::Instant::now())).await;
         }
         !self.shared.is_stopping()
@@ -389,21 +456,22 @@ impl Worker {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        if shared.relay_state.wait().is_some() {
+        if self.line.state.wait().is_some() {
             return Err(());
         }
         let connected = tokio::select! {
-            connected = Session::connect(&shared.relay, &shared.ehlo_name, shared.timeouts) => connected,
+            connected = Session::connect(&self.line.relay, &shared.ehlo_name, shared.timeouts) => connected,
             () = shared.after_stop(DRAIN) => return Err(()),
         };
         match connected {
             Ok(session) => {
+                self.line.answers();
                 self.open = Some(Open { session, working: None, is_quick: false, took_ahead: false });
                 Ok(())
             }
             Err(outcome) => {
-                shared.relay_state.failed(&outcome);
-                if shared.relay_state.wait().is_none() {
+                self.line.failed(&outcome);
+                if self.line.state.wait().is_none() {
                     shared.pause(NO_MORE_CONNECTIONS).await;
                 }
                 Err(())
@@ -440,7 +508,11 @@ async fn record(shared: &Shared, outcomes: &mpsc::Sender<Settled>, verdict: Verd
         Job::Delivery(job) => job.hold,
         Job::Notice(job) => job.hold,
     };
-    if outcomes.send(Settled { done, suppress, hold, room }).await.is_err() {
+    pass_on(shared, outcomes, Settled { done, suppress, hold, room }).await;
+}
+
+async fn pass_on(shared: &Shared, outcomes: &mpsc::Sender<Settled>, settled: Settled) {
+    if outcomes.send(settled).await.is_err() {
         // Nobody records any more: nothing may be sent any more.
         shared.stop_now("outcomes are no longer recorded");
     }
