@@ -240,7 +240,7 @@ const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_sessi
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to say that it is alive: one whose other end is gone without a word never does.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
 async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()

@@ -49,6 +49,11 @@ const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// How long the database may take to hear a sign of life, and how soon another follows one that it did not: where one
+/// connection hangs, there is time for a second one before the lease runs out.
+const RENEW_PATIENCE: Duration = Duration::from_secs(7);
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a sender that is told to stop lets a conversation with the relay go on that has not come to the message.
 /// Where the message is written, the relay may have it: then its answer is waited for, up to the relay's time-out.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -170,7 +175,7 @@ impl Shared {
             let mut conn = self.app.db.conn().await?;
             db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await
         };
-        within(renew).await?;
+        tokio::time::timeout(RENEW_PATIENCE, renew).await.unwrap_or(Err(db::DbError::Silent))?;
         *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         Ok(())
     }
@@ -182,7 +187,7 @@ impl Shared {
             let mut conn = self.app.db.conn().await?;
             let mut freed = 0;
             for table in Table::ALL {
-                freed += db::nodes::take_over(&mut conn, table.name()).await?;
+                freed += db::nodes::take_over(&mut conn, table.name(), &self.node).await?;
                 let held = self.claims.held(table);
                 freed += db::nodes::release_all_but(&mut conn, table.name(), &self.node, &held).await?;
             }
@@ -364,22 +369,33 @@ async fn record_refusals(shared: &Shared, outcomes: &mpsc::Sender<Settled>, all:
     }
 }
 
-/// Renews the lease, and gives back what nobody answers for, until the sender ends.
+/// Renews the lease, and gives back what nobody answers for, until the sender ends. Neither waits for the other: what
+/// hangs on one connection to the database must not cost the lease.
 async fn keep_lease(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(RENEW).await;
-        let kept = async {
-            shared.renew().await?;
-            shared.give_back().await
-        };
-        match kept.await {
-            Ok(0) => {}
-            Ok(freed) => tracing::info!(freed, "gave back what was claimed and nobody answers for"),
-            Err(error) => {
-                tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out")
+    let renewing = async {
+        let mut pause = RENEW;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = RENEW;
+            if let Err(error) = shared.renew().await {
+                tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out");
+                pause = RENEW_AGAIN;
             }
         }
-    }
+    };
+    let giving_back = async {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            match shared.give_back().await {
+                Ok(0) => {}
+                Ok(freed) => tracing::info!(freed, "gave back what was claimed and nobody answers for"),
+                Err(error) => {
+                    tracing::error!(%error, "what nobody answers for cannot be given back; trying again")
+                }
+            }
+        }
+    };
+    let ((), ()) = tokio::join!(renewing, giving_back);
 }
 
 /// The subject that readers without special wishes will see; the bare line where it cannot be rendered.
