@@ -94,6 +94,8 @@ pub struct Worker {
     work: flume::Receiver<Work>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
+    /// A message that was to be announced when the connection ended.
+    after_that: Option<Outgoing>,
     /// Buffers of messages that are sent, for those to come: two at most.
     spare: Vec<Vec<u8>>,
 }
@@ -107,14 +109,14 @@ impl Worker {
         outcomes: mpsc::Sender<Settled>,
     ) -> Self {
         let line = Arc::clone(&shared.lines[place]);
-        Self { shared, line, place, work, outcomes, open: None, spare: Vec::new() }
+        Self { shared, line, place, work, outcomes, open: None, after_that: None, spare: Vec::new() }
     }
 
     /// Works until there will be no more jobs.
     pub async fn run(mut self) {
         let mut next = None;
         loop {
-            let outgoing = match next.take() {
+            let outgoing = match next.take().or_else(|| self.after_that.take()) {
                 Some(outgoing) => Some(outgoing),
                 None => match tokio::time::timeout(IDLE, self.work.recv_async()).await {
                     Ok(Ok(work)) => self.take(work).await,
@@ -177,6 +179,9 @@ impl Worker {
         let line = &self.line;
         if !is_ready || line.throttle.is_limit() || !line.state.takes_ahead() || shared.is_stopping() {
             return None;
+        }
+        if let Some(next) = self.after_that.take() {
+            return Some(next);
         }
         let work = self.work.try_recv().ok()?;
         line.room.notify_one();
@@ -249,9 +254,7 @@ impl Worker {
         if class == OutcomeClass::RelayDown && !answer.was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
-            if let Some(next) = next {
-                give_back(&self.shared, &self.outcomes, next.job).await;
-            }
+            self.after_that = next;
             return Some(outgoing);
         }
         let Outgoing { job, slot, addresses, message } = outgoing;
