@@ -6,13 +6,18 @@
 
 mod bad_input;
 mod calendar;
+mod chance;
+mod clusters;
+mod database_faults;
 mod daybreak;
 mod digest;
 mod dkim;
 mod feeds;
+mod kills;
 mod ledger;
 mod mail;
 mod message;
+mod nodes;
 mod pause;
 mod relay;
 mod relay_faults;
