@@ -12,15 +12,19 @@ const USED_UP: &str = "SELECT COUNT(*) FROM issues WHERE state = 'sending' AND r
 
 /// These readers of “brief”, and an issue for them that is due at 07:00 UTC, through a sink with these limits.
 async fn due(daybreak: &mut Daybreak, csv: &str, limits: &str) -> Sink {
-    let sink = Sink::start(Options::default()).await;
+    due_at(daybreak, csv, limits, "07:00", Options::default()).await
+}
+
+async fn due_at(daybreak: &mut Daybreak, csv: &str, limits: &str, at: &str, options: Options) -> Sink {
+    let sink = Sink::start(options).await;
     daybreak.relay(format!("{}&{limits}", sink.url()));
     let feeds = Feeds::start().await;
     daybreak.newsletter(&[]).await;
-    daybreak.schedule("07:00", "UTC", "daily").await;
+    daybreak.schedule(at, "UTC", "daily").await;
     daybreak.readers(csv).await;
     daybreak.source(&feeds, "/feed", &[Item::new("The first story")]).await;
     daybreak.run(&["source", "pause", "1"]).await;
-    daybreak.at("2026-03-02T07:00:00Z");
+    daybreak.at(&format!("2026-03-02T{at}:00Z"));
     sink
 }
 
@@ -93,9 +97,7 @@ async fn messages_a_second_hold_over_all_nodes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_a_day_hold_over_restarts_and_go_on_at_midnight() {
     everywhere(async |daybreak| {
-        let sink = due(daybreak, &many_readers(100), "per_day=40").await;
-        daybreak.at("2026-03-02T23:00:00Z");
-        daybreak.run(&["schedule", "set", "brief", "1", "--at", "23:00"]).await;
+        let sink = due_at(daybreak, &many_readers(100), "per_day=40", "23:00", Options::default()).await;
         daybreak.serve_once("2026-03-02T23:00:00Z").await;
         assert_eq!(sink.accepted().len(), 40);
         let issue = daybreak.issues("brief").await.remove(0);
@@ -225,6 +227,51 @@ async fn serve_once_sends_all_that_was_due_however_slowly() {
         assert_eq!(different(&sink), 30);
         let most = most_in_a_second(&sink.accepted());
         assert!(most <= 11, "{most} within one second");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_gets_no_more_connections_than_it_may_and_keeps_them_busy() {
+    everywhere(async |daybreak| {
+        let big: String = (1..=200).map(|number| format!("one{number}@big.example,\n")).collect();
+        let others: String = (1..=200).map(|number| format!("one@small{number}.example,\n")).collect();
+        let options = Options { delay: Duration::from_millis(5), ..Options::default() };
+        let busy = options.busy.clone();
+        let readers = format!("email,name\n{big}{others}");
+        let sink = due_at(daybreak, &readers, "domain_connections=2", "07:00", options).await;
+        daybreak.run(&["serve", "--once"]).await;
+        assert_eq!(different(&sink), 400);
+        assert_eq!(sink.accepted().len(), 400);
+        assert_eq!(busy.lock().unwrap()["big.example"].1, 2);
+        let all = sink.accepted();
+        let small: Vec<Instant> =
+            all.iter().filter(|it| it.to[0].contains("@small")).map(|it| it.at).collect();
+        let before = to(&all, "big.example").iter().filter(|it| it.at < *small.iter().max().unwrap()).count();
+        assert!(before < 150, "the small domains do not wait for the big one: {before}");
+        let attempts = "SELECT COUNT(*) FROM deliveries WHERE attempts <> 1";
+        assert_eq!(daybreak.number(attempts).await, 0, "waiting costs no attempt");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_gets_no_more_connections_from_several_nodes_together() {
+    on_postgres(async |daybreak| {
+        let readers: String = (1..=3000).map(|number| format!("one{number}@big.example,\n")).collect();
+        let options = Options { delay: Duration::from_millis(8), ..Options::default() };
+        let busy = options.busy.clone();
+        let readers = format!("email,name\n{readers}");
+        let sink = due_at(daybreak, &readers, "domain_connections=3", "07:00", options).await;
+        let one = daybreak.serve(&["--role", "schedule,send"]).await;
+        arrived(&sink, "some", |all| all.len() >= 100).await;
+        let other = daybreak.serve(&["--role", "send"]).await;
+        arrived(&sink, "half", |all| all.len() >= 1500).await;
+        one.stop().await;
+        daybreak.until_counted(SENT_ISSUES, 1).await;
+        other.stop().await;
+        assert_eq!(different(&sink), 3000);
+        assert_eq!(busy.lock().unwrap()["big.example"].1, 3);
     })
     .await;
 }

@@ -6,15 +6,23 @@
 
 mod bad_input;
 mod calendar;
+mod chance;
+mod clusters;
+mod database_faults;
 mod daybreak;
 mod digest;
 mod dkim;
 mod feeds;
+mod kills;
 mod ledger;
 mod limits;
 mod mail;
 mod message;
+mod nodes;
+mod pause;
 mod relay;
+mod relay_faults;
+mod relay_slow;
 mod relays;
 mod sink;
 mod structure;

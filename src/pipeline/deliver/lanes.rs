@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::line::Work;
 
 /// Messages that wait in a lane for each of its tokens.
-const FOR_EACH: usize = 10;
+const FOR_EACH: usize = 50;
 
 /// Lanes that are kept at most while nothing is in them.
 const MOST_IDLE: usize = 1_000;
@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// The longest that a message is put off for its place in a lane.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// How long a message waits whose domain is other nodes' alone.
+const OTHERS: Duration = Duration::from_secs(2);
 
 /// The lanes of one relay.
 #[derive(Debug, Default)]
@@ -113,7 +116,7 @@ impl Lane {
             let step = state.step.unwrap_or(STEP);
             if state.waiting.len() >= share * FOR_EACH {
                 let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
-                let first = now + step.saturating_mul(ahead).max(Duration::from_millis(500)).min(LONGEST);
+                let first = now + if share == 0 { OTHERS } else { step.saturating_mul(ahead).min(LONGEST) };
                 let turn = state.tail.filter(|tail| *tail > first).unwrap_or(first);
                 state.tail = Some(turn + step);
                 return Entered::Full(work, turn - now);
@@ -157,6 +160,10 @@ impl Token {
             (Some(step), Some(took)) => Some((step * 7 + took) / 8),
             (step, took) => step.or(took),
         };
+        if state.waiting.is_empty() {
+            // Until the next comes, time passes that no message needs.
+            state.served_at = None;
+        }
         work.slot.token = Some(Arc::clone(self));
         Some(work)
     }

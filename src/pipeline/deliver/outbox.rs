@@ -7,8 +7,6 @@ use std::time::Duration;
 use flume::{Receiver, Sender, TrySendError};
 use tokio::time::Instant;
 
-use crate::domain::calendar::Timestamp;
-
 use super::super::Error;
 use super::Shared;
 use super::job::Job;
@@ -90,7 +88,6 @@ impl Outbox {
 
     /// What the relays take now, of one issue's messages or of others: at most a batch for each that works.
     pub fn outlook(&self, issue_id: Option<i64>, batch: i64) -> Outlook {
-        let now = self.shared.app.clock.now();
         let mut lines: Vec<&Arc<Line>> =
             self.shared.lines.iter().filter(|line| !refuses(line, issue_id)).collect();
         lines.sort_by_key(|line| line.relay.url.terms.priority);
@@ -101,7 +98,7 @@ impl Outbox {
         {
             let (mut takes, mut paced) = (0, None);
             for line in tier {
-                match (line.standing(now), line.limits.paced_until()) {
+                match (standing(&self.shared, line), line.limits.paced_until()) {
                     (Standing::Works, None) => takes += line.limits.at_a_time(batch),
                     (Standing::Works, Some(until)) => {
                         paced = Some(paced.map_or(until, |paced| until.min(paced)))
@@ -180,10 +177,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// How long it takes until all messages that were put off have had their turn.
+    /// How soon messages that were put off are to be looked for; none where all have had their turn.
     pub fn put_off(&self) -> Option<Duration> {
-        let at_domains = self.shared.lines.iter().filter_map(|line| line.limits.put_off());
-        at_domains.chain(self.lanes.iter().filter_map(Lanes::put_off)).max()
+        match self.lanes.iter().any(|lanes| lanes.put_off().is_some()) {
+            true => Some(SOON),
+            false => self.shared.lines.iter().filter_map(|line| line.limits.put_off()).max(),
+        }
     }
 
     async fn hand_out(&mut self, mut job: Job) -> Result<Handed, (Job, Error)> {
@@ -234,8 +233,8 @@ impl Outbox {
 
     /// The relay that is to get the next message.
     fn choose(&mut self, issue_id: Option<i64>) -> Option<usize> {
-        let (lines, now) = (&self.shared.lines, self.shared.app.clock.now());
-        let can_take = |index: usize| takes(&lines[index], issue_id, now);
+        let lines = &self.shared.lines;
+        let can_take = |index: usize| takes(&self.shared, &lines[index], issue_id);
         let is_ready = |index: usize| lines[index].limits.paced_until().is_none();
         // What concerns no issue rather goes where no issue is refused: it may come from the same sender.
         let is_welcome = |index: usize| issue_id.is_some() || !lines[index].refusals.refuses_any();
@@ -245,8 +244,7 @@ impl Outbox {
 
     /// How long it takes until a relay that takes mail has a turn left.
     fn next_turn(&self, issue_id: Option<i64>) -> Option<Duration> {
-        let now = self.shared.app.clock.now();
-        let takers = self.shared.lines.iter().filter(|line| takes(line, issue_id, now));
+        let takers = self.shared.lines.iter().filter(|line| takes(&self.shared, line, issue_id));
         let soonest = takers.filter_map(|line| line.limits.paced_until()).min()?;
         Some(soonest.saturating_duration_since(Instant::now()))
     }
@@ -260,7 +258,7 @@ impl Outbox {
                 Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => task,
             };
             let is_full = tokio::time::timeout(PATIENCE, line.room.notified()).await.is_err();
-            let standing = line.standing(self.shared.app.clock.now());
+            let standing = standing(&self.shared, &line);
             if self.shared.is_stopping() || matches!(standing, Standing::LeftAlone(_)) {
                 return Err(task);
             }
@@ -300,14 +298,20 @@ impl Outbox {
 
     /// Whether another relay than this one would take a message.
     fn another_takes(&self, than: usize, issue_id: Option<i64>) -> bool {
-        let now = self.shared.app.clock.now();
         let others = self.shared.lines.iter().enumerate().filter(|(index, _)| *index != than);
-        others.into_iter().any(|(_, line)| takes(line, issue_id, now))
+        others.into_iter().any(|(_, line)| takes(&self.shared, line, issue_id))
     }
 }
 
-fn takes(line: &Line, issue_id: Option<i64>, now: Timestamp) -> bool {
-    matches!(line.standing(now), Standing::Works | Standing::OnTrial) && !refuses(line, issue_id)
+fn takes(shared: &Shared, line: &Line, issue_id: Option<i64>) -> bool {
+    matches!(standing(shared, line), Standing::Works | Standing::OnTrial) && !refuses(line, issue_id)
+}
+
+fn standing(shared: &Shared, line: &Line) -> Standing {
+    if line.relay.url.terms.domain_connections.is_some() && shared.is_new() {
+        return Standing::Tried;
+    }
+    line.standing(shared.app.clock.now())
 }
 
 /// Whether the relay refuses every message of the issue.

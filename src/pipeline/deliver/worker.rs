@@ -21,7 +21,7 @@ use super::lanes::Token;
 use super::line::{Line, Slot, Task, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
-use super::{DRAIN, Shared};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -111,6 +111,8 @@ pub struct Worker {
     lane: Option<Arc<Token>>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
+    /// A message that was to be announced when the connection ended.
+    after_that: Option<Outgoing>,
     /// Buffers of messages that are sent, for those to come: two at most.
     spare: Vec<Vec<u8>>,
 }
@@ -124,14 +126,24 @@ impl Worker {
         outcomes: mpsc::Sender<Settled>,
     ) -> Self {
         let line = Arc::clone(&shared.lines[place]);
-        Self { shared, line, place, tasks, lane: None, outcomes, open: None, spare: Vec::new() }
+        Self {
+            shared,
+            line,
+            place,
+            tasks,
+            lane: None,
+            outcomes,
+            open: None,
+            after_that: None,
+            spare: Vec::new(),
+        }
     }
 
     /// Works until there will be no more jobs.
     pub async fn run(mut self) {
         let mut next = None;
         loop {
-            let outgoing = match next.take() {
+            let outgoing = match next.take().or_else(|| self.after_that.take()) {
                 Some(outgoing) => Some(outgoing),
                 None if let Some(work) = self.next_in_lane() => self.take(work).await,
                 None => match tokio::time::timeout(IDLE, self.tasks.recv_async()).await {
@@ -181,7 +193,11 @@ impl Worker {
             return None;
         }
         let Work { job, slot } = work;
-        let job = self.open_for(job).await?;
+        let Some(job) = self.open_for(job).await else {
+            // Another connection may have the lane.
+            self.lane = None;
+            return None;
+        };
         if !self.wait_for_turn(&slot, &job).await {
             if !self.shared.is_stopping() {
                 give_back(&self.shared, &self.outcomes, job).await;
@@ -226,6 +242,9 @@ impl Worker {
             || shared.is_stopping()
         {
             return None;
+        }
+        if let Some(next) = self.after_that.take() {
+            return Some(next);
         }
         let work = match self.next_in_lane() {
             Some(work) => work,
@@ -303,9 +322,7 @@ impl Worker {
         if class == OutcomeClass::RelayDown && !answer.was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
-            if let Some(next) = next {
-                give_back(&self.shared, &self.outcomes, next.job).await;
-            }
+            self.after_that = next;
             return Some(outgoing);
         }
         let Outgoing { job, mut slot, addresses, message } = outgoing;
@@ -371,10 +388,12 @@ impl Worker {
         };
         let state = &self.line.state;
         let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
-        match (answered, was_first) {
-            (false, true) => self.line.failed(&outcome),
-            (true, true) => open.working = Some(state.works()),
-            (_, false) => {}
+        if was_first {
+            match outcome.class {
+                OutcomeClass::RelayDown => self.line.failed(&outcome),
+                OutcomeClass::Uncertain => self.line.broke_off(&outcome, outgoing.job.was_tried()),
+                _ => open.working = Some(state.works()),
+            }
         }
         if answered {
             self.line.answers();
@@ -462,7 +481,11 @@ impl Worker {
             let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
             rows.pop().map(|(_, claimed)| claimed).transpose()
         };
-        match loaded.await {
+        let loaded = tokio::select! {
+            loaded = within(loaded) => loaded,
+            () = self.shared.after_stop(DRAIN) => return false,
+        };
+        match loaded {
             Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
