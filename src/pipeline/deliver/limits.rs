@@ -201,9 +201,8 @@ impl Limits {
 
     async fn reserve_turns(&self, app: &App, wanted: i64) -> Result<bool, DbError> {
         let Some(interval) = self.interval else { return Ok(true) };
-        let got = self.ask_turns(app, interval, &[("", wanted)]).await?;
+        let (got, now) = self.ask_turns(app, interval, &[("", wanted)]).await?;
         let mut reserved = self.lock();
-        let now = Instant::now();
         for turns in got {
             reserved.turns.extend(instants(&turns, now, interval));
             if turns.granted == 0 {
@@ -215,17 +214,21 @@ impl Limits {
         Ok(!reserved.turns.is_empty())
     }
 
+    /// Reserves turns, and says when that was, by this process's own clock.
     async fn ask_turns(
         &self,
         app: &App,
         interval: Duration,
         wanted: &[(&str, i64)],
-    ) -> Result<Vec<db::limits::Turns>, DbError> {
+    ) -> Result<(Vec<db::limits::Turns>, Instant), DbError> {
+        let begun = Instant::now();
         let ask = async {
             let mut conn = app.db.conn().await?;
             db::limits::reserve_turns(&mut conn, &self.key, micros(interval), HORIZON, wanted).await
         };
-        super::within(ask).await
+        let turns = super::within(ask).await?;
+        // The database looked at its clock somewhere between question and answer.
+        Ok((turns, begun + begun.elapsed() / 2))
     }
 
     /// Reserves turns at these domains, for as many messages each.
@@ -245,8 +248,7 @@ impl Limits {
         if missing.is_empty() {
             return Ok(());
         }
-        let got = self.ask_turns(app, interval, &missing).await?;
-        let now = Instant::now();
+        let (got, now) = self.ask_turns(app, interval, &missing).await?;
         let mut reserved = self.lock();
         if reserved.tails.len() >= MOST_DOMAINS {
             reserved.tails.retain(|_, tail| *tail > now);
