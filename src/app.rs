@@ -115,8 +115,8 @@ pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: what is on the wire is finished first");
         let _ = stop.send(true);
+        tracing::info!("stopping: what is on the wire is finished first");
         // Whoever signals again does not want to wait: what was not recorded is found by the next start.
         tokio::select! {
             _ = terminate.recv() => {}

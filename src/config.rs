@@ -21,7 +21,7 @@ pub struct Settings {
     )]
     pub database_url: Secret,
 
-    /// The SMTP server that takes our mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://… (TLS from the start), smtp://HOST:25?tls=none (no encryption)
+    /// The SMTP server that takes our mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://… (TLS from the start), smtp://HOST:25?tls=none (no encryption); several with spaces between them, and limits as ?priority=1&per_second=50 (see docs/operating.md)
     #[arg(
         long,
         env = "DAYBREAK_RELAY_URL",
@@ -53,11 +53,11 @@ pub struct Settings {
     #[arg(long, env = "DAYBREAK_BOUNCE_DOMAIN", global = true)]
     pub bounce_domain: Option<String>,
 
-    /// Connections to the relay at a time
+    /// Connections to a relay at a time
     #[arg(long, env = "DAYBREAK_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=500), global = true)]
     pub connections: u16,
 
-    /// Messages a second to the relay at most; 0 for no limit
+    /// Messages a second to a relay at most, over all nodes; 0 for no limit
     #[arg(long, env = "DAYBREAK_MESSAGES_PER_SECOND", default_value_t = 0, global = true)]
     pub messages_per_second: u32,
 
@@ -145,6 +145,8 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match url::Url::parse(&self.0) {
+            // Several URLs, each with a password of its own.
+            _ if self.0.contains(char::is_whitespace) => formatter.write_str("…"),
             Ok(mut url) if url.password().is_some() => {
                 let _ = url.set_password(Some("…"));
                 write!(formatter, "{url}")
@@ -177,6 +179,8 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let secret = Secret::new("postgres://daybreak:hunter2@db.example/daybreak");
+        assert!(!format!("{secret} {secret:?}").contains("hunter2"));
+        let secret = Secret::new("smtp://a.example?tls=none smtp://ann:hunter2@b.example");
         assert!(!format!("{secret} {secret:?}").contains("hunter2"));
     }
 }

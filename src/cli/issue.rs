@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use super::send;
 use crate::db;
+use crate::db::deliveries::Said;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::Issue;
@@ -229,14 +230,23 @@ async fn show(app: &App, output: Output, id: i64) -> Result<(), Error> {
     Ok(())
 }
 
+fn said_as_json(said: &Said) -> serde_json::Value {
+    let next = (said.state == DeliveryState::Deferred).then(|| said.next_at.to_string());
+    json!({
+        "state": said.state.as_str(),
+        "reason": said.reason,
+        "said": said.detail,
+        "count": said.count,
+        "next": next,
+    })
+}
+
 pub async fn status(app: &App, output: Output, id: i64) -> Result<(), Error> {
     let status = inspect::status(app, id).await?;
     let shown = json!({
         "issue": as_json(&status.issue),
         "deliveries": status.counts,
-        "failures": status.failures.iter()
-            .map(|failure| json!({ "delivery": failure.id, "reason": failure.reason, "said": failure.detail }))
-            .collect::<Vec<_>>(),
+        "said": status.said.iter().map(said_as_json).collect::<Vec<_>>(),
     });
     let mut lines = vec![("issue", format!("{} is {}", id, status.issue.state.as_str()))];
     lines.extend(status.issue.reason.clone().map(|reason| ("", reason)));
@@ -245,6 +255,14 @@ pub async fn status(app: &App, output: Output, id: i64) -> Result<(), Error> {
         if count > 0 {
             lines.push((state.as_str(), count.to_string()));
         }
+        for said in status.said.iter().filter(|said| said.state == state) {
+            let again = match state {
+                DeliveryState::Deferred => format!(" (the next try at {})", said.next_at),
+                _ => String::new(),
+            };
+            let detail = said.detail.as_deref().or(said.reason.as_deref()).unwrap_or_default();
+            lines.push(("", format!("{:>8}  {detail}{again}", said.count)));
+        }
         if state == DeliveryState::Skipped {
             for count in status.counts.iter().filter(|count| count.state == state.as_str()) {
                 let reason = count.reason.as_deref().unwrap_or_default();
@@ -252,9 +270,6 @@ pub async fn status(app: &App, output: Output, id: i64) -> Result<(), Error> {
                 lines.push(("", format!("{:>8}  {sentence}", count.count)));
             }
         }
-    }
-    for failure in &status.failures {
-        lines.push(("failure", failure.detail.clone().unwrap_or_default()));
     }
     output.one(&shown, &lines);
     Ok(())

@@ -456,6 +456,42 @@ pub async fn failures(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<
     sqlx::query(query).bind(issue_id).bind(limit).fetch_all(conn).await?.iter().map(story).collect()
 }
 
+/// What was said of deliveries that did not go out, or not yet, and of how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub state: DeliveryState,
+    pub reason: Option<String>,
+    pub detail: Option<String>,
+    pub count: i64,
+    /// When the first of them is tried again, for deferred ones.
+    pub next_at: Timestamp,
+}
+
+/// What was said most often of an issue's failed and deferred deliveries.
+pub async fn said(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<Said>, DbError> {
+    let rows = sqlx::query(
+        "SELECT state, reason, detail, COUNT(*) AS count, MIN(not_before) AS next_at FROM deliveries
+         WHERE issue_id = $1 AND state IN ('failed', 'deferred')
+         GROUP BY state, reason, detail ORDER BY COUNT(*) DESC, detail LIMIT $2",
+    )
+    .bind(issue_id)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row::new(row, "deliveries");
+            Ok(Said {
+                state: row.parsed("state", DeliveryState::parse)?,
+                reason: row.opt_text("reason")?,
+                detail: row.opt_text("detail")?,
+                count: row.int("count")?,
+                next_at: row.time("next_at")?,
+            })
+        })
+        .collect()
+}
+
 /// How long an issue was on its way, in milliseconds: from being addressed to the last mail that the relay took. None
 /// where none was taken.
 pub async fn sending_time(conn: &mut Conn, issue_id: i64) -> Result<Option<i64>, DbError> {

@@ -30,12 +30,15 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyQueryResult};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Executor as _, Transaction};
 
 use self::dialect::Dialect;
 
 /// What the functions of this module work on: a pooled connection or a transaction, dereferenced.
 pub type Conn = sqlx::AnyConnection;
+
+/// A connection of the pool's; it goes back when it is dropped.
+pub type Pooled = sqlx::pool::PoolConnection<Any>;
 
 /// A transaction that writes; dropped without `commit`, it is rolled back.
 pub type Tx = Transaction<'static, Any>;
@@ -171,7 +174,7 @@ impl Db {
     }
 
     /// A connection to read with, or to write a single statement.
-    pub async fn conn(&self) -> Result<sqlx::pool::PoolConnection<Any>, DbError> {
+    pub async fn conn(&self) -> Result<Pooled, DbError> {
         Ok(self.pool.acquire().await?)
     }
 
@@ -221,10 +224,23 @@ const SQLITE_SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORM
 // keep its locks for hours otherwise. Ours end within milliseconds.
 const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'";
 
+/// How long a connection may have lain idle and still be handed out without a question to the database: asked each
+/// time, it costs as much again as a small statement.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
+
 async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(Duration::from_secs(30))
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > SURELY_ALIVE {
+                    return Ok(connection.ping().await.is_ok());
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })

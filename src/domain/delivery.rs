@@ -24,9 +24,10 @@ pub enum OutcomeClass {
     TryLater,
     /// The address does not exist or cannot be mailed (5.1.x): it is suppressed.
     BadAddress,
-    /// This message or mailbox was refused for good, for another reason (5yz): not tried again, nobody suppressed.
+    /// This mailbox was refused for good, for another reason (5yz): not tried again, nobody suppressed.
     Refused,
-    /// The refusal is about the sender (5.7.x, authentication): nobody suppressed, the editors are told.
+    /// The refusal is about the sender or the message (5.7.x, authentication, 5yz to the content or its size): nobody
+    /// suppressed, the editors are told, and the issue is paused where it goes on.
     OurFault,
     /// The connection failed after the whole message was written: the relay may have taken it (RFC 1047). Tried again,
     /// but not often: the reader may get it each time.

@@ -1,5 +1,7 @@
 //! One message on its way to one recipient: what the relay is told of it, and whether it can take it.
 
+use lettre::transport::smtp::response::Response;
+
 use super::outcome::of_our_own;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{Outcome, OutcomeClass};
@@ -25,6 +27,36 @@ pub struct Features {
     pub size: Option<usize>,
 }
 
+impl Features {
+    /// Reads the answer to `EHLO`; one to `HELO` offers nothing.
+    pub(super) fn offered(answer: &Response) -> Self {
+        let mut features = Self::default();
+        for line in answer.message().skip(1) {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "PIPELINING" => features.pipelining = true,
+                "8BITMIME" => features.eight_bit_mime = true,
+                "SMTPUTF8" => features.smtputf8 = true,
+                "SIZE" => {
+                    features.size = Some(words.next().and_then(|size| size.parse().ok()).unwrap_or(0));
+                }
+                _ => {}
+            }
+        }
+        features
+    }
+}
+
+/// The commands that announce a message, as they stand on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead(String);
+
+impl Ahead {
+    pub(super) fn commands(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A message that this relay can take, and how it is announced.
 pub(super) struct Prepared<'a> {
     envelope: &'a Envelope<'a>,
@@ -42,14 +74,14 @@ impl<'a> Prepared<'a> {
         envelope: &'a Envelope<'a>,
         message: &'a [u8],
     ) -> Result<Self, Outcome> {
-        let refused = |detail: &str| Err(of_our_own(OutcomeClass::Refused, detail));
+        let refused = |detail: &str| Err(of_our_own(OutcomeClass::OurFault, detail));
         let Ok(message) = std::str::from_utf8(message) else {
             return refused("the message is not UTF-8 text");
         };
         let limit = features.size.unwrap_or(0);
         if limit > 0 && message.len() > limit {
             return refused(&format!(
-                "the message has {} bytes and the relay takes {limit} at most (SIZE): shorten it",
+                "the message has {} bytes and the relay takes {limit} at most (SIZE): shorten the issue",
                 message.len()
             ));
         }
@@ -58,15 +90,29 @@ impl<'a> Prepared<'a> {
         let header = || message.split("\r\n\r\n").next().unwrap_or_default();
         let smtputf8 = own_address || envelope.to.needs_smtputf8() || (eight_bit && !header().is_ascii());
         if smtputf8 && !features.smtputf8 {
-            return refused(
+            return Err(of_our_own(
+                OutcomeClass::Refused,
                 "the address has letters beyond ASCII before the @, and the relay does not take those (SMTPUTF8): \
                  ask for another address, or use a relay that does",
-            );
+            ));
         }
         if eight_bit && !smtputf8 && !features.eight_bit_mime {
             return refused("the message is not encoded as ASCII, and the relay takes no other (8BITMIME)");
         }
         Ok(Self { envelope, message, announce_size: features.size.is_some(), eight_bit, smtputf8 })
+    }
+
+    /// `MAIL`, `RCPT` and `DATA` in one.
+    pub(super) fn write_envelope(&self, out: &mut String) {
+        self.write_mail(out);
+        self.write_rcpt(out);
+        out.push_str("DATA\r\n");
+    }
+
+    pub(super) fn ahead(&self) -> Ahead {
+        let mut commands = String::with_capacity(160);
+        self.write_envelope(&mut commands);
+        Ahead(commands)
     }
 
     pub(super) fn write_mail(&self, out: &mut String) {

@@ -9,6 +9,7 @@
 //! | [`dns`] | what receivers learn from DNS about our mail |
 //! | [`certificate`] | notes what a relay shows of itself |
 //! | [`relay`] | where to send, and how safely |
+//! | [`terms`] | how much of the mail a relay gets, and how fast |
 //! | [`session`] | one connection to a relay, any number of messages |
 //! | [`envelope`] | what the relay is told of a message, and whether it can take it |
 //! | [`wire`] | the stream under it: TCP or TLS, with a limit on what a relay may say |
@@ -31,4 +32,5 @@ pub mod outcome;
 pub mod quoted_printable;
 pub mod relay;
 pub mod session;
+pub mod terms;
 pub mod wire;

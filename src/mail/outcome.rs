@@ -82,10 +82,12 @@ pub fn classify(step: Step, code: u16, status: Option<(u8, u16, u16)>) -> Outcom
         (400..500, _) => TryLater,
         // 5.1.7 and 5.1.8 are about the sender's address, 5.7 about what the sender may do.
         (_, Some((5, 1, 7 | 8) | (5, 7, _))) => OurFault,
-        // Too large, in any wording (RFC 1870 §6.1, RFC 3463 §3.3–3.4).
-        (552, _) | (_, Some((5, 2, 3) | (5, 3, 4))) => Refused,
+        // A sender, a message or all of us: nothing is known of the recipient yet, or they are accepted already. Too
+        // large (RFC 1870 §6.1) and refused content are of this kind: they meet every reader alike.
         (_, _) if step == Step::MailFrom => OurFault,
         (_, Some((5, 1, _))) => BadAddress,
+        (_, Some((5, 2, _))) => Refused,
+        (_, _) if step != Step::RcptTo => OurFault,
         _ => Refused,
     }
 }
@@ -142,12 +144,13 @@ mod tests {
             (RcptTo, 550, "5.1.8 Sender's domain not found", OurFault),
             (MailFrom, 550, "5.1.0 Sender rejected", OurFault),
             (MailFrom, 553, "", OurFault),
-            (MailFrom, 552, "5.3.4 Message too big", Refused),
-            (Body, 552, "5.3.4 Message too big", Refused),
-            (Body, 554, "5.6.0 Content refused", Refused),
+            (MailFrom, 552, "5.3.4 Message too big", OurFault),
+            (Body, 552, "5.3.4 Message too big", OurFault),
+            (Body, 554, "5.6.0 Content refused", OurFault),
             (Body, 550, "5.7.1 Looks like spam", OurFault),
-            (Body, 550, "Refused", Refused),
-            (Data, 554, "No valid recipients", Refused),
+            (Body, 550, "Refused", OurFault),
+            (Data, 554, "Transaction failed", OurFault),
+            (Body, 552, "5.2.2 Mailbox full", Refused),
             (Auth, 535, "5.7.8 Wrong password", OurFault),
             (Auth, 504, "Mechanism not known", OurFault),
             (Auth, 454, "4.7.0 Temporary failure", RelayDown),
@@ -173,6 +176,6 @@ mod tests {
         let reply = Reply { code: 550, text: format!("no\r\n\0thing {}", "é".repeat(400)) };
         let outcome = reply.outcome(Step::RcptTo);
         assert!(outcome.detail.starts_with("550 no thing é") && outcome.detail.chars().count() == 300);
-        assert_eq!(classify(Step::Body, 999, None), OutcomeClass::Refused);
+        assert_eq!(classify(Step::RcptTo, 999, None), OutcomeClass::Refused);
     }
 }

@@ -1,4 +1,4 @@
-//! Where mail is handed over, and how safely: one URL.
+//! Where mail is handed over, and how safely: a URL for each relay.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use url::Url;
 
 use super::certificate::{Seen, Watch};
+use super::terms::{self, Terms};
 
 /// How the connection to a relay is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +39,51 @@ pub struct RelayUrl {
     pub ca: Option<PathBuf>,
     /// The name that the certificate must have, where it is not the host's: `?name=mail.example.org`.
     pub certificate_name: Option<String>,
+    /// Tells two accounts at one host apart: `?label=second`.
+    pub label: Option<String>,
+    pub terms: Terms,
 }
 
 const EXAMPLE: &str = "write it like smtp://user:password@mail.example.org:587";
 
 impl RelayUrl {
+    /// Parses the URLs of one or more relays, with white space between them.
+    ///
+    /// # Errors
+    /// A sentence with what is wrong and what to do. It never holds a password.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+        let urls: Vec<&str> = text.split_whitespace().collect();
+        if urls.is_empty() {
+            return Err(format!("no relay is named; {EXAMPLE}"));
+        }
+        let mut relays: Vec<Self> = vec![];
+        for (index, url) in urls.iter().enumerate() {
+            // It may be a piece of a password with a space in it: it is not shown.
+            if urls.len() > 1 && !url.contains("://") {
+                return Err(format!(
+                    "what stands in place {} of the relays' URLs does not start with smtp:// or smtps://; write a \
+                     space between two URLs, and a space in a password as %20",
+                    index + 1
+                ));
+            }
+            let relay = Self::parse(url)?;
+            if relays.iter().any(|other| other.key() == relay.key()) {
+                return Err(format!(
+                    "the relay {relay} is named twice; where these are two accounts, tell them apart with \
+                     label=first and label=second"
+                ));
+            }
+            relays.push(relay);
+        }
+        Ok(relays)
+    }
+
+    /// What the relay's limits are counted under: it stays the same when the password changes.
+    pub fn key(&self) -> String {
+        let label = self.label.as_deref().map_or_else(String::new, |label| format!("/{label}"));
+        format!("{}:{}{label}", self.host, self.port)
+    }
+
     /// Parses `smtps://` (TLS, port 465), `smtp://` (`STARTTLS` required, port 587) or `smtp://…?tls=none` (port 25),
     /// with percent-encoded user name and password.
     ///
@@ -63,11 +104,18 @@ impl RelayUrl {
             credentials: credentials(&url).map_err(|what| wrong(&what))?,
             ca: None,
             certificate_name: None,
+            label: None,
+            terms: Terms::default(),
         };
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(wrong("has a path behind the host; remove it, or write a / in the password as %2F"));
         }
+        let mut named: Vec<String> = vec![];
         for (key, value) in url.query_pairs() {
+            if named.iter().any(|name| *name == key) {
+                return Err(wrong(&format!("sets “{key}” twice; take one of the two away")));
+            }
+            named.push(key.to_string());
             match (key.as_ref(), value.as_ref()) {
                 ("tls", "none") if relay.security == Security::Implicit => {
                     return Err(wrong("says smtps:// and tls=none; take one of the two away"));
@@ -80,9 +128,17 @@ impl RelayUrl {
                 }
                 ("ca", path) if !path.is_empty() => relay.ca = Some(PathBuf::from(path)),
                 ("name", name) if !name.is_empty() => relay.certificate_name = Some(name.to_owned()),
+                ("label", label) if is_label(label) => relay.label = Some(label.to_owned()),
+                ("label", other) => {
+                    return Err(wrong(&format!(
+                        "says label={other}; write up to 40 letters and digits, for instance label=second"
+                    )));
+                }
+                (other, value) if relay.terms.set(other, value).map_err(|what| wrong(&what))? => {}
                 (other, _) => {
                     return Err(wrong(&format!(
-                        "sets “{other}”; what can be set is tls=none, ca=FILE and name=HOST"
+                        "sets “{other}”; what can be set is tls=none, ca=FILE, name=HOST, label, {}",
+                        terms::NAMES
                     )));
                 }
             }
@@ -98,14 +154,19 @@ impl RelayUrl {
 }
 
 impl fmt::Display for RelayUrl {
-    /// The URL without user name and password.
+    /// The URL without user name, password and terms.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.security == Security::Implicit { "smtps" } else { "smtp" };
-        let plain = if self.security == Security::Plain { "?tls=none" } else { "" };
         if self.host.contains(':') {
-            write!(formatter, "{scheme}://[{}]:{}{plain}", self.host, self.port)
+            write!(formatter, "{scheme}://[{}]:{}", self.host, self.port)?;
         } else {
-            write!(formatter, "{scheme}://{}:{}{plain}", self.host, self.port)
+            write!(formatter, "{scheme}://{}:{}", self.host, self.port)?;
+        }
+        match (self.security == Security::Plain, &self.label) {
+            (true, None) => write!(formatter, "?tls=none"),
+            (true, Some(label)) => write!(formatter, "?tls=none&label={label}"),
+            (false, Some(label)) => write!(formatter, "?label={label}"),
+            (false, None) => Ok(()),
         }
     }
 }
@@ -184,6 +245,11 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String
     Ok(certificates)
 }
 
+fn is_label(label: &str) -> bool {
+    let fits = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
+    (1..=40).contains(&label.len()) && label.chars().all(fits)
+}
+
 fn host(url: &Url) -> Option<String> {
     let host = url.host_str().filter(|host| !host.is_empty())?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -208,13 +274,22 @@ fn credentials(url: &Url) -> Result<Option<(String, String)>, String> {
 }
 
 /// A URL for an error message: what stands between `//` and the last `@` is left out, and the rest is shortened.
+/// Without an `@`, what may be the beginning of a password is left out as well.
 fn without_credentials(text: &str) -> String {
     let shown = match (text.find("://"), text.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &text[..scheme], &text[at..]),
         (None, Some(at)) => format!("…{}", &text[at..]),
+        (Some(scheme), None) if !ends_in_port(&text[scheme + 3..]) => format!("{}://…", &text[..scheme]),
         _ => text.to_owned(),
     };
     shown.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).take(100).collect()
+}
+
+/// Whether what stands behind a host's last colon, if there is one, is a port.
+fn ends_in_port(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    authority.ends_with(']') || port.is_empty() || port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]
@@ -276,6 +351,56 @@ mod tests {
     }
 
     #[test]
+    fn several_relays_stand_side_by_side_with_their_terms() {
+        let relays = RelayUrl::parse_all(
+            "smtps://ann:pw@a.example?weight=3&per_second=0&warmup=50,100,200\n \
+             smtp://b.example:2525?tls=none&priority=2&connections=4&per_day=1000&per_connection=50 \
+             smtp://b.example:2525?tls=none&label=x&domain_per_second=5&domain_connections=2",
+        )
+        .unwrap();
+        let [first, second, third] = relays.as_slice() else { panic!("{relays:?}") };
+        assert_eq!((first.terms.priority, first.terms.weight, first.terms.per_second), (1, 3, Some(0)));
+        assert_eq!(first.terms.warmup, [50, 100, 200]);
+        assert_eq!((second.terms.priority, second.terms.connections), (2, Some(4)));
+        assert_eq!((second.terms.per_day, second.terms.per_connection), (Some(1000), Some(50)));
+        assert_eq!((third.terms.domain_per_second, third.terms.domain_connections), (Some(5), Some(2)));
+        assert_eq!((second.key().as_str(), third.key().as_str()), ("b.example:2525", "b.example:2525/x"));
+        assert_eq!(RelayUrl::parse(&third.to_string()).unwrap().key(), third.key());
+    }
+
+    #[test]
+    fn terms_that_cannot_be_are_refused_with_the_value_and_an_example() {
+        for (query, reason) in [
+            ("priority=0", "priority=0; write a number from 1 to 100"),
+            ("weight=101", "weight=101; write a number from 1 to 100"),
+            ("weight=1&weight=2", "sets “weight” twice"),
+            ("connections=501", "from 1 to 500"),
+            ("per_second=-1", "per_second=-1; write a number from 0"),
+            ("per_day=0", "per_day=0; write a number from 1"),
+            ("per_day=many", "per_day=many"),
+            ("per_connection=", "per_connection=; write"),
+            ("domain_per_second=0", "domain_per_second=0; write"),
+            ("domain_connections=0", "domain_connections=0; write"),
+            ("warmup=50,,200", "for instance warmup=50,100,200"),
+            ("warmup=", "for instance warmup=50,100,200"),
+            ("label=a/b", "label=a/b"),
+            ("speed=3", "sets “speed”; what can be set is tls=none"),
+        ] {
+            let error = RelayUrl::parse(&format!("smtp://u:hunter2@x.example?{query}")).unwrap_err();
+            assert!(error.contains(reason) && !error.contains("hunter2"), "{query}: {error}");
+        }
+        for (text, reason) in [
+            (" \t", "no relay is named"),
+            ("smtp://a.example smtp://ann:hunter2@a.example", "named twice"),
+            ("smtp://u:hunter2 hunter2@x.example", "smtp://…"),
+            ("smtp://u:1 hunter2 x@x.example", "place 2"),
+        ] {
+            let error = RelayUrl::parse_all(text).unwrap_err();
+            assert!(error.contains(reason) && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn a_file_of_certificates_must_be_one() {
         let open = |path: &str| Relay::open(RelayUrl::parse(&format!("smtp://x.org?ca={path}")).unwrap());
         assert!(open("/does/not/exist.pem").unwrap_err().contains("/does/not/exist.pem"));
@@ -287,6 +412,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in "\\PC{0,60}", scheme in "smtps?://") {
             let _ = RelayUrl::parse(&text);
+            let _ = RelayUrl::parse_all(&text);
             let _ = RelayUrl::parse(&format!("{scheme}{text}"));
         }
     }

@@ -33,7 +33,7 @@ async fn connect(sink: &Sink) -> Session {
 async fn send_message(session: &mut Session, to: &str, message: &[u8]) -> Sending {
     let from = EmailAddress::parse("bounce+d1-0a1b2c3d@example.org").unwrap();
     let to = EmailAddress::parse(&format!("{to}@example.net")).unwrap();
-    session.send(&Envelope { from: Some(&from), to: &to }, message).await
+    session.send(&Envelope { from: Some(&from), to: &to }, message, None).await
 }
 
 async fn send(session: &mut Session, to: &str) -> Sending {
@@ -62,14 +62,14 @@ async fn a_message_arrives_as_it_was_written() {
         assert_eq!(accepted.message, MESSAGE);
         let commands = sink.commands();
         assert_eq!(commands[0], "EHLO mail.example.org");
-        assert_eq!(commands[2], format!("MAIL FROM:<bounce+d1-0a1b2c3d@example.org> SIZE={}", MESSAGE.len()));
-        assert_eq!(commands[3..], ["RCPT TO:<ann@example.net>", "DATA", "QUIT"]);
+        assert_eq!(commands[1], format!("MAIL FROM:<bounce+d1-0a1b2c3d@example.org> SIZE={}", MESSAGE.len()));
+        assert_eq!(commands[2..], ["RCPT TO:<ann@example.net>", "DATA", "QUIT"]);
     }
 }
 
 #[tokio::test]
 async fn each_refusal_has_its_class_and_keeps_the_connection() {
-    use OutcomeClass::{BadAddress, OurFault, Refused, TryLater};
+    use OutcomeClass::{BadAddress, OurFault, TryLater};
     for options in both_ways() {
         let sink = Sink::start(options).await;
         let mut session = connect(&sink).await;
@@ -80,7 +80,7 @@ async fn each_refusal_has_its_class_and_keeps_the_connection() {
             ("latin1", BadAddress, 550),
             ("blocked", OurFault, 550),
             ("no-data", TryLater, 451),
-            ("refused-content", Refused, 554),
+            ("refused-content", OurFault, 554),
             ("spam", OurFault, 550),
             ("later", TryLater, 451),
         ] {
@@ -236,14 +236,14 @@ async fn what_a_relay_cannot_take_is_refused_before_it_is_sent() {
     let mut session = connect(&sink).await;
     let before = sink.commands().len();
     let large = send_message(&mut session, "ann", "a line\r\n".repeat(20).as_bytes()).await;
-    assert_eq!((large.outcome.class, large.alive), (OutcomeClass::Refused, true));
+    assert_eq!((large.outcome.class, large.alive), (OutcomeClass::OurFault, true));
     assert!(large.outcome.detail.contains("160 bytes") && large.outcome.detail.contains("100"), "{large:?}");
     let foreign = send(&mut session, "dörte").await;
     assert_eq!((foreign.outcome.class, foreign.alive), (OutcomeClass::Refused, true));
     assert!(foreign.outcome.detail.contains("SMTPUTF8"), "{foreign:?}");
     let header = send_message(&mut session, "ann", "To: <dörte@example.net>\r\n\r\n".as_bytes()).await;
     assert_eq!(header.outcome.class, OutcomeClass::Refused);
-    assert_eq!(send_message(&mut session, "ann", b"\xff").await.outcome.class, OutcomeClass::Refused);
+    assert_eq!(send_message(&mut session, "ann", b"\xff").await.outcome.class, OutcomeClass::OurFault);
     assert_eq!(sink.commands().len(), before, "nothing was sent");
     assert_eq!(send(&mut session, "ann").await.outcome.class, OutcomeClass::Sent);
 }
@@ -255,7 +255,7 @@ async fn a_local_part_beyond_ascii_is_announced_where_the_relay_takes_it() {
     let message = "To: <dörte@example.net>\r\n\r\nHello\r\n".as_bytes();
     let sending = send_message(&mut session, "dörte", message).await;
     assert_eq!(sending.outcome.class, OutcomeClass::Sent);
-    assert!(sink.commands()[2].ends_with(" BODY=8BITMIME SMTPUTF8"), "{:?}", sink.commands());
+    assert!(sink.commands()[1].ends_with(" BODY=8BITMIME SMTPUTF8"), "{:?}", sink.commands());
     assert_eq!(sink.accepted()[0].to, ["dörte@example.net"]);
 }
 
@@ -264,7 +264,7 @@ async fn a_message_without_a_sender_has_the_null_path() {
     let sink = Sink::start(Options::default()).await;
     let mut session = connect(&sink).await;
     let to = EmailAddress::parse("ann@example.net").unwrap();
-    let sending = session.send(&Envelope { from: None, to: &to }, MESSAGE).await;
+    let sending = session.send(&Envelope { from: None, to: &to }, MESSAGE, None).await;
     assert_eq!(sending.outcome.class, OutcomeClass::Sent);
     assert_eq!(sink.accepted()[0].from, "");
 }
@@ -328,7 +328,7 @@ async fn a_certificate_that_is_not_trusted_or_has_another_name_is_refused() {
         let untrusted = format!("{}?ca={}", sink.url(), others_file.path().display());
         for url in [untrusted, format!("{url}&name=mail.example.org")] {
             let outcome = connect_to(&url, patient()).await.unwrap_err();
-            assert_eq!(outcome.class, OutcomeClass::RelayDown);
+            assert_eq!(outcome.class, OutcomeClass::OurFault);
             assert!(outcome.detail.contains("certificate"), "{outcome:?}");
         }
         assert!(connect_to(&format!("{url}&name=localhost"), patient()).await.is_ok());
@@ -426,5 +426,97 @@ async fn a_name_for_ehlo_that_is_none_is_our_fault() {
     for name in ["", "a b", "a\r\nMAIL FROM:<>"] {
         let outcome = Session::connect(&relay, name, patient()).await.unwrap_err();
         assert_eq!(outcome.class, OutcomeClass::OurFault, "{name:?}");
+    }
+}
+
+/// Sends a message to each of these, each one's envelope behind the body before it.
+async fn send_in_a_row(session: &mut Session, to: &[&str]) -> Vec<Sending> {
+    let addresses: Vec<EmailAddress> =
+        to.iter().map(|to| EmailAddress::parse(&format!("{to}@example.net")).unwrap()).collect();
+    let envelope = |index: usize| addresses.get(index).map(|to| Envelope { from: None, to });
+    let mut sendings = vec![];
+    for index in 0..addresses.len() {
+        let next = envelope(index + 1).and_then(|next| session.ahead(&next, MESSAGE));
+        sendings.push(session.send(&envelope(index).unwrap(), MESSAGE, next).await);
+    }
+    sendings
+}
+
+#[tokio::test]
+async fn the_next_envelope_goes_out_behind_the_body() {
+    let sink = Sink::start(Options::default()).await;
+    let mut session = connect(&sink).await;
+    let sendings = send_in_a_row(&mut session, &["ann", "ben", "cid"]).await;
+    assert!(sendings.iter().all(|sending| sending.outcome.class == OutcomeClass::Sent && sending.alive));
+    session.quit().await;
+    let to: Vec<_> = sink.accepted().into_iter().flat_map(|accepted| accepted.to).collect();
+    assert_eq!(to, ["ann@example.net", "ben@example.net", "cid@example.net"]);
+    assert!(sink.accepted().iter().all(|accepted| accepted.message == MESSAGE && accepted.connection == 1));
+}
+
+#[tokio::test]
+async fn nothing_goes_out_ahead_without_pipelining() {
+    let sink = Sink::start(Options { pipelining: false, ..Options::default() }).await;
+    let mut session = connect(&sink).await;
+    let ann = EmailAddress::parse("ann@example.net").unwrap();
+    assert_eq!(session.ahead(&Envelope { from: None, to: &ann }, MESSAGE), None);
+    let sendings = send_in_a_row(&mut session, &["ann", "ben"]).await;
+    assert!(sendings.iter().all(|sending| sending.outcome.class == OutcomeClass::Sent));
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_went_out_ahead_keeps_the_connection_and_everybody_else() {
+    for data_without_recipient in [true, false] {
+        let sink = Sink::start(Options { data_without_recipient, ..Options::default() }).await;
+        let mut session = connect(&sink).await;
+        let to = ["ann", "unknown", "ben", "no-data", "cid", "spam", "dan", "full", "full+2", "eve"];
+        let sendings = send_in_a_row(&mut session, &to).await;
+        use OutcomeClass::{BadAddress, OurFault, Sent, TryLater};
+        let classes: Vec<_> = sendings.iter().map(|sending| sending.outcome.class).collect();
+        let expected = [Sent, BadAddress, Sent, TryLater, Sent, OurFault, Sent, TryLater, TryLater, Sent];
+        assert_eq!(classes, expected);
+        assert!(sendings.iter().all(|sending| sending.alive));
+        let got: Vec<_> = sink.accepted().into_iter().flat_map(|accepted| accepted.to).collect();
+        let expected = ["ann", "ben", "cid", "dan", "eve"].map(|to| format!("{to}@example.net"));
+        assert_eq!(got, expected, "each got their own");
+        assert_eq!(sink.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn who_was_announced_and_is_not_to_be_sent_gets_nothing() {
+    let sink = Sink::start(Options::default()).await;
+    let mut session = connect(&sink).await;
+    let [ann, ben, cid] =
+        ["ann", "ben", "cid"].map(|to| EmailAddress::parse(&format!("{to}@example.net")).unwrap());
+    let ahead = session.ahead(&Envelope { from: None, to: &ben }, MESSAGE);
+    let sent = session.send(&Envelope { from: None, to: &ann }, MESSAGE, ahead).await;
+    assert!(sent.alive && session.is_ahead());
+    let sending = session.send(&Envelope { from: None, to: &cid }, MESSAGE, None).await;
+    assert_eq!(sending.outcome.class, OutcomeClass::RelayDown, "{sending:?}");
+    assert!(!sending.alive);
+
+    let mut session = connect(&sink).await;
+    let ahead = session.ahead(&Envelope { from: None, to: &ben }, MESSAGE);
+    session.send(&Envelope { from: None, to: &ann }, MESSAGE, ahead).await;
+    session.quit().await;
+    let got: Vec<_> = sink.accepted().into_iter().flat_map(|accepted| accepted.to).collect();
+    assert_eq!(got, ["ann@example.net", "ann@example.net"], "a goodbye is no message");
+    assert!(!sink.commands().contains(&"QUIT".to_owned()));
+}
+
+#[tokio::test]
+async fn a_relay_that_closes_after_a_message_has_that_one_and_not_the_next() {
+    for options in [
+        Options { most_per_connection: Some(1), ..Options::default() },
+        Options { close_after: Some(1), ..Options::default() },
+    ] {
+        let sink = Sink::start(options).await;
+        let mut session = connect(&sink).await;
+        let sendings = send_in_a_row(&mut session, &["ann", "ben"]).await;
+        assert_eq!(sendings[0].outcome.class, OutcomeClass::Sent, "{sendings:?}");
+        assert_eq!(sendings[1].outcome.class, OutcomeClass::RelayDown, "{sendings:?}");
+        assert!(!sendings[1].alive);
+        assert_eq!(sink.accepted().len(), 1);
     }
 }

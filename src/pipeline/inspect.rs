@@ -1,7 +1,7 @@
 //! What people ask about an issue: how it looks, how far it is, why somebody did or did not get it.
 
 use crate::db;
-use crate::db::deliveries::{Count, Reader, Story};
+use crate::db::deliveries::{Count, Reader, Said, Story};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Outcome, SkipReason};
@@ -11,7 +11,6 @@ use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
-use crate::mail::relay::{Relay, RelayUrl};
 use crate::mail::session::{Envelope, Session};
 use crate::render::RenderError;
 
@@ -156,24 +155,22 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     if let Some(signer) = &edition.signer {
         signer.sign(&mut eml).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))?;
     }
-    let relay =
-        RelayUrl::parse(app.settings.relay_url.reveal()).and_then(Relay::open).map_err(Error::Invalid)?;
-    let outcome = match Session::connect(
-        &relay,
-        &super::deliver::ehlo_name(app),
-        super::deliver::timeouts(&app.settings),
-    )
-    .await
-    {
-        Err(outcome) => outcome,
-        Ok(mut session) => {
-            let from = &edition.newsletter.from.address;
-            let sending = session.send(&Envelope { from: Some(from), to }, &eml).await;
-            session.quit().await;
-            sending.outcome
+    let mut relays = super::deliver::relays(&app.settings).map_err(Error::Invalid)?;
+    relays.sort_by_key(|relay| relay.url.terms.priority);
+    let (ehlo_name, timeouts) = (super::deliver::ehlo_name(app), super::deliver::timeouts(&app.settings));
+    let mut first_failure = None;
+    for relay in &relays {
+        match Session::connect(relay, &ehlo_name, timeouts).await {
+            Err(outcome) => first_failure = first_failure.or(Some(outcome)),
+            Ok(mut session) => {
+                let from = &edition.newsletter.from.address;
+                let sending = session.send(&Envelope { from: Some(from), to }, &eml, None).await;
+                session.quit().await;
+                return Ok(sending.outcome);
+            }
         }
-    };
-    Ok(outcome)
+    }
+    first_failure.ok_or_else(|| Error::Invalid("no relay is named: set DAYBREAK_RELAY_URL".to_owned()))
 }
 
 /// How far an issue is.
@@ -181,8 +178,8 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
 pub struct Status {
     pub issue: Issue,
     pub counts: Vec<Count>,
-    /// The latest failures, with what the relay said.
-    pub failures: Vec<Story>,
+    /// What was said most often of those who did not get it, or not yet.
+    pub said: Vec<Said>,
 }
 
 impl Status {
@@ -196,8 +193,8 @@ pub async fn status(app: &App, id: i64) -> Result<Status, Error> {
     let mut conn = app.db.conn().await?;
     let issue = find_issue(&mut conn, id).await?;
     let counts = db::deliveries::counts(&mut conn, id).await?;
-    let failures = db::deliveries::failures(&mut conn, id, 10).await?;
-    Ok(Status { issue, counts, failures })
+    let said = db::deliveries::said(&mut conn, id, 20).await?;
+    Ok(Status { issue, counts, said })
 }
 
 /// The answer to "why did I (not) get it?", in a sentence.
@@ -268,16 +265,19 @@ fn tell(delivery: &Story, issue: &Issue, email: &EmailAddress, now: Timestamp) -
             let reason = delivery.reason.as_deref().unwrap_or_default();
             format!("Failed after {tries}, {reason}, at {}.{detail}", delivery.updated_at)
         }
+        DeliveryState::Queued | DeliveryState::Deferred if issue.state == IssueState::Cancelled => {
+            format!("Not sent: {}.{detail}", SkipReason::Cancelled.sentence())
+        }
+        DeliveryState::Queued | DeliveryState::Deferred if issue.state == IssueState::Paused => {
+            format!(
+                "It waits: issue {id} is paused ({}).{detail}",
+                issue.reason.as_deref().unwrap_or("no reason was noted")
+            )
+        }
         DeliveryState::Deferred => {
             format!("Not yet: {tries} so far, and the next at {}.{detail}", delivery.not_before)
         }
         DeliveryState::Claimed => "It is on the wire at this moment.".to_owned(),
-        DeliveryState::Queued if issue.state == IssueState::Paused => {
-            format!(
-                "It waits: issue {id} is paused ({}).",
-                issue.reason.as_deref().unwrap_or("no reason was noted")
-            )
-        }
         DeliveryState::Queued if delivery.not_before > now => {
             format!("It waits for the reader's own hour: {}.", delivery.not_before)
         }

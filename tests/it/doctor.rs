@@ -310,6 +310,11 @@ async fn a_relay_that_does_not_serve_us_is_said_with_what_to_change() {
                 &["has ended"],
             ),
             (format!("smtp://{nobody}?tls=none"), "bad", &["no connection", "may connect to 127.0.0.1 port"]),
+            (
+                format!("smtp://{nobody}?tls=none smtp://{}?tls=none", plain.address),
+                "warning",
+                &["no connection"],
+            ),
             ("smtp://ann:secret@".to_owned(), "bad", &["relay's URL", "put DAYBREAK_RELAY_URL right"]),
         ] {
             daybreak.relay(&url);

@@ -16,6 +16,7 @@ mod mail;
 mod message;
 mod names;
 mod relay;
+mod relays;
 mod sink;
 mod structure;
 mod web;

@@ -23,6 +23,16 @@ pub enum Job {
     Notice(Box<NoticeJob>),
 }
 
+impl Job {
+    /// The issue of a delivery.
+    pub fn issue_id(&self) -> Option<i64> {
+        match self {
+            Self::Delivery(job) => Some(job.claimed.issue_id),
+            Self::Notice(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct DeliveryJob {
     pub claimed: Claimed,

@@ -7,8 +7,12 @@ pub mod cohort;
 mod finish;
 mod hold;
 pub mod job;
+mod line;
+mod outbox;
 mod recorder;
+mod refusals;
 mod relay;
+mod shares;
 mod source;
 mod worker;
 
@@ -23,14 +27,15 @@ use tokio::time::Instant;
 
 pub use self::finish::finish;
 use self::hold::{Claims, Table};
-use self::recorder::Done;
-use self::relay::{RelayState, Throttle};
+use self::line::Line;
+use self::outbox::{Outbox, Outlook};
+use self::recorder::{Done, Settled};
 use self::source::{JobSource, Took};
 use self::worker::Worker;
 use super::{App, Error};
 use crate::config::Settings;
 use crate::db::{self, DbError};
-use crate::domain::delivery::{DeliveryState, Next, OutcomeClass};
+use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::newsletter::Newsletter;
 use crate::mail::identity::Verp;
@@ -41,10 +46,6 @@ use crate::mail::session::Timeouts;
 const LEASE_MILLIS: i64 = 20_000;
 const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 
-/// So many refusals for a reason of ours, and no message taken between them, are about us and not about a recipient: a
-/// wrong password, a sender that the relay does not know.
-const REFUSALS_IN_A_ROW: u32 = 10;
-
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
@@ -54,6 +55,9 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
+
+/// How long the claimer waits at most while no relay takes mail: editors and refusals are looked after meanwhile.
+const NO_RELAY: Duration = Duration::from_secs(5);
 
 /// What a sender did.
 #[derive(Debug, Default)]
@@ -97,12 +101,10 @@ pub enum Until {
 struct Shared {
     app: App,
     node: String,
-    relay: Relay,
+    lines: Vec<Arc<Line>>,
     ehlo_name: String,
     timeouts: Timeouts,
     verp: Option<Verp>,
-    throttle: Throttle,
-    relay_state: Arc<RelayState>,
     claims: Arc<Claims>,
     /// Until when this node's claims are its own, by a clock that nobody sets.
     lease_until: Mutex<Instant>,
@@ -110,8 +112,8 @@ struct Shared {
     stop: watch::Receiver<bool>,
     /// Issues that cannot go on, and why: they are paused.
     broken: Mutex<HashMap<i64, String>>,
-    /// How many messages of an issue the relay has refused for a reason of ours since it last took one.
-    refusals: Mutex<HashMap<i64, u32>>,
+    /// Relays that refuse every message of an issue, by place and issue, and what they say.
+    refused: Mutex<HashMap<(usize, i64), String>>,
     /// Room for messages that the relay has and the ledger does not know of: what a crash can repeat.
     unrecorded: Arc<Semaphore>,
 }
@@ -130,29 +132,9 @@ impl Shared {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(issue_id, why);
     }
 
-    /// Counts what became of a message; true where the relay has refused so many in a row that it refuses all of them.
-    fn refuses_us(&self, issue_id: i64, class: OutcomeClass) -> bool {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match class {
-            OutcomeClass::OurFault => {
-                let count = refusals.entry(issue_id).or_default();
-                *count += 1;
-                *count >= REFUSALS_IN_A_ROW
-            }
-            OutcomeClass::Sent => {
-                refusals.remove(&issue_id);
-                false
-            }
-            _ => false,
-        }
-    }
-
-    fn take_broken(&self) -> HashMap<i64, String> {
-        let broken = std::mem::take(&mut *self.broken.lock().unwrap_or_else(PoisonError::into_inner));
-        // Whoever resumes such an issue has mended something: its refusals are counted anew.
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.retain(|issue_id, _| !broken.contains_key(issue_id));
-        broken
+    /// Notes that a relay refuses every message of an issue.
+    fn refused(&self, line: usize, issue_id: i64, why: String) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert((line, issue_id), why);
     }
 
     /// Ends the sender because it cannot keep its promise.
@@ -220,16 +202,18 @@ async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T
 #[derive(Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
-    connections: u16,
+    /// Connections to all relays together.
+    connections: usize,
     totals: Arc<Totals>,
 }
 
 impl Sender {
-    /// A sender with the settings' relay and limits; it ends when `stop` turns true.
+    /// A sender with the settings' relays and limits; it ends when `stop` turns true.
     pub fn new(app: &App, stop: watch::Receiver<bool>) -> Result<Self, Error> {
         let settings = &app.settings;
-        let url = RelayUrl::parse(settings.relay_url.reveal()).map_err(Error::Invalid)?;
-        let relay = Relay::open(url).map_err(Error::Invalid)?;
+        let relays = relays(settings).map_err(Error::Invalid)?;
+        let lines: Vec<_> = relays.into_iter().map(|relay| Arc::new(Line::new(relay, settings))).collect();
+        let connections = lines.iter().map(|line| usize::from(line.connections)).sum();
         let verp = match &settings.bounce_domain {
             Some(domain) => Some(Verp::new(&app.key.derive("bounce"), domain).map_err(Error::Invalid)?),
             None => None,
@@ -237,21 +221,19 @@ impl Sender {
         let shared = Shared {
             app: app.clone(),
             node: node_name()?,
-            relay,
+            lines,
             ehlo_name: ehlo_name(app),
             timeouts: timeouts(settings),
             verp,
-            throttle: Throttle::new(settings.messages_per_second),
-            relay_state: Arc::default(),
             claims: Arc::default(),
             lease_until: Mutex::new(Instant::now()),
             stopping: AtomicBool::new(false),
             stop,
             broken: Mutex::default(),
-            refusals: Mutex::default(),
-            unrecorded: Arc::new(Semaphore::new(usize::from(settings.connections) + recorder::GROUP)),
+            refused: Mutex::default(),
+            unrecorded: Arc::new(Semaphore::new(connections + recorder::GROUP)),
         };
-        Ok(Self { shared: Arc::new(shared), connections: settings.connections, totals: Arc::default() })
+        Ok(Self { shared: Arc::new(shared), connections, totals: Arc::default() })
     }
 
     /// What it did so far.
@@ -265,23 +247,24 @@ impl Sender {
         let shared = &self.shared;
         self.enter().await?;
         let keeper = tokio::spawn(keep_lease(Arc::clone(shared)));
-        let (outcome_sender, outcome_receiver) = mpsc::channel(usize::from(self.connections) * 2 + 64);
+        let (outcome_sender, outcome_receiver) = mpsc::channel(self.connections * 2 + 64);
         let recorder =
             tokio::spawn(recorder::run(Arc::clone(shared), outcome_receiver, Arc::clone(&self.totals)));
         let mut source = JobSource::new(Arc::clone(shared), outcome_sender.clone());
         let mut ended = Ok(());
         while !shared.is_stopping() {
-            // Bounded: what is claimed waits here, and no more is claimed before it went out.
-            let (job_sender, job_receiver) = flume::bounded(usize::from(self.connections) * 2);
+            let outbox = Outbox::new(shared);
             let mut workers = JoinSet::new();
-            for _ in 0..self.connections {
-                workers
-                    .spawn(Worker::new(Arc::clone(shared), outcome_sender.clone()).run(job_receiver.clone()));
+            for (index, line) in shared.lines.iter().enumerate() {
+                for _ in 0..line.connections {
+                    let work = outbox.way_out(index);
+                    let worker = Worker::new(Arc::clone(shared), index, work, outcome_sender.clone());
+                    workers.spawn(worker.run());
+                }
             }
-            drop(job_receiver);
-            let fed = feed(shared, &mut source, &job_sender, until).await;
-            drop(job_sender);
+            let fed = feed(shared, &mut source, outbox, until).await;
             while workers.join_next().await.is_some() {}
+            record_refusals(shared, &outcome_sender, true).await;
             match fed {
                 Ok(Fed::SomeSent) if until == Until::NothingDue => {}
                 Ok(_) => break,
@@ -338,7 +321,7 @@ enum Fed {
 async fn feed(
     shared: &Arc<Shared>,
     source: &mut JobSource,
-    jobs: &flume::Sender<self::job::Job>,
+    mut outbox: Outbox,
     until: Until,
 ) -> Result<Fed, Error> {
     let mut fed = Fed::NothingDue;
@@ -346,26 +329,33 @@ async fn feed(
         if shared.is_stopping() {
             return Ok(fed);
         }
-        source.report_relay().await;
-        if let Some(wait) = shared.relay_state.wait() {
-            if until == Until::NothingDue {
-                return Ok(Fed::NothingDue);
-            }
-            shared.pause(wait).await;
-            continue;
-        }
+        source.report_relays().await;
         if !shared.holds_lease() {
             shared.pause(Duration::from_millis(200)).await;
             continue;
         }
-        match source.take(jobs).await {
+        match source.take(&mut outbox).await {
             Ok(Took::Some) => fed = Fed::SomeSent,
             Ok(Took::Nothing) if until == Until::NothingDue => return Ok(fed),
             Ok(Took::Nothing) => shared.pause(NOTHING_DUE).await,
+            Ok(Took::Waits(wait)) => shared.pause(wait).await,
+            Ok(Took::NoRelay(_)) if until == Until::NothingDue => return Ok(Fed::NothingDue),
+            Ok(Took::NoRelay(wait)) => shared.pause(wait.min(NO_RELAY)).await,
             Err(error) if until == Until::NothingDue => return Err(error),
             Err(error) => {
                 tracing::error!(%error, "nothing can be claimed; trying again");
                 shared.pause(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Records refusals that nothing came after: those that have waited for it, or all.
+async fn record_refusals(shared: &Shared, outcomes: &mpsc::Sender<Settled>, all: bool) {
+    for line in &shared.lines {
+        for settled in line.refusals.decided(all) {
+            if outcomes.send(settled).await.is_err() {
+                shared.stop_now("outcomes are no longer recorded");
             }
         }
     }
@@ -398,6 +388,14 @@ pub fn subject(app: &App, newsletter: &Newsletter, issue: &Issue, content: &Issu
         Ok(mail) => mail.subject.fill(&values, str::to_owned),
         Err(_) => content.subject.clone(),
     }
+}
+
+/// The relays that the settings name, ready to connect to.
+///
+/// # Errors
+/// What is wrong with one of them, for the person who set it.
+pub(super) fn relays(settings: &Settings) -> Result<Vec<Relay>, String> {
+    RelayUrl::parse_all(settings.relay_url.reveal())?.into_iter().map(Relay::open).collect()
 }
 
 /// How long the relay may take to answer.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::db::deliveries::Record;
 use crate::db::notices::Attempt;
-use crate::db::{self, DbError};
+use crate::db::{self, Conn, DbError, Pooled};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Next};
@@ -66,6 +66,9 @@ pub const GROUP: usize = 20;
 /// How long a group is waited for: at full speed it is full before.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long an idle connection is kept for the next group: the other end may be gone by then.
+const KEEP: Duration = Duration::from_secs(1);
+
 /// How long a database that refuses is tried once the service is to stop.
 const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(10);
 
@@ -73,8 +76,9 @@ const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(10);
 /// kept until it is written, and the connections wait meanwhile.
 pub async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Settled>, totals: Arc<Totals>) {
     let mut group = Vec::with_capacity(GROUP);
+    let mut ledger = Ledger { shared: Arc::clone(&shared), kept: None };
     while gather(&mut outcomes, &mut group).await {
-        if !write(&shared, &group).await {
+        if !write(&mut ledger, &group).await {
             tracing::error!(
                 outcomes = group.len(),
                 "given up: these messages may be sent again by the next start"
@@ -106,7 +110,8 @@ async fn gather(outcomes: &mut mpsc::Receiver<Settled>, group: &mut Vec<Settled>
 }
 
 /// Writes a group, however often it takes; false where the service is to stop and the database still refuses.
-async fn write(shared: &Shared, group: &[Settled]) -> bool {
+async fn write(ledger: &mut Ledger, group: &[Settled]) -> bool {
+    let shared = Arc::clone(&ledger.shared);
     let mut wait = Duration::from_millis(100);
     let mut give_up: Option<Instant> = None;
     loop {
@@ -114,7 +119,7 @@ async fn write(shared: &Shared, group: &[Settled]) -> bool {
             give_up = Some(Instant::now() + PATIENCE_WHEN_STOPPING);
         }
         let limit = give_up.unwrap_or_else(|| Instant::now() + super::DATABASE_PATIENCE);
-        match tokio::time::timeout_at(limit, record(shared, group)).await {
+        match tokio::time::timeout_at(limit, ledger.record(group)).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
@@ -129,7 +134,47 @@ async fn write(shared: &Shared, group: &[Settled]) -> bool {
     }
 }
 
-async fn record(shared: &Shared, group: &[Settled]) -> Result<(), DbError> {
+/// Where outcomes are written down.
+struct Ledger {
+    shared: Arc<Shared>,
+    /// The connection that the last group went through, and when: handed back and fetched anew for each group, it would
+    /// be asked twice whether it lives, which takes longer than the group itself.
+    kept: Option<(Pooled, Instant)>,
+}
+
+impl Ledger {
+    /// Writes a group, all of it or nothing.
+    async fn record(&mut self, group: &[Settled]) -> Result<(), DbError> {
+        let delivery = |settled: &Settled| match (&settled.done, &settled.suppress) {
+            (Done::Delivery(record), None) => Some(record.clone()),
+            _ => None,
+        };
+        let Some(records) = group.iter().map(delivery).collect::<Option<Vec<_>>>() else {
+            return record_one_by_one(&self.shared, group).await;
+        };
+        // What the mass of a send is made of is a single statement, and so a transaction by itself. The connection is
+        // kept only where it went well: broken off in the middle it is good for nothing.
+        let kept = self.kept.take().filter(|(_, used)| used.elapsed() < KEEP);
+        let mut conn = match kept {
+            Some((conn, _)) => conn,
+            None => self.shared.app.db.conn().await?,
+        };
+        record_deliveries(&self.shared, &mut conn, &records).await?;
+        self.kept = Some((conn, Instant::now()));
+        Ok(())
+    }
+}
+
+async fn record_deliveries(shared: &Shared, conn: &mut Conn, records: &[Record]) -> Result<(), DbError> {
+    let held = db::deliveries::record(conn, &shared.node, records, shared.app.clock.now()).await?;
+    if held < records.len() as u64 {
+        tracing::warn!(lost = records.len() as u64 - held, "another node had taken over what this one sent");
+    }
+    Ok(())
+}
+
+/// Writes a group that has more in it than deliveries: suppressed addresses, and what became of notices.
+async fn record_one_by_one(shared: &Shared, group: &[Settled]) -> Result<(), DbError> {
     let (app, node) = (&shared.app, shared.node.as_str());
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
@@ -152,13 +197,7 @@ async fn record(shared: &Shared, group: &[Settled]) -> Result<(), DbError> {
         }
     }
     if !records.is_empty() {
-        let held = db::deliveries::record(&mut tx, node, &records, now).await?;
-        if held < records.len() as u64 {
-            tracing::warn!(
-                lost = records.len() as u64 - held,
-                "another node had taken over what this one sent"
-            );
-        }
+        record_deliveries(shared, &mut tx, &records).await?;
     }
     db::commit(tx).await
 }

@@ -1,20 +1,27 @@
-//! Whether the relay can be reached, and how fast we may go: what all connections of a sender share.
+//! Whether a relay can be reached, and how fast we may go: what all connections to it share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::domain::delivery::{Outcome, OutcomeClass};
+use crate::mail::relay::RelayUrl;
 
-/// The relay as the connections see it.
+/// A relay as the connections see it.
 #[derive(Debug, Default)]
 pub struct RelayState {
     /// Connections on which the relay has answered a message.
     working: AtomicUsize,
     down: Mutex<Option<Down>>,
+    /// Connections in a row that ended at the first envelope that was sent behind a body.
+    ahead_failures: AtomicU32,
 }
+
+/// So many connections in a row that end where an envelope was sent ahead are no chance: such a relay offers
+/// `PIPELINING` and does not do it.
+const AHEAD_FAILURES: u32 = 3;
 
 /// Why the relay takes no mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +58,7 @@ impl RelayState {
 
     /// Notes that a connection could not be opened, or ended with its first message. While others work the relay only
     /// wants no more of them; with none at work it is down, and left alone for 1, 2, 4 … 60 seconds.
-    pub fn failed(&self, outcome: &Outcome) {
+    pub fn failed(&self, relay: &RelayUrl, outcome: &Outcome) {
         if self.working.load(Ordering::SeqCst) > 0 {
             return;
         }
@@ -64,10 +71,24 @@ impl RelayState {
                 let failures = known.as_ref().map_or(0, |known| known.failures);
                 let wait = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
                 let why = outcome.detail.clone();
-                tracing::warn!(why, ?wait, "the relay cannot be reached, and is left alone for a while");
+                tracing::warn!(%relay, why, ?wait, "the relay cannot be reached, and is left alone for a while");
                 let trouble = Trouble { why, is_ours: outcome.class == OutcomeClass::OurFault };
                 *known = Some(Down { until: now + wait, failures: failures + 1, trouble });
             }
+        }
+    }
+
+    /// Whether the relay may be sent an envelope behind a body.
+    pub fn takes_ahead(&self) -> bool {
+        self.ahead_failures.load(Ordering::Relaxed) < AHEAD_FAILURES
+    }
+
+    /// Notes how the first envelope fared that was sent behind a body on a connection.
+    pub fn noted_ahead(&self, answered: bool) {
+        if answered {
+            self.ahead_failures.store(0, Ordering::Relaxed);
+        } else {
+            self.ahead_failures.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -100,6 +121,11 @@ impl Throttle {
     pub fn new(per_second: u32) -> Self {
         let interval = (per_second > 0).then(|| Duration::from_secs(1) / per_second);
         Self { interval, next: Mutex::new(Instant::now()) }
+    }
+
+    /// Whether there is a limit.
+    pub fn is_limit(&self) -> bool {
+        self.interval.is_some()
     }
 
     /// When this message's turn is; none where there is no limit.

@@ -1,7 +1,9 @@
 //! Claims what is due and makes jobs of it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -19,11 +21,19 @@ use super::cohort::{self, Cohorts};
 use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::recorder::{Done, Settled};
-use super::relay::Trouble;
-use super::{Shared, within};
+use super::{Outbox, Outlook, Shared, record_refusals, within};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
 const BATCH: i64 = 200;
+
+/// What is known of the relays, for who looks at an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Report {
+    /// Why nothing goes out, where nothing does.
+    waiting: Option<String>,
+    /// Relays that will not get better by themselves: a wrong password, a certificate that does not match.
+    ours: Vec<String>,
+}
 
 /// Notices claimed at a time.
 const NOTICES: i64 = 20;
@@ -33,6 +43,10 @@ const NOTICES: i64 = 20;
 pub enum Took {
     Some,
     Nothing,
+    /// Nothing at the moment; there may be more after this time.
+    Waits(Duration),
+    /// No relay takes mail before this time has passed.
+    NoRelay(Duration),
 }
 
 /// Why a notice cannot be sent.
@@ -53,30 +67,78 @@ pub struct JobSource {
     shared: Arc<Shared>,
     outcomes: mpsc::Sender<Settled>,
     cohorts: Cohorts,
-    /// What was last noted with the issues under way about the relay, and with which. At first unknown: a sender that
+    /// What was last noted with the issues under way about the relays, and with which. At first unknown: a sender that
     /// died may have left a note.
-    reported: Option<(Option<Trouble>, Vec<i64>)>,
+    reported: Option<(Report, Vec<i64>)>,
+    /// Issues that were paused because no relay takes them.
+    stopped: HashSet<i64>,
 }
 
 impl JobSource {
     pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Settled>) -> Self {
-        Self { shared, outcomes, cohorts: Cohorts::default(), reported: None }
+        Self { shared, outcomes, cohorts: Cohorts::default(), reported: None, stopped: HashSet::new() }
     }
 
-    /// Claims a batch of everything that is due and hands it to the connections.
-    pub async fn take(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
-        for (issue_id, why) in self.shared.take_broken() {
+    /// Claims a batch of everything that is due and hands it to the relays.
+    pub async fn take(&mut self, outbox: &mut Outbox) -> Result<Took, Error> {
+        record_refusals(&self.shared, &self.outcomes, false).await;
+        for (issue_id, why) in noted(&self.shared.broken) {
             self.stop_issue(issue_id, &why).await?;
+            forget(&self.shared.broken, &issue_id);
         }
-        let mut took = self.take_notices(jobs).await?;
+        for ((line, issue_id), why) in noted(&self.shared.refused) {
+            self.refused(outbox, line, issue_id, &why).await?;
+            forget(&self.shared.refused, &(line, issue_id));
+        }
+        let mut took = match outbox.outlook(None) {
+            Outlook::All => self.take_notices(NOTICES, outbox).await?,
+            Outlook::Few(some) => self.take_notices(some.min(NOTICES), outbox).await?,
+            Outlook::Soon(wait) => return Ok(Took::Waits(wait)),
+            Outlook::Down(wait) => return Ok(Took::NoRelay(wait)),
+        };
         let issues = self.sending().await?;
+        for issue in issues.iter().filter(|issue| self.stopped.remove(&issue.id)) {
+            // Whoever resumed it has mended something: its refusals are counted anew.
+            self.shared.lines.iter().for_each(|line| line.refusals.forget(issue.id));
+        }
         self.cohorts.keep(&issues.iter().map(|issue| issue.id).collect::<Vec<_>>());
         for issue in &issues {
-            if self.take_deliveries(issue, jobs).await? == Took::Some {
-                took = Took::Some;
+            let of_issue = match outbox.outlook(Some(issue.id)) {
+                Outlook::All => self.take_deliveries(issue, BATCH, outbox).await?,
+                Outlook::Few(some) => self.take_deliveries(issue, some.min(BATCH), outbox).await?,
+                Outlook::Soon(wait) => Took::Waits(wait),
+                Outlook::Down(_) => Took::Nothing,
+            };
+            if took == Took::Nothing || of_issue == Took::Some {
+                took = of_issue;
             }
         }
         Ok(took)
+    }
+
+    /// A relay refuses every message of an issue: others that take mail get it, and without any the issue is paused.
+    async fn refused(&mut self, outbox: &Outbox, line: usize, issue_id: i64, why: &str) -> Result<(), Error> {
+        if matches!(outbox.outlook(Some(issue_id)), Outlook::Down(_)) {
+            self.stop_issue(issue_id, &format!("the relay refuses every message: {why}")).await?;
+            self.stopped.insert(issue_id);
+            return Ok(());
+        }
+        let relay = &self.shared.lines[line].relay.url;
+        tracing::warn!(issue = issue_id, %relay, why, "the relay refuses an issue, which goes through others");
+        let mut tx = self.shared.app.db.begin().await?;
+        let said = format!("the relay {relay} refuses every message, and others carry on: {why}");
+        self.tell(&mut tx, issue_id, &said).await?;
+        Ok(db::commit(tx).await?)
+    }
+
+    /// Tells the editors of an issue's newsletter, once, that something is to be mended.
+    async fn tell(&self, conn: &mut db::Conn, issue_id: i64, reason: &str) -> Result<(), Error> {
+        let mut issue = editors::find_issue(conn, issue_id).await?;
+        issue.reason = Some(reason.to_owned());
+        if let Some(newsletter) = db::newsletters::get(conn, issue.newsletter_id).await? {
+            editors::tell(conn, &self.shared.app, &newsletter, &issue, Note::Failed).await?;
+        }
+        Ok(())
     }
 
     async fn sending(&self) -> Result<Vec<Issue>, Error> {
@@ -84,9 +146,14 @@ impl JobSource {
         Ok(db::issues::in_states(&mut conn, &[IssueState::Sending]).await?)
     }
 
-    async fn take_deliveries(&mut self, issue: &Issue, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+    async fn take_deliveries(
+        &mut self,
+        issue: &Issue,
+        limit: i64,
+        outbox: &mut Outbox,
+    ) -> Result<Took, Error> {
         let shared = Arc::clone(&self.shared);
-        let mut holds = self.claim(issue).await?;
+        let mut holds = self.claim(issue, limit).await?;
         if holds.is_empty() {
             return Ok(Took::Nothing);
         }
@@ -119,9 +186,7 @@ impl JobSource {
                 Ok(cohort) => {
                     let edition = Arc::clone(&edition);
                     let job = DeliveryJob { claimed, reader, edition, cohort, checked_at, hold };
-                    if jobs.send_async(Job::Delivery(Box::new(job))).await.is_err() {
-                        return Ok(Took::Nothing);
-                    }
+                    outbox.put(Job::Delivery(Box::new(job)));
                 }
                 Err(error) => {
                     self.stop_issue(issue.id, &format!("it cannot be rendered: {error}")).await?;
@@ -129,17 +194,28 @@ impl JobSource {
                 }
             }
         }
+        self.flush(outbox).await;
         Ok(Took::Some)
     }
 
+    /// Hands out what is in the outbox; what no relay takes is given back.
+    async fn flush(&self, outbox: &mut Outbox) {
+        for job in outbox.flush().await {
+            // A notice is just let go: the lease's keeper gives it back.
+            if let Job::Delivery(job) = job {
+                self.record(Done::back(job.claimed.id, None), job.hold).await;
+            }
+        }
+    }
+
     /// Claims a batch; each row is held from here on.
-    async fn claim(&self, issue: &Issue) -> Result<Vec<(i64, Hold)>, Error> {
+    async fn claim(&self, issue: &Issue, limit: i64) -> Result<Vec<(i64, Hold)>, Error> {
         let shared = &self.shared;
         let _gate = shared.claims.claiming().await;
         let claim = async {
             let mut conn = shared.app.db.conn().await?;
             let now = shared.app.clock.now();
-            db::deliveries::claim(&mut conn, issue.id, &shared.node, now, BATCH).await
+            db::deliveries::claim(&mut conn, issue.id, &shared.node, now, limit).await
         };
         let ids = within(claim).await?;
         Ok(ids.into_iter().map(|id| (id, shared.claims.hold(Table::Deliveries, id))).collect())
@@ -162,13 +238,13 @@ impl JobSource {
         Ok(db::commit(tx).await?)
     }
 
-    async fn take_notices(&mut self, jobs: &flume::Sender<Job>) -> Result<Took, Error> {
+    async fn take_notices(&mut self, limit: i64, outbox: &mut Outbox) -> Result<Took, Error> {
         let shared = Arc::clone(&self.shared);
         let claimed = {
             let _gate = shared.claims.claiming().await;
             let claim = async {
                 let mut conn = shared.app.db.conn().await?;
-                db::notices::claim(&mut conn, &shared.node, shared.app.clock.now(), NOTICES).await
+                db::notices::claim(&mut conn, &shared.node, shared.app.clock.now(), limit).await
             };
             let notices = within(claim).await?.into_iter();
             let held = notices.map(|notice| (shared.claims.hold(Table::Notices, notice.id), notice));
@@ -178,11 +254,7 @@ impl JobSource {
         for (hold, notice) in claimed {
             let id = notice.id;
             match self.notice_job(notice, hold).await {
-                Ok(job) => {
-                    if jobs.send_async(Job::Notice(Box::new(job))).await.is_err() {
-                        return Ok(Took::Nothing);
-                    }
-                }
+                Ok(job) => outbox.put(Job::Notice(Box::new(job))),
                 Err((Unsendable::Now(error), _)) => return Err(error),
                 Err((Unsendable::Ever(why), hold)) => {
                     tracing::error!(notice = id, why, "a mail cannot be written");
@@ -191,6 +263,7 @@ impl JobSource {
                 }
             }
         }
+        self.flush(outbox).await;
         Ok(took)
     }
 
@@ -230,42 +303,66 @@ impl JobSource {
         }
     }
 
-    /// Writes to the issues under way that the relay cannot be reached, also to those that start meanwhile, and clears
-    /// it when it can. What only people can mend, such as a wrong password, is mailed to the editors once.
-    pub async fn report_relay(&mut self) {
-        let trouble = self.shared.relay_state.trouble();
-        if trouble.is_none() && matches!(&self.reported, Some((None, _))) {
+    /// Writes to the issues under way that no relay can be reached, also to those that start meanwhile, and clears it
+    /// when one can. What only people can mend, such as a wrong password, is mailed to the editors once.
+    pub async fn report_relays(&mut self) {
+        let report = self.report();
+        if report == Report::default() && self.reported.as_ref().is_some_and(|(known, _)| *known == report) {
             return;
         }
-        match self.note(trouble.as_ref()).await {
-            Ok(issues) => self.reported = Some((trouble, issues)),
-            Err(error) => tracing::warn!(%error, "the relay's state cannot be noted"),
+        match self.note(&report).await {
+            Ok(issues) => self.reported = Some((report, issues)),
+            Err(error) => tracing::warn!(%error, "the relays' state cannot be noted"),
         }
     }
 
-    /// Notes with each issue under way why the relay cannot be reached, or that it can, and returns them.
-    async fn note(&self, trouble: Option<&Trouble>) -> Result<Vec<i64>, Error> {
-        let app = &self.shared.app;
+    fn report(&self) -> Report {
+        let lines = &self.shared.lines;
+        let troubles: Vec<_> =
+            lines.iter().filter_map(|line| Some((&line.relay.url, line.state.trouble()?))).collect();
+        let waiting = match troubles.as_slice() {
+            [(_, trouble)] if lines.len() == 1 => {
+                Some(format!("waiting for the relay, and trying again: {}", trouble.why))
+            }
+            [(relay, trouble), ..] if troubles.len() == lines.len() => {
+                Some(format!("waiting for the relays, and trying again: {relay}: {}", trouble.why))
+            }
+            _ => None,
+        };
+        let ours = troubles.iter().filter(|(_, trouble)| trouble.is_ours);
+        let ours =
+            ours.map(|(relay, trouble)| format!("{relay} takes no mail from us: {}", trouble.why)).collect();
+        Report { waiting, ours }
+    }
+
+    /// Notes with each issue under way what the relays do, and returns them.
+    async fn note(&self, report: &Report) -> Result<Vec<i64>, Error> {
         let issues = self.sending().await?;
-        let reason =
-            trouble.map(|trouble| format!("waiting for the relay, and trying again: {}", trouble.why));
-        let known = self.reported.as_ref().filter(|(reported, _)| reported.as_ref() == trouble);
+        let known = self.reported.as_ref().filter(|(reported, _)| reported == report);
         for issue in &issues {
             if known.is_some_and(|(_, noted)| noted.contains(&issue.id)) {
                 continue;
             }
-            let mut tx = app.db.begin().await?;
-            db::issues::set_reason(&mut tx, issue.id, reason.as_deref()).await?;
-            if trouble.is_some_and(|trouble| trouble.is_ours) {
-                let issue = editors::find_issue(&mut tx, issue.id).await?;
-                if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
-                    editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
-                }
+            let mut tx = self.shared.app.db.begin().await?;
+            db::issues::set_reason(&mut tx, issue.id, report.waiting.as_deref()).await?;
+            if !report.ours.is_empty() {
+                let others = format!("{}; other relays carry on", report.ours.join("; "));
+                self.tell(&mut tx, issue.id, report.waiting.as_ref().unwrap_or(&others)).await?;
             }
             db::commit(tx).await?;
         }
         Ok(issues.iter().map(|issue| issue.id).collect())
     }
+}
+
+/// What is noted for the source to look after; it stays until it is.
+fn noted<K: Clone, V: Clone>(notes: &Mutex<HashMap<K, V>>) -> Vec<(K, V)> {
+    let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+    notes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn forget<K: Eq + std::hash::Hash, V>(notes: &Mutex<HashMap<K, V>>, key: &K) {
+    notes.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
 }
 
 fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {

@@ -1,4 +1,7 @@
-//! One connection to the relay: takes messages one by one, sends them, and says what became of each.
+//! One connection to a relay: takes messages one by one, sends them, and says what became of each.
+//!
+//! While a message is sent, the next is written and announced behind it, so that the relay never waits for us. From then
+//! on it can be dropped only with the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,10 +13,11 @@ use crate::db;
 use crate::db::deliveries::Record;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{DeliveryState, Next, Outcome, OutcomeClass, after_attempt};
-use crate::mail::session::{Envelope, Session};
+use crate::mail::session::{Envelope, Sending, Session};
 
 use super::cohort::Cohort;
-use super::job::{DeliveryJob, Job, NoticeJob};
+use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
+use super::line::{Line, Slot, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
 use super::{DRAIN, Shared};
@@ -28,13 +32,38 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long a connection waits that the relay refused while it serves others.
 const NO_MORE_CONNECTIONS: Duration = Duration::from_secs(15);
 
-/// How long a message waits whose connection the relay ended, as many do after so many messages, in milliseconds.
-const AFTER_LAST_OF_CONNECTION: i64 = 2_000;
+/// A relay that answers within this time is sent the next envelope behind a body.
+const QUICK: Duration = Duration::from_secs(1);
 
-/// A session, and whether the relay has answered a message on it.
+/// How long a message that is announced waits for the one before it, until another connection may have it.
+const ANNOUNCED: Duration = Duration::from_secs(2);
+
+/// How long a message waits for a connection that is being opened, until another may have it.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+/// A session, and what we know of the relay from it.
 struct Open {
     session: Session,
+    /// Whether the relay has answered a message on it.
     working: Option<Working>,
+    /// Whether it answered the last one within [`QUICK`].
+    is_quick: bool,
+    /// Whether it has answered an envelope that went out behind a body.
+    took_ahead: bool,
+}
+
+/// A message that is written for its recipient.
+struct Outgoing {
+    job: Job,
+    slot: Slot,
+    addresses: Addresses,
+    message: Vec<u8>,
+}
+
+impl Outgoing {
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { from: Some(&self.addresses.from), to: &self.addresses.to }
+    }
 }
 
 /// What became of a message, before it is known how its row is held.
@@ -59,92 +88,309 @@ struct Answer {
 
 pub struct Worker {
     shared: Arc<Shared>,
+    /// The relay, and its place among the others.
+    line: Arc<Line>,
+    place: usize,
+    work: flume::Receiver<Work>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
-    message: Vec<u8>,
+    /// Buffers of messages that are sent, for those to come: two at most.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Settled>) -> Self {
-        Self { shared, outcomes, open: None, message: Vec::new() }
+    /// A connection to the relay at `place`.
+    pub fn new(
+        shared: Arc<Shared>,
+        place: usize,
+        work: flume::Receiver<Work>,
+        outcomes: mpsc::Sender<Settled>,
+    ) -> Self {
+        let line = Arc::clone(&shared.lines[place]);
+        Self { shared, line, place, work, outcomes, open: None, spare: Vec::new() }
     }
 
     /// Works until there will be no more jobs.
-    pub async fn run(mut self, jobs: flume::Receiver<Job>) {
+    pub async fn run(mut self) {
+        let mut next = None;
         loop {
-            match tokio::time::timeout(IDLE, jobs.recv_async()).await {
-                Ok(Ok(job)) => self.handle(job).await,
-                Ok(Err(flume::RecvError::Disconnected)) => break,
-                Err(_) => self.close().await,
+            let outgoing = match next.take() {
+                Some(outgoing) => Some(outgoing),
+                None => match tokio::time::timeout(IDLE, self.work.recv_async()).await {
+                    Ok(Ok(work)) => self.take(work).await,
+                    Ok(Err(flume::RecvError::Disconnected)) => break,
+                    Err(_) => {
+                        self.close().await;
+                        None
+                    }
+                },
+            };
+            if let Some(outgoing) = outgoing {
+                next = self.handle(outgoing).await;
             }
         }
         self.close().await;
     }
 
-    async fn handle(&mut self, job: Job) {
-        // What is not sent now is given back: by the sender as it ends, or by the lease's keeper.
+    /// Writes the message of a job whose turn it is, once a connection is open for it. None where it is not to be sent
+    /// now: what is neither sent nor recorded is given back, by the sender as it ends or by the lease's keeper.
+    async fn take(&mut self, work: Work) -> Option<Outgoing> {
+        self.line.room.notify_one();
         if self.shared.is_stopping() || !self.shared.holds_lease() {
-            return;
+            return None;
         }
-        let (verdict, hold) = match job {
-            Job::Delivery(mut job) => (self.deliver(&mut job).await, job.hold),
-            Job::Notice(job) => (self.notify(&job).await, job.hold),
-        };
-        let Some(Verdict { done, suppress, room }) = verdict else { return };
-        if self.outcomes.send(Settled { done, suppress, hold, room }).await.is_err() {
-            // Nobody records any more: nothing may be sent any more.
-            self.shared.stop_now("outcomes are no longer recorded");
-        }
-    }
-
-    async fn deliver(&mut self, job: &mut DeliveryJob) -> Option<Verdict> {
-        let id = job.claimed.id;
-        if self.open_session().await.is_err() {
-            return Some(Done::back(id, None).into());
-        }
+        let Work { job, slot } = work;
+        let job = self.open_for(job).await?;
         if !self.wait_for_turn().await {
             return None;
         }
-        if job.checked_at.elapsed() > FRESH && !self.check_again(job).await {
-            return Some(Done::back(id, None).into());
-        }
-        if let Some(done) = not_to_be_sent(job) {
-            return Some(done.into());
-        }
-        let app = &self.shared.app;
-        self.message.clear();
-        let addresses = match job.write(app, self.shared.verp.as_ref(), app.clock.now(), &mut self.message) {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                // What fails for one reader's template or key fails for others too: the issue is paused instead.
-                self.shared.broken(job.claimed.issue_id, format!("it cannot be rendered: {error}"));
-                return Some(Done::back(id, None).into());
-            }
-        };
-        if !self.shared.holds_lease() {
-            return None;
-        }
-        let Answer { outcome, was_first, room } = self.send(&addresses.from, &addresses.to).await?;
-        if outcome.class == OutcomeClass::RelayDown && !was_first {
-            // A relay that ends a connection after so many messages has said nothing about this one.
-            let soon = self.shared.app.clock.now().plus_millis(AFTER_LAST_OF_CONNECTION);
-            return Some(Verdict { done: Done::back(id, Some(soon)), suppress: None, room });
-        }
-        if self.shared.refuses_us(job.claimed.issue_id, outcome.class) {
-            let why = format!("the relay refuses every message: {}", outcome.detail);
-            self.shared.broken(job.claimed.issue_id, why);
-            return Some(Verdict { done: Done::back(id, None), suppress: None, room });
-        }
-        let (done, suppress) = self.settle(job, outcome, addresses.to);
-        Some(Verdict { done, suppress, room })
+        self.write(Work { job, slot }).await
     }
 
-    /// Waits until the limit of messages a second lets one more go; false where the service is to stop before.
-    async fn wait_for_turn(&self) -> bool {
-        if let Some(turn) = self.shared.throttle.turn() {
-            self.shared.pause(turn.saturating_duration_since(tokio::time::Instant::now())).await;
+    /// Opens a connection for a message. None where that fails, or takes so long that another may have the message.
+    async fn open_for(&mut self, job: Job) -> Option<Job> {
+        let (shared, outcomes) = (Arc::clone(&self.shared), self.outcomes.clone());
+        let mut job = Some(job);
+        let opening = self.open_session();
+        tokio::pin!(opening);
+        let opened = loop {
+            tokio::select! {
+                opened = &mut opening => break opened,
+                () = tokio::time::sleep(CONNECTING), if job.is_some() => if let Some(job) = job.take() {
+                    give_back(&shared, &outcomes, job).await;
+                },
+            }
+        };
+        if opened.is_err()
+            && let Some(job) = job.take()
+        {
+            give_back(&shared, &outcomes, job).await;
         }
-        !self.shared.is_stopping()
+        job
+    }
+
+    /// Writes the message that follows at once, so that it can be announced behind the one before it.
+    async fn look_ahead(&mut self) -> Option<Outgoing> {
+        let open = self.open.as_ref()?;
+        let shared = &self.shared;
+        let is_ready = open.is_quick && open.session.features().pipelining;
+        let line = &self.line;
+        if !is_ready || line.throttle.is_limit() || !line.state.takes_ahead() || shared.is_stopping() {
+            return None;
+        }
+        let work = self.work.try_recv().ok()?;
+        line.room.notify_one();
+        self.write(work).await
+    }
+
+    /// Writes a message; what cannot or must not be sent is recorded instead.
+    async fn write(&mut self, work: Work) -> Option<Outgoing> {
+        let Work { mut job, slot } = work;
+        if let Some(done) = self.not_to_be_sent(&mut job).await {
+            self.record(done, job).await;
+            return None;
+        }
+        let app = &self.shared.app;
+        let mut message = self.spare.pop().unwrap_or_default();
+        message.clear();
+        let now = app.clock.now();
+        let written = match &job {
+            Job::Delivery(job) => job.write(app, self.shared.verp.as_ref(), now, &mut message),
+            Job::Notice(job) => job.write(now, &mut message),
+        };
+        match written {
+            Ok(addresses) => Some(Outgoing { job, slot, addresses, message }),
+            Err(error) => {
+                self.spare.push(message);
+                let done = match &job {
+                    Job::Delivery(job) => {
+                        // What fails for one reader's template or key fails for others too: the issue is paused instead.
+                        self.shared.broken(job.claimed.issue_id, format!("it cannot be rendered: {error}"));
+                        Done::back(job.claimed.id, None)
+                    }
+                    Job::Notice(job) => {
+                        let (id, attempts) = (job.notice.id, job.notice.attempts + 1);
+                        let next = Next::Fail { suppress: false };
+                        Done::Notice { id, next, attempts, detail: error.to_string() }
+                    }
+                };
+                self.record(done, job).await;
+                None
+            }
+        }
+    }
+
+    /// Sends a message and records what became of it; returns the one that was announced behind it.
+    async fn handle(&mut self, mut outgoing: Outgoing) -> Option<Outgoing> {
+        if self.shared.is_stopping() || !self.shared.holds_lease() {
+            self.drop_announced();
+            return None;
+        }
+        // The connection may have ended after the message was written.
+        if self.open_session().await.is_err() {
+            give_back(&self.shared, &self.outcomes, outgoing.job).await;
+            return None;
+        }
+        let next = self.look_ahead().await;
+        let room = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
+        // All that can take long is behind us: as things stand now, the message goes out.
+        if let Some(done) = self.not_to_be_sent(&mut outgoing.job).await {
+            self.drop_announced();
+            self.record(done, outgoing.job).await;
+            return next;
+        }
+        if self.shared.is_stopping() || !self.shared.holds_lease() {
+            self.drop_announced();
+            return None;
+        }
+        let (answer, next) = self.send(&outgoing, next, room).await;
+        let Some(answer) = answer else { return next };
+        let class = answer.outcome.class;
+        if class == OutcomeClass::RelayDown && !answer.was_first {
+            // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
+            // another, at once. Where that fails too, it waits.
+            if let Some(next) = next {
+                give_back(&self.shared, &self.outcomes, next.job).await;
+            }
+            return Some(outgoing);
+        }
+        let Outgoing { job, slot, addresses, message } = outgoing;
+        self.spare.push(message);
+        match &job {
+            Job::Delivery(delivery) => {
+                let verdict = self.delivered(delivery, answer, addresses.to);
+                if self.line.refusals.concern(class) {
+                    self.weigh(class, verdict, job).await;
+                } else {
+                    self.record(verdict, job).await;
+                }
+            }
+            Job::Notice(notice) => {
+                let verdict = self.notified(notice, answer);
+                self.record(verdict, job).await;
+            }
+        }
+        drop(slot);
+        next
+    }
+
+    /// Sends a message with the next one's envelope behind it. No answer where the service is to stop and the relay does
+    /// not have the message. The next comes back, unless it had to wait too long and was given back.
+    async fn send(
+        &mut self,
+        outgoing: &Outgoing,
+        mut next: Option<Outgoing>,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> (Option<Answer>, Option<Outgoing>) {
+        let Some(open) = self.open.as_mut() else { return (None, next) };
+        let (was_first, was_ahead) = (open.working.is_none(), open.session.is_ahead());
+        let ahead = next.as_ref().and_then(|next| open.session.ahead(&next.envelope(), &next.message));
+        let is_announced = ahead.is_some();
+        let handing_over = open.session.handing_over();
+        let begun = Instant::now();
+        let sent = {
+            let envelope = outgoing.envelope();
+            let sending = open.session.send(&envelope, &outgoing.message, ahead);
+            tokio::pin!(sending);
+            loop {
+                tokio::select! {
+                    sent = &mut sending => break Some(sent),
+                    () = self.shared.after_stop(DRAIN) => break match handing_over.load(Ordering::SeqCst) {
+                        true => Some(sending.await),
+                        false => None,
+                    },
+                    () = tokio::time::sleep(ANNOUNCED), if next.is_some() => if let Some(next) = next.take() {
+                        give_back(&self.shared, &self.outcomes, next.job).await;
+                    },
+                }
+            }
+        };
+        let Some(Sending { outcome, alive }) = sent else {
+            self.open = None;
+            return (None, next);
+        };
+        let state = &self.line.state;
+        let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
+        match (answered, was_first) {
+            (false, true) => self.line.failed(&outcome),
+            (true, true) => open.working = Some(state.works()),
+            (_, false) => {}
+        }
+        if answered {
+            self.line.answers();
+        }
+        if was_ahead && !open.took_ahead {
+            open.took_ahead = outcome.class != OutcomeClass::RelayDown;
+            state.noted_ahead(open.took_ahead);
+        }
+        open.is_quick = begun.elapsed() < QUICK;
+        // Who was announced and is not sent here any more must not get somebody else's message.
+        if !alive || (is_announced && next.is_none()) {
+            self.open = None;
+        }
+        (Some(Answer { outcome, was_first, room }), next)
+    }
+
+    /// What the relay said of a delivery.
+    fn delivered(&self, job: &DeliveryJob, answer: Answer, to: EmailAddress) -> Verdict {
+        let id = job.claimed.id;
+        let Answer { outcome, room, .. } = answer;
+        let now = self.shared.app.clock.now();
+        let counts = outcome.class != OutcomeClass::RelayDown;
+        let attempts = job.claimed.attempts + u32::from(counts);
+        let (state, not_before, suppress) =
+            match after_attempt(outcome.class, attempts, job.claimed.due_at, now) {
+                Next::Sent => (DeliveryState::Sent, None, false),
+                Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
+                Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
+            };
+        let reason = (state != DeliveryState::Sent).then(|| reason_word(outcome.class).to_owned());
+        let suppress = suppress.then(|| (to, outcome.detail.clone()));
+        let record =
+            Record { id, state, reason, detail: Some(outcome.detail), not_before, attempted: counts };
+        Verdict { done: Done::Delivery(record), suppress, room }
+    }
+
+    /// What the relay said of a notice.
+    fn notified(&self, job: &NoticeJob, answer: Answer) -> Verdict {
+        let Answer { outcome, room, .. } = answer;
+        let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
+        let counted = u32::try_from(attempts).unwrap_or(u32::MAX);
+        // A mail to one person is asked for once: it waits until the relay takes our mail again.
+        let class = match outcome.class {
+            OutcomeClass::OurFault => OutcomeClass::TryLater,
+            class => class,
+        };
+        let next = after_attempt(class, counted, job.notice.due_at, self.shared.app.clock.now());
+        let suppress = match next {
+            Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
+            _ => None,
+        };
+        Verdict {
+            done: Done::Notice { id: job.notice.id, next, attempts, detail: outcome.detail },
+            suppress,
+            room,
+        }
+    }
+
+    /// What is recorded without sending anything: the reader left meanwhile, the issue is paused, the relay refuses all
+    /// of it, or the row can not be read again.
+    async fn not_to_be_sent(&self, job: &mut Job) -> Option<Done> {
+        let Job::Delivery(job) = job else { return None };
+        if self.line.refusals.refuses(job.claimed.issue_id) {
+            return Some(Done::back(job.claimed.id, None));
+        }
+        if job.checked_at.elapsed() > FRESH && !self.check_again(job).await {
+            return Some(Done::back(job.claimed.id, None));
+        }
+        let id = job.claimed.id;
+        if let Some(skip) = job.claimed.skip {
+            return Some(Done::skipped(id, skip.as_str()));
+        }
+        if !job.claimed.is_going_out {
+            return Some(Done::back(id, None));
+        }
+        matches!(&*job.cohort, Cohort::Nothing).then(|| Done::skipped(id, "no_articles"))
     }
 
     /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
@@ -169,93 +415,35 @@ impl Worker {
         }
     }
 
-    fn settle(
-        &self,
-        job: &DeliveryJob,
-        outcome: Outcome,
-        to: EmailAddress,
-    ) -> (Done, Option<(EmailAddress, String)>) {
-        let now = self.shared.app.clock.now();
-        let counts = outcome.class != OutcomeClass::RelayDown;
-        let attempts = job.claimed.attempts + u32::from(counts);
-        let next = after_attempt(outcome.class, attempts, job.claimed.due_at, now);
-        let (state, not_before, suppress) = match next {
-            Next::Sent => (DeliveryState::Sent, None, false),
-            Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
-            Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
-        };
-        let reason = (state != DeliveryState::Sent).then(|| reason_word(outcome.class).to_owned());
-        let suppress = suppress.then(|| (to, outcome.detail.clone()));
-        let detail = Some(outcome.detail);
-        let record = Record { id: job.claimed.id, state, reason, detail, not_before, attempted: counts };
-        (Done::Delivery(record), suppress)
+    async fn record(&self, verdict: impl Into<Verdict>, job: Job) {
+        record(&self.shared, &self.outcomes, verdict.into(), job).await;
     }
 
-    async fn notify(&mut self, job: &NoticeJob) -> Option<Verdict> {
-        self.open_session().await.ok()?;
-        if !self.wait_for_turn().await {
-            return None;
+    /// Records what became of a delivery once it is known whether the relay refuses it alone, or all of the issue.
+    async fn weigh(&self, class: OutcomeClass, verdict: Verdict, job: Job) {
+        let Job::Delivery(job) = job else { return };
+        let Verdict { done, suppress, room } = verdict;
+        let said = match &done {
+            Done::Delivery(record) => record.detail.clone().unwrap_or_default(),
+            Done::Notice { detail, .. } => detail.clone(),
+        };
+        let (id, issue_id) = (job.claimed.id, job.claimed.issue_id);
+        let settled = Settled { done, suppress, hold: job.hold, room };
+        let weighed = self.line.refusals.weigh(issue_id, id, class, settled);
+        if weighed.refuses_all {
+            self.shared.refused(self.place, issue_id, said);
         }
-        let now = self.shared.app.clock.now();
-        self.message.clear();
-        let (outcome, room) = match job.write(now, &mut self.message) {
-            Ok(addresses) => {
-                let answer = self.send(&addresses.from, &addresses.to).await?;
-                (answer.outcome, answer.room)
-            }
-            Err(error) => {
-                let detail = error.to_string();
-                (Outcome { class: OutcomeClass::Refused, detail, code: None, status: None }, None)
-            }
-        };
-        let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
-        let counted = u32::try_from(attempts).unwrap_or(u32::MAX);
-        // A mail to one person is asked for once: it waits until the relay takes our mail again.
-        let class = match outcome.class {
-            OutcomeClass::OurFault => OutcomeClass::TryLater,
-            class => class,
-        };
-        let next = after_attempt(class, counted, job.notice.due_at, now);
-        let suppress = match next {
-            Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
-            _ => None,
-        };
-        let done = Done::Notice { id: job.notice.id, next, attempts, detail: outcome.detail };
-        Some(Verdict { done, suppress, room })
+        for settled in weighed.settled {
+            pass_on(&self.shared, &self.outcomes, settled).await;
+        }
     }
 
-    /// Sends `self.message`, once there is room for one more that is not recorded.
-    async fn send(&mut self, from: &EmailAddress, to: &EmailAddress) -> Option<Answer> {
-        let room = Arc::clone(&self.shared.unrecorded).acquire_owned().await.ok();
-        if self.shared.is_stopping() {
-            return None;
+    /// Waits until the limit of messages a second lets one more go; false where the service is to stop before.
+    async fn wait_for_turn(&self) -> bool {
+        if let Some(turn) = self.line.throttle.turn() {
+            self.shared.pause(turn.saturating_duration_since(tokio::time::Instant::now())).await;
         }
-        let open = self.open.as_mut()?;
-        let was_first = open.working.is_none();
-        let handing_over = open.session.handing_over();
-        let envelope = Envelope { from: Some(from), to };
-        let sent = {
-            let sending = open.session.send(&envelope, &self.message);
-            tokio::pin!(sending);
-            tokio::select! {
-                sent = &mut sending => Some(sent),
-                () = self.shared.after_stop(DRAIN) => match handing_over.load(Ordering::SeqCst) {
-                    true => Some(sending.await),
-                    false => None,
-                }
-            }
-        };
-        let sending = sent?;
-        match sending.outcome.class {
-            OutcomeClass::RelayDown if was_first => self.shared.relay_state.failed(&sending.outcome),
-            OutcomeClass::RelayDown => {}
-            _ if was_first => open.working = Some(self.shared.relay_state.works()),
-            _ => {}
-        }
-        if !sending.alive {
-            self.open = None;
-        }
-        Some(Answer { outcome: sending.outcome, was_first, room })
+        !self.shared.is_stopping()
     }
 
     /// Sees to it that a session is open.
@@ -264,21 +452,22 @@ impl Worker {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        if shared.relay_state.wait().is_some() {
+        if self.line.state.wait().is_some() {
             return Err(());
         }
         let connected = tokio::select! {
-            connected = Session::connect(&shared.relay, &shared.ehlo_name, shared.timeouts) => connected,
+            connected = Session::connect(&self.line.relay, &shared.ehlo_name, shared.timeouts) => connected,
             () = shared.after_stop(DRAIN) => return Err(()),
         };
         match connected {
             Ok(session) => {
-                self.open = Some(Open { session, working: None });
+                self.line.answers();
+                self.open = Some(Open { session, working: None, is_quick: false, took_ahead: false });
                 Ok(())
             }
             Err(outcome) => {
-                shared.relay_state.failed(&outcome);
-                if shared.relay_state.wait().is_none() {
+                self.line.failed(&outcome);
+                if self.line.state.wait().is_none() {
                     shared.pause(NO_MORE_CONNECTIONS).await;
                 }
                 Err(())
@@ -286,23 +475,43 @@ impl Worker {
         }
     }
 
+    /// Ends the connection in good order.
     async fn close(&mut self) {
         if let Some(open) = self.open.take() {
             open.session.quit().await;
         }
     }
+
+    /// Ends a connection on which a message is announced that is not sent: the relay drops it.
+    fn drop_announced(&mut self) {
+        if self.open.as_ref().is_some_and(|open| open.session.is_ahead()) {
+            self.open = None;
+        }
+    }
 }
 
-/// What is recorded without sending anything: the reader left meanwhile, the issue is paused, the digest is stale.
-fn not_to_be_sent(job: &DeliveryJob) -> Option<Done> {
-    let id = job.claimed.id;
-    if let Some(skip) = job.claimed.skip {
-        return Some(Done::skipped(id, skip.as_str()));
+/// Gives a delivery back to be claimed anew. A notice is just let go: the lease's keeper gives it back.
+async fn give_back(shared: &Shared, outcomes: &mpsc::Sender<Settled>, job: Job) {
+    if let Job::Delivery(delivery) = &job {
+        let done = Done::back(delivery.claimed.id, None);
+        record(shared, outcomes, done.into(), job).await;
     }
-    if !job.claimed.is_going_out {
-        return Some(Done::back(id, None));
+}
+
+async fn record(shared: &Shared, outcomes: &mpsc::Sender<Settled>, verdict: Verdict, job: Job) {
+    let Verdict { done, suppress, room } = verdict;
+    let hold = match job {
+        Job::Delivery(job) => job.hold,
+        Job::Notice(job) => job.hold,
+    };
+    pass_on(shared, outcomes, Settled { done, suppress, hold, room }).await;
+}
+
+async fn pass_on(shared: &Shared, outcomes: &mpsc::Sender<Settled>, settled: Settled) {
+    if outcomes.send(settled).await.is_err() {
+        // Nobody records any more: nothing may be sent any more.
+        shared.stop_now("outcomes are no longer recorded");
     }
-    matches!(&*job.cohort, Cohort::Nothing).then(|| Done::skipped(id, "no_articles"))
 }
 
 /// The outcome's class as it is kept with a delivery.

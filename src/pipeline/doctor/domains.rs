@@ -34,7 +34,7 @@ struct Sending<'a> {
 pub async fn examine(
     app: &App,
     newsletters: &[Newsletter],
-    relays: &[Result<RelayUrl, String>],
+    relays: &[RelayUrl],
     dns: Option<&Dns>,
 ) -> Result<Vec<Finding>, Error> {
     let keys = signing::list(app).await?;
@@ -71,13 +71,10 @@ async fn signed(app: &App, domain: &str) -> Result<Vec<u8>, Error> {
 
 /// Where mail comes from, as far as it is known here: the relays' addresses, or those of this machine's name where the
 /// relay is on it.
-async fn outgoing(app: &App, relays: &[Result<RelayUrl, String>], dns: &Dns) -> Vec<(String, IpAddr)> {
+async fn outgoing(app: &App, relays: &[RelayUrl], dns: &Dns) -> Vec<(String, IpAddr)> {
     let ehlo = deliver::ehlo_name(app);
-    let hosts: BTreeSet<String> = relays
-        .iter()
-        .flatten()
-        .map(|url| if is_here(&url.host) { ehlo.clone() } else { url.host.clone() })
-        .collect();
+    let hosts: BTreeSet<String> =
+        relays.iter().map(|url| if is_here(&url.host) { ehlo.clone() } else { url.host.clone() }).collect();
     let mut found = vec![];
     for host in hosts {
         let addresses = match host.trim_matches(['[', ']']).parse() {
@@ -91,12 +88,7 @@ async fn outgoing(app: &App, relays: &[Result<RelayUrl, String>], dns: &Dns) -> 
     found
 }
 
-async fn spf(
-    app: &App,
-    domain: &str,
-    relays: &[Result<RelayUrl, String>],
-    dns: Option<&Dns>,
-) -> Vec<Finding> {
+async fn spf(app: &App, domain: &str, relays: &[RelayUrl], dns: Option<&Dns>) -> Vec<Finding> {
     let Some(dns) = dns else {
         return vec![Finding::silence("SPF", format!("{domain}: DNS cannot be asked"))];
     };

@@ -9,13 +9,12 @@ mod relays;
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
 use super::{App, Error};
 use crate::clock::Clock;
 use crate::db;
 use crate::domain::calendar::Timestamp;
 use crate::mail::dns::Dns;
+use crate::mail::relay::RelayUrl;
 
 /// How long any one look may take.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -82,7 +81,7 @@ pub async fn examine(app: &App) -> Result<Vec<Finding>, Error> {
         let mut conn = app.db.conn().await?;
         (db::newsletters::list(&mut conn).await?, db::sources::list(&mut conn, None).await?)
     };
-    let relays = relays::urls(app);
+    let urls = RelayUrl::parse_all(app.settings.relay_url.reveal());
     let dns = match Dns::open(app.settings.resolver) {
         Ok(dns) => Some(dns),
         Err(why) => {
@@ -90,18 +89,18 @@ pub async fn examine(app: &App) -> Result<Vec<Finding>, Error> {
             None
         }
     };
-    let (dns, relays) = (dns.as_ref(), relays.as_slice());
+    let dns = dns.as_ref();
+    let known = urls.as_deref().unwrap_or_default();
     let (database, disk, clock, public_url, host_name, relay, domains) = tokio::join!(
         in_time("database", here::database(app)),
         in_time("disk", here::disk(app, &newsletters)),
         in_time("clock", here::clock(app, &sources)),
         in_time("public URL", here::public_url(app, dns)),
         in_time("host name", here::host_name(app, dns)),
-        join_all(relays.iter().map(|url| in_time("relay", relays::examine(app, url)))),
-        domains::examine(app, &newsletters, relays, dns),
+        relays::examine(app, &urls),
+        domains::examine(app, &newsletters, known, dns),
     );
-    let mut findings = [database, disk, clock, here::templates(app), public_url, host_name].concat();
-    findings.extend(relay.into_iter().flatten());
+    let mut findings = [database, disk, clock, here::templates(app), public_url, host_name, relay].concat();
     findings.extend(domains?);
     findings.extend(here::sources(&sources));
     Ok(findings)

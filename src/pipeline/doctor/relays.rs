@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{App, Finding, SOON_DAYS, days_left};
+use futures_util::future::join_all;
+
+use super::{App, Finding, SOON_DAYS, State, days_left, in_time};
 use crate::domain::delivery::OutcomeClass;
 use crate::mail::relay::{Relay, RelayUrl, Security};
 use crate::mail::session::Session;
@@ -16,25 +18,35 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// encoded, and with a text beside it.
 const LARGEST_DIGEST: usize = 500_000;
 
-/// The relays of the settings; what cannot be read stands there as the sentence that says so.
-pub fn urls(app: &App) -> Vec<Result<RelayUrl, String>> {
-    vec![RelayUrl::parse(app.settings.relay_url.reveal())]
-}
-
 /// Whether a host is this machine.
 pub fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Connects to a relay, signs in, and says how that went.
-pub async fn examine(app: &App, url: &Result<RelayUrl, String>) -> Vec<Finding> {
-    let setting = "put DAYBREAK_RELAY_URL right";
-    let opened = url.clone().and_then(Relay::open_watched);
-    let (relay, seen) = match opened {
-        Ok(opened) => opened,
-        Err(why) => return vec![Finding::bad("relay", why, setting)],
+const SETTING: &str = "put DAYBREAK_RELAY_URL right";
+
+/// Looks at every relay; where one serves us, another that does not keeps no mail back.
+pub async fn examine(app: &App, relays: &Result<Vec<RelayUrl>, String>) -> Vec<Finding> {
+    let relays = match relays {
+        Ok(relays) => relays,
+        Err(why) => return vec![Finding::bad("relay", why, SETTING)],
     };
-    let url = &relay.url;
+    let mut found = join_all(relays.iter().map(|url| in_time("relay", examine_one(app, url)))).await;
+    let serves = |findings: &Vec<Finding>| findings.iter().any(|finding| finding.state == State::Good);
+    if found.iter().any(serves) {
+        found.iter_mut().flatten().filter(|finding| finding.state == State::Bad).for_each(|finding| {
+            finding.state = State::Warning;
+        });
+    }
+    found.concat()
+}
+
+/// Connects to a relay, signs in, and says how that went.
+async fn examine_one(app: &App, url: &RelayUrl) -> Vec<Finding> {
+    let (relay, seen) = match Relay::open_watched(url.clone()) {
+        Ok(opened) => opened,
+        Err(why) => return vec![Finding::bad("relay", why, SETTING)],
+    };
     let timeouts = deliver::timeouts(&app.settings).at_most(PATIENCE);
     let connected = Session::connect(&relay, &deliver::ehlo_name(app), timeouts).await;
     let days_left = seen.expires().map(days_left);
@@ -50,7 +62,7 @@ pub async fn examine(app: &App, url: &Result<RelayUrl, String>) -> Vec<Finding> 
                     "write the user name and the password that the relay knows into DAYBREAK_RELAY_URL"
                         .to_owned()
                 }
-                (OutcomeClass::OurFault, ..) => setting.to_owned(),
+                (OutcomeClass::OurFault, ..) => SETTING.to_owned(),
                 _ => format!(
                     "see that the relay runs, that its name and port are right in DAYBREAK_RELAY_URL, and that this \
                      machine may connect to {} port {}",

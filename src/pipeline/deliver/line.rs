@@ -1,0 +1,116 @@
+//! One relay as a sender uses it, and the place that each message on its way to it takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::job::Job;
+use super::refusals::Refusals;
+use super::relay::{RelayState, Throttle};
+use crate::config::Settings;
+use crate::domain::delivery::Outcome;
+use crate::mail::relay::Relay;
+
+/// A relay with its connections.
+#[derive(Debug)]
+pub struct Line {
+    pub relay: Relay,
+    pub connections: u16,
+    pub state: Arc<RelayState>,
+    pub throttle: Throttle,
+    pub refusals: Refusals,
+    /// Told whenever a connection takes a message.
+    pub room: Notify,
+    /// Messages on their way: handed out and not answered.
+    in_hand: AtomicUsize,
+    /// Whether it took nothing for so long that others were given its messages.
+    is_stuck: AtomicBool,
+}
+
+/// Whether a relay is to get messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Works,
+    /// It failed, and one message will show whether it works again.
+    OnTrial,
+    /// It failed, and that one message is on its way.
+    Tried,
+    /// It is left alone for so long.
+    LeftAlone(Duration),
+}
+
+impl Line {
+    pub fn new(relay: Relay, settings: &Settings) -> Self {
+        let terms = &relay.url.terms;
+        Self {
+            connections: terms.connections.unwrap_or(settings.connections),
+            state: Arc::default(),
+            throttle: Throttle::new(terms.per_second.unwrap_or(settings.messages_per_second)),
+            refusals: Refusals::default(),
+            room: Notify::new(),
+            in_hand: AtomicUsize::new(0),
+            is_stuck: AtomicBool::new(false),
+            relay,
+        }
+    }
+
+    pub fn standing(&self) -> Standing {
+        if let Some(wait) = self.state.wait() {
+            return Standing::LeftAlone(wait);
+        }
+        if !self.is_stuck.load(Ordering::Relaxed) && self.state.trouble().is_none() {
+            return Standing::Works;
+        }
+        match self.in_hand.load(Ordering::SeqCst) {
+            0 => Standing::OnTrial,
+            _ => Standing::Tried,
+        }
+    }
+
+    /// Notes that it takes no message any more, though it does not fail either.
+    pub fn got_stuck(&self) {
+        if !self.is_stuck.swap(true, Ordering::Relaxed) {
+            tracing::warn!(relay = %self.relay.url, "the relay takes nothing any more: its messages go through others");
+        }
+    }
+
+    /// Notes that the relay has answered.
+    pub fn answers(&self) {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            self.is_stuck.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a connection could not be opened, or ended with its first message.
+    pub fn failed(&self, outcome: &Outcome) {
+        self.state.failed(&self.relay.url, outcome);
+    }
+}
+
+/// A message on its way to a relay.
+#[derive(Debug)]
+pub struct Work {
+    pub job: Job,
+    pub slot: Slot,
+}
+
+/// A message's place at a relay, until it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    line: Arc<Line>,
+}
+
+impl Slot {
+    pub fn new(line: &Arc<Line>) -> Self {
+        line.in_hand.fetch_add(1, Ordering::SeqCst);
+        Self { line: Arc::clone(line) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.line.in_hand.fetch_sub(1, Ordering::SeqCst);
+    }
+}
