@@ -20,7 +20,7 @@ use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
 use super::line::{Line, Slot, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
-use super::{DRAIN, Shared};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -314,10 +314,12 @@ impl Worker {
         };
         let state = &self.line.state;
         let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
-        match (answered, was_first) {
-            (false, true) => self.line.failed(&outcome),
-            (true, true) => open.working = Some(state.works()),
-            (_, false) => {}
+        if was_first {
+            match outcome.class {
+                OutcomeClass::RelayDown => self.line.failed(&outcome),
+                OutcomeClass::Uncertain => self.line.broke_off(&outcome, outgoing.job.was_tried()),
+                _ => open.working = Some(state.works()),
+            }
         }
         if answered {
             self.line.answers();
@@ -404,7 +406,11 @@ impl Worker {
             let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
             rows.pop().map(|(_, claimed)| claimed).transpose()
         };
-        match loaded.await {
+        let loaded = tokio::select! {
+            loaded = within(loaded) => loaded,
+            () = self.shared.after_stop(DRAIN) => return false,
+        };
+        match loaded {
             Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
