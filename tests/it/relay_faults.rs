@@ -224,33 +224,75 @@ async fn a_recipient_at_whom_the_relay_hangs_up_holds_nobody_up_and_waits_a_minu
     .await;
 }
 
-/// The first batch is on the wire when the relay breaks off; nobody else's delivery is spent on it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_breaks_every_message_off_is_left_alone_and_nobody_is_used_up() {
-    let in_body = Wrong { breaks_bodies: true, ..Wrong::default() };
-    let after_body = Wrong { refuse_body: Some("421 4.3.0 Going down"), ..Wrong::default() };
-    for (wrong, words) in [(in_body, "broke at the message"), (after_body, "421 4.3.0 Going down")] {
-        everywhere(async |daybreak| {
-            let broken = daybreak.sink_with(Options { wrong: wrong.clone(), ..Options::default() }).await;
-            due(daybreak, &many_readers(200)).await;
-            let service = daybreak.serve(&["--role", "schedule,send"]).await;
-            daybreak.until_counted(WAITING, 1).await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            let reason = issue(daybreak).await["reason"].as_str().unwrap().to_owned();
-            assert!(reason.contains(words), "{reason}");
-            service.stop().await;
-            // 10 at once, and again after one second and after three.
-            assert!(broken.connections() <= 30, "{} connections", broken.connections());
-            let attempted = daybreak.number(ATTEMPTED).await;
-            assert!(attempted <= 30, "{attempted} of 200 are used up");
-            assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'failed'").await, 0);
+async fn a_relay_that_ends_every_message_with_421_is_left_alone_and_spends_nobodys_attempt() {
+    everywhere(async |daybreak| {
+        let wrong = Wrong { refuse_body: Some("421 4.3.0 Going down"), ..Wrong::default() };
+        let broken = daybreak.sink_with(Options { wrong, ..Options::default() }).await;
+        due(daybreak, &many_readers(200)).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        daybreak.until_counted(WAITING, 1).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let reason = issue(daybreak).await["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("421 4.3.0 Going down"), "{reason}");
+        service.stop().await;
+        // As many as there are connections, and then one to try it with after one second and after three.
+        assert!(broken.connections() <= 20, "{} connections", broken.connections());
+        assert_eq!(daybreak.number(ATTEMPTED).await, 0);
+        let sink = daybreak.sink().await;
+        daybreak.serve_once("2026-03-02T07:02:00Z").await;
+        check_once_each(&[&sink], 200);
+    })
+    .await;
+}
 
-            let sink = daybreak.sink().await;
-            daybreak.serve_once("2026-03-02T07:06:00Z").await;
-            check_once_each(&[&sink], 200);
-        })
-        .await;
-    }
+/// The relay may have what broke off, so that nobody is given it more than three times: a relay that breaks everything
+/// off for an hour must not use that up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_breaks_off_in_every_body_gets_one_try_of_each_and_then_one_at_a_time() {
+    everywhere(async |daybreak| {
+        let wrong = Wrong { breaks_bodies: true, ..Wrong::default() };
+        let broken = daybreak.sink_with(Options { wrong, ..Options::default() }).await;
+        due(daybreak, &many_readers(200)).await;
+        daybreak.run(&["serve", "--once"]).await;
+        let deferred = said(daybreak, "deferred").await;
+        assert_eq!(deferred.iter().map(|(count, ..)| count).sum::<i64>(), 200, "{deferred:?}");
+        for (_, said, next) in &deferred {
+            assert!(
+                said.contains("broke at the message") && said.contains("it may have taken the message"),
+                "{said}"
+            );
+            assert!(next.as_deref().unwrap().starts_with("2026-03-02T07:05:"), "{next:?}");
+        }
+        for time in ["07:06", "07:12", "07:22", "07:40", "08:10"] {
+            daybreak.serve_once(&format!("2026-03-02T{time}:00Z")).await;
+        }
+        let again = daybreak.number("SELECT COUNT(*) FROM deliveries WHERE attempts > 1").await;
+        assert!(again <= 5 * 20, "{again} of 200 were tried again");
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'failed'").await, 0);
+        let reason = issue(daybreak).await["reason"].as_str().unwrap().to_owned();
+        assert!(
+            reason.contains("waiting for the relay") && reason.contains("broke at the message"),
+            "{reason}"
+        );
+        let sink = daybreak.sink().await;
+        daybreak.serve_once("2026-03-02T09:00:00Z").await;
+        check_once_each(&[&broken, &sink], 200);
+        assert_eq!(issue(daybreak).await["state"], "sent");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_breaks_everybodys_first_message_off_has_them_five_minutes_later() {
+    on_sqlite(async |daybreak| {
+        let sink = daybreak.sink().await;
+        due(daybreak, &scripted(&[("drops-in-data", 200)])).await;
+        daybreak.run(&["serve", "--once"]).await;
+        daybreak.serve_once("2026-03-02T07:06:00Z").await;
+        check_once_each(&[&sink], 200);
+    })
+    .await;
 }
 
 /// A reply that SMTP allows for, or that relays give all the same, is the reply that it means.

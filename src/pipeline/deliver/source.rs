@@ -174,7 +174,9 @@ impl JobSource {
             }
         };
         let ids: Vec<i64> = holds.iter().map(|(id, _)| *id).collect();
-        let batch = within(db::deliveries::load(&mut conn, &ids, now)).await?;
+        let mut batch = within(db::deliveries::load(&mut conn, &ids, now)).await?;
+        // Who had no try comes first: a relay that still takes nothing is not to be tried with the same few each time.
+        batch.sort_by_key(|(_, loaded)| loaded.as_ref().map_or(0, |claimed| claimed.attempts));
         drop(conn);
         for (id, loaded) in batch {
             let Some(hold) = take_hold(&mut holds, id) else { continue };

@@ -314,10 +314,12 @@ impl Worker {
         };
         let state = &self.line.state;
         let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
-        match (answered, was_first) {
-            (false, true) => self.line.failed(&outcome),
-            (true, true) => open.working = Some(state.works()),
-            (_, false) => {}
+        if was_first {
+            match outcome.class {
+                OutcomeClass::RelayDown => self.line.failed(&outcome),
+                OutcomeClass::Uncertain => self.line.broke_off(&outcome, outgoing.job.was_tried()),
+                _ => open.working = Some(state.works()),
+            }
         }
         if answered {
             self.line.answers();
