@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod notices;
 pub mod people;
 mod row;
+pub mod server;
 pub mod settings;
 pub mod sources;
 pub mod subscribers;
