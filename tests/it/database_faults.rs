@@ -141,7 +141,7 @@ async fn postgresql_goes_away_without_a_word_and_the_send_goes_on() {
         let mut chance = Chance::new();
         let sink = due_on(daybreak, READERS, ids_only()).await;
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
-        sink.until(chance.below(READERS as u64 * 3 / 4) as usize).await;
+        sink.until(READERS * 3 / 4 + chance.below(READERS as u64 / 8) as usize).await;
         door.forsake();
         ends_well(daybreak, &sink, 0).await;
         service.stop().await;
