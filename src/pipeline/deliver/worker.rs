@@ -475,6 +475,9 @@ impl Worker {
 
     /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
     async fn check_again(&self, job: &mut DeliveryJob) -> bool {
+        if self.shared.is_stopping() {
+            return false;
+        }
         let app = &self.shared.app;
         let loaded = async {
             let mut conn = app.db.conn().await?;
