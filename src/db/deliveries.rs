@@ -152,6 +152,8 @@ pub struct Claimed {
     pub subscription_id: i64,
     pub due_at: Timestamp,
     pub attempts: u32,
+    /// How many of them ended without an answer: the relay may have the message.
+    pub uncertain: u32,
     /// Whether its issue is going out: not paused, for instance.
     pub is_going_out: bool,
     /// The node whose claim it is; none where it is claimed no more.
@@ -229,7 +231,7 @@ pub type Loaded = (i64, Result<Claimed, DbError>);
 pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Loaded>, DbError> {
     let list = Dialect::of(conn).list("$1");
     let query = sql(format!(
-        "SELECT d.id, d.issue_id, d.subscription_id, d.due_at, d.attempts, d.node, i.state AS issue_state, s.status, s.topics,
+        "SELECT d.id, d.issue_id, d.subscription_id, d.due_at, d.attempts, d.uncertain, d.node, i.state AS issue_state, s.status, s.topics,
              s.paused_until, p.email, p.name, p.language, p.timezone, x.email_hash AS suppressed
          FROM deliveries d
          JOIN issues i ON i.id = d.issue_id
@@ -283,6 +285,7 @@ fn claimed(row: &Row<'_>, now: Timestamp) -> Result<Claimed, DbError> {
         subscription_id: row.int("subscription_id")?,
         due_at: row.time("due_at")?,
         attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
+        uncertain: u32::try_from(row.opt_int("uncertain")?.unwrap_or(0)).unwrap_or(u32::MAX),
         is_going_out: issue_state == "sending",
         node: row.opt_text("node")?,
         skip,
@@ -321,7 +324,9 @@ pub async fn record(conn: &mut Conn, node: &str, records: &[Record], now: Timest
     let statement = sql(format!(
         "UPDATE deliveries SET state = r.state, reason = r.reason, detail = COALESCE(r.detail, deliveries.detail),
              not_before = COALESCE(r.not_before, deliveries.not_before), node = NULL,
-             attempts = deliveries.attempts + r.attempted, updated_at = $3
+             attempts = deliveries.attempts + r.attempted, updated_at = $3,
+             uncertain = CASE WHEN r.attempted = 1 AND r.reason = 'uncertain' THEN COALESCE(deliveries.uncertain, 0) + 1
+                              ELSE deliveries.uncertain END
          FROM {list} r
          WHERE deliveries.id = r.id AND deliveries.state = 'claimed' AND deliveries.node = $2"
     ));

@@ -117,13 +117,12 @@ pub async fn release_day(conn: &mut Conn, relay: &str, day: i64, unused: i64) ->
 
 /// On how many days before this one mail went out through a relay, as far as days are counted.
 pub async fn days_before(conn: &mut Conn, relay: &str, day: i64) -> Result<i64, DbError> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS count FROM relay_days WHERE relay = $1 AND day < $2 AND sent > 0",
-    )
-    .bind(relay)
-    .bind(day)
-    .fetch_one(conn)
-    .await?;
+    let row =
+        sqlx::query("SELECT COUNT(*) AS count FROM relay_days WHERE relay = $1 AND day < $2 AND sent > 0")
+            .bind(relay)
+            .bind(day)
+            .fetch_one(conn)
+            .await?;
     Row::new(&row, "relay_days").int("count")
 }
 
@@ -214,7 +213,8 @@ mod tests {
             let (mut of_relay, mut of_day) = (0, 0);
             while let Some(done) = reserving.join_next().await {
                 let (turns, day) = done.unwrap();
-                of_relay += turns.iter().filter(|(domain, _)| domain.is_empty()).map(|turns| turns.1).sum::<i64>();
+                of_relay +=
+                    turns.iter().filter(|(domain, _)| domain.is_empty()).map(|turns| turns.1).sum::<i64>();
                 of_day += day;
             }
             assert_eq!((of_relay, of_day), (300, 150));
