@@ -73,6 +73,10 @@ pub struct Settings {
     #[arg(long, env = "DAYBREAK_FETCH_PRIVATE", default_value_t = false, num_args = 0..=1, default_missing_value = "true", global = true)]
     pub fetch_private: bool,
 
+    /// The DNS server that doctor asks, as ADDRESS:PORT: the system's unless set
+    #[arg(long, env = "DAYBREAK_RESOLVER", global = true)]
+    pub resolver: Option<SocketAddr>,
+
     /// What is logged, for instance info, or warn,daybreak=debug
     #[arg(
         long,

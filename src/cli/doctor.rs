@@ -6,17 +6,24 @@ use super::output::Output;
 use crate::pipeline::doctor::{self, State};
 use crate::pipeline::{App, Error};
 
-/// Prints what was found; fails where something is bad.
+/// Prints what was found and what to do; fails where something is bad.
 pub async fn run(app: &App, output: Output) -> Result<(), Error> {
     let findings = doctor::examine(app).await?;
     let rows: Vec<_> = findings
         .iter()
-        .map(|finding| json!({ "about": finding.about, "state": finding.state.word(), "says": finding.says }))
+        .map(|finding| {
+            json!({ "about": finding.about, "state": finding.state.word(), "says": finding.says, "to_do": finding.to_do })
+        })
         .collect();
-    let cells = |row: &serde_json::Value| {
-        ["state", "about", "says"].map(|key| row[key].as_str().unwrap_or_default().to_owned()).to_vec()
-    };
-    output.list(&rows, &["STATE", "ABOUT", ""], cells, "");
+    if output.json {
+        output.list(&rows, &[], |_| vec![], "");
+    }
+    for finding in &findings {
+        output.say(format!("{:<8} {:<15} {}", finding.state.word(), finding.about, finding.says));
+        if let Some(to_do) = &finding.to_do {
+            output.say(format!("{:<24} → {to_do}", ""));
+        }
+    }
     let bad = findings.iter().filter(|finding| finding.state == State::Bad).count();
     match bad {
         0 => Ok(()),

@@ -6,6 +6,8 @@
 //! | [`header`], [`quoted_printable`] | the two encodings of RFC 5322, 2045 and 2047 that it is made of |
 //! | [`identity`] | `Message-ID` and the envelope sender, derived from the delivery |
 //! | [`dkim`] | keys, signatures, and the DNS record for them |
+//! | [`dns`] | what receivers learn from DNS about our mail |
+//! | [`certificate`] | notes what a relay shows of itself |
 //! | [`relay`] | where to send, and how safely |
 //! | [`terms`] | how much of the mail a relay gets, and how fast |
 //! | [`session`] | one connection to a relay, any number of messages |
@@ -19,7 +21,9 @@
 
 pub mod catcher;
 pub mod catcher_mailbox;
+pub mod certificate;
 pub mod dkim;
+pub mod dns;
 pub mod envelope;
 pub mod header;
 pub mod identity;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use url::Url;
 
+use super::certificate::{Seen, Watch};
 use super::terms::{self, Terms};
 
 /// How the connection to a relay is protected.
@@ -190,6 +192,23 @@ impl Relay {
     /// # Errors
     /// A sentence, when there are none, or the file cannot be read.
     pub fn open(url: RelayUrl) -> Result<Self, String> {
+        Self::open_with(url, |verifier| verifier)
+    }
+
+    /// The same, and notes what the relay shows when it is connected to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_watched(url: RelayUrl) -> Result<(Self, Arc<Seen>), String> {
+        let seen = Arc::new(Seen::default());
+        let relay = Self::open_with(url, |verifier| Arc::new(Watch::new(verifier, seen.clone())))?;
+        Ok((relay, seen))
+    }
+
+    fn open_with(
+        url: RelayUrl,
+        wrap: impl FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, String> {
         if url.security == Security::Plain {
             return Ok(Self { url, tls: None });
         }
@@ -209,7 +228,7 @@ impl Relay {
             .with_safe_default_protocol_versions()
             .expect("the provider knows TLS 1.2 and 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(wrap(Arc::new(verifier)))
             .with_no_client_auth();
         Ok(Self { url, tls: Some((Arc::new(config), name)) })
     }

@@ -7,6 +7,7 @@
 mod address;
 mod error;
 mod gate;
+mod probe;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use self::address::{is_public, is_public_host};
 pub use self::error::FetchError;
 use self::error::{RefusedAddress, Unresolved};
 use self::gate::Gate;
+pub use self::probe::{Probe, probe};
 use super::dates::parse_date;
 use crate::clock::Clock;
 

@@ -6,13 +6,20 @@
 
 mod bad_input;
 mod calendar;
+mod chance;
+mod clusters;
+mod database_faults;
 mod daybreak;
 mod digest;
 mod dkim;
+mod doctor;
 mod feeds;
+mod kills;
 mod ledger;
 mod mail;
 mod message;
+mod names;
+mod nodes;
 mod pause;
 mod relay;
 mod relay_faults;
@@ -20,4 +27,5 @@ mod relay_slow;
 mod relays;
 mod sink;
 mod structure;
+mod web;
 mod why;

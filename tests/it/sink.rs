@@ -73,6 +73,10 @@ pub struct Options {
     pub port: u16,
     /// Takes a permit for each message before it accepts it: holds senders up until a test lets them go on.
     pub gate: Option<Arc<Semaphore>>,
+    /// Keeps no more of each message than its Message-ID field: for sends of many thousands.
+    pub keep_ids_only: bool,
+    /// Refuses every message with this once it has it.
+    pub refuse_message: Option<&'static str>,
     pub wrong: Wrong,
 }
 
@@ -95,6 +99,8 @@ impl Default for Options {
             most_per_connection: None,
             port: 0,
             gate: None,
+            keep_ids_only: false,
+            refuse_message: None,
             wrong: Wrong::default(),
         }
     }
@@ -436,6 +442,12 @@ impl Talk {
                 if let Some(gate) = &self.shared.options.gate {
                     gate.acquire().await.map_err(|_| Over)?.forget();
                 }
+                if let Some(reply) = self.shared.options.refuse_message {
+                    return self.say(reply).await;
+                }
+                if self.shared.options.keep_ids_only {
+                    message = id_field(&message);
+                }
                 let accepted =
                     Accepted { from, to, message, at: Instant::now(), connection: self.connection };
                 self.shared.accepted.send_modify(|all| all.push(accepted));
@@ -464,6 +476,13 @@ impl Talk {
         *count += 1;
         *count
     }
+}
+
+/// The Message-ID field alone, as a message.
+fn id_field(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&message[..message.len().min(8192)]);
+    let field = text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("Message-ID:"));
+    format!("{}\r\n\r\n", field.unwrap_or_default()).into_bytes()
 }
 
 /// What stands between the angle brackets.

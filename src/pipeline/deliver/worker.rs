@@ -20,7 +20,7 @@ use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
 use super::line::{Line, Slot, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
-use super::{DRAIN, Shared};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -409,7 +409,11 @@ impl Worker {
             let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
             rows.pop().map(|(_, claimed)| claimed).transpose()
         };
-        match loaded.await {
+        let loaded = tokio::select! {
+            loaded = within(loaded) => loaded,
+            () = self.shared.after_stop(DRAIN) => return false,
+        };
+        match loaded {
             Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
