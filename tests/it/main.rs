@@ -11,6 +11,7 @@ mod digest;
 mod dkim;
 mod doctor;
 mod feeds;
+mod keeping;
 mod ledger;
 mod mail;
 mod message;
