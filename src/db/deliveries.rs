@@ -453,23 +453,6 @@ pub struct Count {
     pub count: i64,
 }
 
-pub async fn counts(conn: &mut Conn, issue_id: i64) -> Result<Vec<Count>, DbError> {
-    let rows = sqlx::query(
-        "SELECT state, reason, COUNT(*) AS count FROM deliveries WHERE issue_id = $1
-         GROUP BY state, reason ORDER BY state, reason",
-    )
-    .bind(issue_id)
-    .fetch_all(conn)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let row = Row::new(row, "deliveries");
-            let state = row.parsed("state", DeliveryState::parse)?.as_str();
-            Ok(Count { state, reason: row.opt_text("reason")?, count: row.int("count")? })
-        })
-        .collect()
-}
-
 /// One delivery's story, for "why did I (not) get it?".
 #[derive(Clone, Debug)]
 pub struct Story {
