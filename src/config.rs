@@ -65,6 +65,10 @@ pub struct Settings {
     #[arg(long, env = "DAYBREAK_RELAY_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=600), global = true)]
     pub relay_timeout: Option<u64>,
 
+    /// Days for which it is kept what became of each delivery, from its issue's end; then they are counted. 0: for ever
+    #[arg(long, env = "DAYBREAK_KEEP_DELIVERIES", default_value_t = 365, value_parser = clap::value_parser!(u32).range(0..=36_500), global = true)]
+    pub keep_deliveries: u32,
+
     /// Folder of mail templates that take the place of the built-in ones, file by file
     #[arg(long, env = "DAYBREAK_TEMPLATES", global = true)]
     pub templates: Option<PathBuf>,

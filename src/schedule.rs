@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::pipeline::{App, Error, address, collect, compose, deliver};
+use crate::pipeline::{App, Error, address, collect, compose, deliver, keep};
 use crate::sources::fetch::Fetcher;
 
 /// Slots are met to the second.
@@ -26,11 +26,14 @@ const COMPOSE_EVERY: Interval = Interval::Seconds(5);
 /// Sources are due every 15 minutes each; they are looked for this often.
 const COLLECT_EVERY: Interval = Interval::Seconds(15);
 
+/// Issues grow old by the day.
+const KEEP_EVERY: Interval = Interval::Hours(1);
+
 /// How long a step may take: longer than it takes to address a hundred million readers. One that takes longer waits for
 /// a database that went away without a word, and begins anew.
 const STEP_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Runs collect, compose, address and the end of issues until told to stop.
+/// Runs collect, compose, address, the end of issues, and the keeping of old ones until told to stop.
 pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let fetcher = collect::fetcher(&app)?;
     let mut scheduler = AsyncScheduler::with_tz_and_provider::<Utc, SteadyTime>(Utc);
@@ -47,6 +50,7 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     beat(COLLECT_EVERY, Step::Collect);
     beat(COMPOSE_EVERY, Step::Compose);
     beat(ADDRESS_EVERY, Step::Address);
+    beat(KEEP_EVERY, Step::Keep);
     let mut stopped = stop.clone();
     loop {
         scheduler.run_pending().await;
@@ -63,6 +67,7 @@ enum Step {
     Collect,
     Compose,
     Address,
+    Keep,
 }
 
 async fn run_step(
@@ -107,13 +112,18 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
                 tracing::info!(issue, "an issue is sent");
             }
         }
+        Step::Keep => {
+            for shrunk in keep::shrink(app).await? {
+                tracing::info!(?shrunk, "an old issue's deliveries are counted and removed");
+            }
+        }
     }
     Ok(())
 }
 
 /// Every step once, in order, but for sending: what `serve --once` and the tests do between one moment and the next.
 pub async fn run_once(app: &App, fetcher: &Fetcher) -> Result<(), Error> {
-    for step in [Step::Collect, Step::Compose, Step::Address] {
+    for step in [Step::Collect, Step::Compose, Step::Address, Step::Keep] {
         once(app, fetcher, step).await?;
     }
     Ok(())

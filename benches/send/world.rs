@@ -152,7 +152,7 @@ impl World {
 
     /// How many deliveries are sent, by the ledger.
     pub async fn sent(&self) -> Result<u64, Box<dyn Error>> {
-        let counts = db::deliveries::counts(&mut *self.app.db.conn().await?, self.issue_id).await?;
+        let counts = db::keeping::counts(&mut *self.app.db.conn().await?, self.issue_id).await?;
         let sent = counts.iter().filter(|count| count.state == "sent").map(|count| count.count).sum::<i64>();
         Ok(u64::try_from(sent)?)
     }

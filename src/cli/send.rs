@@ -107,7 +107,7 @@ impl Progress {
         let issue = editors::find_issue(&mut conn, self.id).await?;
         if issue.state == IssueState::Sending {
             if self.all == 0 {
-                let counts = db::deliveries::counts(&mut conn, self.id).await?;
+                let counts = db::keeping::counts(&mut conn, self.id).await?;
                 let to_send = counts.iter().filter(|count| count.state != "skipped").map(|count| count.count);
                 self.all = u64::try_from(to_send.sum::<i64>()).unwrap_or(0);
             }

@@ -10,6 +10,7 @@ pub mod dialect;
 pub mod dkim;
 pub mod import;
 pub mod issues;
+pub mod keeping;
 pub mod limits;
 pub mod newsletters;
 pub mod nodes;

@@ -192,7 +192,7 @@ impl Status {
 pub async fn status(app: &App, id: i64) -> Result<Status, Error> {
     let mut conn = app.db.conn().await?;
     let issue = find_issue(&mut conn, id).await?;
-    let counts = db::deliveries::counts(&mut conn, id).await?;
+    let counts = db::keeping::counts(&mut conn, id).await?;
     let said = db::deliveries::said(&mut conn, id, 20).await?;
     Ok(Status { issue, counts, said })
 }
@@ -209,6 +209,17 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Err
     };
     if let Some(delivery) = db::deliveries::find(&mut conn, id, subscriber.id).await? {
         return Ok(tell(&delivery, &issue, email, app.clock.now()));
+    }
+    if db::keeping::is_shrunk(&mut conn, id).await? {
+        let after = match app.settings.keep_deliveries {
+            0 => "meanwhile".to_owned(),
+            days => format!("after {days} days"),
+        };
+        return Ok(format!(
+            "Issue {id} was for {}: what became of each of its mails was removed {after}, and only counts are kept \
+             (`daybreak issue status {id}`).",
+            issue.slot_at
+        ));
     }
     if db::suppressions::is_suppressed(&mut conn, &app.key, email).await? {
         return Ok(format!("{email} is on the suppression list: no mail goes there."));

@@ -13,6 +13,7 @@ pub mod editors;
 pub mod export;
 pub mod import;
 pub mod inspect;
+pub mod keep;
 pub mod links;
 pub mod newsletters;
 pub mod people;

@@ -14,6 +14,7 @@ mod digest;
 mod dkim;
 mod doctor;
 mod feeds;
+mod keeping;
 mod kills;
 mod ledger;
 mod limits;

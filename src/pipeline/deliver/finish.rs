@@ -44,7 +44,7 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
         return Ok(false);
     }
     let mut tx = app.db.begin().await?;
-    let counts = db::deliveries::counts(&mut tx, issue.id).await?;
+    let counts = db::keeping::counts(&mut tx, issue.id).await?;
     let of = |state: DeliveryState| -> i64 {
         counts.iter().filter(|count| count.state == state.as_str()).map(|count| count.count).sum()
     };

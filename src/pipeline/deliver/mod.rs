@@ -62,7 +62,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long giving back may take at the end: what is not given back is free when the lease runs out, or at the next
 /// start.
-const LEAVE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_millis(1500);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);

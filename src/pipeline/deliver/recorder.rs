@@ -80,7 +80,7 @@ const LINGER: Duration = Duration::from_millis(5);
 const KEEP: Duration = Duration::from_secs(1);
 
 /// How long a database that refuses is tried once the service is to stop, and how long still when that was in vain.
-const PATIENCE_WHEN_STOPPING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(250)];
+const PATIENCE_WHEN_STOPPING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(100)];
 
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.

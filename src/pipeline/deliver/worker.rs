@@ -418,8 +418,9 @@ impl Worker {
         let now = self.shared.app.clock.now();
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
+        let uncertain = job.claimed.uncertain + u32::from(outcome.class == OutcomeClass::Uncertain);
         let (state, not_before, suppress) =
-            match after_attempt(outcome.class, attempts, job.claimed.due_at, now) {
+            match after_attempt(outcome.class, attempts, uncertain, job.claimed.due_at, now) {
                 Next::Sent => (DeliveryState::Sent, None, false),
                 Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
                 Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
@@ -441,7 +442,9 @@ impl Worker {
             OutcomeClass::OurFault => OutcomeClass::TryLater,
             class => class,
         };
-        let next = after_attempt(class, counted, job.notice.due_at, self.shared.app.clock.now());
+        let now = self.shared.app.clock.now();
+        // What made its earlier attempts fail is not kept with a notice: each may have been uncertain.
+        let next = after_attempt(class, counted, counted, job.notice.due_at, now);
         let suppress = match next {
             Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
             _ => None,
@@ -475,6 +478,9 @@ impl Worker {
 
     /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
     async fn check_again(&self, job: &mut DeliveryJob) -> bool {
+        if self.shared.is_stopping() {
+            return false;
+        }
         let app = &self.shared.app;
         let loaded = async {
             let mut conn = app.db.conn().await?;

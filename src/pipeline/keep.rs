@@ -1,0 +1,77 @@
+//! How long it is kept what became of each delivery.
+
+use std::time::{Duration, Instant};
+
+use super::{App, Error};
+use crate::db;
+use crate::domain::calendar::Timestamp;
+
+/// The most deliveries that are removed in one transaction.
+const BATCH: i64 = 5_000;
+
+/// A transaction that takes longer is followed by a smaller one, as other writers wait for it; one that takes a quarter
+/// of this by a larger one. How long it takes is up to the disk, and to how the index's entries lie.
+const LONGEST: Duration = Duration::from_millis(100);
+
+const A_DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// An issue whose deliveries were counted and removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    pub issue_id: i64,
+    pub deliveries: u64,
+}
+
+/// Shrinks the deliveries of issues that ended long ago to counts, and returns which.
+///
+/// Each batch is counted and removed in a transaction of its own, so it may end at any moment and begin anew. Between
+/// two batches it rests for as long as one took: whoever sends meanwhile gets half of the database at least.
+pub async fn shrink(app: &App) -> Result<Vec<Shrunk>, Error> {
+    let Some(before) = kept_since(app) else { return Ok(vec![]) };
+    let ended = db::keeping::ended(&mut *app.db.conn().await?, before).await?;
+    let mut shrunk = vec![];
+    for issue_id in ended {
+        let deliveries = shrink_one(app, issue_id).await?;
+        if deliveries > 0 {
+            shrunk.push(Shrunk { issue_id, deliveries });
+        }
+    }
+    Ok(shrunk)
+}
+
+/// The end of an issue before which its deliveries are not kept; none where they are kept for ever.
+fn kept_since(app: &App) -> Option<Timestamp> {
+    let days = i64::from(app.settings.keep_deliveries);
+    (days > 0).then(|| app.clock.now().plus_millis(-days * A_DAY))
+}
+
+async fn shrink_one(app: &App, issue_id: i64) -> Result<u64, Error> {
+    let span = {
+        let mut conn = app.db.conn().await?;
+        // A cancelled issue's last rows may still be on their way to their end.
+        if db::deliveries::is_open(&mut conn, issue_id).await? {
+            return Ok(0);
+        }
+        db::keeping::span(&mut conn, issue_id).await?
+    };
+    let mut removed = 0;
+    if let Some((first, last)) = span {
+        let (mut from, mut batch) = (first, BATCH / 5);
+        while from <= last {
+            let begun = Instant::now();
+            let mut tx = app.db.begin().await?;
+            removed += db::keeping::shrink(&mut tx, issue_id, from, from + batch - 1).await?;
+            db::commit(tx).await?;
+            from += batch;
+            let took = begun.elapsed();
+            if took > LONGEST {
+                batch = (batch / 2).max(BATCH / 50);
+            } else if took < LONGEST / 4 {
+                batch = (batch * 2).min(BATCH);
+            }
+            tokio::time::sleep(took).await;
+        }
+    }
+    db::keeping::close(&mut *app.db.conn().await?, issue_id, app.clock.now()).await?;
+    Ok(removed)
+}
