@@ -21,7 +21,7 @@ use super::cohort::{self, Cohorts};
 use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::line::Line;
-use super::recorder::{Done, Settled};
+use super::recorder::{DOMAIN_LIMIT, Done, Settled};
 use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
@@ -251,7 +251,7 @@ impl JobSource {
                 Job::Delivery(job) => self.record(Done::put_off(job.claimed.id, later), job.hold).await,
                 Job::Notice(job) => {
                     let (id, attempts) = (job.notice.id, job.notice.attempts);
-                    let detail = "its domain has enough mail for now".to_owned();
+                    let detail = DOMAIN_LIMIT.to_owned();
                     let next = Next::RetryAt(later);
                     self.record(Done::Notice { id, next, attempts, detail }, job.hold).await;
                 }
