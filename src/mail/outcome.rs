@@ -80,8 +80,9 @@ pub fn classify(step: Step, code: u16, status: Option<(u8, u16, u16)>) -> Outcom
         // A relay that takes nobody's mail says nothing about a recipient.
         (_, _) if before_recipient => RelayDown,
         (400..500, _) => TryLater,
-        // 5.1.7 and 5.1.8 are about the sender's address, 5.7 about what the sender may do.
-        (_, Some((5, 1, 7 | 8) | (5, 7, _))) => OurFault,
+        // 5.1.7 and 5.1.8 are about the sender's address, 5.7 about what the sender may do. 5.1.0 does not say whose address
+        // it means; Postfix says it of the sender's, and in answer to RCPT. Nobody is suppressed for that.
+        (_, Some((5, 1, 0 | 7 | 8) | (5, 7, _))) => OurFault,
         // A sender, a message or all of us: nothing is known of the recipient yet, or they are accepted already. Too
         // large (RFC 1870 §6.1) and refused content are of this kind: they meet every reader alike.
         (_, _) if step == Step::MailFrom => OurFault,
@@ -142,6 +143,7 @@ mod tests {
             (RcptTo, 550, "4.1.1 disagrees with its code", Refused),
             (RcptTo, 530, "5.7.0 Authentication required", OurFault),
             (RcptTo, 550, "5.1.8 Sender's domain not found", OurFault),
+            (RcptTo, 550, "5.1.0 <news@x.org>: Sender address rejected: User unknown", OurFault),
             (MailFrom, 550, "5.1.0 Sender rejected", OurFault),
             (MailFrom, 553, "", OurFault),
             (MailFrom, 552, "5.3.4 Message too big", OurFault),
