@@ -235,7 +235,7 @@ impl Session {
         let mail = match self.ahead.take() {
             Some(ahead) if ahead == prepared.ahead() => {
                 let limit = self.timeouts.command.min(AHEAD);
-                self.reply_within(limit, Step::MailFrom).await?
+                understood_ahead(self.reply_within(limit, Step::MailFrom).await?)?
             }
             // What we wrote now would go to whom the relay waits for.
             Some(_) => return Err(relay_down("another message was announced to the relay")),
@@ -387,8 +387,23 @@ fn understood(answered: Result<Response, Failure>, step: Step) -> Result<Reply, 
         (_, 421) => Err(reply.outcome(step)),
         (Step::Data, 354) | (_, 400..) => Ok(reply),
         (Step::Data, _) | (_, 300..) => {
-            Err(relay_down(&format!("the relay answered {} with {}", step.words(), reply.code)))
+            let said = format!("the relay answered {} with {}", step.words(), reply.code);
+            // It has the whole message, whatever it means by that: to try again for ever would be a copy each time.
+            let class = if step == Step::Body { OutcomeClass::Uncertain } else { OutcomeClass::RelayDown };
+            Err(of_our_own(class, &said))
         }
+        _ => Ok(reply),
+    }
+}
+
+/// The reply to a `MAIL` that went out behind a message. A relay that offers `PIPELINING` and does not do it may call that
+/// a wrong command, or one at the wrong time (RFC 5321 §4.2.4): this says nothing of the message, nor of its sender.
+fn understood_ahead(reply: Reply) -> Result<Reply, Outcome> {
+    match reply.code {
+        500 | 503 => Err(relay_down(&format!(
+            "the relay took a command that was sent ahead for a mistake: {} {}",
+            reply.code, reply.text
+        ))),
         _ => Ok(reply),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sink::{Encryption, Options, Sink};
+use super::sink::{Encryption, Options, Sink, Wrong};
 use super::{Envelope, Sending, Session, Timeouts};
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{Outcome, OutcomeClass};
@@ -480,6 +480,33 @@ async fn a_refusal_of_what_went_out_ahead_keeps_the_connection_and_everybody_els
         let expected = ["ann", "ben", "cid", "dan", "eve"].map(|to| format!("{to}@example.net"));
         assert_eq!(got, expected, "each got their own");
         assert_eq!(sink.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_ahead_that_the_relay_takes_for_a_mistake_says_nothing_of_its_message() {
+    for reply in ["503 5.5.0 Improper use of SMTP command pipelining", "500 5.5.2 Command not recognized"] {
+        let wrong = Wrong { refuse_behind: Some(reply), ..Wrong::default() };
+        let sink = Sink::start(Options { wrong, ..Options::default() }).await;
+        let mut session = connect(&sink).await;
+        let sendings = send_in_a_row(&mut session, &["ann", "ben"]).await;
+        assert_eq!(sendings[0].outcome.class, OutcomeClass::Sent, "{sendings:?}");
+        assert_eq!(sendings[1].outcome.class, OutcomeClass::RelayDown, "{sendings:?}");
+        assert!(sendings[1].outcome.detail.contains(reply) && !sendings[1].alive, "{sendings:?}");
+        let mut session = connect(&sink).await;
+        assert_eq!(send(&mut session, "ben").await.outcome.class, OutcomeClass::Sent);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_answered_with_go_on_may_have_been_taken() {
+    for mut options in both_ways() {
+        options.wrong.body = Some(b"354 Go on\r\n");
+        let sink = Sink::start(options).await;
+        let mut session = connect(&sink).await;
+        let sending = send(&mut session, "ann").await;
+        assert_eq!(sending.outcome.class, OutcomeClass::Uncertain, "{sending:?}");
+        assert!(!sending.alive);
     }
 }
 

@@ -232,6 +232,8 @@ struct Talk {
     to: Vec<String>,
     signed_in: bool,
     accepted: usize,
+    /// Whether something had come behind the message before its answer was given.
+    heard_behind: bool,
 }
 
 /// Ends the talk: the connection broke, or the script says to close it.
@@ -261,6 +263,7 @@ async fn talk(stream: TcpStream, shared: Arc<Shared>, connection: usize) -> Resu
         to: Vec::new(),
         signed_in: options.auth.is_none(),
         accepted: 0,
+        heard_behind: false,
     };
     if options.tls != Encryption::StartTls {
         let banner = options.banner.unwrap_or_else(|| b"220 sink ready\r\n".to_vec());
@@ -305,6 +308,12 @@ impl Talk {
             "MAIL" if self.shared.options.most_per_connection.is_some_and(|most| self.accepted >= most) => {
                 self.say("421 4.4.5 Enough for one connection").await?;
                 Err(Over)
+            }
+            "MAIL"
+                if self.shared.options.wrong.refuse_behind.is_some()
+                    && std::mem::take(&mut self.heard_behind) =>
+            {
+                self.say(self.shared.options.wrong.refuse_behind.unwrap_or_default()).await
             }
             "MAIL" => match self.shared.options.refuse_mail {
                 Some(reply) => self.say(reply).await,
@@ -445,6 +454,7 @@ impl Talk {
                 message.remove(start);
             }
         }
+        self.heard_behind = !self.stream.buffer().is_empty();
         if wrong.deaf_behind {
             let (mut behind, moment) = ([0; 8192], Duration::from_millis(5));
             while let Ok(Ok(1..)) = tokio::time::timeout(moment, self.stream.read(&mut behind)).await {}

@@ -25,6 +25,8 @@ pub struct Wrong {
     pub body: Option<&'static [u8]>,
     /// Throws away what has come behind a message when it has read that.
     pub deaf_behind: bool,
+    /// Answers a `MAIL` with this that has come behind a message.
+    pub refuse_behind: Option<&'static str>,
     /// Waits before it answers a message for a recipient `slow@…`; it has taken it by then.
     pub slowness: Duration,
 }
