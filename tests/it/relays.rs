@@ -199,6 +199,27 @@ async fn what_one_relay_refuses_for_a_reason_of_ours_goes_through_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_relay_refuses_waits_for_another_that_is_down_and_goes_on_by_itself() {
+    on_sqlite(async |daybreak| {
+        let refuse_mail = Some("550 5.7.1 Relay access denied");
+        let refusing = Sink::start(Options { refuse_mail, ..Options::default() }).await;
+        let port = free_port().await;
+        daybreak.relay(format!("{} smtp://127.0.0.1:{port}?tls=none", refusing.url()));
+        due(daybreak, 100).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(daybreak.issues("brief").await.remove(0)["state"], "sending");
+        let back = Sink::start(Options { port, ..Options::default() }).await;
+        daybreak.until_counted(SENT_ISSUES, 1).await;
+        service.stop().await;
+        assert_eq!(readers(&back.accepted()), 100);
+        // The note to the editor, where the first relay was asked to take it.
+        daybreak.leaves_some_open();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_issue_that_every_relay_refuses_pauses_before_it_burns_the_list() {
     everywhere(async |daybreak| {
         let refusing =

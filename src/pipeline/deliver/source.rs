@@ -103,7 +103,7 @@ impl JobSource {
             forget(&self.shared.broken, &issue_id);
         }
         for ((line, issue_id), why) in noted(&self.shared.refused) {
-            self.refused(outbox, line, issue_id, &why).await?;
+            self.refused(line, issue_id, &why).await?;
             forget(&self.shared.refused, &(line, issue_id));
         }
         let lanes_wait = outbox.look_after_lanes();
@@ -147,9 +147,10 @@ impl JobSource {
         Ok(took)
     }
 
-    /// A relay refuses every message of an issue: others that take mail get it, and without any the issue is paused.
-    async fn refused(&mut self, outbox: &Outbox, line: usize, issue_id: i64, why: &str) -> Result<(), Error> {
-        if matches!(outbox.outlook(Some(issue_id), BATCH), Outlook::Nothing(_)) {
+    /// A relay refuses every message of an issue: others get it, and where all refuse it the issue is paused.
+    async fn refused(&mut self, line: usize, issue_id: i64, why: &str) -> Result<(), Error> {
+        // One that is only left alone for a while may take it when it is back.
+        if self.shared.lines.iter().all(|line| line.refusals.refuses(issue_id)) {
             self.stop_issue(issue_id, &format!("the relay refuses every message: {why}")).await?;
             self.stopped.insert(issue_id);
             return Ok(());
