@@ -371,6 +371,24 @@ async fn a_relay_that_offers_pipelining_and_does_not_do_it_gets_everything_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_serves_some_connections_and_turns_others_away_later_is_not_hammered_by_these() {
+    on_sqlite(async |daybreak| {
+        let delay = Duration::from_millis(20);
+        let sink =
+            daybreak.sink_with(Options { most_connections: Some(3), delay, ..Options::default() }).await;
+        daybreak.set("DAYBREAK_CONNECTIONS", "10");
+        due(daybreak, &many_readers(300)).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        arrived(&sink, "nearly all", |all| all.len() >= 250).await;
+        service.stop().await;
+        assert!(sink.connections() <= 40, "{} connections", sink.connections());
+        check_once_each(&[&sink], sink.accepted().len());
+        daybreak.leaves_some_open();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_turns_everybody_away_is_not_hammered_and_spends_nobodys_attempt() {
     for (banner, words) in [
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "not a reply of SMTP"),

@@ -69,6 +69,8 @@ pub struct Options {
     pub refuse_mail: Option<&'static str>,
     /// Answers 421 to the `MAIL` after so many messages of a connection, and closes it.
     pub most_per_connection: Option<usize>,
+    /// Serves the first so many connections only: answers 421 to the `MAIL` of others, and closes them.
+    pub most_connections: Option<usize>,
     /// Where to listen; 0 for any port that is free.
     pub port: u16,
     /// Takes a permit for each message before it accepts it: holds senders up until a test lets them go on.
@@ -99,6 +101,7 @@ impl Default for Options {
             data_without_recipient: false,
             refuse_mail: None,
             most_per_connection: None,
+            most_connections: None,
             port: 0,
             gate: None,
             busy: Arc::default(),
@@ -305,6 +308,10 @@ impl Talk {
             "AUTH" => self.sign_in(line).await,
             "MAIL" if !self.signed_in => self.say("530 5.7.0 Authentication required").await,
             "MAIL" if self.from.is_some() => self.say("503 5.5.1 A transaction is open").await,
+            "MAIL" if self.shared.options.most_connections.is_some_and(|most| self.connection > most) => {
+                self.say("421 4.7.0 Too many connections").await?;
+                Err(Over)
+            }
             "MAIL" if self.shared.options.most_per_connection.is_some_and(|most| self.accepted >= most) => {
                 self.say("421 4.4.5 Enough for one connection").await?;
                 Err(Over)

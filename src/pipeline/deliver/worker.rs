@@ -318,8 +318,8 @@ impl Worker {
         }
         let (answer, next) = self.send(&outgoing, next, room).await;
         let Some(answer) = answer else { return next };
-        let class = answer.outcome.class;
-        if class == OutcomeClass::RelayDown && !answer.was_first {
+        let (class, was_first) = (answer.outcome.class, answer.was_first);
+        if class == OutcomeClass::RelayDown && !was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
             self.after_that = next;
@@ -347,6 +347,11 @@ impl Worker {
         drop(slot);
         if self.open.as_ref().is_some_and(|open| open.is_full(&self.line)) {
             self.close().await;
+        }
+        if class == OutcomeClass::RelayDown && was_first && self.line.state.wait().is_none() {
+            // It serves others, and wants no more of them: the next would only be turned away as well.
+            self.lane = None;
+            self.shared.pause(NO_MORE_CONNECTIONS).await;
         }
         next
     }
