@@ -47,6 +47,7 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let _alone = app.db.lock()?;
+    tracing::info!(?roles, version = env!("CARGO_PKG_VERSION"), "at work");
     let (ended, any_ended) = watch::channel(false);
     let mut running: JoinSet<Result<(), Error>> = JoinSet::new();
     for role in roles {

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::db::DbError;
 use crate::pipeline::{App, Error, address, collect, compose, deliver, keep};
 use crate::sources::fetch::Fetcher;
 
@@ -27,6 +28,10 @@ const COLLECT_EVERY: Interval = Interval::Seconds(15);
 
 /// Issues grow old by the day.
 const KEEP_EVERY: Interval = Interval::Hours(1);
+
+/// How long a step may take: longer than it takes to address a hundred million readers. One that takes longer waits for
+/// a database that went away without a word, and begins anew.
+const STEP_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// Runs collect, compose, address, the end of issues, and the keeping of old ones until told to stop.
 pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
@@ -79,7 +84,9 @@ async fn run_step(
         }
         // A poll that is under way may be cut short: its source is due again when its claim ends.
         let done = tokio::select! {
-            done = once(&app, &fetcher, step) => done,
+            done = tokio::time::timeout(STEP_PATIENCE, once(&app, &fetcher, step)) => {
+                done.unwrap_or(Err(Error::Db(DbError::Silent)))
+            }
             _ = stop.wait_for(|stop| *stop) => return,
         };
         if let Err(error) = done {

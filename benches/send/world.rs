@@ -113,21 +113,30 @@ impl World {
     /// Empties the ledger and addresses the issue anew, so that every round finds the same; returns the seconds that
     /// `address` took. What the database still has to write is written before the next measurement.
     pub async fn address(&self) -> Result<f64, Box<dyn Error>> {
-        let (empty, settle) = match self.app.db.dialect() {
-            Dialect::Sqlite => ("DELETE FROM deliveries", "PRAGMA wal_checkpoint(TRUNCATE)"),
-            Dialect::Postgres => ("TRUNCATE deliveries", "CHECKPOINT"),
+        let empty = match self.app.db.dialect() {
+            Dialect::Sqlite => "DELETE FROM deliveries",
+            Dialect::Postgres => "TRUNCATE deliveries",
         };
         run(&self.app.db, empty).await?;
         run(&self.app.db, "UPDATE issues SET state = 'approved', addressed_at = NULL").await?;
-        run(&self.app.db, settle).await?;
+        self.settle().await?;
         let started = Instant::now();
         let addressed = address::address(&self.app).await?;
         let seconds = started.elapsed().as_secs_f64();
         if addressed.len() != 1 {
             return Err(format!("the issue was not addressed: {addressed:?}").into());
         }
-        run(&self.app.db, settle).await?;
+        self.settle().await?;
         Ok(seconds)
+    }
+
+    /// Lets the database write what it still has to.
+    async fn settle(&self) -> Result<(), Box<dyn Error>> {
+        let settle = match self.app.db.dialect() {
+            Dialect::Sqlite => "PRAGMA wal_checkpoint(TRUNCATE)",
+            Dialect::Postgres => "CHECKPOINT",
+        };
+        run(&self.app.db, settle).await
     }
 
     /// Notes all deliveries as sent but the last `open`, as if they had been.
@@ -137,7 +146,8 @@ impl World {
             "UPDATE deliveries SET state = 'sent', attempts = 1, detail = '2.0.0 Ok'
              WHERE state = 'queued' AND id < ({last} {open}) AS newest)"
         );
-        run(&self.app.db, statement).await
+        run(&self.app.db, statement).await?;
+        self.settle().await
     }
 
     /// How many deliveries are sent, by the ledger.

@@ -58,6 +58,15 @@ impl Dialect {
         }
     }
 
+    /// What tells the planner that `deliveries` has just grown. PostgreSQL notices within a minute; until then it takes
+    /// an issue for a few rows, and sorts all of a million for each claim (measured: 613 ms instead of 1).
+    pub fn look_again(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("ANALYZE deliveries"),
+        }
+    }
+
     /// The database's own time in epoch milliseconds, for leases alone.
     pub fn now_millis(self) -> &'static str {
         match self {
@@ -73,6 +82,19 @@ impl Dialect {
             Self::Sqlite => format!("(SELECT value FROM json_each({placeholder}))"),
             Self::Postgres => {
                 format!("(SELECT value::bigint FROM json_array_elements_text({placeholder}::json))")
+            }
+        }
+    }
+
+    /// All rows of a `SELECT` as one value: a JSON array of arrays, in octets. Handed over row by row, 200 rows of 15
+    /// columns take the driver longer than the database takes to find them.
+    pub fn all_rows(self, columns: &[&str]) -> String {
+        let row = columns.join(", ");
+        match self {
+            // Octets, not text: a damaged text is to spoil its own row alone.
+            Self::Sqlite => format!("CAST(json_group_array(json_array({row})) AS BLOB)"),
+            Self::Postgres => {
+                format!("convert_to(COALESCE(json_agg(json_build_array({row})), '[]')::text, 'UTF8')")
             }
         }
     }

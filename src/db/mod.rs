@@ -11,6 +11,7 @@ pub mod dkim;
 pub mod import;
 pub mod issues;
 pub mod keeping;
+pub mod limits;
 pub mod newsletters;
 pub mod nodes;
 pub mod notices;
@@ -84,6 +85,18 @@ impl DbError {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+}
+
+/// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as
+/// behind a firewall that forgot the connection.
+pub const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the database answers in time.
+///
+/// # Errors
+/// [`DbError::Silent`] where it does not.
+pub async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Err(DbError::Silent))
 }
 
 /// Makes a transaction's changes last.
@@ -207,9 +220,9 @@ impl Db {
         }
     }
 
-    /// Closes every connection, once what runs on it has ended.
+    /// Closes every connection, once what runs on it has ended; one that takes long ends with the process.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.pool.close()).await;
     }
 }
 
@@ -229,24 +242,39 @@ const POSTGRES_SETUP: &str = "SET TIME ZONE 'UTC'; SET idle_in_transaction_sessi
 /// time, it costs as much again as a small statement.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
 
+/// How long a connection may take to say that it is alive: one whose other end is gone without a word never does.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
+
 async fn pool(options: AnyConnectOptions, most: u32, setup: &'static str) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(Duration::from_secs(30))
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(setup).await.map(drop) })
+        })
         .test_before_acquire(false)
         .before_acquire(|connection, about| {
             Box::pin(async move {
+                // SQLite itself rolls back where the disk is full; sqlx does not learn of it, waits for the end of a
+                // transaction that has ended, and would refuse every other one on this connection.
+                if connection.is_in_transaction() {
+                    return Ok(false);
+                }
                 if about.idle_for > SURELY_ALIVE {
-                    return Ok(connection.ping().await.is_ok());
+                    sign_of_life(connection).await?;
                 }
                 Ok(true)
             })
         })
-        .after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(setup).await.map(drop) })
-        })
+        // sqlx asks for a sign of life itself here, and waits for it for ever: the pool would run dry.
+        .after_release(|connection, _| Box::pin(async move { sign_of_life(connection).await.map(|()| true) }))
         .connect_with(options)
         .await
+}
+
+async fn sign_of_life(connection: &mut Conn) -> Result<(), sqlx::Error> {
+    let answer = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
+    answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 fn options(url: &str) -> Result<AnyConnectOptions, DbError> {

@@ -30,18 +30,18 @@ pub async fn leave_others(conn: &mut Conn, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Gives back what nodes claimed in `table` whose lease has run out; returns how many rows. Rows that such a node still
+/// Gives back what nodes other than `name` claimed in `table` whose lease has run out; returns how many rows. Rows that such a node still
 /// has locked, in a transaction that it never ended, are left for the next time: nobody waits for the dead.
-pub async fn take_over(conn: &mut Conn, table: &'static str) -> Result<u64, DbError> {
+pub async fn take_over(conn: &mut Conn, table: &'static str, name: &str) -> Result<u64, DbError> {
     let dialect = Dialect::of(conn);
     let (skip_locked, now) = (dialect.skip_locked(), dialect.now_millis());
     let statement = sql(format!(
         "UPDATE {table} SET state = 'queued', node = NULL
-         WHERE id IN (SELECT id FROM {table} WHERE state = 'claimed'
+         WHERE id IN (SELECT id FROM {table} WHERE state = 'claimed' AND node <> $1
                           AND node NOT IN (SELECT name FROM nodes WHERE lease_until > {now}) {skip_locked})
            AND state = 'claimed'"
     ));
-    Ok(sqlx::query(statement).execute(conn).await?.rows_affected())
+    Ok(sqlx::query(statement).bind(name).execute(conn).await?.rows_affected())
 }
 
 /// Forgets the nodes whose lease has run out.

@@ -201,7 +201,7 @@ pub async fn sent(conn: &mut Conn, subscriber_id: i64, limit: i64) -> Result<Vec
          JOIN issues i ON i.id = d.issue_id
          JOIN newsletters n ON n.id = i.newsletter_id
          WHERE d.subscriber_id = $1
-         ORDER BY d.id DESC LIMIT $2",
+         ORDER BY i.slot_at DESC, d.id DESC LIMIT $2",
     )
     .bind(subscriber_id)
     .bind(limit)

@@ -49,6 +49,10 @@ impl<'r> Row<'r> {
         self.get(column)
     }
 
+    pub fn bytes(&self, column: &'static str) -> Result<Vec<u8>, DbError> {
+        self.get(column)
+    }
+
     pub fn flag(&self, column: &'static str) -> Result<bool, DbError> {
         Ok(self.int(column)? != 0)
     }

@@ -79,9 +79,10 @@ pub async fn erase(
     now: Timestamp,
 ) -> Result<i64, DbError> {
     if let Some(id) = id {
+        // The index begins with the issue: one look for each of them finds a person's deliveries.
         sqlx::query(
             "UPDATE deliveries SET state = 'skipped', reason = $2, node = NULL, updated_at = $3
-             WHERE subscriber_id = $1 AND state IN ('queued', 'deferred')",
+             WHERE issue_id IN (SELECT id FROM issues) AND subscriber_id = $1 AND state IN ('queued', 'deferred')",
         )
         .bind(id)
         .bind(SkipReason::Unsubscribed.as_str())
@@ -89,10 +90,13 @@ pub async fn erase(
         .execute(&mut *conn)
         .await?;
         // Relays like to repeat the address.
-        sqlx::query("UPDATE deliveries SET detail = NULL WHERE subscriber_id = $1 AND detail IS NOT NULL")
-            .bind(id)
-            .execute(&mut *conn)
-            .await?;
+        sqlx::query(
+            "UPDATE deliveries SET detail = NULL
+             WHERE issue_id IN (SELECT id FROM issues) AND subscriber_id = $1 AND detail IS NOT NULL",
+        )
+        .bind(id)
+        .execute(&mut *conn)
+        .await?;
         sqlx::query("DELETE FROM subscriptions WHERE subscriber_id = $1")
             .bind(id)
             .execute(&mut *conn)

@@ -11,41 +11,59 @@ const MAX_COLUMN: usize = 75;
 /// Line breaks (`\n`) become CRLF; carriage returns are dropped. A dot at the start of a line is encoded, and so is
 /// `From `: the message needs neither dot-stuffing (RFC 5321 §4.5.2) nor `>From` quoting on its way.
 pub fn encode(out: &mut Vec<u8>, text: &str) {
-    let mut column = 0;
-    for (at, character) in text.char_indices() {
-        match character {
-            '\r' => continue,
-            '\n' => {
-                out.extend_from_slice(b"\r\n");
-                column = 0;
-                continue;
-            }
-            _ => {}
+    let (mut rest, mut column) = (text, 0);
+    while let Some(character) = rest.chars().next() {
+        // Most of a text stands for itself wherever it stands, and is copied in stretches.
+        let room = MAX_COLUMN - column;
+        let stretch = rest.bytes().take(room).take_while(|octet| is_always_plain(*octet)).count();
+        if stretch > 0 {
+            out.extend_from_slice(&rest.as_bytes()[..stretch]);
+            column += stretch;
+            rest = &rest[stretch..];
+            continue;
         }
-        let after = &text[at + character.len_utf8()..];
-        let mut plain = is_plain(character, after, column);
-        if column + width(character, plain) > MAX_COLUMN {
-            out.extend_from_slice(b"=\r\n");
-            column = 0;
-            plain = is_plain(character, after, column);
-        }
-        column += width(character, plain);
-        let mut octets = [0; 4];
-        let octets = character.encode_utf8(&mut octets).as_bytes();
-        if plain {
-            out.extend_from_slice(octets);
-        } else {
-            octets.iter().for_each(|octet| push_escaped(out, *octet));
-        }
+        rest = &rest[character.len_utf8()..];
+        column = encode_one(out, character, rest, column);
     }
     if column > 0 {
         out.extend_from_slice(b"=\r\n");
     }
 }
 
+/// Encodes one character with what stands behind it, and returns the column after it.
+fn encode_one(out: &mut Vec<u8>, character: char, after: &str, mut column: usize) -> usize {
+    match character {
+        '\r' => return column,
+        '\n' => {
+            out.extend_from_slice(b"\r\n");
+            return 0;
+        }
+        _ => {}
+    }
+    let mut plain = is_plain(character, after, column);
+    if column + width(character, plain) > MAX_COLUMN {
+        out.extend_from_slice(b"=\r\n");
+        column = 0;
+        plain = is_plain(character, after, column);
+    }
+    let mut octets = [0; 4];
+    let octets = character.encode_utf8(&mut octets).as_bytes();
+    if plain {
+        out.extend_from_slice(octets);
+    } else {
+        octets.iter().for_each(|octet| push_escaped(out, *octet));
+    }
+    column + width(character, plain)
+}
+
 /// Appends `=XX`.
 pub fn push_escaped(out: &mut Vec<u8>, octet: u8) {
     out.extend_from_slice(&[b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+}
+
+/// Whether this is printed as it is at every column.
+fn is_always_plain(octet: u8) -> bool {
+    matches!(octet, b'!'..=b'~') && !matches!(octet, b'=' | b'.' | b'F')
 }
 
 fn is_plain(character: char, after: &str, column: usize) -> bool {

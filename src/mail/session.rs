@@ -247,7 +247,12 @@ impl Session {
                 }
                 prepared.write_envelope(&mut self.outbox);
                 let first = self.exchange(Step::MailFrom).await?;
-                if reset { self.reply(Step::MailFrom).await? } else { first }
+                if reset {
+                    was_reset(&first)?;
+                    self.reply(Step::MailFrom).await?
+                } else {
+                    first
+                }
             }
         };
         let rcpt = self.reply(Step::RcptTo).await?;
@@ -276,7 +281,7 @@ impl Session {
     async fn open_stepwise(&mut self, prepared: &Prepared<'_>) -> Result<Option<Outcome>, Outcome> {
         if std::mem::take(&mut self.needs_reset) {
             "RSET\r\n".clone_into(&mut self.outbox);
-            self.exchange(Step::MailFrom).await?;
+            was_reset(&self.exchange(Step::MailFrom).await?)?;
         }
         for step in [Step::MailFrom, Step::RcptTo, Step::Data] {
             self.outbox.clear();
@@ -385,6 +390,14 @@ fn understood(answered: Result<Response, Failure>, step: Step) -> Result<Reply, 
             Err(relay_down(&format!("the relay answered {} with {}", step.words(), reply.code)))
         }
         _ => Ok(reply),
+    }
+}
+
+/// A refused transaction that stays open would swallow the next: then the connection has to end.
+fn was_reset(reply: &Reply) -> Result<(), Outcome> {
+    match reply.is_positive() {
+        true => Ok(()),
+        false => Err(relay_down(&format!("the relay refused RSET: {} {}", reply.code, reply.text))),
     }
 }
 

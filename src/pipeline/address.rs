@@ -21,10 +21,11 @@ pub enum Addressed {
 /// Addresses every approved issue whose slot has come.
 pub async fn address(app: &App) -> Result<Vec<Addressed>, Error> {
     let now = app.clock.now();
-    let approved = {
+    let approved = db::within(async {
         let mut conn = app.db.conn().await?;
-        db::issues::in_states(&mut conn, &[IssueState::Approved]).await?
-    };
+        db::issues::in_states(&mut conn, &[IssueState::Approved]).await
+    })
+    .await?;
     let mut done = vec![];
     for issue in approved.iter().filter(|issue| issue.slot_at <= now) {
         // One that cannot be read must not keep the others from going out.

@@ -76,6 +76,11 @@ pub async fn on_postgres(test: impl AsyncFn(&mut Daybreak)) {
     execute(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
 }
 
+/// Runs a test on a fresh Daybreak on the database at this URL; see [`everywhere`].
+pub async fn on(kind: Kind, url: String, test: impl AsyncFn(&mut Daybreak)) {
+    Daybreak::new(kind, url, TempDir::new().unwrap()).see(test).await;
+}
+
 /// One connection for one statement: the program has its own.
 async fn connect(url: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
@@ -116,6 +121,14 @@ impl Daybreak {
             ("DAYBREAK_CLOCK", MONDAY.to_owned()),
         ]);
         Self { kind, url, folder, settings, may_leave_open: false }
+    }
+
+    /// The same settings on another database: to look into it.
+    pub fn beside(other: &Self, url: String) -> Self {
+        let mut beside = Self::new(other.kind, url.clone(), TempDir::new().unwrap());
+        beside.settings = other.settings.clone();
+        beside.set("DAYBREAK_DATABASE_URL", url);
+        beside
     }
 
     async fn see(mut self, test: impl AsyncFn(&mut Self)) {
@@ -399,6 +412,14 @@ pub struct Service {
     said: watch::Receiver<String>,
 }
 
+impl Drop for Service {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("-- what a service logged:\n{}", *self.log.borrow());
+        }
+    }
+}
+
 impl Service {
     /// Where its pages are.
     pub async fn pages(&self) -> String {
@@ -447,11 +468,35 @@ impl Service {
 
     /// Waits until it has ended, well, and returns how long that took.
     pub async fn ended(mut self) -> Duration {
+        let (status, took) = self.wait_for_end().await;
+        assert!(status.success(), "{status}; its log:\n{}", *self.log.borrow());
+        took
+    }
+
+    /// Waits until it has ended, well or not, and returns how long that took.
+    pub async fn gone(mut self) -> Duration {
+        self.wait_for_end().await.1
+    }
+
+    async fn wait_for_end(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         let ended = timeout(PATIENCE, self.child.wait()).await;
-        let status = ended.expect("SIGTERM ends the service").unwrap();
-        assert!(status.success(), "{status}; its log:\n{}", *self.log.borrow());
-        begun.elapsed()
+        (ended.expect("SIGTERM ends the service").unwrap(), begun.elapsed())
+    }
+}
+
+/// What sends of many thousands ask.
+impl Sink {
+    /// How many messages it has accepted.
+    pub fn count(&self) -> usize {
+        self.arrivals.borrow().len()
+    }
+
+    /// Waits until it has accepted so many messages.
+    pub async fn until(&self, count: usize) {
+        let mut arrivals = self.arrivals.clone();
+        let waited = timeout(PATIENCE, arrivals.wait_for(|all| all.len() >= count)).await.is_ok();
+        assert!(waited, "the relay never got {count} messages; it has {}", self.count());
     }
 }
 

@@ -6,30 +6,34 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::daybreak::{
-    Daybreak, Service, arrived, everywhere, many_readers, on_postgres, on_sqlite, recipients,
-};
+use crate::daybreak::{Daybreak, Service, everywhere, many_readers, on_postgres, on_sqlite, recipients};
 use crate::feeds::{Feeds, Item};
 use crate::mail::Mail;
 use crate::sink::{Options, Sink};
 
 /// Connections, unless a test says otherwise (the setting's default).
-const CONNECTIONS: usize = 10;
+pub const CONNECTIONS: usize = 10;
 
 /// Outcomes recorded in one transaction at most.
-const GROUP: usize = 20;
+pub const GROUP: usize = 20;
 
 /// As many permits as no test uses.
-const PLENTY: usize = 1_000_000;
+pub const PLENTY: usize = 1_000_000;
 
 const OPEN: &str = "SELECT COUNT(*) FROM deliveries WHERE state IN ('queued', 'claimed', 'deferred')";
-const SENT_ISSUES: &str = "SELECT COUNT(*) FROM issues WHERE state = 'sent'";
-const SENT: &str = "SELECT COUNT(*) FROM deliveries WHERE state = 'sent'";
+pub const SENT_ISSUES: &str = "SELECT COUNT(*) FROM issues WHERE state = 'sent'";
+pub const SENT: &str = "SELECT COUNT(*) FROM deliveries WHERE state = 'sent'";
 
 /// Many readers and an issue that is due at 07:00, on a sink that accepts as many messages as it is told to.
 async fn due(daybreak: &mut Daybreak, readers: usize) -> (Sink, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
-    let sink = daybreak.sink_with(Options { gate: Some(gate.clone()), ..Options::default() }).await;
+    let sink = due_on(daybreak, readers, Options { gate: Some(gate.clone()), ..Options::default() }).await;
+    (sink, gate)
+}
+
+/// Many readers and an issue that is due at 07:00, on a sink with these options.
+pub async fn due_on(daybreak: &mut Daybreak, readers: usize, options: Options) -> Sink {
+    let sink = daybreak.sink_with(options).await;
     let feeds = Feeds::start().await;
     daybreak.newsletter(&[]).await;
     daybreak.schedule("07:00", "UTC", "daily").await;
@@ -37,25 +41,25 @@ async fn due(daybreak: &mut Daybreak, readers: usize) -> (Sink, Arc<Semaphore>) 
     daybreak.source(&feeds, "/feed", &[Item::new("The first story"), Item::new("The second story")]).await;
     daybreak.run(&["source", "pause", "1"]).await;
     daybreak.at("2026-03-02T07:00:00Z");
-    (sink, gate)
+    sink
 }
 
 /// Lets the sink accept so many more messages, and waits until it has.
-async fn let_through(sink: &Sink, gate: &Semaphore, messages: usize) {
-    let before = sink.accepted().len();
+pub async fn let_through(sink: &Sink, gate: &Semaphore, messages: usize) {
+    let before = sink.count();
     gate.add_permits(messages);
-    arrived(sink, &format!("{messages} more messages"), |all| all.len() >= before + messages).await;
+    sink.until(before + messages).await;
 }
 
 /// Everybody has it, a repeat is the same message, and there are no more repeats than `most`.
-fn check_everybody_got_it(sink: &Sink, readers: usize, most_repeats: usize) {
+pub fn check_everybody_got_it(sink: &Sink, readers: usize, most_repeats: usize) {
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for accepted in &sink.accepted() {
         let [to] = accepted.to.as_slice() else { panic!("one message, one recipient: {:?}", accepted.to) };
         ids.entry(to.clone()).or_default().insert(Mail::from(accepted).message_id);
     }
     assert_eq!(ids.len(), readers, "everybody gets it");
-    let repeats = sink.accepted().len() - readers;
+    let repeats = sink.count() - readers;
     assert!(repeats <= most_repeats, "{repeats} repeats, and {most_repeats} are the most there may be");
     for (to, ids) in &ids {
         assert_eq!(ids.len(), 1, "what {to} got again is the same message: {ids:?}");
@@ -71,7 +75,7 @@ async fn kill_9_in_the_middle_of_a_send_skips_nobody_and_repeats_next_to_nothing
         let kills = [400, 1100, 2300];
         for at in kills {
             let service = daybreak.serve(&["--role", "schedule,send"]).await;
-            let_through(&sink, &gate, at - sink.accepted().len()).await;
+            let_through(&sink, &gate, at - sink.count()).await;
             service.kill().await;
         }
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
@@ -95,8 +99,8 @@ async fn what_a_slow_database_has_not_recorded_is_no_more_than_a_group_and_the_c
         gate.add_permits(PLENTY);
         // Until the connections wait for the database.
         let mut seen = 0;
-        while seen < sink.accepted().len() {
-            seen = sink.accepted().len();
+        while seen < sink.count() {
+            seen = sink.count();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         service.kill().await;
@@ -121,7 +125,7 @@ async fn sigterm_in_the_middle_of_a_send_loses_nothing_and_repeats_nothing() {
         gate.add_permits(PLENTY);
         let took = service.ended().await;
         assert!(took < Duration::from_secs(5), "it takes {took:?} to stop");
-        let sent = sink.accepted().len();
+        let sent = sink.count();
         assert!(
             sent <= 300 + 2 * CONNECTIONS,
             "{sent} are sent after all: only what is on the wire is finished"
@@ -309,7 +313,7 @@ async fn an_issue_that_is_paused_stops_and_goes_on_where_it_stood() {
         daybreak.run(&["issue", "pause", "1"]).await;
         gate.add_permits(PLENTY);
         daybreak.until_counted("SELECT COUNT(*) FROM deliveries WHERE state = 'claimed'", 0).await;
-        let sent = sink.accepted().len();
+        let sent = sink.count();
         assert!(sent < 500, "{sent} are sent: a pause takes effect on what is not on the wire yet");
         let why = daybreak.why(1, &waiting(&sink, 1000)[0]).await;
         assert!(why.contains("paused"), "{why}");
@@ -331,7 +335,7 @@ async fn an_issue_that_is_cancelled_reaches_nobody_more() {
         gate.add_permits(PLENTY);
         daybreak.until_counted(OPEN, 0).await;
         service.stop().await;
-        let sent = sink.accepted().len();
+        let sent = sink.count();
         assert!(sent < 500, "{sent} are sent");
         assert_eq!(recipients(&sink).len(), sent);
         assert_eq!(daybreak.number(SENT).await, sent as i64);

@@ -6,17 +6,25 @@
 
 mod bad_input;
 mod calendar;
+mod chance;
+mod clusters;
+mod database_faults;
 mod daybreak;
 mod digest;
 mod dkim;
 mod doctor;
 mod feeds;
 mod keeping;
+mod kills;
 mod ledger;
 mod mail;
 mod message;
 mod names;
+mod nodes;
+mod pause;
 mod relay;
+mod relay_faults;
+mod relay_slow;
 mod relays;
 mod sink;
 mod structure;

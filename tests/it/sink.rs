@@ -19,6 +19,12 @@
 //! | `takes-and-drops` | accepts the first message, and closes before it says so |
 //! | `stalls-in-data` | reads the message and never answers |
 //! | `stalls` | never answers `RCPT` |
+//! | `slow` | answers the message after `Wrong::slowness` |
+
+#[path = "sink/tls.rs"]
+mod tls;
+#[path = "sink/wrong.rs"]
+mod wrong;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -33,9 +39,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+pub use self::wrong::Wrong;
 
 /// How the sink behaves to everybody.
 #[derive(Clone, Debug)]
@@ -68,6 +73,11 @@ pub struct Options {
     pub port: u16,
     /// Takes a permit for each message before it accepts it: holds senders up until a test lets them go on.
     pub gate: Option<Arc<Semaphore>>,
+    /// Keeps no more of each message than its Message-ID field: for sends of many thousands.
+    pub keep_ids_only: bool,
+    /// Refuses every message with this once it has it.
+    pub refuse_message: Option<&'static str>,
+    pub wrong: Wrong,
 }
 
 impl Default for Options {
@@ -89,6 +99,9 @@ impl Default for Options {
             most_per_connection: None,
             port: 0,
             gate: None,
+            keep_ids_only: false,
+            refuse_message: None,
+            wrong: Wrong::default(),
         }
     }
 }
@@ -135,7 +148,7 @@ impl Sink {
     pub async fn start(options: Options) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (acceptor, certificate) = self_signed();
+        let (acceptor, certificate) = tls::self_signed();
         let (accepted, arrivals) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
             options,
@@ -184,23 +197,6 @@ impl Drop for Sink {
     }
 }
 
-fn self_signed() -> (TlsAcceptor, String) {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let certificate = format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        STANDARD.encode(made.cert.der())
-    );
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), certificate)
-}
-
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     // A sink that ends breaks its connections off.
     let mut talks = JoinSet::new();
@@ -241,7 +237,7 @@ async fn talk(stream: TcpStream, shared: Arc<Shared>, connection: usize) -> Resu
     let stream: Box<dyn Stream> = if options.tls == Encryption::Implicit {
         Box::new(shared.acceptor.accept(stream).await?)
     } else if options.tls == Encryption::StartTls {
-        Box::new(start_tls(stream, &shared).await?)
+        Box::new(tls::start_tls(stream, &shared).await?)
     } else {
         Box::new(stream)
     };
@@ -268,28 +264,6 @@ async fn talk(stream: TcpStream, shared: Arc<Shared>, connection: usize) -> Resu
     }
 }
 
-/// The talk before TLS.
-async fn start_tls(stream: TcpStream, shared: &Shared) -> Result<impl Stream + use<>, Over> {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 sink ready\r\n").await?;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Err(Over);
-        }
-        let reply = match line.trim_end() {
-            hello if hello.starts_with("EHLO") => "250-sink\r\n250 STARTTLS\r\n",
-            "STARTTLS" => {
-                let reply = format!("220 go on\r\n{}", shared.options.after_starttls);
-                stream.write_all(reply.as_bytes()).await?;
-                return Ok(shared.acceptor.accept(stream.into_inner()).await?);
-            }
-            _ => "530 5.7.0 STARTTLS first\r\n",
-        };
-        stream.write_all(reply.as_bytes()).await?;
-    }
-}
-
 impl Talk {
     async fn line(&mut self) -> Result<String, Over> {
         let mut line = Vec::new();
@@ -300,19 +274,19 @@ impl Talk {
 
     async fn say(&mut self, reply: &str) -> Result<(), Over> {
         tokio::time::sleep(self.shared.options.delay).await;
-        let (code, text) = reply.split_at(3);
-        let mut lines = String::new();
-        for _ in 1..self.shared.options.reply_lines {
-            lines.push_str(&format!("{code}-{}\r\n", text.trim_start()));
-        }
-        self.stream.write_all(format!("{lines}{reply}\r\n").as_bytes()).await?;
+        let written = self.shared.options.wrong.written(reply, self.shared.options.reply_lines);
+        self.stream.write_all(written.as_bytes()).await?;
         Ok(self.stream.flush().await?)
     }
 
     async fn obey(&mut self, line: &str) -> Result<(), Over> {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" => self.hello().await,
+            "EHLO" => match self.shared.options.wrong.ehlo {
+                Some(reply) => self.say(reply).await,
+                None => self.hello().await,
+            },
+            "HELO" => self.say("250 sink").await,
             "AUTH" => self.sign_in(line).await,
             "MAIL" if !self.signed_in => self.say("530 5.7.0 Authentication required").await,
             "MAIL" if self.from.is_some() => self.say("503 5.5.1 A transaction is open").await,
@@ -330,6 +304,7 @@ impl Talk {
             "RCPT" if self.from.is_none() => self.say("503 5.5.1 MAIL first").await,
             "RCPT" => self.recipient(&path(line)).await,
             "DATA" => self.data().await,
+            "RSET" if let Some(reply) = self.shared.options.wrong.reset => self.say(reply).await,
             "RSET" => {
                 self.from = None;
                 self.to.clear();
@@ -346,6 +321,9 @@ impl Talk {
 
     async fn hello(&mut self) -> Result<(), Over> {
         let options = &self.shared.options;
+        if options.wrong.no_extension {
+            return self.say("250 sink").await;
+        }
         let mut lines = vec!["sink".to_owned(), "8BITMIME".to_owned()];
         lines.extend(options.pipelining.then(|| "PIPELINING".to_owned()));
         lines.extend(options.smtputf8.then(|| "SMTPUTF8".to_owned()));
@@ -357,6 +335,7 @@ impl Talk {
             .enumerate()
             .map(|(index, line)| format!("250{}{line}\r\n", if index == last { ' ' } else { '-' }))
             .collect();
+        let reply = if options.wrong.bare_line_feeds { reply.replace('\r', "") } else { reply };
         self.stream.write_all(reply.as_bytes()).await?;
         Ok(self.stream.flush().await?)
     }
@@ -426,8 +405,12 @@ impl Talk {
         if script(&first) == "no-data" {
             return self.say("451 4.3.0 Not now").await;
         }
+        let wrong = self.shared.options.wrong.clone();
+        if let Some(reply) = wrong.data {
+            return self.say(reply).await;
+        }
         self.say("354 Go on").await?;
-        let drops = script(&first) == "drops-in-data" && self.tries(&first) == 1;
+        let drops = wrong.breaks_bodies || script(&first) == "drops-in-data" && self.tries(&first) == 1;
         let mut message = Vec::new();
         loop {
             let start = message.len();
@@ -442,8 +425,13 @@ impl Talk {
                 message.remove(start);
             }
         }
+        if wrong.deaf_behind {
+            let (mut behind, moment) = ([0; 8192], Duration::from_millis(5));
+            while let Ok(Ok(1..)) = tokio::time::timeout(moment, self.stream.read(&mut behind)).await {}
+        }
         let (from, to) = (self.from.take().unwrap_or_default(), std::mem::take(&mut self.to));
         let reply = match script(&first) {
+            _ if wrong.refuse_body.is_some() => wrong.refuse_body.unwrap_or_default(),
             _ if to.is_empty() => "554 5.5.1 No valid recipients",
             "refused-content" => "554 5.6.0 We do not like what it says",
             "spam" => "550 5.7.1 Looks like spam",
@@ -454,6 +442,12 @@ impl Talk {
                 if let Some(gate) = &self.shared.options.gate {
                     gate.acquire().await.map_err(|_| Over)?.forget();
                 }
+                if let Some(reply) = self.shared.options.refuse_message {
+                    return self.say(reply).await;
+                }
+                if self.shared.options.keep_ids_only {
+                    message = id_field(&message);
+                }
                 let accepted =
                     Accepted { from, to, message, at: Instant::now(), connection: self.connection };
                 self.shared.accepted.send_modify(|all| all.push(accepted));
@@ -461,10 +455,18 @@ impl Talk {
                 if script(&first) == "takes-and-drops" && self.tries(&first) == 1 {
                     return Err(Over);
                 }
+                if script(&first) == "slow" {
+                    tokio::time::sleep(wrong.slowness).await;
+                }
+                if let Some(reply) = wrong.body {
+                    self.stream.write_all(reply).await?;
+                    return Ok(self.stream.flush().await?);
+                }
                 "250 2.0.0 Taken"
             }
         };
-        self.say(reply).await
+        self.say(reply).await?;
+        if reply.starts_with("421") { Err(Over) } else { Ok(()) }
     }
 
     /// Counts this try for an address.
@@ -474,6 +476,13 @@ impl Talk {
         *count += 1;
         *count
     }
+}
+
+/// The Message-ID field alone, as a message.
+fn id_field(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&message[..message.len().min(8192)]);
+    let field = text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("Message-ID:"));
+    format!("{}\r\n\r\n", field.unwrap_or_default()).into_bytes()
 }
 
 /// What stands between the angle brackets.

@@ -12,11 +12,12 @@ const CANCEL_BATCH: i64 = 5_000;
 
 /// Ends every issue that has nothing left to send, and returns them.
 pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
-    let (sending, cancelled) = {
+    let (sending, cancelled) = db::within(async {
         let mut conn = app.db.conn().await?;
         let sending = db::issues::in_states(&mut conn, &[IssueState::Sending]).await?;
-        (sending, db::issues::cancelled_and_open(&mut conn).await?)
-    };
+        Ok((sending, db::issues::cancelled_and_open(&mut conn).await?))
+    })
+    .await?;
     for issue_id in cancelled {
         let mut conn = app.db.conn().await?;
         while db::deliveries::cancel(&mut conn, issue_id, CANCEL_BATCH, app.clock.now()).await? > 0 {}
@@ -37,7 +38,9 @@ pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
 async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     let now = app.clock.now();
     // Looked at before a transaction is begun: most of the time there is more to send, and no reason to hold a writer up.
-    if db::deliveries::is_open(&mut *app.db.conn().await?, issue.id).await? {
+    let is_open =
+        db::within(async { db::deliveries::is_open(&mut *app.db.conn().await?, issue.id).await }).await?;
+    if is_open {
         return Ok(false);
     }
     let mut tx = app.db.begin().await?;

@@ -38,9 +38,12 @@ impl Claims {
         self.gate.lock().await
     }
 
-    pub fn hold(self: &Arc<Self>, table: Table, id: i64) -> Hold {
-        self.lock().insert((table, id));
-        Hold { claims: Arc::clone(self), table, id }
+    /// Holds a row that was just claimed. None where it is held from an earlier claim: the database forgot that one (a
+    /// standby that had not got it was promoted), or another node took it over while this one was frozen, and gave it
+    /// back. What was made of the earlier claim is recorded under the new one; nothing may be sent a second time.
+    pub fn hold(self: &Arc<Self>, table: Table, id: i64) -> Option<Hold> {
+        let is_new = self.lock().insert((table, id));
+        is_new.then(|| Hold { claims: Arc::clone(self), table, id })
     }
 
     pub fn held(&self, table: Table) -> Vec<i64> {

@@ -31,6 +31,14 @@ impl Job {
             Self::Notice(_) => None,
         }
     }
+
+    /// Whether the relay was given it before.
+    pub fn was_tried(&self) -> bool {
+        match self {
+            Self::Delivery(job) => job.claimed.attempts > 0,
+            Self::Notice(job) => job.notice.attempts > 0,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -87,6 +87,11 @@ impl Line {
     pub fn failed(&self, outcome: &Outcome) {
         self.state.failed(&self.relay.url, outcome);
     }
+
+    /// Notes that a connection ended with its first message, which the relay may have.
+    pub fn broke_off(&self, outcome: &Outcome, was_tried: bool) {
+        self.state.broke_off(&self.relay.url, outcome, was_tried);
+    }
 }
 
 /// A message on its way to a relay.

@@ -34,7 +34,7 @@ use self::source::{JobSource, Took};
 use self::worker::Worker;
 use super::{App, Error};
 use crate::config::Settings;
-use crate::db::{self, DbError};
+use crate::db::{self, within};
 use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::newsletter::Newsletter;
@@ -49,9 +49,18 @@ const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 /// How often a node gives a sign of life.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// How long the database may take to hear a sign of life, and how soon another follows one that it did not: where one
+/// connection hangs, there is time for a second one before the lease runs out.
+const RENEW_PATIENCE: Duration = Duration::from_secs(7);
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a sender that is told to stop lets a conversation with the relay go on that has not come to the message.
 /// Where the message is written, the relay may have it: then its answer is waited for, up to the relay's time-out.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long giving back may take at the end: what is not given back is free when the lease runs out, or at the next
+/// start.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
@@ -166,7 +175,7 @@ impl Shared {
             let mut conn = self.app.db.conn().await?;
             db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await
         };
-        within(renew).await?;
+        tokio::time::timeout(RENEW_PATIENCE, renew).await.unwrap_or(Err(db::DbError::Silent))?;
         *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         Ok(())
     }
@@ -178,7 +187,7 @@ impl Shared {
             let mut conn = self.app.db.conn().await?;
             let mut freed = 0;
             for table in Table::ALL {
-                freed += db::nodes::take_over(&mut conn, table.name()).await?;
+                freed += db::nodes::take_over(&mut conn, table.name(), &self.node).await?;
                 let held = self.claims.held(table);
                 freed += db::nodes::release_all_but(&mut conn, table.name(), &self.node, &held).await?;
             }
@@ -187,15 +196,6 @@ impl Shared {
         };
         Ok(within(give).await?)
     }
-}
-
-/// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as
-/// behind a firewall that forgot the connection.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(45);
-
-/// What the database answers in time.
-async fn within<T>(asking: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
-    tokio::time::timeout(DATABASE_PATIENCE, asking).await.unwrap_or(Err(DbError::Silent))
 }
 
 /// A sender: one node of as many as there are.
@@ -262,7 +262,11 @@ impl Sender {
                     workers.spawn(worker.run());
                 }
             }
-            let fed = feed(shared, &mut source, outbox, until).await;
+            let fed = tokio::select! {
+                fed = feed(shared, &mut source, outbox, until) => fed,
+                // It waits for a database that does not answer.
+                () = shared.after_stop(DRAIN) => Ok(Fed::SomeSent),
+            };
             while workers.join_next().await.is_some() {}
             record_refusals(shared, &outcome_sender, true).await;
             match fed {
@@ -301,12 +305,16 @@ impl Sender {
 
     async fn leave(&self) -> Result<(), Error> {
         let shared = &self.shared;
-        let mut tx = shared.app.db.begin().await?;
-        for table in Table::ALL {
-            db::nodes::release_all_but(&mut tx, table.name(), &shared.node, &[]).await?;
-        }
-        db::nodes::leave(&mut tx, &shared.node).await?;
-        Ok(db::commit(tx).await?)
+        let leave = async {
+            let mut tx = shared.app.db.begin().await?;
+            for table in Table::ALL {
+                db::nodes::release_all_but(&mut tx, table.name(), &shared.node, &[]).await?;
+            }
+            db::nodes::leave(&mut tx, &shared.node).await?;
+            db::commit(tx).await
+        };
+        let left = tokio::time::timeout(LEAVE, leave).await;
+        Ok(left.unwrap_or(Err(db::DbError::Silent))?)
     }
 }
 
@@ -361,22 +369,33 @@ async fn record_refusals(shared: &Shared, outcomes: &mpsc::Sender<Settled>, all:
     }
 }
 
-/// Renews the lease, and gives back what nobody answers for, until the sender ends.
+/// Renews the lease, and gives back what nobody answers for, until the sender ends. Neither waits for the other: what
+/// hangs on one connection to the database must not cost the lease.
 async fn keep_lease(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(RENEW).await;
-        let kept = async {
-            shared.renew().await?;
-            shared.give_back().await
-        };
-        match kept.await {
-            Ok(0) => {}
-            Ok(freed) => tracing::info!(freed, "gave back what was claimed and nobody answers for"),
-            Err(error) => {
-                tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out")
+    let renewing = async {
+        let mut pause = RENEW;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = RENEW;
+            if let Err(error) = shared.renew().await {
+                tracing::error!(%error, "the lease cannot be renewed; sending stops when it runs out");
+                pause = RENEW_AGAIN;
             }
         }
-    }
+    };
+    let giving_back = async {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            match shared.give_back().await {
+                Ok(0) => {}
+                Ok(freed) => tracing::info!(freed, "gave back what was claimed and nobody answers for"),
+                Err(error) => {
+                    tracing::error!(%error, "what nobody answers for cannot be given back; trying again")
+                }
+            }
+        }
+    };
+    let ((), ()) = tokio::join!(renewing, giving_back);
 }
 
 /// The subject that readers without special wishes will see; the bare line where it cannot be rendered.

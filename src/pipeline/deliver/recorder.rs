@@ -69,16 +69,19 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How long an idle connection is kept for the next group: the other end may be gone by then.
 const KEEP: Duration = Duration::from_secs(1);
 
-/// How long a database that refuses is tried once the service is to stop.
-const PATIENCE_WHEN_STOPPING: Duration = Duration::from_secs(10);
+/// How long a database that refuses is tried once the service is to stop, and how long still when that was in vain.
+const PATIENCE_WHEN_STOPPING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(250)];
 
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.
 pub async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Settled>, totals: Arc<Totals>) {
     let mut group = Vec::with_capacity(GROUP);
     let mut ledger = Ledger { shared: Arc::clone(&shared), kept: None };
+    let mut gave_up = false;
     while gather(&mut outcomes, &mut group).await {
-        if !write(&mut ledger, &group).await {
+        let patience = PATIENCE_WHEN_STOPPING[usize::from(gave_up)];
+        gave_up = !write(&mut ledger, &group, patience).await;
+        if gave_up {
             tracing::error!(
                 outcomes = group.len(),
                 "given up: these messages may be sent again by the next start"
@@ -109,28 +112,27 @@ async fn gather(outcomes: &mut mpsc::Receiver<Settled>, group: &mut Vec<Settled>
     true
 }
 
-/// Writes a group, however often it takes; false where the service is to stop and the database still refuses.
-async fn write(ledger: &mut Ledger, group: &[Settled]) -> bool {
+/// Writes a group, however often it takes; false where the service is to stop, and the database still refuses or does not
+/// answer after so long.
+async fn write(ledger: &mut Ledger, group: &[Settled], patience: Duration) -> bool {
     let shared = Arc::clone(&ledger.shared);
-    let mut wait = Duration::from_millis(100);
-    let mut give_up: Option<Instant> = None;
-    loop {
-        if shared.is_stopping() && give_up.is_none() {
-            give_up = Some(Instant::now() + PATIENCE_WHEN_STOPPING);
+    let trying = async {
+        let mut wait = Duration::from_millis(100);
+        while let Err(error) = db::within(ledger.record(group)).await {
+            tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(5));
         }
-        let limit = give_up.unwrap_or_else(|| Instant::now() + super::DATABASE_PATIENCE);
-        match tokio::time::timeout_at(limit, ledger.record(group)).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => {
-                tracing::error!(%error, outcomes = group.len(), "outcomes cannot be recorded; trying again");
-            }
-            Err(_) => tracing::error!(outcomes = group.len(), "the database does not answer; trying again"),
+    };
+    let giving_up = async {
+        while !shared.is_stopping() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        if give_up.is_some_and(|give_up| Instant::now() + wait >= give_up) {
-            return false;
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(5));
+        tokio::time::sleep(patience).await;
+    };
+    tokio::select! {
+        () = trying => true,
+        () = giving_up => false,
     }
 }
 

@@ -17,11 +17,16 @@ pub struct RelayState {
     down: Mutex<Option<Down>>,
     /// Connections in a row that ended at the first envelope that was sent behind a body.
     ahead_failures: AtomicU32,
+    /// First messages of connections that broke off, since the relay last answered one.
+    broken_off: AtomicU32,
 }
 
 /// So many connections in a row that end where an envelope was sent ahead are no chance: such a relay offers
 /// `PIPELINING` and does not do it.
 const AHEAD_FAILURES: u32 = 3;
+
+/// So many messages in a row that break off are enough, though each of them is the first try for its reader.
+const BROKEN_OFF: u32 = 1_000;
 
 /// Why the relay takes no mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +57,7 @@ impl RelayState {
     /// Notes that the relay has answered the first message of a connection.
     pub fn works(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Ordering::SeqCst);
+        self.broken_off.store(0, Ordering::Relaxed);
         *self.lock() = None;
         Working(Arc::clone(self))
     }
@@ -75,6 +81,16 @@ impl RelayState {
                 let trouble = Trouble { why, is_ours: outcome.class == OutcomeClass::OurFault };
                 *known = Some(Down { until: now + wait, failures: failures + 1, trouble });
             }
+        }
+    }
+
+    /// Notes that a connection ended with its first message, which the relay may have. A second try is worth something
+    /// only where the relay answers at all: each reader has three, and a relay that breaks every message off would use
+    /// them up for the whole list in twenty minutes.
+    pub fn broke_off(&self, relay: &RelayUrl, outcome: &Outcome, was_tried: bool) {
+        let in_a_row = self.broken_off.fetch_add(1, Ordering::Relaxed) + 1;
+        if was_tried || in_a_row >= BROKEN_OFF {
+            self.failed(relay, outcome);
         }
     }
 

@@ -142,8 +142,11 @@ impl JobSource {
     }
 
     async fn sending(&self) -> Result<Vec<Issue>, Error> {
-        let mut conn = self.shared.app.db.conn().await?;
-        Ok(db::issues::in_states(&mut conn, &[IssueState::Sending]).await?)
+        let issues = async {
+            let mut conn = self.shared.app.db.conn().await?;
+            db::issues::in_states(&mut conn, &[IssueState::Sending]).await
+        };
+        Ok(within(issues).await?)
     }
 
     async fn take_deliveries(
@@ -171,7 +174,9 @@ impl JobSource {
             }
         };
         let ids: Vec<i64> = holds.iter().map(|(id, _)| *id).collect();
-        let batch = db::deliveries::load(&mut conn, &ids, now).await?;
+        let mut batch = within(db::deliveries::load(&mut conn, &ids, now)).await?;
+        // Who had no try comes first: a relay that still takes nothing is not to be tried with the same few each time.
+        batch.sort_by_key(|(_, loaded)| loaded.as_ref().map_or(0, |claimed| claimed.attempts));
         drop(conn);
         for (id, loaded) in batch {
             let Some(hold) = take_hold(&mut holds, id) else { continue };
@@ -218,7 +223,8 @@ impl JobSource {
             db::deliveries::claim(&mut conn, issue.id, &shared.node, now, limit).await
         };
         let ids = within(claim).await?;
-        Ok(ids.into_iter().map(|id| (id, shared.claims.hold(Table::Deliveries, id))).collect())
+        let held = ids.into_iter().filter_map(|id| Some((id, shared.claims.hold(Table::Deliveries, id)?)));
+        Ok(held.collect())
     }
 
     /// Pauses an issue that cannot be rendered, or that the relay refuses, before it fails for everybody, and tells the
@@ -247,7 +253,8 @@ impl JobSource {
                 db::notices::claim(&mut conn, &shared.node, shared.app.clock.now(), limit).await
             };
             let notices = within(claim).await?.into_iter();
-            let held = notices.map(|notice| (shared.claims.hold(Table::Notices, notice.id), notice));
+            let held =
+                notices.filter_map(|notice| Some((shared.claims.hold(Table::Notices, notice.id)?, notice)));
             held.collect::<Vec<_>>()
         };
         let took = if claimed.is_empty() { Took::Nothing } else { Took::Some };

@@ -20,7 +20,7 @@ use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
 use super::line::{Line, Slot, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
-use super::{DRAIN, Shared};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -94,6 +94,8 @@ pub struct Worker {
     work: flume::Receiver<Work>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
+    /// A message that was to be announced when the connection ended.
+    after_that: Option<Outgoing>,
     /// Buffers of messages that are sent, for those to come: two at most.
     spare: Vec<Vec<u8>>,
 }
@@ -107,14 +109,14 @@ impl Worker {
         outcomes: mpsc::Sender<Settled>,
     ) -> Self {
         let line = Arc::clone(&shared.lines[place]);
-        Self { shared, line, place, work, outcomes, open: None, spare: Vec::new() }
+        Self { shared, line, place, work, outcomes, open: None, after_that: None, spare: Vec::new() }
     }
 
     /// Works until there will be no more jobs.
     pub async fn run(mut self) {
         let mut next = None;
         loop {
-            let outgoing = match next.take() {
+            let outgoing = match next.take().or_else(|| self.after_that.take()) {
                 Some(outgoing) => Some(outgoing),
                 None => match tokio::time::timeout(IDLE, self.work.recv_async()).await {
                     Ok(Ok(work)) => self.take(work).await,
@@ -177,6 +179,9 @@ impl Worker {
         let line = &self.line;
         if !is_ready || line.throttle.is_limit() || !line.state.takes_ahead() || shared.is_stopping() {
             return None;
+        }
+        if let Some(next) = self.after_that.take() {
+            return Some(next);
         }
         let work = self.work.try_recv().ok()?;
         line.room.notify_one();
@@ -249,9 +254,7 @@ impl Worker {
         if class == OutcomeClass::RelayDown && !answer.was_first {
             // A relay that ends a connection after so many messages has said nothing about this one: it goes out on
             // another, at once. Where that fails too, it waits.
-            if let Some(next) = next {
-                give_back(&self.shared, &self.outcomes, next.job).await;
-            }
+            self.after_that = next;
             return Some(outgoing);
         }
         let Outgoing { job, slot, addresses, message } = outgoing;
@@ -311,10 +314,12 @@ impl Worker {
         };
         let state = &self.line.state;
         let answered = !matches!(outcome.class, OutcomeClass::RelayDown | OutcomeClass::Uncertain);
-        match (answered, was_first) {
-            (false, true) => self.line.failed(&outcome),
-            (true, true) => open.working = Some(state.works()),
-            (_, false) => {}
+        if was_first {
+            match outcome.class {
+                OutcomeClass::RelayDown => self.line.failed(&outcome),
+                OutcomeClass::Uncertain => self.line.broke_off(&outcome, outgoing.job.was_tried()),
+                _ => open.working = Some(state.works()),
+            }
         }
         if answered {
             self.line.answers();
@@ -401,7 +406,11 @@ impl Worker {
             let mut rows = db::deliveries::load(&mut conn, &[job.claimed.id], app.clock.now()).await?;
             rows.pop().map(|(_, claimed)| claimed).transpose()
         };
-        match loaded.await {
+        let loaded = tokio::select! {
+            loaded = within(loaded) => loaded,
+            () = self.shared.after_stop(DRAIN) => return false,
+        };
+        match loaded {
             Ok(Some(claimed)) => {
                 job.claimed = claimed;
                 job.checked_at = Instant::now();
