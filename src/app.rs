@@ -1,6 +1,7 @@
 //! Runs the roles of a node, and shuts them down.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use clap::ValueEnum;
@@ -96,13 +97,19 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 /// Everything that is due now, and then the end: for cron, rehearsals and tests.
 pub async fn run_once(app: &App) -> Result<(), Error> {
     let _alone = app.db.lock()?;
+    let stop = stop_signal()?;
     let fetcher = collect::fetcher(app)?;
-    schedule::run_once(app, &fetcher).await?;
-    let (_keep, stop) = watch::channel(false);
+    tokio::select! {
+        done = schedule::run_once(app, &fetcher) => done?,
+        () = stopped(stop.clone()) => return Ok(()),
+    }
     Sender::new(app, stop)?.run(Until::NothingDue).await?;
     deliver::finish(app).await?;
     Ok(())
 }
+
+/// Signals within this time are one: `timeout`, for instance, signals a program and then the group that it is in.
+const SIGNALLED_ONCE: Duration = Duration::from_secs(1);
 
 /// Turns true at SIGTERM or Ctrl-C.
 pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
@@ -119,9 +126,12 @@ pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
         let _ = stop.send(true);
         tracing::info!("stopping: what is on the wire is finished first");
         // Whoever signals again does not want to wait: what was not recorded is found by the next start.
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let first = Instant::now();
+        while first.elapsed() < SIGNALLED_ONCE {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
         std::process::exit(1);
     });

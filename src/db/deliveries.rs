@@ -156,6 +156,8 @@ pub struct Claimed {
     pub subscription_id: i64,
     pub due_at: Timestamp,
     pub attempts: u32,
+    /// How many of them ended without an answer: the relay may have the message.
+    pub uncertain: u32,
     /// Whether its issue is going out: not paused, for instance.
     pub is_going_out: bool,
     /// The node whose claim it is; none where it is claimed no more.
@@ -254,12 +256,13 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 15] = [
+const ASKED: [&str; 16] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
     "d.due_at",
     "d.attempts",
+    "d.uncertain",
     "d.node",
     "i.state",
     "s.status",
@@ -280,6 +283,7 @@ struct Found {
     subscription_id: i64,
     due_at: i64,
     attempts: i64,
+    uncertain: Option<i64>,
     node: Option<String>,
     issue_state: String,
     status: Option<String>,
@@ -311,6 +315,7 @@ impl Found {
             subscription_id: self.subscription_id,
             due_at: Timestamp::from_millis(self.due_at),
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            uncertain: u32::try_from(self.uncertain.unwrap_or(0)).unwrap_or(u32::MAX),
             is_going_out: self.issue_state == "sending",
             node: self.node,
             skip,
@@ -375,7 +380,9 @@ pub async fn record(conn: &mut Conn, node: &str, records: &[Record], now: Timest
     let statement = sql(format!(
         "UPDATE deliveries SET state = r.state, reason = r.reason, detail = COALESCE(r.detail, deliveries.detail),
              not_before = COALESCE(r.not_before, deliveries.not_before), node = NULL,
-             attempts = deliveries.attempts + r.attempted, updated_at = $3
+             attempts = deliveries.attempts + r.attempted, updated_at = $3,
+             uncertain = CASE WHEN r.attempted = 1 AND r.reason = 'uncertain' THEN COALESCE(deliveries.uncertain, 0) + 1
+                              ELSE deliveries.uncertain END
          FROM {list} r
          WHERE deliveries.id = r.id AND deliveries.state = 'claimed' AND deliveries.node = $2"
     ));

@@ -5,6 +5,7 @@
 
 use super::articles::json;
 use super::dialect::Dialect;
+use super::row::Row;
 use super::{Conn, DbError, sql};
 
 /// Enters a node, or renews its lease for so many milliseconds.
@@ -16,6 +17,21 @@ pub async fn renew(conn: &mut Conn, name: &str, lease_millis: i64) -> Result<(),
     ));
     sqlx::query(statement).bind(name).bind(lease_millis).execute(conn).await?;
     Ok(())
+}
+
+/// A node's place among those that are alive, from 0 and by name, and how many these are; itself counts always.
+pub async fn place(conn: &mut Conn, name: &str) -> Result<(usize, usize), DbError> {
+    let now = Dialect::of(conn).now_millis();
+    let others = sqlx::query(sql(format!(
+        "SELECT COUNT(*) AS others, COUNT(CASE WHEN name < $1 THEN 1 END) AS before
+         FROM nodes WHERE name <> $1 AND lease_until > {now}"
+    )))
+    .bind(name)
+    .fetch_one(conn)
+    .await?;
+    let row = Row::new(&others, "nodes");
+    let count = |number: i64| usize::try_from(number).unwrap_or(0);
+    Ok((count(row.int("before")?), count(row.int("others")?) + 1))
 }
 
 /// Takes a node off the list: what it still claims is free at once.

@@ -139,17 +139,23 @@ pub const STALE_AFTER: i64 = 24 * 60 * 60 * 1000;
 
 /// What follows from an attempt's outcome.
 ///
-/// `attempts` counts the attempts so far, this one included; `due` is when the message was first due. Refused for
+/// `attempts` counts the attempts so far, this one included, and `uncertain` those of them that were uncertain; `due` is when the message was first due. Refused for
 /// now is tried again after 5, 15, 30, then every 60 minutes, until it is stale; a relay that is down costs no
 /// recipient an attempt and is tried again after a minute. Where it is uncertain whether the relay has the message, it
 /// is sent three times at most.
-pub fn after_attempt(class: OutcomeClass, attempts: u32, due: Timestamp, now: Timestamp) -> Next {
+pub fn after_attempt(
+    class: OutcomeClass,
+    attempts: u32,
+    uncertain: u32,
+    due: Timestamp,
+    now: Timestamp,
+) -> Next {
     const MINUTE: i64 = 60 * 1000;
     let wait = match class {
         OutcomeClass::Sent => return Next::Sent,
         OutcomeClass::BadAddress => return Next::Fail { suppress: true },
         OutcomeClass::Refused | OutcomeClass::OurFault => return Next::Fail { suppress: false },
-        OutcomeClass::Uncertain if attempts >= 3 => return Next::Fail { suppress: false },
+        OutcomeClass::Uncertain if uncertain >= 3 => return Next::Fail { suppress: false },
         OutcomeClass::RelayDown => MINUTE,
         OutcomeClass::TryLater | OutcomeClass::Uncertain => match attempts {
             0 | 1 => 5 * MINUTE,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test that fails says what came before")]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -140,7 +141,7 @@ async fn postgresql_goes_away_without_a_word_and_the_send_goes_on() {
         let mut chance = Chance::new();
         let sink = due_on(daybreak, READERS, ids_only()).await;
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
-        sink.until(chance.below(READERS as u64 * 3 / 4) as usize).await;
+        sink.until(READERS * 3 / 4 + chance.below(READERS as u64 / 8) as usize).await;
         door.forsake();
         ends_well(daybreak, &sink, 0).await;
         service.stop().await;
@@ -176,8 +177,8 @@ async fn a_database_that_does_not_answer_does_not_keep_the_service_from_stopping
         let lock = daybreak.lock_deliveries().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         service.signal("TERM");
-        let took = service.gone().await;
-        eprintln!("it took {took:?} to stop");
+        let (took, log) = service.gone().await;
+        eprintln!("it took {took:?} to stop; its log:\n{log}");
         assert!(took < Duration::from_secs(10), "it takes {took:?} to stop");
         lock.release().await;
         let service = daybreak.serve(&["--role", "schedule,send"]).await;
@@ -242,7 +243,19 @@ async fn the_disk_of_sqlite_is_full_and_the_send_waits_for_room() {
         let unrecorded = sink.count() - daybreak.number(SENT).await as usize;
         assert!(unrecorded <= UNRECORDED, "{unrecorded} are sent that cannot be recorded");
         disk.make_room();
-        ends_well(daybreak, &sink, 0).await;
+        sink.until(READERS / 2 + 100 + chance.below(READERS as u64 / 8) as usize).await;
+        let taken = sink.accepted();
+        let readers: BTreeSet<_> = taken.iter().map(|accepted| &accepted.to).collect();
+        assert_eq!(taken.len(), readers.len(), "it goes on where it stood");
+        // And once more, with a process that does not live to see the room.
+        disk.fill();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        service.kill().await;
+        disk.make_room();
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        // Before it listens for signals, SIGTERM ends it as it ends any program.
+        service.logs("at work").await;
+        ends_well(daybreak, &sink, UNRECORDED).await;
         service.stop().await;
     })
     .await;

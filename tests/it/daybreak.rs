@@ -473,9 +473,10 @@ impl Service {
         took
     }
 
-    /// Waits until it has ended, well or not, and returns how long that took.
-    pub async fn gone(mut self) -> Duration {
-        self.wait_for_end().await.1
+    /// Waits until it has ended, well or not, and returns how long that took, and its log.
+    pub async fn gone(mut self) -> (Duration, String) {
+        let (_, took) = self.wait_for_end().await;
+        (took, self.log.borrow().clone())
     }
 
     async fn wait_for_end(&mut self) -> (ExitStatus, Duration) {

@@ -17,6 +17,7 @@ mod feeds;
 mod keeping;
 mod kills;
 mod ledger;
+mod limits;
 mod mail;
 mod message;
 mod names;

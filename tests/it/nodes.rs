@@ -1,7 +1,5 @@
 //! Several senders on one PostgreSQL, of which some die, freeze and come back.
 
-#![expect(clippy::print_stderr, reason = "a test that fails says what came before")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -157,6 +157,30 @@ async fn an_issue_can_be_cancelled_while_it_is_paused_and_is_then_sent_to_nobody
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_serve_once_in_good_order_also_where_it_comes_twice() {
+    everywhere(async |daybreak| {
+        let delay = Duration::from_millis(20);
+        let sink = daybreak.sink_with(Options { delay, ..Options::default() }).await;
+        due(daybreak, &many_readers(500)).await;
+        let once = daybreak.serve(&["--once"]).await;
+        arrived(&sink, "the first of them", |all| all.len() >= 30).await;
+        once.signal("TERM");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        once.stop().await;
+        let sent = sink.accepted().len();
+        assert!(sent < 500, "all were sent before: nothing is tested");
+        assert_eq!(
+            daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'sent'").await,
+            sent as i64
+        );
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'claimed'").await, 0);
+        daybreak.run(&["serve", "--once"]).await;
+        check_all_once(daybreak, &sink, 500).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_in_the_middle_of_a_send_to_a_slow_relay_loses_nothing_and_repeats_nothing() {
     everywhere(async |daybreak| {
         let (sink, services) = under_way(daybreak, 120, Duration::from_millis(150), 1).await;

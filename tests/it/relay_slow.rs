@@ -39,6 +39,25 @@ async fn who_may_have_it_gets_it_once_more_as_the_same_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_greylisted_before_has_three_uncertain_tries_all_the_same() {
+    everywhere(async |daybreak| {
+        let refuse_mail = Some("451 4.3.0 Not now");
+        let full = daybreak.sink_with(Options { refuse_mail, ..Options::default() }).await;
+        due(daybreak, &scripted(&[("takes-and-drops", 8)])).await;
+        daybreak.run(&["serve", "--once"]).await;
+        daybreak.serve_once("2026-03-02T07:06:00Z").await;
+        let sink = daybreak.sink().await;
+        daybreak.serve_once("2026-03-02T07:25:00Z").await;
+        let why = daybreak.why(1, "takes-and-drops+1@example.net").await;
+        assert!(why.contains("3 attempts so far") && why.contains("it may have taken the message"), "{why}");
+        daybreak.serve_once("2026-03-02T08:00:00Z").await;
+        assert!(copies(&[&full, &sink]).values().all(|count| *count == 2));
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'sent'").await, 8);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_answer_never_comes_in_time_is_sent_three_times_at_most() {
     everywhere(async |daybreak| {
         let wrong = Wrong { slowness: Duration::from_secs(4), ..Wrong::default() };

@@ -78,6 +78,8 @@ pub struct Options {
     /// Refuses every message with this once it has it.
     pub refuse_message: Option<&'static str>,
     pub wrong: Wrong,
+    /// Told for each domain the connections in the middle of a message to it: now, and the most there were at a time.
+    pub busy: Arc<Mutex<HashMap<String, (usize, usize)>>>,
 }
 
 impl Default for Options {
@@ -99,6 +101,7 @@ impl Default for Options {
             most_per_connection: None,
             port: 0,
             gate: None,
+            busy: Arc::default(),
             keep_ids_only: false,
             refuse_message: None,
             wrong: Wrong::default(),
@@ -210,10 +213,18 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+impl Drop for Talk {
+    fn drop(&mut self) {
+        self.is_done();
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 struct Talk {
+    /// The domains of the recipients of the message that is under way.
+    busy: Vec<String>,
     stream: BufReader<Box<dyn Stream>>,
     shared: Arc<Shared>,
     connection: usize,
@@ -242,6 +253,7 @@ async fn talk(stream: TcpStream, shared: Arc<Shared>, connection: usize) -> Resu
         Box::new(stream)
     };
     let mut talk = Talk {
+        busy: Vec::new(),
         stream: BufReader::new(stream),
         shared,
         connection,
@@ -308,6 +320,7 @@ impl Talk {
             "RSET" => {
                 self.from = None;
                 self.to.clear();
+                self.is_done();
                 self.say("250 2.0.0 Reset").await
             }
             "NOOP" => self.say("250 2.0.0 Here").await,
@@ -391,6 +404,7 @@ impl Talk {
             "stalls" => return std::future::pending().await,
             _ => {
                 self.to.push(to.to_owned());
+                self.is_busy(to);
                 "250 2.1.5 Recipient accepted"
             }
         };
@@ -398,6 +412,12 @@ impl Talk {
     }
 
     async fn data(&mut self) -> Result<(), Over> {
+        let taken = self.take_data().await;
+        self.is_done();
+        taken
+    }
+
+    async fn take_data(&mut self) -> Result<(), Over> {
         let first = self.to.first().cloned().unwrap_or_default();
         if self.from.is_none() || (self.to.is_empty() && !self.shared.options.data_without_recipient) {
             return self.say("554 5.5.1 No valid recipients").await;
@@ -467,6 +487,24 @@ impl Talk {
         };
         self.say(reply).await?;
         if reply.starts_with("421") { Err(Over) } else { Ok(()) }
+    }
+
+    /// A message to this address is under way.
+    fn is_busy(&mut self, to: &str) {
+        let domain = to.rsplit('@').next().unwrap_or_default().to_owned();
+        let mut busy = self.shared.options.busy.lock().unwrap();
+        let (now, most) = busy.entry(domain.clone()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        self.busy.push(domain);
+    }
+
+    /// No message is under way any more.
+    fn is_done(&mut self) {
+        let mut busy = self.shared.options.busy.lock().unwrap();
+        for domain in self.busy.drain(..) {
+            busy.entry(domain).or_default().0 -= 1;
+        }
     }
 
     /// Counts this try for an address.

@@ -24,6 +24,14 @@ pub enum Job {
 }
 
 impl Job {
+    /// The domain of the recipient.
+    pub fn domain(&self) -> &str {
+        match self {
+            Self::Delivery(job) => job.reader.email.domain(),
+            Self::Notice(job) => job.notice.email.domain(),
+        }
+    }
+
     /// The issue of a delivery.
     pub fn issue_id(&self) -> Option<i64> {
         match self {

@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::job::Job;
+use super::lanes::Token;
+use super::limits::{self, Limits};
 use super::refusals::Refusals;
 use super::relay::{RelayState, Throttle};
 use crate::config::Settings;
+use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::Outcome;
 use crate::mail::relay::Relay;
 
@@ -21,6 +25,7 @@ pub struct Line {
     pub state: Arc<RelayState>,
     pub throttle: Throttle,
     pub refusals: Refusals,
+    pub limits: Limits,
     /// Told whenever a connection takes a message.
     pub room: Notify,
     /// Messages on their way: handed out and not answered.
@@ -35,20 +40,24 @@ pub enum Standing {
     Works,
     /// It failed, and one message will show whether it works again.
     OnTrial,
-    /// It failed, and that one message is on its way.
+    /// What is on its way will show whether it takes more.
     Tried,
     /// It is left alone for so long.
     LeftAlone(Duration),
+    /// It has had what it may have today.
+    Spent,
 }
 
 impl Line {
     pub fn new(relay: Relay, settings: &Settings) -> Self {
         let terms = &relay.url.terms;
+        let per_second = terms.per_second.unwrap_or(settings.messages_per_second);
         Self {
             connections: terms.connections.unwrap_or(settings.connections),
             state: Arc::default(),
-            throttle: Throttle::new(terms.per_second.unwrap_or(settings.messages_per_second)),
+            throttle: Throttle::new(limits::interval(per_second)),
             refusals: Refusals::default(),
+            limits: Limits::new(&relay.url, per_second),
             room: Notify::new(),
             in_hand: AtomicUsize::new(0),
             is_stuck: AtomicBool::new(false),
@@ -56,7 +65,11 @@ impl Line {
         }
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        if self.limits.is_spent(now) {
+            // What is on its way and not taken gives some of the day back.
+            return if self.in_hand.load(Ordering::SeqCst) == 0 { Standing::Spent } else { Standing::Tried };
+        }
         if let Some(wait) = self.state.wait() {
             return Standing::LeftAlone(wait);
         }
@@ -101,21 +114,43 @@ pub struct Work {
     pub slot: Slot,
 }
 
+/// What a connection is to do.
+#[derive(Debug)]
+pub enum Task {
+    Send(Work),
+    /// Send what is in a domain's lane.
+    Lane(Arc<Token>),
+}
+
 /// A message's place at a relay, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
     line: Arc<Line>,
+    /// When it is to go out.
+    pub turn: Option<Instant>,
+    /// The day that it counts for.
+    day: Option<i64>,
+    /// What lets it go to its domain.
+    pub token: Option<Arc<Token>>,
 }
 
 impl Slot {
-    pub fn new(line: &Arc<Line>) -> Self {
+    pub fn new(line: &Arc<Line>, turn: Option<Instant>, day: Option<i64>) -> Self {
         line.in_hand.fetch_add(1, Ordering::SeqCst);
-        Self { line: Arc::clone(line) }
+        Self { line: Arc::clone(line), turn, day, token: None }
+    }
+
+    /// Notes that the relay has the message, or may have it.
+    pub fn is_used(&mut self) {
+        self.day = None;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.line.in_hand.fetch_sub(1, Ordering::SeqCst);
+        if let Some(day) = self.day {
+            self.line.limits.unused(day);
+        }
     }
 }

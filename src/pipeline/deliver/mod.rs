@@ -7,6 +7,8 @@ pub mod cohort;
 mod finish;
 mod hold;
 pub mod job;
+mod lanes;
+mod limits;
 mod line;
 mod outbox;
 mod recorder;
@@ -60,7 +62,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long giving back may take at the end: what is not given back is free when the lease runs out, or at the next
 /// start.
-const LEAVE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_millis(1500);
 
 /// How long the claimer waits where nothing is due; a lost wake-up costs no more.
 const NOTHING_DUE: Duration = Duration::from_millis(500);
@@ -115,6 +117,10 @@ struct Shared {
     timeouts: Timeouts,
     verp: Option<Verp>,
     claims: Arc<Claims>,
+    /// This node's place among those that are alive, and how many these are.
+    place: Mutex<(usize, usize)>,
+    /// When this node joined the others.
+    joined: Instant,
     /// Until when this node's claims are its own, by a clock that nobody sets.
     lease_until: Mutex<Instant>,
     stopping: AtomicBool,
@@ -173,11 +179,25 @@ impl Shared {
         let until = Instant::now() + LEASE;
         let renew = async {
             let mut conn = self.app.db.conn().await?;
-            db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await
+            db::nodes::renew(&mut conn, &self.node, LEASE_MILLIS).await?;
+            db::nodes::place(&mut conn, &self.node).await
         };
-        tokio::time::timeout(RENEW_PATIENCE, renew).await.unwrap_or(Err(db::DbError::Silent))?;
+        let place = tokio::time::timeout(RENEW_PATIENCE, renew).await.unwrap_or(Err(db::DbError::Silent))?;
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
         *self.lease_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         Ok(())
+    }
+
+    /// How many of `all` tokens of a domain are this node's.
+    fn share(&self, all: usize, domain: &str) -> usize {
+        let (place, nodes) = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes::share(all, domain, place, nodes)
+    }
+
+    /// Whether there are other nodes that may not have heard of this one yet: what is shared between nodes is theirs.
+    fn is_new(&self) -> bool {
+        let (_, nodes) = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes > 1 && self.joined.elapsed() < LEASE + RENEW
     }
 
     /// Gives back what dead nodes claimed, and what this one claimed and no longer answers for; returns how many rows.
@@ -192,6 +212,9 @@ impl Shared {
                 freed += db::nodes::release_all_but(&mut conn, table.name(), &self.node, &held).await?;
             }
             db::nodes::forget_dead(&mut conn).await?;
+            if self.lines.iter().any(|line| line.limits.is_any()) {
+                db::limits::forget_paces(&mut conn).await?;
+            }
             Ok(freed)
         };
         Ok(within(give).await?)
@@ -226,6 +249,8 @@ impl Sender {
             timeouts: timeouts(settings),
             verp,
             claims: Arc::default(),
+            place: Mutex::new((0, 1)),
+            joined: Instant::now(),
             lease_until: Mutex::new(Instant::now()),
             stopping: AtomicBool::new(false),
             stop,
@@ -283,6 +308,7 @@ impl Sender {
         drop(outcome_sender);
         let recorded = recorder.await;
         keeper.abort();
+        give_back_days(shared).await;
         self.leave().await?;
         recorded.map_err(|error| Error::Io(format!("what records outcomes crashed: {error}")))?;
         ended
@@ -365,6 +391,15 @@ async fn record_refusals(shared: &Shared, outcomes: &mpsc::Sender<Settled>, all:
             if outcomes.send(settled).await.is_err() {
                 shared.stop_now("outcomes are no longer recorded");
             }
+        }
+    }
+}
+
+/// Gives back what is reserved of relays' days and not used.
+async fn give_back_days(shared: &Shared) {
+    for line in &shared.lines {
+        if let Err(error) = line.limits.give_back(&shared.app).await {
+            tracing::warn!(%error, relay = %line.relay.url, "what is left of the relay's day cannot be given back");
         }
     }
 }

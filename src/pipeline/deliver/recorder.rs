@@ -37,6 +37,12 @@ impl Done {
         })
     }
 
+    /// Lets a delivery wait for its turn at the recipient's domain.
+    pub fn put_off(id: i64, later: Timestamp) -> Self {
+        let (state, reason) = (DeliveryState::Deferred, Some("domain_limit".to_owned()));
+        Self::Delivery(Record { id, state, reason, detail: None, not_before: Some(later), attempted: false })
+    }
+
     /// Ends a delivery without an attempt.
     pub fn end(id: i64, state: DeliveryState, reason: &str, detail: Option<String>) -> Self {
         let reason = Some(reason.to_owned());
@@ -70,7 +76,7 @@ const LINGER: Duration = Duration::from_millis(5);
 const KEEP: Duration = Duration::from_secs(1);
 
 /// How long a database that refuses is tried once the service is to stop, and how long still when that was in vain.
-const PATIENCE_WHEN_STOPPING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(250)];
+const PATIENCE_WHEN_STOPPING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(100)];
 
 /// Records until every sender of outcomes is gone. A database that refuses is tried again and again: an outcome is
 /// kept until it is written, and the connections wait meanwhile.

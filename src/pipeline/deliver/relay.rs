@@ -125,7 +125,7 @@ impl RelayState {
     }
 }
 
-/// Spaces messages out, over all connections.
+/// Spaces messages out, over all connections of this node, however late some of them come to their turn.
 #[derive(Debug)]
 pub struct Throttle {
     interval: Option<Duration>,
@@ -133,15 +133,9 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// `per_second` messages at most; 0 for no limit.
-    pub fn new(per_second: u32) -> Self {
-        let interval = (per_second > 0).then(|| Duration::from_secs(1) / per_second);
+    /// One message in each interval; none for no limit.
+    pub fn new(interval: Option<Duration>) -> Self {
         Self { interval, next: Mutex::new(Instant::now()) }
-    }
-
-    /// Whether there is a limit.
-    pub fn is_limit(&self) -> bool {
-        self.interval.is_some()
     }
 
     /// When this message's turn is; none where there is no limit.

@@ -20,12 +20,19 @@ impl Shares {
         Self { relays: relays.into_iter().map(share).collect() }
     }
 
-    /// The next relay among those that can take a message, of the best priority that has one.
-    pub fn next(&mut self, can_take: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The next relay among those that can take messages, of the best priority that has one; of these one that is ready
+    /// to take one now.
+    pub fn next(
+        &mut self,
+        can_take: impl Fn(usize) -> bool,
+        is_ready: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let able: Vec<usize> = (0..self.relays.len()).filter(|index| can_take(*index)).collect();
         let best = able.iter().map(|index| self.relays[*index].priority).min()?;
-        let able: Vec<usize> =
-            able.into_iter().filter(|index| self.relays[*index].priority == best).collect();
+        let able: Vec<usize> = able
+            .into_iter()
+            .filter(|index| self.relays[*index].priority == best && is_ready(*index))
+            .collect();
         let mut sum = 0;
         let mut chosen: Option<usize> = None;
         for index in able {
@@ -48,7 +55,7 @@ mod tests {
     use super::Shares;
 
     fn take(shares: &mut Shares, count: usize, can_take: impl Fn(usize) -> bool) -> Vec<usize> {
-        (0..count).filter_map(|_| shares.next(&can_take)).collect()
+        (0..count).filter_map(|_| shares.next(&can_take, |_| true)).collect()
     }
 
     #[test]

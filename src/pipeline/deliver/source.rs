@@ -20,11 +20,15 @@ use super::super::Error;
 use super::cohort::{self, Cohorts};
 use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
+use super::line::Line;
 use super::recorder::{Done, Settled};
-use super::{Outbox, Outlook, Shared, record_refusals, within};
+use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
 const BATCH: i64 = 200;
+
+/// How soon lanes with messages in them are looked after again.
+const LANES: Duration = Duration::from_millis(20);
 
 /// What is known of the relays, for who looks at an issue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,11 +94,15 @@ impl JobSource {
             self.refused(outbox, line, issue_id, &why).await?;
             forget(&self.shared.refused, &(line, issue_id));
         }
-        let mut took = match outbox.outlook(None) {
-            Outlook::All => self.take_notices(NOTICES, outbox).await?,
-            Outlook::Few(some) => self.take_notices(some.min(NOTICES), outbox).await?,
+        let lanes_wait = outbox.look_after_lanes();
+        // What waits for its turn goes first.
+        if let Some(wait) = self.flush(outbox).await? {
+            return Ok(Took::Waits(wait));
+        }
+        let mut took = match outbox.outlook(None, NOTICES) {
+            Outlook::Takes(some) => self.take_notices(some, outbox).await?,
             Outlook::Soon(wait) => return Ok(Took::Waits(wait)),
-            Outlook::Down(wait) => return Ok(Took::NoRelay(wait)),
+            Outlook::Nothing(wait) => return Ok(Took::NoRelay(wait)),
         };
         let issues = self.sending().await?;
         for issue in issues.iter().filter(|issue| self.stopped.remove(&issue.id)) {
@@ -103,22 +111,31 @@ impl JobSource {
         }
         self.cohorts.keep(&issues.iter().map(|issue| issue.id).collect::<Vec<_>>());
         for issue in &issues {
-            let of_issue = match outbox.outlook(Some(issue.id)) {
-                Outlook::All => self.take_deliveries(issue, BATCH, outbox).await?,
-                Outlook::Few(some) => self.take_deliveries(issue, some.min(BATCH), outbox).await?,
+            if outbox.is_waiting() {
+                // No turn is left for another issue either.
+                break;
+            }
+            let of_issue = match outbox.outlook(Some(issue.id), BATCH) {
+                Outlook::Takes(some) => self.take_deliveries(issue, some, outbox).await?,
                 Outlook::Soon(wait) => Took::Waits(wait),
-                Outlook::Down(_) => Took::Nothing,
+                Outlook::Nothing(_) => Took::Nothing,
             };
             if took == Took::Nothing || of_issue == Took::Some {
                 took = of_issue;
             }
+        }
+        if took == Took::Nothing {
+            super::give_back_days(&self.shared).await;
+            // What was put off a moment ago is as good as due.
+            let wait = if lanes_wait { Some(LANES) } else { outbox.put_off() };
+            took = wait.map_or(took, |wait| Took::Waits(wait.min(NOTHING_DUE)));
         }
         Ok(took)
     }
 
     /// A relay refuses every message of an issue: others that take mail get it, and without any the issue is paused.
     async fn refused(&mut self, outbox: &Outbox, line: usize, issue_id: i64, why: &str) -> Result<(), Error> {
-        if matches!(outbox.outlook(Some(issue_id)), Outlook::Down(_)) {
+        if matches!(outbox.outlook(Some(issue_id), BATCH), Outlook::Nothing(_)) {
             self.stop_issue(issue_id, &format!("the relay refuses every message: {why}")).await?;
             self.stopped.insert(issue_id);
             return Ok(());
@@ -199,18 +216,34 @@ impl JobSource {
                 }
             }
         }
-        self.flush(outbox).await;
+        self.flush(outbox).await?;
         Ok(Took::Some)
     }
 
-    /// Hands out what is in the outbox; what no relay takes is given back.
-    async fn flush(&self, outbox: &mut Outbox) {
-        for job in outbox.flush().await {
+    /// Hands out what is in the outbox; what no relay takes is given back. Returns how long what is left in there waits
+    /// for its turn.
+    async fn flush(&self, outbox: &mut Outbox) -> Result<Option<Duration>, Error> {
+        let flushed = outbox.flush().await?;
+        for job in flushed.left {
             // A notice is just let go: the lease's keeper gives it back.
             if let Job::Delivery(job) = job {
                 self.record(Done::back(job.claimed.id, None), job.hold).await;
             }
         }
+        let now = self.shared.app.clock.now();
+        for (job, wait) in flushed.put_off {
+            let later = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+            match job {
+                Job::Delivery(job) => self.record(Done::put_off(job.claimed.id, later), job.hold).await,
+                Job::Notice(job) => {
+                    let (id, attempts) = (job.notice.id, job.notice.attempts);
+                    let detail = "its domain has enough mail for now".to_owned();
+                    let next = Next::RetryAt(later);
+                    self.record(Done::Notice { id, next, attempts, detail }, job.hold).await;
+                }
+            }
+        }
+        Ok(flushed.wait)
     }
 
     /// Claims a batch; each row is held from here on.
@@ -270,7 +303,7 @@ impl JobSource {
                 }
             }
         }
-        self.flush(outbox).await;
+        self.flush(outbox).await?;
         Ok(took)
     }
 
@@ -324,17 +357,31 @@ impl JobSource {
     }
 
     fn report(&self) -> Report {
-        let lines = &self.shared.lines;
-        let troubles: Vec<_> =
-            lines.iter().filter_map(|line| Some((&line.relay.url, line.state.trouble()?))).collect();
-        let waiting = match troubles.as_slice() {
-            [(_, trouble)] if lines.len() == 1 => {
+        let (lines, now) = (&self.shared.lines, self.shared.app.clock.now());
+        let trouble = |line: &Arc<Line>| Some((line.relay.url.clone(), line.state.trouble()?));
+        let troubles: Vec<_> = lines.iter().filter_map(trouble).collect();
+        let used_up = lines.iter().filter(|line| line.limits.is_used_up(now)).count();
+        let takes_none =
+            lines.iter().all(|line| line.limits.is_used_up(now) || line.state.trouble().is_some());
+        let waiting = match (used_up, troubles.first()) {
+            _ if !takes_none => None,
+            (0, Some((_, trouble))) if lines.len() == 1 => {
                 Some(format!("waiting for the relay, and trying again: {}", trouble.why))
             }
-            [(relay, trouble), ..] if troubles.len() == lines.len() => {
+            (0, Some((relay, trouble))) => {
                 Some(format!("waiting for the relays, and trying again: {relay}: {}", trouble.why))
             }
-            _ => None,
+            (_, Some((relay, trouble))) => Some(format!(
+                "waiting: what the relays may be sent today is used up, and {relay} takes nothing ({}); sending goes \
+                 on when it does, or at 00:00 UTC",
+                trouble.why
+            )),
+            (_, None) if lines.len() == 1 => Some(
+                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC".to_owned(),
+            ),
+            (_, None) => Some(
+                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC".to_owned(),
+            ),
         };
         let ours = troubles.iter().filter(|(_, trouble)| trouble.is_ours);
         let ours =

@@ -17,7 +17,8 @@ use crate::mail::session::{Envelope, Sending, Session};
 
 use super::cohort::Cohort;
 use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
-use super::line::{Line, Slot, Work};
+use super::lanes::Token;
+use super::line::{Line, Slot, Task, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
 use super::{DRAIN, Shared, within};
@@ -50,6 +51,20 @@ struct Open {
     is_quick: bool,
     /// Whether it has answered an envelope that went out behind a body.
     took_ahead: bool,
+    /// Messages that were sent on it.
+    messages: u32,
+}
+
+impl Open {
+    /// Whether the message that is sent now is the last for this connection.
+    fn is_last(&self, line: &Line) -> bool {
+        line.relay.url.terms.per_connection.is_some_and(|most| self.messages + 1 >= most)
+    }
+
+    /// Whether the connection has had as many messages as it may.
+    fn is_full(&self, line: &Line) -> bool {
+        line.relay.url.terms.per_connection.is_some_and(|most| self.messages >= most)
+    }
 }
 
 /// A message that is written for its recipient.
@@ -91,7 +106,9 @@ pub struct Worker {
     /// The relay, and its place among the others.
     line: Arc<Line>,
     place: usize,
-    work: flume::Receiver<Work>,
+    tasks: flume::Receiver<Task>,
+    /// The lane that it is in.
+    lane: Option<Arc<Token>>,
     outcomes: mpsc::Sender<Settled>,
     open: Option<Open>,
     /// A message that was to be announced when the connection ended.
@@ -105,11 +122,21 @@ impl Worker {
     pub fn new(
         shared: Arc<Shared>,
         place: usize,
-        work: flume::Receiver<Work>,
+        tasks: flume::Receiver<Task>,
         outcomes: mpsc::Sender<Settled>,
     ) -> Self {
         let line = Arc::clone(&shared.lines[place]);
-        Self { shared, line, place, work, outcomes, open: None, after_that: None, spare: Vec::new() }
+        Self {
+            shared,
+            line,
+            place,
+            tasks,
+            lane: None,
+            outcomes,
+            open: None,
+            after_that: None,
+            spare: Vec::new(),
+        }
     }
 
     /// Works until there will be no more jobs.
@@ -118,8 +145,12 @@ impl Worker {
         loop {
             let outgoing = match next.take().or_else(|| self.after_that.take()) {
                 Some(outgoing) => Some(outgoing),
-                None => match tokio::time::timeout(IDLE, self.work.recv_async()).await {
-                    Ok(Ok(work)) => self.take(work).await,
+                None if let Some(work) = self.next_in_lane() => self.take(work).await,
+                None => match tokio::time::timeout(IDLE, self.tasks.recv_async()).await {
+                    Ok(Ok(task)) => match self.begin(task) {
+                        Some(work) => self.take(work).await,
+                        None => None,
+                    },
                     Ok(Err(flume::RecvError::Disconnected)) => break,
                     Err(_) => {
                         self.close().await;
@@ -134,16 +165,43 @@ impl Worker {
         self.close().await;
     }
 
+    /// Takes a task on; its first message.
+    fn begin(&mut self, task: Task) -> Option<Work> {
+        self.line.room.notify_one();
+        match task {
+            Task::Send(work) => Some(work),
+            Task::Lane(token) => {
+                self.lane = Some(token);
+                self.next_in_lane()
+            }
+        }
+    }
+
+    /// The next message of the lane that this connection is in; without one it leaves the lane.
+    fn next_in_lane(&mut self) -> Option<Work> {
+        let work = self.lane.as_ref().and_then(Token::next);
+        if work.is_none() {
+            self.lane = None;
+        }
+        work
+    }
+
     /// Writes the message of a job whose turn it is, once a connection is open for it. None where it is not to be sent
     /// now: what is neither sent nor recorded is given back, by the sender as it ends or by the lease's keeper.
     async fn take(&mut self, work: Work) -> Option<Outgoing> {
-        self.line.room.notify_one();
         if self.shared.is_stopping() || !self.shared.holds_lease() {
             return None;
         }
         let Work { job, slot } = work;
-        let job = self.open_for(job).await?;
-        if !self.wait_for_turn().await {
+        let Some(job) = self.open_for(job).await else {
+            // Another connection may have the lane.
+            self.lane = None;
+            return None;
+        };
+        if !self.wait_for_turn(&slot, &job).await {
+            if !self.shared.is_stopping() {
+                give_back(&self.shared, &self.outcomes, job).await;
+            }
             return None;
         }
         self.write(Work { job, slot }).await
@@ -177,14 +235,24 @@ impl Worker {
         let shared = &self.shared;
         let is_ready = open.is_quick && open.session.features().pipelining;
         let line = &self.line;
-        if !is_ready || line.throttle.is_limit() || !line.state.takes_ahead() || shared.is_stopping() {
+        if !is_ready
+            || line.limits.has_turns()
+            || open.is_last(line)
+            || !line.state.takes_ahead()
+            || shared.is_stopping()
+        {
             return None;
         }
         if let Some(next) = self.after_that.take() {
             return Some(next);
         }
-        let work = self.work.try_recv().ok()?;
-        line.room.notify_one();
+        let work = match self.next_in_lane() {
+            Some(work) => work,
+            None => {
+                let task = self.tasks.try_recv().ok()?;
+                self.begin(task)?
+            }
+        };
         self.write(work).await
     }
 
@@ -257,7 +325,10 @@ impl Worker {
             self.after_that = next;
             return Some(outgoing);
         }
-        let Outgoing { job, slot, addresses, message } = outgoing;
+        let Outgoing { job, mut slot, addresses, message } = outgoing;
+        if matches!(class, OutcomeClass::Sent | OutcomeClass::Uncertain) {
+            slot.is_used();
+        }
         self.spare.push(message);
         match &job {
             Job::Delivery(delivery) => {
@@ -274,6 +345,9 @@ impl Worker {
             }
         }
         drop(slot);
+        if self.open.as_ref().is_some_and(|open| open.is_full(&self.line)) {
+            self.close().await;
+        }
         next
     }
 
@@ -329,6 +403,7 @@ impl Worker {
             state.noted_ahead(open.took_ahead);
         }
         open.is_quick = begun.elapsed() < QUICK;
+        open.messages = open.messages.saturating_add(1);
         // Who was announced and is not sent here any more must not get somebody else's message.
         if !alive || (is_announced && next.is_none()) {
             self.open = None;
@@ -343,8 +418,9 @@ impl Worker {
         let now = self.shared.app.clock.now();
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
+        let uncertain = job.claimed.uncertain + u32::from(outcome.class == OutcomeClass::Uncertain);
         let (state, not_before, suppress) =
-            match after_attempt(outcome.class, attempts, job.claimed.due_at, now) {
+            match after_attempt(outcome.class, attempts, uncertain, job.claimed.due_at, now) {
                 Next::Sent => (DeliveryState::Sent, None, false),
                 Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
                 Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
@@ -366,7 +442,9 @@ impl Worker {
             OutcomeClass::OurFault => OutcomeClass::TryLater,
             class => class,
         };
-        let next = after_attempt(class, counted, job.notice.due_at, self.shared.app.clock.now());
+        let now = self.shared.app.clock.now();
+        // What made its earlier attempts fail is not kept with a notice: each may have been uncertain.
+        let next = after_attempt(class, counted, counted, job.notice.due_at, now);
         let suppress = match next {
             Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
             _ => None,
@@ -400,6 +478,9 @@ impl Worker {
 
     /// Reads the reader's row once more; false where it is not to go out now, or no longer by this node.
     async fn check_again(&self, job: &mut DeliveryJob) -> bool {
+        if self.shared.is_stopping() {
+            return false;
+        }
         let app = &self.shared.app;
         let loaded = async {
             let mut conn = app.db.conn().await?;
@@ -447,10 +528,21 @@ impl Worker {
         }
     }
 
-    /// Waits until the limit of messages a second lets one more go; false where the service is to stop before.
-    async fn wait_for_turn(&self) -> bool {
-        if let Some(turn) = self.line.throttle.turn() {
+    /// Waits until the limits of messages a second let this one go; false where the service is to stop before, or the
+    /// message comes too late to its turn: then it gets another.
+    async fn wait_for_turn(&self, slot: &Slot, job: &Job) -> bool {
+        let wait = async |turn: tokio::time::Instant| {
             self.shared.pause(turn.saturating_duration_since(tokio::time::Instant::now())).await;
+        };
+        if let Some(turn) = slot.turn {
+            wait(turn).await;
+            let is_late = turn.elapsed() > self.line.limits.tolerance();
+            if is_late && matches!(job, Job::Delivery(_)) {
+                return false;
+            }
+        }
+        if let Some(turn) = self.line.throttle.turn() {
+            wait(turn).await;
         }
         !self.shared.is_stopping()
     }
@@ -471,7 +563,8 @@ impl Worker {
         match connected {
             Ok(session) => {
                 self.line.answers();
-                self.open = Some(Open { session, working: None, is_quick: false, took_ahead: false });
+                self.open =
+                    Some(Open { session, working: None, is_quick: false, took_ahead: false, messages: 0 });
                 Ok(())
             }
             Err(outcome) => {

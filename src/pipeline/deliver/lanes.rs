@@ -1,0 +1,198 @@
+//! Connections per recipient domain: each domain has a lane, and only who holds a token of it sends what is in there, one
+//! message after the other.
+//!
+//! Over several nodes each has its share of the tokens, by its place among those that are alive. A node that joins has
+//! none before every other one must have heard of it, or has lost its lease.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::line::Work;
+
+/// Messages that wait in a lane for each of its tokens.
+const FOR_EACH: usize = 50;
+
+/// Lanes that are kept at most while nothing is in them.
+const MOST_IDLE: usize = 1_000;
+
+/// What a message is taken to need until it is known.
+const STEP: Duration = Duration::from_millis(20);
+
+/// The longest that a message is put off for its place in a lane.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// How long a message waits whose domain is other nodes' alone.
+const OTHERS: Duration = Duration::from_secs(2);
+
+/// The lanes of one relay.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<String, Arc<Lane>>,
+}
+
+/// The messages to one domain.
+#[derive(Debug, Default)]
+pub struct Lane {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    /// Tokens that are out, and how many may be.
+    tokens: usize,
+    share: usize,
+    /// How long a message takes, over all tokens, and since when that is measured.
+    step: Option<Duration>,
+    served_at: Option<Instant>,
+    /// When a message that is put off now would have its place.
+    tail: Option<Instant>,
+}
+
+/// Lets its holder send what is in a lane.
+#[derive(Debug)]
+pub struct Token(Arc<Lane>);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.lock().tokens -= 1;
+    }
+}
+
+/// What became of a message that is to go into a lane.
+#[derive(Debug)]
+pub enum Entered {
+    /// It waits there; a token to be handed out, where one is left.
+    In(Option<Arc<Token>>),
+    /// The lane is full: there may be a place in so long.
+    Full(Work, Duration),
+}
+
+impl Lanes {
+    /// Puts a message into its domain's lane, of which this node may have `share` tokens out.
+    pub fn enter(&mut self, work: Work, share: usize) -> Entered {
+        if self.lanes.len() >= MOST_IDLE {
+            self.lanes.retain(|_, lane| !lane.is_idle());
+        }
+        let lane = match self.lanes.get(work.job.domain()) {
+            Some(lane) => lane,
+            None => self.lanes.entry(work.job.domain().to_owned()).or_default(),
+        };
+        lane.enter(work, share)
+    }
+
+    /// Tokens for lanes in which messages wait and nobody is, to be handed out.
+    pub fn stalled(&self, share: impl Fn(&str) -> usize) -> Vec<Arc<Token>> {
+        self.lanes.iter().filter_map(|(domain, lane)| lane.token(share(domain))).collect()
+    }
+
+    /// Whether messages wait in a lane.
+    pub fn are_waiting(&self) -> bool {
+        self.lanes.values().any(|lane| !lane.lock().waiting.is_empty())
+    }
+
+    /// How long it takes until all messages that were put off have had their place.
+    pub fn put_off(&self) -> Option<Duration> {
+        let last = self.lanes.values().filter_map(|lane| lane.lock().tail).max()?;
+        last.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
+    }
+
+    /// Takes everything out again.
+    pub fn drain(&mut self) -> Vec<Work> {
+        self.lanes.values().flat_map(|lane| std::mem::take(&mut lane.lock().waiting)).collect()
+    }
+}
+
+impl Lane {
+    fn enter(self: &Arc<Self>, work: Work, share: usize) -> Entered {
+        let now = Instant::now();
+        {
+            let state = &mut self.lock();
+            state.share = share;
+            let step = state.step.unwrap_or(STEP);
+            if state.waiting.len() >= share * FOR_EACH {
+                let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
+                let first = now + if share == 0 { OTHERS } else { step.saturating_mul(ahead).min(LONGEST) };
+                let turn = state.tail.filter(|tail| *tail > first).unwrap_or(first);
+                state.tail = Some(turn + step);
+                return Entered::Full(work, turn - now);
+            }
+            state.waiting.push_back(work);
+        }
+        Entered::In(self.token(share))
+    }
+
+    /// A token, where messages wait and one may be out.
+    fn token(self: &Arc<Self>, share: usize) -> Option<Arc<Token>> {
+        let state = &mut self.lock();
+        state.share = share;
+        let is_due = state.tokens < share.min(state.waiting.len());
+        state.tokens += usize::from(is_due);
+        is_due.then(|| Arc::new(Token(Arc::clone(self))))
+    }
+
+    fn is_idle(&self) -> bool {
+        let state = &self.lock();
+        state.tokens == 0 && state.waiting.is_empty() && state.tail.is_none_or(|tail| tail < Instant::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Token {
+    /// The next message of the lane. It keeps the token until it is answered. None where there is no more, or where the
+    /// token is one too many.
+    pub fn next(self: &Arc<Self>) -> Option<Work> {
+        let state = &mut self.0.lock();
+        if state.tokens > state.share {
+            return None;
+        }
+        let mut work = state.waiting.pop_front()?;
+        let now = Instant::now();
+        let took = state.served_at.replace(now).map(|last| (now - last).min(Duration::from_secs(1)));
+        state.step = match (state.step, took) {
+            (Some(step), Some(took)) => Some((step * 7 + took) / 8),
+            (step, took) => step.or(took),
+        };
+        if state.waiting.is_empty() {
+            // Until the next comes, time passes that no message needs.
+            state.served_at = None;
+        }
+        work.slot.token = Some(Arc::clone(self));
+        Some(work)
+    }
+}
+
+/// How many of `all` tokens of a domain are this node's, at its place among so many; each node has as many as any other,
+/// and which of them has one more depends on the domain.
+pub fn share(all: usize, domain: &str, place: usize, nodes: usize) -> usize {
+    if nodes <= 1 {
+        return all;
+    }
+    let mut hasher = DefaultHasher::new();
+    domain.hash(&mut hasher);
+    let turned = usize::try_from(hasher.finish() % nodes as u64).unwrap_or(0);
+    all / nodes + usize::from((place + turned) % nodes < all % nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::share;
+
+    proptest! {
+        #[test]
+        fn nodes_share_all_tokens_of_a_domain(all in 1_usize..50, nodes in 1_usize..20, domain in "[a-z]{1,9}") {
+            let shares: Vec<usize> = (0..nodes).map(|place| share(all, &domain, place, nodes)).collect();
+            prop_assert_eq!(shares.iter().sum::<usize>(), all);
+            prop_assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1);
+        }
+    }
+}
