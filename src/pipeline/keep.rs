@@ -69,7 +69,7 @@ async fn shrink_one(app: &App, issue_id: i64, until: Instant) -> Result<u64, Err
             from += batch;
             let took = begun.elapsed();
             if took > LONGEST {
-                batch = (batch / 2).max(BATCH / 50);
+                batch = (batch / 2).max(BATCH / 5);
             } else if took < LONGEST / 4 {
                 batch = (batch * 2).min(BATCH);
             }
