@@ -47,12 +47,12 @@ impl Bench {
     /// Claims so many; the ledger is filled anew when it has run out.
     async fn claim(&self, conn: &mut Conn, limit: i64) -> Result<Vec<i64>, Box<dyn Error>> {
         let World { app, issue_id, .. } = &self.world;
-        let mut ids = db::deliveries::claim(conn, *issue_id, NODE, app.clock.now(), limit).await?;
+        let mut ids = db::deliveries::claim(conn, *issue_id, NODE, app.clock.now(), limit, None).await?;
         if ids.is_empty() {
             self.world.address().await?;
-            ids = db::deliveries::claim(conn, *issue_id, NODE, app.clock.now(), limit).await?;
+            ids = db::deliveries::claim(conn, *issue_id, NODE, app.clock.now(), limit, None).await?;
         }
-        Ok(ids)
+        Ok(ids.into_iter().map(|(_, id)| id).collect())
     }
 
     async fn time_claims(&self, rounds: u64) -> Result<Duration, Box<dyn Error>> {

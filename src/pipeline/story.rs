@@ -171,6 +171,9 @@ fn sentence(sent: &Sent) -> String {
         (DeliveryState::Skipped, None) => with("it was skipped"),
         (DeliveryState::Queued, _) => "it waits to be sent".to_owned(),
         (DeliveryState::Claimed, _) => "it is being sent".to_owned(),
+        (DeliveryState::Deferred, _) if sent.reason.as_deref() == Some("domain_limit") => {
+            with("it waits for its turn")
+        }
         (DeliveryState::Deferred, _) => with("the relay asked to try again later"),
         (DeliveryState::Sent, _) => with("the relay took it"),
         (DeliveryState::Failed, _) => with("it failed"),

@@ -321,6 +321,8 @@ impl Sender {
         shared.renew().await?;
         if shared.app.db.file().is_some() {
             db::nodes::leave_others(&mut *shared.app.db.conn().await?, &shared.node).await?;
+            // Now that it is alone.
+            shared.renew().await?;
         }
         let freed = shared.give_back().await?;
         if freed > 0 {

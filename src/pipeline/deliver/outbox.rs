@@ -18,6 +18,10 @@ use super::shares::Shares;
 /// How long a relay's connections may take no message until others get what was meant for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Messages for each connection that wait for it at most. What is claimed waits here, and no more is claimed before it
+/// went out: enough for the time that it takes to claim more, 5 ms at full speed.
+const WAITING: usize = 10;
+
 /// How soon a relay that is being tried is looked at again.
 const SOON: Duration = Duration::from_millis(50);
 
@@ -69,8 +73,8 @@ impl Outbox {
     pub fn new(shared: &Arc<Shared>) -> Self {
         let terms = shared.lines.iter().map(|line| &line.relay.url.terms);
         let shares = Shares::new(terms.map(|terms| (terms.priority, terms.weight)));
-        // Bounded: what is claimed waits here, and no more is claimed before it went out.
-        let channels = shared.lines.iter().map(|line| flume::bounded(usize::from(line.connections) * 2));
+        let channels =
+            shared.lines.iter().map(|line| flume::bounded(usize::from(line.connections) * WAITING));
         let lanes = shared.lines.iter().map(|_| Lanes::default()).collect();
         Self {
             shares,

@@ -24,6 +24,9 @@ pub enum Done {
     Notice { id: i64, next: Next, attempts: i64, detail: String },
 }
 
+/// What is said of a message that waits for its turn at the recipient's domain.
+pub const DOMAIN_LIMIT: &str = "its domain is sent as much as it may be now";
+
 impl Done {
     /// Gives a delivery back as it was, for a later claim: at once, or at a time.
     pub fn back(id: i64, not_before: Option<Timestamp>) -> Self {
@@ -40,7 +43,8 @@ impl Done {
     /// Lets a delivery wait for its turn at the recipient's domain.
     pub fn put_off(id: i64, later: Timestamp) -> Self {
         let (state, reason) = (DeliveryState::Deferred, Some("domain_limit".to_owned()));
-        Self::Delivery(Record { id, state, reason, detail: None, not_before: Some(later), attempted: false })
+        let detail = Some(DOMAIN_LIMIT.to_owned());
+        Self::Delivery(Record { id, state, reason, detail, not_before: Some(later), attempted: false })
     }
 
     /// Ends a delivery without an attempt.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::db;
-use crate::db::deliveries::{Claimed, Reader};
+use crate::db::deliveries::{Claimed, Place, Reader};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueState};
@@ -21,7 +21,7 @@ use super::cohort::{self, Cohorts, Edition};
 use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::line::Line;
-use super::recorder::{Done, Settled};
+use super::recorder::{DOMAIN_LIMIT, Done, Settled};
 use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
 /// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
@@ -38,6 +38,9 @@ struct Report {
     /// Relays that will not get better by themselves: a wrong password, a certificate that does not match.
     ours: Vec<String>,
 }
+
+/// How often an issue's queue is looked through from its beginning: for what was given back meanwhile.
+const ANEW: Duration = Duration::from_secs(2);
 
 /// Notices claimed at a time.
 const NOTICES: i64 = 20;
@@ -76,11 +79,20 @@ pub struct JobSource {
     reported: Option<(Report, Vec<i64>)>,
     /// Issues that were paused because no relay takes them.
     stopped: HashSet<i64>,
+    /// Behind what place of an issue's queue claiming goes on, and since when it does.
+    behind: HashMap<i64, (Place, Instant)>,
 }
 
 impl JobSource {
     pub fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Settled>) -> Self {
-        Self { shared, outcomes, cohorts: Cohorts::default(), reported: None, stopped: HashSet::new() }
+        Self {
+            shared,
+            outcomes,
+            cohorts: Cohorts::default(),
+            reported: None,
+            stopped: HashSet::new(),
+            behind: HashMap::new(),
+        }
     }
 
     /// Claims a batch of everything that is due and hands it to the relays.
@@ -109,7 +121,9 @@ impl JobSource {
             // Whoever resumed it has mended something: its refusals are counted anew.
             self.shared.lines.iter().for_each(|line| line.refusals.forget(issue.id));
         }
-        self.cohorts.keep(&issues.iter().map(|issue| issue.id).collect::<Vec<_>>());
+        let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
+        self.cohorts.keep(&ids);
+        self.behind.retain(|id, _| ids.contains(id));
         for issue in &issues {
             if outbox.is_waiting() {
                 // No turn is left for another issue either.
@@ -237,7 +251,7 @@ impl JobSource {
                 Job::Delivery(job) => self.record(Done::put_off(job.claimed.id, later), job.hold).await,
                 Job::Notice(job) => {
                     let (id, attempts) = (job.notice.id, job.notice.attempts);
-                    let detail = "its domain has enough mail for now".to_owned();
+                    let detail = DOMAIN_LIMIT.to_owned();
                     let next = Next::RetryAt(later);
                     self.record(Done::Notice { id, next, attempts, detail }, job.hold).await;
                 }
@@ -247,17 +261,28 @@ impl JobSource {
     }
 
     /// Claims a batch; each row is held from here on.
-    async fn claim(&self, issue: &Issue, limit: i64) -> Result<Vec<(i64, Hold)>, Error> {
+    async fn claim(&mut self, issue: &Issue, limit: i64) -> Result<Vec<(i64, Hold)>, Error> {
         let shared = &self.shared;
         let _gate = shared.claims.claiming().await;
-        let claim = async {
+        let behind = self.behind.get(&issue.id).filter(|(_, since)| since.elapsed() < ANEW).copied();
+        let claim = async |after: Option<Place>| {
             let mut conn = shared.app.db.conn().await?;
             let now = shared.app.clock.now();
-            db::deliveries::claim(&mut conn, issue.id, &shared.node, now, limit).await
+            db::deliveries::claim(&mut conn, issue.id, &shared.node, now, limit, after).await
         };
-        let ids = within(claim).await?;
-        let held = ids.into_iter().filter_map(|id| Some((id, shared.claims.hold(Table::Deliveries, id)?)));
-        Ok(held.collect())
+        let mut places = within(claim(behind.map(|(place, _)| place))).await?;
+        if places.is_empty() && behind.is_some() {
+            places = within(claim(None)).await?;
+        }
+        match places.iter().max() {
+            Some(last) if i64::try_from(places.len()) == Ok(limit) => {
+                let since = behind.map_or_else(Instant::now, |(_, since)| since);
+                self.behind.insert(issue.id, (*last, since));
+            }
+            _ => drop(self.behind.remove(&issue.id)),
+        }
+        let hold = |(_, id)| Some((id, shared.claims.hold(Table::Deliveries, id)?));
+        Ok(places.into_iter().filter_map(hold).collect())
     }
 
     /// Pauses an issue that cannot be rendered, or that the relay refuses, before it fails for everybody, and tells the
