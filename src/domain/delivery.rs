@@ -1,6 +1,6 @@
 //! Deliveries: the ledger's rows, what a relay can say about one, and what follows from it.
 
-use super::calendar::Timestamp;
+use super::calendar::{Slots, Timestamp};
 
 /// What became of one attempt to hand a message to a relay. The decision between trying again and giving up is made
 /// here, where the reply is understood, and nowhere else.
@@ -133,21 +133,31 @@ pub enum Next {
     Fail { suppress: bool },
 }
 
-/// How long a digest is worth sending after it was due, in milliseconds: 24 hours (RFC 5321 §4.5.4.1 leaves the
-/// give-up time to the sender; a daily digest is stale when the next one is due).
-pub const STALE_AFTER: i64 = 24 * 60 * 60 * 1000;
+const A_DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// How long a mail to one person is worth sending after it was due, in milliseconds.
+pub const NOTICE_LASTS: i64 = A_DAY;
+
+/// How long an issue for this slot is worth sending after it was due, in milliseconds: until the schedule's next slot
+/// brings another, but a day at least and eight at most; three days without a schedule. RFC 5321 §4.5.4.1 leaves the
+/// give-up time to the sender.
+pub fn issue_lasts(slot: Timestamp, slots: Option<&Slots>) -> i64 {
+    let Some(slots) = slots else { return 3 * A_DAY };
+    let next = slots.next(slot, None).map_or(i64::MAX, |next| next.at.millis());
+    next.saturating_sub(slot.millis()).clamp(A_DAY, 8 * A_DAY)
+}
 
 /// What follows from an attempt's outcome.
 ///
-/// `attempts` counts the attempts so far, this one included, and `uncertain` those of them that were uncertain; `due` is when the message was first due. Refused for
-/// now is tried again after 5, 15, 30, then every 60 minutes, until it is stale; a relay that is down costs no
+/// `attempts` counts the attempts so far, this one included, and `uncertain` those of them that were uncertain; after
+/// `stale` the message is worth nothing. Refused for now is tried again after 5, 15, 30, then every 60 minutes, until it is stale; a relay that is down costs no
 /// recipient an attempt and is tried again after a minute. Where it is uncertain whether the relay has the message, it
 /// is sent three times at most.
 pub fn after_attempt(
     class: OutcomeClass,
     attempts: u32,
     uncertain: u32,
-    due: Timestamp,
+    stale: Timestamp,
     now: Timestamp,
 ) -> Next {
     const MINUTE: i64 = 60 * 1000;
@@ -165,9 +175,41 @@ pub fn after_attempt(
         },
     };
     let retry = now.plus_millis(wait);
-    if retry.millis() > due.millis() + STALE_AFTER {
-        Next::Fail { suppress: false }
-    } else {
-        Next::RetryAt(retry)
+    if retry > stale { Next::Fail { suppress: false } } else { Next::RetryAt(retry) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::{Recurrence, TimeOfDay};
+
+    const HOUR: i64 = A_DAY / 24;
+
+    #[test]
+    fn an_issue_is_worth_sending_until_the_next_one_comes() {
+        let lasts = |days: &str, slot: &str| {
+            let at = TimeOfDay::parse("07:00").unwrap();
+            let zone = chrono_tz::Europe::Paris;
+            let slots = Slots { recurrence: Recurrence::parse(days).unwrap(), at, zone };
+            issue_lasts(Timestamp::parse(slot).unwrap(), Some(&slots))
+        };
+        assert_eq!(lasts("daily", "2026-03-02T06:00:00Z"), A_DAY);
+        // The night in which clocks go forward has 23 hours, the one in which they go back 25.
+        assert_eq!(lasts("daily", "2026-03-28T06:00:00Z"), A_DAY);
+        assert_eq!(lasts("daily", "2026-10-24T05:00:00Z"), A_DAY + HOUR);
+        assert_eq!(lasts("mon-fri", "2026-03-06T06:00:00Z"), 3 * A_DAY);
+        assert_eq!(lasts("weekly", "2026-03-02T06:00:00Z"), 7 * A_DAY);
+        assert_eq!(lasts("monthly", "2026-03-01T06:00:00Z"), 8 * A_DAY);
+        // Sent by an editor an hour before its slot: the regular time is not another issue's.
+        assert_eq!(lasts("daily", "2026-03-02T05:00:00Z"), A_DAY);
+        assert_eq!(issue_lasts(Timestamp::from_millis(0), None), 3 * A_DAY);
+    }
+
+    #[test]
+    fn what_would_come_too_late_is_not_tried_again() {
+        let (now, stale) = (Timestamp::from_millis(0), Timestamp::from_millis(5 * 60 * 1000));
+        assert_eq!(after_attempt(OutcomeClass::TryLater, 1, 0, stale, now), Next::RetryAt(stale));
+        let later = now.plus_millis(1);
+        assert_eq!(after_attempt(OutcomeClass::TryLater, 1, 0, stale, later), Next::Fail { suppress: false });
     }
 }

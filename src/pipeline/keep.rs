@@ -13,6 +13,9 @@ const BATCH: i64 = 5_000;
 /// of this by a larger one. How long it takes is up to the disk, and to how the index's entries lie.
 const LONGEST: Duration = Duration::from_millis(100);
 
+/// How long one call goes on; the rest waits for the next.
+const TURN: Duration = Duration::from_secs(10 * 60);
+
 const A_DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// An issue whose deliveries were counted and removed.
@@ -28,10 +31,11 @@ pub struct Shrunk {
 /// two batches it rests for as long as one took: whoever sends meanwhile gets half of the database at least.
 pub async fn shrink(app: &App) -> Result<Vec<Shrunk>, Error> {
     let Some(before) = kept_since(app) else { return Ok(vec![]) };
+    let until = Instant::now() + TURN;
     let ended = db::keeping::ended(&mut *app.db.conn().await?, before).await?;
     let mut shrunk = vec![];
     for issue_id in ended {
-        let deliveries = shrink_one(app, issue_id).await?;
+        let deliveries = shrink_one(app, issue_id, until).await?;
         if deliveries > 0 {
             shrunk.push(Shrunk { issue_id, deliveries });
         }
@@ -45,7 +49,7 @@ fn kept_since(app: &App) -> Option<Timestamp> {
     (days > 0).then(|| app.clock.now().plus_millis(-days * A_DAY))
 }
 
-async fn shrink_one(app: &App, issue_id: i64) -> Result<u64, Error> {
+async fn shrink_one(app: &App, issue_id: i64, until: Instant) -> Result<u64, Error> {
     let span = {
         let mut conn = app.db.conn().await?;
         // A cancelled issue's last rows may still be on their way to their end.
@@ -57,7 +61,7 @@ async fn shrink_one(app: &App, issue_id: i64) -> Result<u64, Error> {
     let mut removed = 0;
     if let Some((first, last)) = span {
         let (mut from, mut batch) = (first, BATCH / 5);
-        while from <= last {
+        while from <= last && Instant::now() < until {
             let begun = Instant::now();
             let mut tx = app.db.begin().await?;
             removed += db::keeping::shrink(&mut tx, issue_id, from, from + batch - 1).await?;
@@ -65,7 +69,7 @@ async fn shrink_one(app: &App, issue_id: i64) -> Result<u64, Error> {
             from += batch;
             let took = begun.elapsed();
             if took > LONGEST {
-                batch = (batch / 2).max(BATCH / 50);
+                batch = (batch / 2).max(BATCH / 5);
             } else if took < LONGEST / 4 {
                 batch = (batch * 2).min(BATCH);
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::db::deliveries::Reader;
 use crate::db::{self, Conn};
-use crate::domain::calendar::parse_zone;
+use crate::domain::calendar::{Timestamp, parse_zone};
+use crate::domain::delivery::issue_lasts;
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::mail::Mailbox;
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -29,6 +30,8 @@ pub struct Edition {
     pub schedule: Option<Schedule>,
     pub head: MailHead,
     pub signer: Option<Signer>,
+    /// How long after it was due it is worth sending, in milliseconds.
+    lasts: i64,
     site_url: String,
     /// Every topic that an article of the issue has.
     topics: TopicSet,
@@ -65,7 +68,13 @@ impl Edition {
         });
         head.feedback_id = Some(format!("{}:{}:digest:daybreak", issue.id, newsletter.slug));
         let topics = content.articles.iter().fold(TopicSet::EMPTY, |all, article| all.union(article.topics));
-        Self { newsletter, issue, content, schedule, head, signer, site_url, topics }
+        let lasts = issue_lasts(issue.slot_at, schedule.as_ref().map(|schedule| &schedule.slots));
+        Self { newsletter, issue, content, schedule, head, signer, lasts, site_url, topics }
+    }
+
+    /// From when on a mail that was due then is worth nothing.
+    pub fn stale(&self, due: Timestamp) -> Timestamp {
+        due.plus_millis(self.lasts)
     }
 
     pub fn input<'a>(&'a self, audience: &'a Audience) -> DigestInput<'a> {

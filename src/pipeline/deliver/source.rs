@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 use crate::db;
 use crate::db::deliveries::{Claimed, Place, Reader};
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::{DeliveryState, Next, STALE_AFTER};
+use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::notice::Notice;
 use crate::mail::message::Letter;
 use crate::pipeline::editors::{self, Note};
 
 use super::super::Error;
-use super::cohort::{self, Cohorts};
+use super::cohort::{self, Cohorts, Edition};
 use super::hold::{Hold, Table};
 use super::job::{DeliveryJob, Job, NoticeJob};
 use super::line::Line;
@@ -212,7 +212,7 @@ impl JobSource {
         drop(conn);
         for (id, loaded) in batch {
             let Some(hold) = take_hold(&mut holds, id) else { continue };
-            let (claimed, reader) = match sendable(id, loaded, now) {
+            let (claimed, reader) = match sendable(id, loaded, &edition, now) {
                 Ok(sendable) => sendable,
                 Err(done) => {
                     self.record(*done, hold).await;
@@ -454,6 +454,7 @@ fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {
 fn sendable(
     id: i64,
     loaded: Result<Claimed, db::DbError>,
+    edition: &Edition,
     now: Timestamp,
 ) -> Result<(Claimed, Reader), Box<Done>> {
     let failed =
@@ -465,11 +466,9 @@ fn sendable(
     if let Some(skip) = claimed.skip {
         return Err(Box::new(Done::skipped(id, skip.as_str())));
     }
-    if now.millis() > claimed.due_at.millis() + STALE_AFTER {
-        return Err(failed(
-            "stale",
-            "it could not be sent within a day of its time, and is stale".to_owned(),
-        ));
+    let stale = edition.stale(claimed.due_at);
+    if now > stale {
+        return Err(failed("stale", format!("it could not be sent before {stale}, and is stale")));
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),

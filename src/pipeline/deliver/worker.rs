@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::db;
 use crate::db::deliveries::Record;
 use crate::domain::address::EmailAddress;
-use crate::domain::delivery::{DeliveryState, Next, Outcome, OutcomeClass, after_attempt};
+use crate::domain::delivery::{DeliveryState, NOTICE_LASTS, Next, Outcome, OutcomeClass, after_attempt};
 use crate::mail::session::{Envelope, Sending, Session};
 
 use super::cohort::Cohort;
@@ -424,8 +424,9 @@ impl Worker {
         let counts = outcome.class != OutcomeClass::RelayDown;
         let attempts = job.claimed.attempts + u32::from(counts);
         let uncertain = job.claimed.uncertain + u32::from(outcome.class == OutcomeClass::Uncertain);
+        let stale = job.edition.stale(job.claimed.due_at);
         let (state, not_before, suppress) =
-            match after_attempt(outcome.class, attempts, uncertain, job.claimed.due_at, now) {
+            match after_attempt(outcome.class, attempts, uncertain, stale, now) {
                 Next::Sent => (DeliveryState::Sent, None, false),
                 Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
                 Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
@@ -449,7 +450,8 @@ impl Worker {
         };
         let now = self.shared.app.clock.now();
         // What made its earlier attempts fail is not kept with a notice: each may have been uncertain.
-        let next = after_attempt(class, counted, counted, job.notice.due_at, now);
+        let stale = job.notice.due_at.plus_millis(NOTICE_LASTS);
+        let next = after_attempt(class, counted, counted, stale, now);
         let suppress = match next {
             Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
             _ => None,
