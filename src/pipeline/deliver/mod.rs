@@ -16,10 +16,11 @@ mod refusals;
 mod relay;
 mod shares;
 mod source;
+mod verdict;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -123,8 +124,8 @@ struct Shared {
     joined: Instant,
     /// Until when this node's claims are its own, by a clock that nobody sets.
     lease_until: Mutex<Instant>,
-    stopping: AtomicBool,
-    stop: watch::Receiver<bool>,
+    /// Turns true when the sender is to end: told to, or because it must.
+    stop: watch::Sender<bool>,
     /// Issues that cannot go on, and why: they are paused.
     broken: Mutex<HashMap<i64, String>>,
     /// Relays that refuse every message of an issue, by place and issue, and what they say.
@@ -135,7 +136,7 @@ struct Shared {
 
 impl Shared {
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst) || *self.stop.borrow()
+        *self.stop.borrow()
     }
 
     /// Whether what this node claimed is still its own. Another may have taken it over while this one was frozen.
@@ -155,22 +156,19 @@ impl Shared {
     /// Ends the sender because it cannot keep its promise.
     fn stop_now(&self, why: &str) {
         tracing::error!(why, "the sender stops");
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stop.send_replace(true);
     }
 
     /// Waits, but not past the order to stop.
     async fn pause(&self, wait: Duration) {
-        let mut stop = self.stop.clone();
+        let mut stop = self.stop.subscribe();
         let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
     }
 
     /// Comes to its end so long after the order to stop.
     async fn after_stop(&self, wait: Duration) {
-        let mut stop = self.stop.clone();
-        if stop.wait_for(|stop| *stop).await.is_err() {
-            // Nobody is left to give the order.
-            std::future::pending::<()>().await;
-        }
+        // It cannot fail: the other end is here.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
         tokio::time::sleep(wait).await;
     }
 
@@ -225,6 +223,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
+    /// Turns true to end it.
+    told: watch::Receiver<bool>,
     /// Connections to all relays together.
     connections: usize,
     totals: Arc<Totals>,
@@ -252,13 +252,12 @@ impl Sender {
             place: Mutex::new((0, 1)),
             joined: Instant::now(),
             lease_until: Mutex::new(Instant::now()),
-            stopping: AtomicBool::new(false),
-            stop,
+            stop: watch::Sender::new(false),
             broken: Mutex::default(),
             refused: Mutex::default(),
             unrecorded: Arc::new(Semaphore::new(connections + recorder::GROUP)),
         };
-        Ok(Self { shared: Arc::new(shared), connections, totals: Arc::default() })
+        Ok(Self { shared: Arc::new(shared), told: stop, connections, totals: Arc::default() })
     }
 
     /// What it did so far.
@@ -269,6 +268,14 @@ impl Sender {
     /// Sends until it is stopped, or until nothing is due. What the relay may have then is waited for and recorded; what
     /// is claimed beyond that is given back.
     pub async fn run(&self, until: Until) -> Result<(), Error> {
+        let shared = &self.shared;
+        let obey = tokio::spawn(obey(Arc::clone(shared), self.told.clone()));
+        let ended = self.send(until).await;
+        obey.abort();
+        ended
+    }
+
+    async fn send(&self, until: Until) -> Result<(), Error> {
         let shared = &self.shared;
         self.enter().await?;
         let keeper = tokio::spawn(keep_lease(Arc::clone(shared)));
@@ -303,7 +310,7 @@ impl Sender {
                 }
             }
         }
-        shared.stopping.store(true, Ordering::SeqCst);
+        shared.stop.send_replace(true);
         drop(source);
         drop(outcome_sender);
         let recorded = recorder.await;
@@ -351,6 +358,13 @@ impl Sender {
 enum Fed {
     SomeSent,
     NothingDue,
+}
+
+/// Hands the order to stop on. Where nobody is left to give it, it never comes.
+async fn obey(shared: Arc<Shared>, mut told: watch::Receiver<bool>) {
+    if told.wait_for(|stop| *stop).await.is_ok() {
+        shared.stop.send_replace(true);
+    }
 }
 
 /// Claims and hands out until told to stop, or until nothing is due.

@@ -29,13 +29,13 @@ pub const DOMAIN_LIMIT: &str = "its domain is sent as much as it may be now";
 
 impl Done {
     /// Gives a delivery back as it was, for a later claim: at once, or at a time.
-    pub fn back(id: i64, not_before: Option<Timestamp>) -> Self {
+    pub fn back(id: i64) -> Self {
         Self::Delivery(Record {
             id,
             state: DeliveryState::Queued,
             reason: None,
             detail: None,
-            not_before,
+            not_before: None,
             attempted: false,
         })
     }

@@ -76,7 +76,7 @@ impl Refusals {
             for settled in &mut decided {
                 settled.suppress = None;
                 if let Done::Delivery(record) = &settled.done {
-                    settled.done = Done::back(record.id, None);
+                    settled.done = Done::back(record.id);
                 }
             }
         }

@@ -242,7 +242,7 @@ impl JobSource {
         for job in flushed.left {
             // A notice is just let go: the lease's keeper gives it back.
             if let Job::Delivery(job) = job {
-                self.record(Done::back(job.claimed.id, None), job.hold).await;
+                self.record(Done::back(job.claimed.id), job.hold).await;
             }
         }
         let now = self.shared.app.clock.now();
@@ -472,7 +472,7 @@ fn sendable(
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
-        Some(_) => Err(Box::new(Done::back(id, None))),
+        Some(_) => Err(Box::new(Done::back(id))),
         None => Err(Box::new(Done::skipped(id, "unsubscribed"))),
     }
 }

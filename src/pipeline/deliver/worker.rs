@@ -10,17 +10,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::db;
-use crate::db::deliveries::Record;
-use crate::domain::address::EmailAddress;
-use crate::domain::delivery::{DeliveryState, NOTICE_LASTS, Next, Outcome, OutcomeClass, after_attempt};
+use crate::domain::delivery::{Next, OutcomeClass};
 use crate::mail::session::{Envelope, Sending, Session};
 
 use super::cohort::Cohort;
-use super::job::{Addresses, DeliveryJob, Job, NoticeJob};
+use super::job::{Addresses, DeliveryJob, Job};
 use super::lanes::Token;
 use super::line::{Line, Slot, Task, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
+use super::verdict::{self, Answer, Verdict, give_back, pass_on};
 use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
@@ -79,26 +78,6 @@ impl Outgoing {
     fn envelope(&self) -> Envelope<'_> {
         Envelope { from: Some(&self.addresses.from), to: &self.addresses.to }
     }
-}
-
-/// What became of a message, before it is known how its row is held.
-struct Verdict {
-    done: Done,
-    suppress: Option<(EmailAddress, String)>,
-    room: Option<OwnedSemaphorePermit>,
-}
-
-impl From<Done> for Verdict {
-    fn from(done: Done) -> Self {
-        Self { done, suppress: None, room: None }
-    }
-}
-
-/// What the relay answered, with the room that the message takes until that is recorded.
-struct Answer {
-    outcome: Outcome,
-    was_first: bool,
-    room: Option<OwnedSemaphorePermit>,
 }
 
 pub struct Worker {
@@ -279,7 +258,7 @@ impl Worker {
                     Job::Delivery(job) => {
                         // What fails for one reader's template or key fails for others too: the issue is paused instead.
                         self.shared.broken(job.claimed.issue_id, format!("it cannot be rendered: {error}"));
-                        Done::back(job.claimed.id, None)
+                        Done::back(job.claimed.id)
                     }
                     Job::Notice(job) => {
                         let (id, attempts) = (job.notice.id, job.notice.attempts + 1);
@@ -332,7 +311,7 @@ impl Worker {
         self.spare.push(message);
         match &job {
             Job::Delivery(delivery) => {
-                let verdict = self.delivered(delivery, answer, addresses.to);
+                let verdict = verdict::delivered(&self.shared.app, delivery, answer, addresses.to);
                 if self.line.refusals.concern(class) {
                     self.weigh(class, verdict, job).await;
                 } else {
@@ -340,7 +319,7 @@ impl Worker {
                 }
             }
             Job::Notice(notice) => {
-                let verdict = self.notified(notice, answer);
+                let verdict = verdict::notified(&self.shared.app, notice, answer);
                 self.record(verdict, job).await;
             }
         }
@@ -416,69 +395,22 @@ impl Worker {
         (Some(Answer { outcome, was_first, room }), next)
     }
 
-    /// What the relay said of a delivery.
-    fn delivered(&self, job: &DeliveryJob, answer: Answer, to: EmailAddress) -> Verdict {
-        let id = job.claimed.id;
-        let Answer { outcome, room, .. } = answer;
-        let now = self.shared.app.clock.now();
-        let counts = outcome.class != OutcomeClass::RelayDown;
-        let attempts = job.claimed.attempts + u32::from(counts);
-        let uncertain = job.claimed.uncertain + u32::from(outcome.class == OutcomeClass::Uncertain);
-        let stale = job.edition.stale(job.claimed.due_at);
-        let (state, not_before, suppress) =
-            match after_attempt(outcome.class, attempts, uncertain, stale, now) {
-                Next::Sent => (DeliveryState::Sent, None, false),
-                Next::RetryAt(time) => (DeliveryState::Deferred, Some(time), false),
-                Next::Fail { suppress } => (DeliveryState::Failed, None, suppress),
-            };
-        let reason = (state != DeliveryState::Sent).then(|| reason_word(outcome.class).to_owned());
-        let suppress = suppress.then(|| (to, outcome.detail.clone()));
-        let record =
-            Record { id, state, reason, detail: Some(outcome.detail), not_before, attempted: counts };
-        Verdict { done: Done::Delivery(record), suppress, room }
-    }
-
-    /// What the relay said of a notice.
-    fn notified(&self, job: &NoticeJob, answer: Answer) -> Verdict {
-        let Answer { outcome, room, .. } = answer;
-        let attempts = job.notice.attempts + i64::from(outcome.class != OutcomeClass::RelayDown);
-        let counted = u32::try_from(attempts).unwrap_or(u32::MAX);
-        // A mail to one person is asked for once: it waits until the relay takes our mail again.
-        let class = match outcome.class {
-            OutcomeClass::OurFault => OutcomeClass::TryLater,
-            class => class,
-        };
-        let now = self.shared.app.clock.now();
-        // What made its earlier attempts fail is not kept with a notice: each may have been uncertain.
-        let stale = job.notice.due_at.plus_millis(NOTICE_LASTS);
-        let next = after_attempt(class, counted, counted, stale, now);
-        let suppress = match next {
-            Next::Fail { suppress: true } => Some((job.notice.email.clone(), outcome.detail.clone())),
-            _ => None,
-        };
-        Verdict {
-            done: Done::Notice { id: job.notice.id, next, attempts, detail: outcome.detail },
-            suppress,
-            room,
-        }
-    }
-
     /// What is recorded without sending anything: the reader left meanwhile, the issue is paused, the relay refuses all
     /// of it, or the row can not be read again.
     async fn not_to_be_sent(&self, job: &mut Job) -> Option<Done> {
         let Job::Delivery(job) = job else { return None };
         if self.line.refusals.refuses(job.claimed.issue_id) {
-            return Some(Done::back(job.claimed.id, None));
+            return Some(Done::back(job.claimed.id));
         }
         if job.checked_at.elapsed() > FRESH && !self.check_again(job).await {
-            return Some(Done::back(job.claimed.id, None));
+            return Some(Done::back(job.claimed.id));
         }
         let id = job.claimed.id;
         if let Some(skip) = job.claimed.skip {
             return Some(Done::skipped(id, skip.as_str()));
         }
         if !job.claimed.is_going_out {
-            return Some(Done::back(id, None));
+            return Some(Done::back(id));
         }
         matches!(&*job.cohort, Cohort::Nothing).then(|| Done::skipped(id, "no_articles"))
     }
@@ -513,7 +445,7 @@ impl Worker {
     }
 
     async fn record(&self, verdict: impl Into<Verdict>, job: Job) {
-        record(&self.shared, &self.outcomes, verdict.into(), job).await;
+        verdict::record(&self.shared, &self.outcomes, verdict.into(), job).await;
     }
 
     /// Records what became of a delivery once it is known whether the relay refuses it alone, or all of the issue.
@@ -596,42 +528,5 @@ impl Worker {
         if self.open.as_ref().is_some_and(|open| open.session.is_ahead()) {
             self.open = None;
         }
-    }
-}
-
-/// Gives a delivery back to be claimed anew. A notice is just let go: the lease's keeper gives it back.
-async fn give_back(shared: &Shared, outcomes: &mpsc::Sender<Settled>, job: Job) {
-    if let Job::Delivery(delivery) = &job {
-        let done = Done::back(delivery.claimed.id, None);
-        record(shared, outcomes, done.into(), job).await;
-    }
-}
-
-async fn record(shared: &Shared, outcomes: &mpsc::Sender<Settled>, verdict: Verdict, job: Job) {
-    let Verdict { done, suppress, room } = verdict;
-    let hold = match job {
-        Job::Delivery(job) => job.hold,
-        Job::Notice(job) => job.hold,
-    };
-    pass_on(shared, outcomes, Settled { done, suppress, hold, room }).await;
-}
-
-async fn pass_on(shared: &Shared, outcomes: &mpsc::Sender<Settled>, settled: Settled) {
-    if outcomes.send(settled).await.is_err() {
-        // Nobody records any more: nothing may be sent any more.
-        shared.stop_now("outcomes are no longer recorded");
-    }
-}
-
-/// The outcome's class as it is kept with a delivery.
-fn reason_word(class: OutcomeClass) -> &'static str {
-    match class {
-        OutcomeClass::Sent => "sent",
-        OutcomeClass::TryLater => "try_later",
-        OutcomeClass::BadAddress => "bad_address",
-        OutcomeClass::Refused => "refused",
-        OutcomeClass::OurFault => "our_fault",
-        OutcomeClass::Uncertain => "uncertain",
-        OutcomeClass::RelayDown => "relay_down",
     }
 }
