@@ -18,6 +18,10 @@ pub struct Turns {
     pub first: i64,
 }
 
+/// How much further ahead than a turn can be reserved the next one still counts, in microseconds: who has waited for
+/// another's reservation proposes an earlier time.
+const SLACK: i64 = 5_000_000;
+
 /// Reserves turns that are `interval` apart and begin within `horizon` from now, both in microseconds, for each of these
 /// domains as many as are wanted and left; the empty domain stands for the relay as a whole. A domain is named once.
 pub async fn reserve_turns(
@@ -32,8 +36,10 @@ pub async fn reserve_turns(
     let rows = dialect.rows("$2", &[("domain", Kind::Text), ("wanted", Kind::Int)]);
     // What is proposed begins now; where turns are given out already, it begins behind them.
     let proposed = "(excluded.next_at - excluded.granted * $3)";
+    // Nor does one count that nobody can have reserved: the database's clock was set back meanwhile.
+    let is_passed = format!("(p.next_at <= {proposed} OR p.next_at > {proposed} + $4 + $3 + {SLACK})");
     let granted = format!(
-        "CASE WHEN p.next_at <= {proposed} THEN excluded.granted
+        "CASE WHEN {is_passed} THEN excluded.granted
               WHEN p.next_at > {proposed} + $4 THEN 0
               WHEN ({proposed} + $4 - p.next_at) / $3 + 1 < excluded.granted
                   THEN ({proposed} + $4 - p.next_at) / $3 + 1
@@ -43,7 +49,7 @@ pub async fn reserve_turns(
         "INSERT INTO paces AS p (relay, domain, next_at, granted)
          SELECT $1, r.domain, {now} + r.wanted * $3, r.wanted FROM {rows} r WHERE 1 = 1
          ON CONFLICT (relay, domain) DO UPDATE SET granted = {granted},
-             next_at = CASE WHEN p.next_at <= {proposed} THEN {proposed} ELSE p.next_at END + ({granted}) * $3
+             next_at = CASE WHEN {is_passed} THEN {proposed} ELSE p.next_at END + ({granted}) * $3
          RETURNING domain, granted, next_at - granted * $3 - {now} AS first"
     ));
     // In one order for everybody: two nodes that reserve the same domains do not wait for each other.
@@ -170,6 +176,24 @@ mod tests {
             forget_paces(&mut conn).await.unwrap();
             let row = sqlx::query("SELECT COUNT(*) AS count FROM paces").fetch_one(&mut *conn).await.unwrap();
             assert_eq!(Row::new(&row, "paces").int("count").unwrap(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pace_that_lies_further_ahead_than_it_can_has_passed() {
+        for test in databases().await {
+            let mut conn = test.db.conn().await.unwrap();
+            reserve_turns(&mut conn, "r", SECOND / 10, SECOND, &[("", 1)]).await.unwrap();
+            // As if the database's clock had been set back by an hour.
+            let ahead = "UPDATE paces SET next_at = next_at + 3600000000";
+            sqlx::query(ahead).execute(&mut *conn).await.unwrap();
+            let first =
+                reserve_turns(&mut conn, "r", SECOND / 10, SECOND, &[("", 4)]).await.unwrap().remove(0);
+            assert_eq!(first.granted, 4);
+            assert!((-SECOND / 100..=0).contains(&first.first), "{first:?}");
+            let second =
+                reserve_turns(&mut conn, "r", SECOND / 10, SECOND, &[("", 4)]).await.unwrap().remove(0);
+            assert!((SECOND / 10..=SECOND * 4 / 10).contains(&second.first), "{second:?}");
         }
     }
 

@@ -18,10 +18,15 @@ const WAITING: &str =
 
 /// So many readers of “brief”, and an issue for them that is due at 07:00 UTC.
 async fn due(daybreak: &mut Daybreak, readers: usize) {
+    due_for(daybreak, &many_readers(readers)).await;
+}
+
+/// The same for these readers.
+async fn due_for(daybreak: &mut Daybreak, csv: &str) {
     let feeds = Feeds::start().await;
     daybreak.newsletter(&["editors=ed@example.org"]).await;
     daybreak.schedule("07:00", "UTC", "daily").await;
-    daybreak.readers(&many_readers(readers)).await;
+    daybreak.readers(csv).await;
     daybreak.source(&feeds, "/feed", &[Item::new("The first story")]).await;
     daybreak.run(&["source", "pause", "1"]).await;
     daybreak.at("2026-03-02T07:00:00Z");
@@ -234,6 +239,38 @@ async fn an_issue_that_every_relay_refuses_pauses_before_it_burns_the_list() {
         let tried =
             one.commands().iter().chain(&other.commands()).filter(|it| it.starts_with("RCPT")).count();
         assert!(tried <= 80, "{tried} are tried");
+        daybreak.leaves_some_open();
+    })
+    .await;
+}
+
+/// Readers who do not exist where the relay delivers, and before them so many who do.
+fn unknown_readers(good: usize, unknown: usize) -> String {
+    let unknown: String = (1..=unknown).map(|number| format!("unknown+{number}@example.net,\n")).collect();
+    format!("{}{unknown}", many_readers(good))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_knows_no_recipient_at_all_suppresses_nobody() {
+    everywhere(async |daybreak| {
+        let sink = daybreak.sink().await;
+        due_for(daybreak, &unknown_readers(0, 60)).await;
+        daybreak.run(&["serve", "--once"]).await;
+        let issue = daybreak.issues("brief").await.remove(0);
+        assert_eq!(issue["state"], "paused", "{issue}");
+        assert!(issue["reason"].as_str().unwrap().contains("5.1.1"), "{issue}");
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM suppressions").await, 0);
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE state = 'queued'").await, 60);
+        // Whoever resumes it says that there may be so many.
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM issues WHERE state = 'paused'", 1).await;
+        daybreak.run(&["issue", "resume", "1"]).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM issues WHERE state = 'paused'", 1).await;
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM suppressions").await, 0);
+        daybreak.run(&["issue", "resume", "1"]).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM suppressions", 60).await;
+        service.stop().await;
+        assert_eq!(readers(&sink.accepted()), 0);
         daybreak.leaves_some_open();
     })
     .await;

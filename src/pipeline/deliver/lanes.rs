@@ -5,10 +5,10 @@
 //! none before every other one must have heard of it, or has lost its lease.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::line::Work;
@@ -175,9 +175,9 @@ pub fn share(all: usize, domain: &str, place: usize, nodes: usize) -> usize {
     if nodes <= 1 {
         return all;
     }
-    let mut hasher = DefaultHasher::new();
-    domain.hash(&mut hasher);
-    let turned = usize::try_from(hasher.finish() % nodes as u64).unwrap_or(0);
+    // All nodes agree on it, whichever version each of them is.
+    let digest = Sha256::digest(domain.as_bytes());
+    let turned = digest.iter().take(4).fold(0, |number, byte| number * 256 + usize::from(*byte)) % nodes;
     all / nodes + usize::from((place + turned) % nodes < all % nodes)
 }
 
@@ -186,6 +186,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::share;
+
+    #[test]
+    fn which_node_has_one_more_is_the_same_in_every_version() {
+        let of = |domain| (0..3).map(|place| share(4, domain, place, 3)).collect::<Vec<_>>();
+        assert_eq!((of("a.example"), of("b.example")), (vec![1, 1, 2], vec![2, 1, 1]));
+    }
 
     proptest! {
         #[test]

@@ -1,7 +1,9 @@
-//! Refusals for a reason of ours: whether they are about one message, or about all that we send through a relay.
+//! Refusals for a reason of ours, or of the recipient: whether they are about one message, or about all that we send
+//! through a relay.
 //!
 //! A refusal is not recorded at once. So many in a row, and no message taken between them, mean that the relay refuses
-//! us: then none of them counts. A message that is taken, or some time without one, ends the row, and each counts.
+//! us, or knows none of the domains: then none of them counts, and nobody is suppressed. A message that is taken ends the
+//! row, and each counts. Those that nothing came after for some time count too, though the row goes on behind them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +15,13 @@ use tokio::time::Instant;
 use super::recorder::{Done, Settled};
 use crate::domain::delivery::OutcomeClass;
 
-/// So many refusals for a reason of ours, and no message taken between them, are about us and not about a recipient: a
-/// wrong password, a sender that the relay does not know.
+/// So many refusals, and no message taken between them, are about us and not about a recipient: a wrong password, a
+/// sender that the relay does not know, the wrong relay, which has none of these mailboxes.
 const IN_A_ROW: usize = 10;
+
+/// So many addresses in a row do not exist where somebody has resumed the issue after it was stopped: then there may
+/// well be more than [`IN_A_ROW`] of them.
+const ONCE_RESUMED: usize = 100;
 
 /// How long a refusal waits for what comes after it.
 const UNDECIDED: Duration = Duration::from_secs(5);
@@ -34,6 +40,8 @@ pub struct Refusals {
 /// Refusals of one issue in a row.
 #[derive(Debug, Default)]
 struct Row {
+    /// Somebody has resumed the issue after it was stopped.
+    is_resumed: bool,
     count: usize,
     undecided: Vec<Settled>,
     last: Option<Instant>,
@@ -50,15 +58,18 @@ pub struct Weighed {
 impl Refusals {
     /// Whether what the relay says is to be weighed, and not just recorded.
     pub fn concern(&self, class: OutcomeClass) -> bool {
-        class == OutcomeClass::OurFault
-            || (class == OutcomeClass::Sent && self.count.load(Ordering::Relaxed) > 0)
+        is_refusal(class) || (class == OutcomeClass::Sent && self.count.load(Ordering::Relaxed) > 0)
     }
 
     /// Weighs what became of a delivery; `id` is its own.
     pub fn weigh(&self, issue_id: i64, id: i64, class: OutcomeClass, mut settled: Settled) -> Weighed {
         let mut issues = self.lock();
-        if class != OutcomeClass::OurFault {
-            let ended = issues.remove(&issue_id).map_or(vec![], |row| row.undecided);
+        if !is_refusal(class) {
+            let ended = issues.remove(&issue_id).unwrap_or_default();
+            if ended.is_resumed {
+                issues.insert(issue_id, Row::resumed());
+            }
+            let ended = ended.undecided;
             self.count.store(issues.len(), Ordering::Relaxed);
             return Weighed { settled: ended.into_iter().chain([settled]).collect(), refuses_all: false };
         }
@@ -68,7 +79,11 @@ impl Refusals {
         row.count += 1;
         row.last = Some(Instant::now());
         row.undecided.push(settled);
-        let refuses_all = row.count >= IN_A_ROW;
+        let enough = match class {
+            OutcomeClass::BadAddress if row.is_resumed => ONCE_RESUMED,
+            _ => IN_A_ROW,
+        };
+        let refuses_all = row.count >= enough;
         let mut decided = vec![];
         if refuses_all {
             row.aside_until = Some(Instant::now() + ASIDE);
@@ -80,7 +95,7 @@ impl Refusals {
                 }
             }
         }
-        tracing::debug!(issue = issue_id, delivery = id, count = row.count, "refused for a reason of ours");
+        tracing::debug!(issue = issue_id, delivery = id, count = row.count, "refused, and maybe all of it");
         self.count.store(issues.len(), Ordering::Relaxed);
         Weighed { settled: decided, refuses_all }
     }
@@ -121,11 +136,22 @@ impl Refusals {
     /// Counts an issue's refusals anew: whoever resumes it has mended something.
     pub fn forget(&self, issue_id: i64) {
         let mut issues = self.lock();
-        issues.remove(&issue_id);
+        issues.insert(issue_id, Row::resumed());
         self.count.store(issues.len(), Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Row>> {
         self.issues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Row {
+    fn resumed() -> Self {
+        Self { is_resumed: true, last: Some(Instant::now()), ..Self::default() }
+    }
+}
+
+/// Whether so many of them in a row are about us.
+fn is_refusal(class: OutcomeClass) -> bool {
+    matches!(class, OutcomeClass::OurFault | OutcomeClass::BadAddress)
 }
