@@ -1,6 +1,7 @@
 //! Claims what is due and makes jobs of it.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +25,12 @@ use super::line::Line;
 use super::recorder::{DOMAIN_LIMIT, Done, Settled};
 use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
-/// Deliveries claimed at a time: large enough that a claim costs little, small enough to be on the wire at once.
-const BATCH: i64 = 200;
+/// Deliveries claimed at a time: as many as go out within [`BATCH_LASTS`]. At full speed a claim then costs each message
+/// next to nothing, and at a slow relay few are claimed that another node could send.
+const BATCHES: RangeInclusive<i64> = 50..=1_000;
+
+/// How long a batch is to last.
+const BATCH_LASTS: Range<Duration> = Duration::from_millis(40)..Duration::from_millis(120);
 
 /// How soon lanes with messages in them are looked after again.
 const LANES: Duration = Duration::from_millis(20);
@@ -79,6 +84,8 @@ pub struct JobSource {
     reported: Option<(Report, Vec<i64>)>,
     /// Issues that were paused because no relay takes them.
     stopped: HashSet<i64>,
+    /// How many deliveries are claimed at a time.
+    batch: i64,
     /// Behind what place of an issue's queue claiming goes on, and since when it does.
     behind: HashMap<i64, (Place, Instant)>,
 }
@@ -91,6 +98,7 @@ impl JobSource {
             cohorts: Cohorts::default(),
             reported: None,
             stopped: HashSet::new(),
+            batch: 200,
             behind: HashMap::new(),
         }
     }
@@ -129,7 +137,7 @@ impl JobSource {
                 // No turn is left for another issue either.
                 break;
             }
-            let of_issue = match outbox.outlook(Some(issue.id), BATCH) {
+            let of_issue = match outbox.outlook(Some(issue.id), self.batch) {
                 Outlook::Takes(some) => self.take_deliveries(issue, some, outbox).await?,
                 Outlook::Soon(wait) => Took::Waits(wait),
                 Outlook::Nothing(_) => Took::Nothing,
@@ -192,6 +200,7 @@ impl JobSource {
         if holds.is_empty() {
             return Ok(Took::Nothing);
         }
+        let count = i64::try_from(holds.len()).unwrap_or(i64::MAX);
         let now = shared.app.clock.now();
         let checked_at = Instant::now();
         let mut conn = shared.app.db.conn().await?;
@@ -232,6 +241,9 @@ impl JobSource {
             }
         }
         self.flush(outbox).await?;
+        if count == self.batch {
+            self.batch = fitting(count, checked_at.elapsed());
+        }
         Ok(Took::Some)
     }
 
@@ -443,6 +455,16 @@ fn noted<K: Clone, V: Clone>(notes: &Mutex<HashMap<K, V>>) -> Vec<(K, V)> {
 
 fn forget<K: Eq + std::hash::Hash, V>(notes: &Mutex<HashMap<K, V>>, key: &K) {
     notes.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+}
+
+/// The next batch after one of this size, which took so long to hand out.
+fn fitting(batch: i64, took: Duration) -> i64 {
+    let next = match took {
+        took if took < BATCH_LASTS.start => batch * 2,
+        took if took > BATCH_LASTS.end => batch / 2,
+        _ => batch,
+    };
+    next.clamp(*BATCHES.start(), *BATCHES.end())
 }
 
 fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {
