@@ -314,3 +314,28 @@ async fn a_setting_of_relays_that_cannot_be_is_refused_at_the_start_without_a_pa
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newsletter_whose_row_is_damaged_stops_no_other() {
+    everywhere(async |daybreak| {
+        let port = free_port().await;
+        daybreak.relay(format!("smtp://127.0.0.1:{port}?tls=none"));
+        due(daybreak, 20).await;
+        daybreak.at("2026-03-02T06:00:00Z");
+        daybreak.newsletter_called("revue", &[]).await;
+        daybreak.schedule_of("revue", "07:00", "UTC", "daily").await;
+        daybreak.readers_of("revue", "email\nzoe@example.net\n").await;
+        daybreak.run(&["article", "add", "revue", "--title", "A story"]).await;
+        daybreak.at("2026-03-02T07:00:00Z");
+        daybreak.try_run(&["serve", "--once"]).await;
+        daybreak.execute("UPDATE newsletters SET timezone = 'Nowhere' WHERE slug = 'brief'").await;
+        let sink = Sink::start(Options { port, ..Options::default() }).await;
+        let service = daybreak.serve(&["--role", "send"]).await;
+        arrived(&sink, "the other one's", |all| all.iter().any(|one| one.to == ["zoe@example.net"])).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM issues WHERE state = 'paused'", 1).await;
+        service.stop().await;
+        assert_eq!(readers(&sink.accepted()), 0);
+        daybreak.leaves_some_open();
+    })
+    .await;
+}

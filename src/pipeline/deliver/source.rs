@@ -39,6 +39,10 @@ struct Report {
     ours: Vec<String>,
 }
 
+/// How often the same state of the relays is noted at most: with issues that have started meanwhile, or once more where
+/// that failed.
+const REPORT: Duration = Duration::from_secs(1);
+
 /// How often an issue's queue is looked through from its beginning: for what was given back meanwhile.
 const ANEW: Duration = Duration::from_secs(2);
 
@@ -58,7 +62,7 @@ pub enum Took {
 
 /// Why a notice cannot be sent.
 enum Unsendable {
-    /// The database failed: it is tried again.
+    /// The database failed, or a row is damaged: it is tried again.
     Now(Error),
     /// The mail itself is at fault.
     Ever(String),
@@ -77,6 +81,8 @@ pub struct JobSource {
     /// What was last noted with the issues under way about the relays, and with which. At first unknown: a sender that
     /// died may have left a note.
     reported: Option<(Report, Vec<i64>)>,
+    /// What was last tried to be noted, and when.
+    reporting: Option<(Report, Instant)>,
     /// Issues that were paused because no relay takes them.
     stopped: HashSet<i64>,
     /// Behind what place of an issue's queue claiming goes on, and since when it does.
@@ -90,6 +96,7 @@ impl JobSource {
             outcomes,
             cohorts: Cohorts::default(),
             reported: None,
+            reporting: None,
             stopped: HashSet::new(),
             behind: HashMap::new(),
         }
@@ -99,12 +106,14 @@ impl JobSource {
     pub async fn take(&mut self, outbox: &mut Outbox) -> Result<Took, Error> {
         record_refusals(&self.shared, &self.outcomes, false).await;
         for (issue_id, why) in noted(&self.shared.broken) {
-            self.stop_issue(issue_id, &why).await?;
-            forget(&self.shared.broken, &issue_id);
+            if of_issue(issue_id, self.stop_issue(issue_id, &why).await)?.is_some() {
+                forget(&self.shared.broken, &issue_id);
+            }
         }
         for ((line, issue_id), why) in noted(&self.shared.refused) {
-            self.refused(line, issue_id, &why).await?;
-            forget(&self.shared.refused, &(line, issue_id));
+            if of_issue(issue_id, self.refused(line, issue_id, &why).await)?.is_some() {
+                forget(&self.shared.refused, &(line, issue_id));
+            }
         }
         let lanes_wait = outbox.look_after_lanes();
         // What waits for its turn goes first.
@@ -129,13 +138,16 @@ impl JobSource {
                 // No turn is left for another issue either.
                 break;
             }
-            let of_issue = match outbox.outlook(Some(issue.id), BATCH) {
-                Outlook::Takes(some) => self.take_deliveries(issue, some, outbox).await?,
+            let here = match outbox.outlook(Some(issue.id), BATCH) {
+                Outlook::Takes(some) => {
+                    let taken = self.take_deliveries(issue, some, outbox).await;
+                    of_issue(issue.id, taken)?.unwrap_or(Took::Nothing)
+                }
                 Outlook::Soon(wait) => Took::Waits(wait),
                 Outlook::Nothing(_) => Took::Nothing,
             };
-            if took == Took::Nothing || of_issue == Took::Some {
-                took = of_issue;
+            if took == Took::Nothing || here == Took::Some {
+                took = here;
             }
         }
         if took == Took::Nothing {
@@ -163,14 +175,24 @@ impl JobSource {
         Ok(db::commit(tx).await?)
     }
 
-    /// Tells the editors of an issue's newsletter, once, that something is to be mended.
+    /// Tells the editors of an issue's newsletter, once, that something is to be mended. Where what is damaged is who they
+    /// are, the log alone says it.
     async fn tell(&self, conn: &mut db::Conn, issue_id: i64, reason: &str) -> Result<(), Error> {
-        let mut issue = editors::find_issue(conn, issue_id).await?;
-        issue.reason = Some(reason.to_owned());
-        if let Some(newsletter) = db::newsletters::get(conn, issue.newsletter_id).await? {
-            editors::tell(conn, &self.shared.app, &newsletter, &issue, Note::Failed).await?;
+        let telling = async {
+            let mut issue = editors::find_issue(conn, issue_id).await?;
+            issue.reason = Some(reason.to_owned());
+            if let Some(newsletter) = db::newsletters::get(conn, issue.newsletter_id).await? {
+                editors::tell(conn, &self.shared.app, &newsletter, &issue, Note::Failed).await?;
+            }
+            Ok(())
+        };
+        match telling.await {
+            Err(error) if !is_of_database(&error) => {
+                tracing::error!(issue = issue_id, %error, reason, "the editors cannot be told");
+                Ok(())
+            }
+            told => told,
         }
-        Ok(())
     }
 
     async fn sending(&self) -> Result<Vec<Issue>, Error> {
@@ -197,7 +219,7 @@ impl JobSource {
         let mut conn = shared.app.db.conn().await?;
         let edition = match self.cohorts.edition(&shared.app, &mut conn, issue.id).await {
             Ok(edition) => edition,
-            Err(error @ Error::Db(db::DbError::Sql(_))) => return Err(error),
+            Err(error) if is_of_database(&error) => return Err(error),
             // A damaged key or content stays as it is: everybody's mail waits for somebody to mend it.
             Err(error) => {
                 drop(conn);
@@ -296,10 +318,7 @@ impl JobSource {
         let mut tx = app.db.begin().await?;
         db::issues::advance(&mut tx, issue_id, IssueState::Sending, IssueState::Paused, Some(why), now)
             .await?;
-        let issue = editors::find_issue(&mut tx, issue_id).await?;
-        if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
-            editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
-        }
+        self.tell(&mut tx, issue_id, why).await?;
         Ok(db::commit(tx).await?)
     }
 
@@ -321,7 +340,11 @@ impl JobSource {
             let id = notice.id;
             match self.notice_job(notice, hold).await {
                 Ok(job) => outbox.put(Job::Notice(Box::new(job))),
-                Err((Unsendable::Now(error), _)) => return Err(error),
+                Err((Unsendable::Now(error), _)) if is_of_database(&error) => return Err(error),
+                // It is let go: the lease's keeper gives it back, and meanwhile others go out.
+                Err((Unsendable::Now(error), _)) => {
+                    tracing::error!(notice = id, %error, "a mail waits until somebody mends this");
+                }
                 Err((Unsendable::Ever(why), hold)) => {
                     tracing::error!(notice = id, why, "a mail cannot be written");
                     let next = Next::Fail { suppress: false };
@@ -376,6 +399,10 @@ impl JobSource {
         if report == Report::default() && self.reported.as_ref().is_some_and(|(known, _)| *known == report) {
             return;
         }
+        if self.reporting.as_ref().is_some_and(|(last, at)| *last == report && at.elapsed() < REPORT) {
+            return;
+        }
+        self.reporting = Some((report.clone(), Instant::now()));
         match self.note(&report).await {
             Ok(issues) => self.reported = Some((report, issues)),
             Err(error) => tracing::warn!(%error, "the relays' state cannot be noted"),
@@ -432,6 +459,23 @@ impl JobSource {
             db::commit(tx).await?;
         }
         Ok(issues.iter().map(|issue| issue.id).collect())
+    }
+}
+
+/// Whether the database as a whole fails, and not what one row of it says.
+fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Db(db::DbError::Sql(_) | db::DbError::Silent))
+}
+
+/// What came of one issue; none where something is wrong with it alone, which stops no other.
+fn of_issue<T>(issue_id: i64, result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if is_of_database(&error) => Err(error),
+        Err(error) => {
+            tracing::error!(issue = issue_id, %error, "an issue cannot go on; others do");
+            Ok(None)
+        }
     }
 }
 
