@@ -232,9 +232,10 @@ impl JobSource {
         // Who had no try comes first: a relay that still takes nothing is not to be tried with the same few each time.
         batch.sort_by_key(|(_, loaded)| loaded.as_ref().map_or(0, |claimed| claimed.attempts));
         drop(conn);
+        let is_limited = shared.lines.iter().any(|line| line.limits.counts_days());
         for (id, loaded) in batch {
             let Some(hold) = take_hold(&mut holds, id) else { continue };
-            let (claimed, reader) = match sendable(id, loaded, &edition, now) {
+            let (claimed, reader) = match sendable(id, loaded, &edition, now, is_limited) {
                 Ok(sendable) => sendable,
                 Err(done) => {
                     self.record(*done, hold).await;
@@ -430,10 +431,12 @@ impl JobSource {
                 trouble.why
             )),
             (_, None) if lines.len() == 1 => Some(
-                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC".to_owned(),
+                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC, with what is not \
+                 stale by then".to_owned(),
             ),
             (_, None) => Some(
-                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC".to_owned(),
+                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC, with what is not \
+                 stale by then".to_owned(),
             ),
         };
         let ours = troubles.iter().filter(|(_, trouble)| trouble.is_ours);
@@ -494,12 +497,13 @@ fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {
     Some(holds.swap_remove(index).1)
 }
 
-/// The delivery and its reader, or why it is not to be sent.
+/// The delivery and its reader, or why it is not to be sent; `is_limited` says that relays have limits for a day.
 fn sendable(
     id: i64,
     loaded: Result<Claimed, db::DbError>,
     edition: &Edition,
     now: Timestamp,
+    is_limited: bool,
 ) -> Result<(Claimed, Reader), Box<Done>> {
     let failed =
         |reason: &str, detail: String| Box::new(Done::end(id, DeliveryState::Failed, reason, Some(detail)));
@@ -512,7 +516,11 @@ fn sendable(
     }
     let stale = edition.stale(claimed.due_at);
     if now > stale {
-        return Err(failed("stale", format!("it could not be sent before {stale}, and is stale")));
+        let why = match is_limited && claimed.attempts == 0 {
+            true => ": the relays' limits for a day may have let no more out in time",
+            false => "",
+        };
+        return Err(failed("stale", format!("it could not be sent before {stale}, and is stale{why}")));
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
