@@ -7,9 +7,8 @@ use clap::Parser as _;
 use daybreak::cli::{self, Cli};
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
 #[expect(clippy::print_stderr, reason = "where a command says what went wrong")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Of this folder alone: one of a folder above belongs to something else.
     match dotenvy::from_path(".env") {
         Ok(()) => {}
@@ -26,7 +25,8 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_new(&cli.settings.log).unwrap_or_default();
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    match cli::run(cli).await {
+    let ran = daybreak::app::runtime().and_then(|runtime| runtime.block_on(cli::run(cli)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("daybreak: {}", cli::printable(&error.to_string()));

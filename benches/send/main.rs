@@ -81,10 +81,16 @@ enum Inner {
     Road(Road),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = Options::parse();
-    match perform(&options).await {
+    let runtime = match daybreak::app::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("send: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(perform(&options)) {
         Ok(words) => {
             println!("{words}");
             ExitCode::SUCCESS

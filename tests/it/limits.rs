@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::daybreak::{Daybreak, arrived, everywhere, many_readers, on_postgres, recipients};
+use crate::daybreak::{Daybreak, arrived, everywhere, many_readers, on_postgres, on_sqlite, recipients};
 use crate::feeds::{Feeds, Item};
 use crate::sink::{Accepted, Options, Sink};
 
@@ -112,6 +112,19 @@ async fn messages_a_day_hold_over_restarts_and_go_on_at_midnight() {
         let failed = "SELECT COUNT(*) FROM deliveries WHERE state = 'failed'";
         assert_eq!(daybreak.number(failed).await, 0, "nothing fails because of it");
         daybreak.leaves_some_open();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_a_limit_for_a_day_keeps_back_until_the_issue_is_stale_is_told_so() {
+    on_sqlite(async |daybreak| {
+        let _sink = due(daybreak, &many_readers(30), "per_day=10").await;
+        daybreak.serve_once("2026-03-02T07:00:00Z").await;
+        daybreak.serve_once("2026-03-12T07:00:00Z").await;
+        let failed =
+            "SELECT COUNT(*) FROM deliveries WHERE reason = 'stale' AND detail LIKE '%the relays'' limits%'";
+        assert_eq!(daybreak.number(failed).await, 20);
     })
     .await;
 }

@@ -132,6 +132,39 @@ async fn a_relay_that_hangs_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_hangs_keeps_no_domain_with_a_limit_of_connections() {
+    on_sqlite(async |daybreak| {
+        let gate = Some(Arc::new(Semaphore::new(5)));
+        let hangs = Options { gate, ..Options::default() };
+        let limits = ("priority=1&domain_connections=2", "priority=2");
+        let (_hangs, good) = two(daybreak, (hangs, limits.0), (Options::default(), limits.1)).await;
+        due(daybreak, 300).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        arrived(&good, "nearly all", |all| all.len() >= 300 - 5 - 4).await;
+        daybreak.leaves_some_open();
+        service.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_slow_keeps_what_is_meant_for_it() {
+    on_sqlite(async |daybreak| {
+        // It takes 1.5 seconds for what it answers to a message.
+        let slow = Options { delay: Duration::from_millis(500), ..Options::default() };
+        let (slow, next) =
+            two(daybreak, (slow, "priority=1&connections=1"), (Options::default(), "priority=2")).await;
+        due(daybreak, 30).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        arrived(&slow, "some", |all| all.len() >= 8).await;
+        assert_eq!(next.accepted().len(), 0);
+        daybreak.leaves_some_open();
+        service.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_at_one_relay_leaves_the_mail_to_the_other_and_is_told_once() {
     everywhere(async |daybreak| {
         let auth = Some(("ann".to_owned(), "right".to_owned()));
@@ -311,6 +344,31 @@ async fn a_setting_of_relays_that_cannot_be_is_refused_at_the_start_without_a_pa
             let error = daybreak.fails(&["serve", "--once"]).await;
             assert!(error.contains(said) && !error.contains("hunter2"), "{relays}: {error}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newsletter_whose_row_is_damaged_stops_no_other() {
+    everywhere(async |daybreak| {
+        let port = free_port().await;
+        daybreak.relay(format!("smtp://127.0.0.1:{port}?tls=none"));
+        due(daybreak, 20).await;
+        daybreak.at("2026-03-02T06:00:00Z");
+        daybreak.newsletter_called("revue", &[]).await;
+        daybreak.schedule_of("revue", "07:00", "UTC", "daily").await;
+        daybreak.readers_of("revue", "email\nzoe@example.net\n").await;
+        daybreak.run(&["article", "add", "revue", "--title", "A story"]).await;
+        daybreak.at("2026-03-02T07:00:00Z");
+        daybreak.try_run(&["serve", "--once"]).await;
+        daybreak.execute("UPDATE newsletters SET timezone = 'Nowhere' WHERE slug = 'brief'").await;
+        let sink = Sink::start(Options { port, ..Options::default() }).await;
+        let service = daybreak.serve(&["--role", "send"]).await;
+        arrived(&sink, "the other one's", |all| all.iter().any(|one| one.to == ["zoe@example.net"])).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM issues WHERE state = 'paused'", 1).await;
+        service.stop().await;
+        assert_eq!(readers(&sink.accepted()), 0);
+        daybreak.leaves_some_open();
     })
     .await;
 }

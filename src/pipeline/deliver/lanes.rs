@@ -25,6 +25,9 @@ const STEP: Duration = Duration::from_millis(20);
 /// The longest that a message is put off for its place in a lane.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// The longest that a message is put off for a lane in which nothing moves.
+const STANDSTILL: Duration = Duration::from_secs(30);
+
 /// How long a message waits whose domain is other nodes' alone.
 const OTHERS: Duration = Duration::from_secs(2);
 
@@ -49,6 +52,8 @@ struct State {
     /// How long a message takes, over all tokens, and since when that is measured.
     step: Option<Duration>,
     served_at: Option<Instant>,
+    /// When a message was last taken out of a lane that is not empty, or put into one that was.
+    moved_at: Option<Instant>,
     /// When a message that is put off now would have its place.
     tail: Option<Instant>,
 }
@@ -116,10 +121,14 @@ impl Lane {
             let step = state.step.unwrap_or(STEP);
             if state.waiting.len() >= share * FOR_EACH {
                 let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
-                let first = now + if share == 0 { OTHERS } else { step.saturating_mul(ahead).min(LONGEST) };
+                let stood = state.moved_at.map_or(Duration::ZERO, |moved| now - moved);
+                let first = now + if share == 0 { OTHERS } else { put_off(step, ahead, stood) };
                 let turn = state.tail.filter(|tail| *tail > first).unwrap_or(first);
                 state.tail = Some(turn + step);
                 return Entered::Full(work, turn - now);
+            }
+            if state.waiting.is_empty() {
+                state.moved_at = Some(now);
             }
             state.waiting.push_back(work);
         }
@@ -155,6 +164,7 @@ impl Token {
         }
         let mut work = state.waiting.pop_front()?;
         let now = Instant::now();
+        state.moved_at = Some(now);
         let took = state.served_at.replace(now).map(|last| (now - last).min(Duration::from_secs(1)));
         state.step = match (state.step, took) {
             (Some(step), Some(took)) => Some((step * 7 + took) / 8),
@@ -167,6 +177,12 @@ impl Token {
         work.slot.token = Some(Arc::clone(self));
         Some(work)
     }
+}
+
+/// How long a message is put off that finds so many ahead of it in a lane, in which nothing has moved for so long. The
+/// longer that is, the later it comes back: nobody is claimed and put off over and over for nothing.
+fn put_off(step: Duration, ahead: u32, stood: Duration) -> Duration {
+    step.saturating_mul(ahead).min(LONGEST).max(stood.min(STANDSTILL))
 }
 
 /// How many of `all` tokens of a domain are this node's, at its place among so many; each node has as many as any other,
@@ -185,7 +201,14 @@ pub fn share(all: usize, domain: &str, place: usize, nodes: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::share;
+    use super::{put_off, share};
+
+    #[test]
+    fn a_message_is_put_off_the_longer_the_longer_nothing_moves() {
+        use std::time::Duration;
+        let after = |stood| put_off(Duration::from_millis(20), 50, Duration::from_secs(stood)).as_secs();
+        assert_eq!([0, 1, 5, 25, 600].map(after), [1, 1, 5, 25, 30]);
+    }
 
     #[test]
     fn which_node_has_one_more_is_the_same_in_every_version() {

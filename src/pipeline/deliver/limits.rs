@@ -126,7 +126,7 @@ impl Limits {
         self.domain_interval.is_some()
     }
 
-    fn counts_days(&self) -> bool {
+    pub fn counts_days(&self) -> bool {
         self.per_day.is_some() || !self.warmup.is_empty()
     }
 

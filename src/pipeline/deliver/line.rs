@@ -1,7 +1,7 @@
 //! One relay as a sender uses it, and the place that each message on its way to it takes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,11 @@ use crate::config::Settings;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::Outcome;
 use crate::mail::relay::Relay;
+
+/// How long a relay may be silent until others get what was meant for it: at least, at most, and while it is not known
+/// how long it takes to answer.
+const PATIENCE: (Duration, Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30), Duration::from_secs(3));
 
 /// A relay with its connections.
 #[derive(Debug)]
@@ -32,6 +37,11 @@ pub struct Line {
     in_hand: AtomicUsize,
     /// Whether it took nothing for so long that others were given its messages.
     is_stuck: AtomicBool,
+    /// Since when it is silent: it answered, or was given the first message after a pause; in milliseconds after `made`.
+    silent_since: AtomicU64,
+    made: Instant,
+    /// How long it takes for a message, by the last one that it took, in milliseconds; 0 while it has taken none.
+    takes: AtomicU64,
 }
 
 /// Whether a relay is to get messages.
@@ -61,6 +71,9 @@ impl Line {
             room: Notify::new(),
             in_hand: AtomicUsize::new(0),
             is_stuck: AtomicBool::new(false),
+            silent_since: AtomicU64::new(0),
+            made: Instant::now(),
+            takes: AtomicU64::new(0),
             relay,
         }
     }
@@ -91,9 +104,25 @@ impl Line {
 
     /// Notes that the relay has answered.
     pub fn answers(&self) {
+        self.silent_since.store(millis(self.made.elapsed()), Ordering::Relaxed);
         if self.is_stuck.load(Ordering::Relaxed) {
             self.is_stuck.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// How long its connections may take no message until others get what was meant for it: a slow relay is not stuck.
+    pub fn patience(&self) -> Duration {
+        let (least, most, unknown) = PATIENCE;
+        match self.takes.load(Ordering::Relaxed) {
+            0 => unknown,
+            takes => Duration::from_millis(takes.saturating_mul(3)).clamp(least, most),
+        }
+    }
+
+    /// Whether it has messages and has not answered for longer than that.
+    pub fn is_silent(&self) -> bool {
+        let since = Duration::from_millis(self.silent_since.load(Ordering::Relaxed));
+        self.in_hand.load(Ordering::SeqCst) > 0 && self.made.elapsed().saturating_sub(since) > self.patience()
     }
 
     /// Notes that a connection could not be opened, or ended with its first message.
@@ -132,17 +161,26 @@ pub struct Slot {
     day: Option<i64>,
     /// What lets it go to its domain.
     pub token: Option<Arc<Token>>,
+    since: Instant,
+    /// How often each connection has to take a message until it is this one's turn.
+    rounds: u64,
 }
 
 impl Slot {
     pub fn new(line: &Arc<Line>, turn: Option<Instant>, day: Option<i64>) -> Self {
-        line.in_hand.fetch_add(1, Ordering::SeqCst);
-        Self { line: Arc::clone(line), turn, day, token: None }
+        let ahead = line.in_hand.fetch_add(1, Ordering::SeqCst);
+        if ahead == 0 {
+            line.silent_since.store(millis(line.made.elapsed()), Ordering::Relaxed);
+        }
+        let rounds = (ahead / usize::from(line.connections.max(1))) as u64 + 1;
+        Self { line: Arc::clone(line), turn, day, token: None, since: Instant::now(), rounds }
     }
 
     /// Notes that the relay has the message, or may have it.
     pub fn is_used(&mut self) {
         self.day = None;
+        let takes = (millis(self.since.elapsed()) / self.rounds).max(1);
+        self.line.takes.store(takes, Ordering::Relaxed);
     }
 }
 
@@ -153,4 +191,8 @@ impl Drop for Slot {
             self.line.limits.unused(day);
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

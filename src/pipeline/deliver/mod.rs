@@ -380,6 +380,9 @@ async fn feed(
             return Ok(fed);
         }
         source.report_relays().await;
+        if let Err(error) = source.give_up().await {
+            tracing::error!(%error, "issues that no relay takes cannot be paused");
+        }
         if !shared.holds_lease() {
             shared.pause(Duration::from_millis(200)).await;
             continue;

@@ -15,9 +15,6 @@ use super::limits::{Admission, DomainTurn};
 use super::line::{Line, Slot, Standing, Task, Work};
 use super::shares::Shares;
 
-/// How long a relay's connections may take no message until others get what was meant for it.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Messages for each connection that wait for it at most. What is claimed waits here, and no more is claimed before it
 /// went out: enough for the time that it takes to claim more, 5 ms at full speed.
 const WAITING: usize = 10;
@@ -261,7 +258,7 @@ impl Outbox {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => task,
             };
-            let is_full = tokio::time::timeout(PATIENCE, line.room.notified()).await.is_err();
+            let is_full = tokio::time::timeout(line.patience(), line.room.notified()).await.is_err();
             let standing = standing(&self.shared, &line);
             if self.shared.is_stopping() || matches!(standing, Standing::LeftAlone(_)) {
                 return Err(task);
@@ -286,11 +283,18 @@ impl Outbox {
         }
     }
 
-    /// Hands out tokens for lanes that nobody is in; true where messages wait in a lane.
+    /// Hands out tokens for lanes that nobody is in, and takes back what waits in the lanes of a relay that hangs where
+    /// another takes it; true where messages wait in a lane.
     pub fn look_after_lanes(&mut self) -> bool {
         let mut waiting = false;
-        for (index, line) in self.shared.lines.iter().enumerate() {
+        let shared = Arc::clone(&self.shared);
+        for (index, line) in shared.lines.iter().enumerate() {
             let Some(all) = line.relay.url.terms.domain_connections else { continue };
+            if self.lanes[index].are_waiting() && line.is_silent() && self.another_takes(index, None) {
+                line.got_stuck();
+                self.take_back(index);
+                continue;
+            }
             for token in self.lanes[index].stalled(|domain| self.shared.share(usize::from(all), domain)) {
                 // Where there is no room now, there is the next time.
                 let _ = self.channels[index].0.try_send(Task::Lane(token));

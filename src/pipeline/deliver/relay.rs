@@ -28,12 +28,20 @@ const AHEAD_FAILURES: u32 = 3;
 /// So many messages in a row that break off are enough, though each of them is the first try for its reader.
 const BROKEN_OFF: u32 = 1_000;
 
+/// How long a relay that fails is left alone at most.
+const MOST: Duration = Duration::from_secs(60);
+
+/// The same where it refuses us: whoever tries too often with a wrong password is locked out.
+const MOST_IF_OURS: Duration = Duration::from_secs(300);
+
 /// Why the relay takes no mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     pub why: String,
     /// A wrong password, a certificate that does not match: it will not get better by itself.
     pub is_ours: bool,
+    /// How many connections failed one after the other.
+    pub failures: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -75,10 +83,12 @@ impl RelayState {
             Some(known) if known.until > now => {}
             known => {
                 let failures = known.as_ref().map_or(0, |known| known.failures);
-                let wait = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
+                let is_ours = outcome.class == OutcomeClass::OurFault;
+                let most = if is_ours { MOST_IF_OURS } else { MOST };
+                let wait = Duration::from_secs(1 << failures.min(9)).min(most);
                 let why = outcome.detail.clone();
                 tracing::warn!(%relay, why, ?wait, "the relay cannot be reached, and is left alone for a while");
-                let trouble = Trouble { why, is_ours: outcome.class == OutcomeClass::OurFault };
+                let trouble = Trouble { why, is_ours, failures: failures + 1 };
                 *known = Some(Down { until: now + wait, failures: failures + 1, trouble });
             }
         }

@@ -44,6 +44,13 @@ struct Report {
     ours: Vec<String>,
 }
 
+/// How often the same state of the relays is noted at most: with issues that have started meanwhile, or once more where
+/// that failed.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// So many connections in a row, seconds apart, that every relay refuses for a reason of ours pause what is under way.
+const REFUSED_CONNECTIONS: u32 = 3;
+
 /// How often an issue's queue is looked through from its beginning: for what was given back meanwhile.
 const ANEW: Duration = Duration::from_secs(2);
 
@@ -63,7 +70,7 @@ pub enum Took {
 
 /// Why a notice cannot be sent.
 enum Unsendable {
-    /// The database failed: it is tried again.
+    /// The database failed, or a row is damaged: it is tried again.
     Now(Error),
     /// The mail itself is at fault.
     Ever(String),
@@ -82,8 +89,12 @@ pub struct JobSource {
     /// What was last noted with the issues under way about the relays, and with which. At first unknown: a sender that
     /// died may have left a note.
     reported: Option<(Report, Vec<i64>)>,
+    /// What was last tried to be noted, and when.
+    reporting: Option<(Report, Instant)>,
     /// Issues that were paused because no relay takes them.
     stopped: HashSet<i64>,
+    /// How often the relays had refused us when the issues were paused for it.
+    given_up_at: u32,
     /// How many deliveries are claimed at a time.
     batch: i64,
     /// Behind what place of an issue's queue claiming goes on, and since when it does.
@@ -97,7 +108,9 @@ impl JobSource {
             outcomes,
             cohorts: Cohorts::default(),
             reported: None,
+            reporting: None,
             stopped: HashSet::new(),
+            given_up_at: 0,
             batch: 200,
             behind: HashMap::new(),
         }
@@ -107,12 +120,14 @@ impl JobSource {
     pub async fn take(&mut self, outbox: &mut Outbox) -> Result<Took, Error> {
         record_refusals(&self.shared, &self.outcomes, false).await;
         for (issue_id, why) in noted(&self.shared.broken) {
-            self.stop_issue(issue_id, &why).await?;
-            forget(&self.shared.broken, &issue_id);
+            if of_issue(issue_id, self.stop_issue(issue_id, &why).await)?.is_some() {
+                forget(&self.shared.broken, &issue_id);
+            }
         }
         for ((line, issue_id), why) in noted(&self.shared.refused) {
-            self.refused(line, issue_id, &why).await?;
-            forget(&self.shared.refused, &(line, issue_id));
+            if of_issue(issue_id, self.refused(line, issue_id, &why).await)?.is_some() {
+                forget(&self.shared.refused, &(line, issue_id));
+            }
         }
         let lanes_wait = outbox.look_after_lanes();
         // What waits for its turn goes first.
@@ -137,13 +152,16 @@ impl JobSource {
                 // No turn is left for another issue either.
                 break;
             }
-            let of_issue = match outbox.outlook(Some(issue.id), self.batch) {
-                Outlook::Takes(some) => self.take_deliveries(issue, some, outbox).await?,
+            let here = match outbox.outlook(Some(issue.id), self.batch) {
+                Outlook::Takes(some) => {
+                    let taken = self.take_deliveries(issue, some, outbox).await;
+                    of_issue(issue.id, taken)?.unwrap_or(Took::Nothing)
+                }
                 Outlook::Soon(wait) => Took::Waits(wait),
                 Outlook::Nothing(_) => Took::Nothing,
             };
-            if took == Took::Nothing || of_issue == Took::Some {
-                took = of_issue;
+            if took == Took::Nothing || here == Took::Some {
+                took = here;
             }
         }
         if took == Took::Nothing {
@@ -171,14 +189,24 @@ impl JobSource {
         Ok(db::commit(tx).await?)
     }
 
-    /// Tells the editors of an issue's newsletter, once, that something is to be mended.
+    /// Tells the editors of an issue's newsletter, once, that something is to be mended. Where what is damaged is who they
+    /// are, the log alone says it.
     async fn tell(&self, conn: &mut db::Conn, issue_id: i64, reason: &str) -> Result<(), Error> {
-        let mut issue = editors::find_issue(conn, issue_id).await?;
-        issue.reason = Some(reason.to_owned());
-        if let Some(newsletter) = db::newsletters::get(conn, issue.newsletter_id).await? {
-            editors::tell(conn, &self.shared.app, &newsletter, &issue, Note::Failed).await?;
+        let telling = async {
+            let mut issue = editors::find_issue(conn, issue_id).await?;
+            issue.reason = Some(reason.to_owned());
+            if let Some(newsletter) = db::newsletters::get(conn, issue.newsletter_id).await? {
+                editors::tell(conn, &self.shared.app, &newsletter, &issue, Note::Failed).await?;
+            }
+            Ok(())
+        };
+        match telling.await {
+            Err(error) if !is_of_database(&error) => {
+                tracing::error!(issue = issue_id, %error, reason, "the editors cannot be told");
+                Ok(())
+            }
+            told => told,
         }
-        Ok(())
     }
 
     async fn sending(&self) -> Result<Vec<Issue>, Error> {
@@ -206,7 +234,7 @@ impl JobSource {
         let mut conn = shared.app.db.conn().await?;
         let edition = match self.cohorts.edition(&shared.app, &mut conn, issue.id).await {
             Ok(edition) => edition,
-            Err(error @ Error::Db(db::DbError::Sql(_))) => return Err(error),
+            Err(error) if is_of_database(&error) => return Err(error),
             // A damaged key or content stays as it is: everybody's mail waits for somebody to mend it.
             Err(error) => {
                 drop(conn);
@@ -219,9 +247,10 @@ impl JobSource {
         // Who had no try comes first: a relay that still takes nothing is not to be tried with the same few each time.
         batch.sort_by_key(|(_, loaded)| loaded.as_ref().map_or(0, |claimed| claimed.attempts));
         drop(conn);
+        let is_limited = shared.lines.iter().any(|line| line.limits.counts_days());
         for (id, loaded) in batch {
             let Some(hold) = take_hold(&mut holds, id) else { continue };
-            let (claimed, reader) = match sendable(id, loaded, &edition, now) {
+            let (claimed, reader) = match sendable(id, loaded, &edition, now, is_limited) {
                 Ok(sendable) => sendable,
                 Err(done) => {
                     self.record(*done, hold).await;
@@ -308,10 +337,7 @@ impl JobSource {
         let mut tx = app.db.begin().await?;
         db::issues::advance(&mut tx, issue_id, IssueState::Sending, IssueState::Paused, Some(why), now)
             .await?;
-        let issue = editors::find_issue(&mut tx, issue_id).await?;
-        if let Some(newsletter) = db::newsletters::get(&mut tx, issue.newsletter_id).await? {
-            editors::tell(&mut tx, app, &newsletter, &issue, Note::Failed).await?;
-        }
+        self.tell(&mut tx, issue_id, why).await?;
         Ok(db::commit(tx).await?)
     }
 
@@ -333,7 +359,11 @@ impl JobSource {
             let id = notice.id;
             match self.notice_job(notice, hold).await {
                 Ok(job) => outbox.put(Job::Notice(Box::new(job))),
-                Err((Unsendable::Now(error), _)) => return Err(error),
+                Err((Unsendable::Now(error), _)) if is_of_database(&error) => return Err(error),
+                // It is let go: the lease's keeper gives it back, and meanwhile others go out.
+                Err((Unsendable::Now(error), _)) => {
+                    tracing::error!(notice = id, %error, "a mail waits until somebody mends this");
+                }
                 Err((Unsendable::Ever(why), hold)) => {
                     tracing::error!(notice = id, why, "a mail cannot be written");
                     let next = Next::Fail { suppress: false };
@@ -388,10 +418,41 @@ impl JobSource {
         if report == Report::default() && self.reported.as_ref().is_some_and(|(known, _)| *known == report) {
             return;
         }
+        if self.reporting.as_ref().is_some_and(|(last, at)| *last == report && at.elapsed() < REPORT) {
+            return;
+        }
+        self.reporting = Some((report.clone(), Instant::now()));
         match self.note(&report).await {
             Ok(issues) => self.reported = Some((report, issues)),
             Err(error) => tracing::warn!(%error, "the relays' state cannot be noted"),
         }
+    }
+
+    /// Pauses the issues under way where every relay has refused us several times in a row, a wrong password for
+    /// instance: that does not get better by itself, and too many tries lock an account.
+    pub async fn give_up(&mut self) -> Result<(), Error> {
+        let troubles: Option<Vec<_>> = self.shared.lines.iter().map(|line| line.state.trouble()).collect();
+        let refused = troubles.filter(|all| {
+            all.iter().all(|trouble| trouble.is_ours && trouble.failures >= REFUSED_CONNECTIONS)
+        });
+        let Some(refused) = refused else {
+            self.given_up_at = 0;
+            return Ok(());
+        };
+        let failures = refused.iter().map(|trouble| trouble.failures).sum();
+        if failures <= self.given_up_at {
+            return Ok(());
+        }
+        let why: Vec<_> = refused.iter().map(|trouble| trouble.why.as_str()).collect();
+        for issue in self.sending().await? {
+            let why = format!(
+                "no relay takes mail from us: {}; put it right, see `daybreak doctor`, and resume the issue",
+                why.join("; ")
+            );
+            self.stop_issue(issue.id, &why).await?;
+        }
+        self.given_up_at = failures;
+        Ok(())
     }
 
     fn report(&self) -> Report {
@@ -415,10 +476,12 @@ impl JobSource {
                 trouble.why
             )),
             (_, None) if lines.len() == 1 => Some(
-                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC".to_owned(),
+                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC, with what is not \
+                 stale by then".to_owned(),
             ),
             (_, None) => Some(
-                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC".to_owned(),
+                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC, with what is not \
+                 stale by then".to_owned(),
             ),
         };
         let ours = troubles.iter().filter(|(_, trouble)| trouble.is_ours);
@@ -447,6 +510,23 @@ impl JobSource {
     }
 }
 
+/// Whether the database as a whole fails, and not what one row of it says.
+fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Db(db::DbError::Sql(_) | db::DbError::Silent))
+}
+
+/// What came of one issue; none where something is wrong with it alone, which stops no other.
+fn of_issue<T>(issue_id: i64, result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if is_of_database(&error) => Err(error),
+        Err(error) => {
+            tracing::error!(issue = issue_id, %error, "an issue cannot go on; others do");
+            Ok(None)
+        }
+    }
+}
+
 /// What is noted for the source to look after; it stays until it is.
 fn noted<K: Clone, V: Clone>(notes: &Mutex<HashMap<K, V>>) -> Vec<(K, V)> {
     let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -472,12 +552,13 @@ fn take_hold(holds: &mut Vec<(i64, Hold)>, id: i64) -> Option<Hold> {
     Some(holds.swap_remove(index).1)
 }
 
-/// The delivery and its reader, or why it is not to be sent.
+/// The delivery and its reader, or why it is not to be sent; `is_limited` says that relays have limits for a day.
 fn sendable(
     id: i64,
     loaded: Result<Claimed, db::DbError>,
     edition: &Edition,
     now: Timestamp,
+    is_limited: bool,
 ) -> Result<(Claimed, Reader), Box<Done>> {
     let failed =
         |reason: &str, detail: String| Box::new(Done::end(id, DeliveryState::Failed, reason, Some(detail)));
@@ -490,7 +571,11 @@ fn sendable(
     }
     let stale = edition.stale(claimed.due_at);
     if now > stale {
-        return Err(failed("stale", format!("it could not be sent before {stale}, and is stale")));
+        let why = match is_limited && claimed.attempts == 0 {
+            true => ": the relays' limits for a day may have let no more out in time",
+            false => "",
+        };
+        return Err(failed("stale", format!("it could not be sent before {stale}, and is stale{why}")));
     }
     match claimed.reader.take() {
         Some(reader) if claimed.is_going_out => Ok((claimed, reader)),
