@@ -15,10 +15,18 @@ use crate::pipeline::{App, Error, address, editors};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Shows the progress of an issue until nothing of it is left to send but what waits for its readers' own hour.
-/// Sends from here where nobody else does. SIGTERM and Ctrl-C end it in good order.
+/// Sends from here where nobody else does. SIGTERM and Ctrl-C end it in good order. Fails where the issue is paused.
 pub async fn wait(app: &App, output: Output, id: i64) -> Result<(), Error> {
     send(app, &[id], crate::app::stop_signal()?).await?;
-    super::issue::status(app, output, id).await
+    super::issue::status(app, output, id).await?;
+    let issue = editors::find_issue(&mut *app.db.conn().await?, id).await?;
+    match issue.state {
+        // For scripts: not everybody has it.
+        IssueState::Paused => Err(Error::Invalid(format!(
+            "issue {id} was paused before everybody had it; `daybreak issue resume {id}` goes on where it stood"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The same for several issues that go out side by side, until `stop` turns true; says nothing of how it went.

@@ -114,6 +114,34 @@ async fn a_wrong_password_costs_nobody_their_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_stays_wrong_pauses_the_issue_and_says_what_to_do() {
+    everywhere(async |daybreak| {
+        let auth = Some(("ann@example.org".to_owned(), "right".to_owned()));
+        let sink = daybreak.sink_with(Options { auth, ..Options::default() }).await;
+        let port = sink.address.port();
+        due(daybreak, &many_readers(30)).await;
+        daybreak.relay(format!("smtp://ann%40example.org:wrong@127.0.0.1:{port}?tls=none"));
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        let paused = "SELECT COUNT(*) FROM issues WHERE state = 'paused' AND reason LIKE 'no relay takes mail from us%'";
+        daybreak.until_counted(paused, 1).await;
+        service.stop().await;
+        let logins = sink.commands().iter().filter(|command| command.starts_with("AUTH")).count();
+        assert!(logins <= 30, "{logins} tries can lock an account");
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM deliveries WHERE attempts > 0").await, 0);
+
+        daybreak.relay(format!("smtp://ann%40example.org:right@127.0.0.1:{port}?tls=none"));
+        daybreak.run(&["issue", "resume", "1"]).await;
+        let service = daybreak.serve(&["--role", "schedule,send"]).await;
+        daybreak.until_counted(SENT_ISSUES, 1).await;
+        daybreak.until_counted("SELECT COUNT(*) FROM notices WHERE state <> 'sent'", 0).await;
+        let different: BTreeSet<String> = recipients(&sink).into_iter().collect();
+        assert_eq!(different.len(), 31, "everybody, and the editor");
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_greylisted_is_tried_again_when_it_is_time() {
     everywhere(async |daybreak| {
         let sink = daybreak.sink().await;
