@@ -62,11 +62,12 @@ impl Line {
     pub fn new(relay: Relay, settings: &Settings) -> Self {
         let terms = &relay.url.terms;
         let per_second = terms.per_second.unwrap_or(settings.messages_per_second);
+        let connections = terms.connections.unwrap_or(settings.connections);
         Self {
-            connections: terms.connections.unwrap_or(settings.connections),
+            connections,
             state: Arc::default(),
             throttle: Throttle::new(limits::interval(per_second)),
-            refusals: Refusals::default(),
+            refusals: Refusals::new(connections),
             limits: Limits::new(&relay.url, per_second),
             room: Notify::new(),
             in_hand: AtomicUsize::new(0),

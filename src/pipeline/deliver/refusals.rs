@@ -32,6 +32,8 @@ const ASIDE: Duration = Duration::from_secs(600);
 /// What a relay refused, by issue.
 #[derive(Debug, Default)]
 pub struct Refusals {
+    /// How many connections there are to it.
+    connections: usize,
     issues: Mutex<HashMap<i64, Row>>,
     /// How many issues are in there: most of the time none, and then nothing is locked.
     count: AtomicUsize,
@@ -56,6 +58,10 @@ pub struct Weighed {
 }
 
 impl Refusals {
+    pub fn new(connections: u16) -> Self {
+        Self { connections: usize::from(connections), ..Self::default() }
+    }
+
     /// Whether what the relay says is to be weighed, and not just recorded.
     pub fn concern(&self, class: OutcomeClass) -> bool {
         is_refusal(class) || (class == OutcomeClass::Sent && self.count.load(Ordering::Relaxed) > 0)
@@ -79,8 +85,12 @@ impl Refusals {
         row.count += 1;
         row.last = Some(Instant::now());
         row.undecided.push(settled);
+        // A refused recipient is answered sooner than a message: each connection may meet some while others are in the
+        // middle of one that will be taken.
+        let unknown = IN_A_ROW + 2 * self.connections;
         let enough = match class {
-            OutcomeClass::BadAddress if row.is_resumed => ONCE_RESUMED,
+            OutcomeClass::BadAddress if row.is_resumed => unknown.max(ONCE_RESUMED),
+            OutcomeClass::BadAddress => unknown,
             _ => IN_A_ROW,
         };
         let refuses_all = row.count >= enough;
