@@ -133,7 +133,7 @@ pub fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
             _ = interrupt.recv() => {}
         }
         let _ = stop.send(true);
-        tracing::info!("stopping: what is on the wire is finished first");
+        tracing::info!("stopping: what is on the wire is finished first; a second signal ends at once");
         // Whoever signals again does not want to wait: what was not recorded is found by the next start.
         let first = Instant::now();
         while first.elapsed() < SIGNALLED_ONCE {

@@ -85,7 +85,7 @@ pub struct Settings {
     #[arg(
         long,
         env = "DAYBREAK_LOG",
-        default_value = "info,sqlx=warn",
+        default_value = "info,sqlx=error",
         value_parser = parse_log,
         global = true
     )]

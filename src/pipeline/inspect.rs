@@ -211,13 +211,9 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Err
         return Ok(tell(&delivery, &issue, email, app.clock.now()));
     }
     if db::keeping::is_shrunk(&mut conn, id).await? {
-        let after = match app.settings.keep_deliveries {
-            0 => "meanwhile".to_owned(),
-            days => format!("after {days} days"),
-        };
         return Ok(format!(
-            "Issue {id} was for {}: what became of each of its mails was removed {after}, and only counts are kept \
-             (`daybreak issue status {id}`).",
+            "Issue {id} was for {}: what became of each of its mails was removed with age (DAYBREAK_KEEP_DELIVERIES), and \
+             only counts are kept (`daybreak issue status {id}`).",
             issue.slot_at
         ));
     }
@@ -229,7 +225,17 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<String, Err
     Ok(match subscription {
         None => format!("{email} does not subscribe to “{}”.", newsletter.name),
         Some(_) if matches!(issue.state, IssueState::Draft | IssueState::Frozen | IssueState::Approved) => {
-            format!("Issue {id} has not gone out yet: it is {} for {}.", issue.state.as_str(), issue.slot_at)
+            let hint = match issue.state == IssueState::Approved && issue.slot_at < app.clock.now() {
+                true => {
+                    " Its time has come: `daybreak serve`, or `serve --role schedule` on some node, sends it."
+                }
+                false => "",
+            };
+            format!(
+                "Issue {id} has not gone out yet: it is {} for {}.{hint}",
+                issue.state.as_str(),
+                issue.slot_at
+            )
         }
         Some(_) if matches!(issue.state, IssueState::Skipped | IssueState::Cancelled) => {
             let reason = issue.reason.unwrap_or_else(|| "no reason was noted".to_owned());

@@ -56,7 +56,7 @@ async fn an_old_issue_shrinks_to_counts_that_say_the_same() {
         assert_eq!([counts(daybreak, 1).await, counts(daybreak, 2).await], before);
         for email in ["ann@example.net", "pending@example.net"] {
             let why = daybreak.why(1, email).await;
-            assert!(why.contains("removed after 30 days") && why.contains("issue status 1"), "{why}");
+            assert!(why.contains("removed with age") && why.contains("issue status 1"), "{why}");
             assert!(!daybreak.why(2, email).await.contains("removed"));
         }
         assert!(daybreak.why(1, "nobody@example.net").await.contains("not a subscriber"));

@@ -1,7 +1,7 @@
 //! One relay as a sender uses it, and the place that each message on its way to it takes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -30,6 +30,8 @@ pub struct Line {
     pub state: Arc<RelayState>,
     pub throttle: Throttle,
     pub refusals: Refusals,
+    /// For each open session whether it is handing a message over.
+    sessions: Mutex<Vec<Weak<AtomicBool>>>,
     pub limits: Limits,
     /// Told whenever a connection takes a message.
     pub room: Notify,
@@ -68,6 +70,7 @@ impl Line {
             state: Arc::default(),
             throttle: Throttle::new(limits::interval(per_second)),
             refusals: Refusals::new(connections),
+            sessions: Mutex::default(),
             limits: Limits::new(&relay.url, per_second),
             room: Notify::new(),
             in_hand: AtomicUsize::new(0),
@@ -101,6 +104,19 @@ impl Line {
         if !self.is_stuck.swap(true, Ordering::Relaxed) {
             tracing::warn!(relay = %self.relay.url, "the relay takes nothing any more: its messages go through others");
         }
+    }
+
+    /// Notes a session that was opened, by what tells whether it is handing a message over.
+    pub fn opened(&self, handing_over: &Arc<AtomicBool>) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|session| session.strong_count() > 0);
+        sessions.push(Arc::downgrade(handing_over));
+    }
+
+    /// Whether a message is just being handed over: the relay has accepted its recipient.
+    pub fn is_taking(&self) -> bool {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.iter().filter_map(Weak::upgrade).any(|session| session.load(Ordering::SeqCst))
     }
 
     /// Notes that the relay has answered.

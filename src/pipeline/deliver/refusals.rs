@@ -67,8 +67,16 @@ impl Refusals {
         is_refusal(class) || (class == OutcomeClass::Sent && self.count.load(Ordering::Relaxed) > 0)
     }
 
-    /// Weighs what became of a delivery; `id` is its own.
-    pub fn weigh(&self, issue_id: i64, id: i64, class: OutcomeClass, mut settled: Settled) -> Weighed {
+    /// Weighs what became of a delivery; `id` is its own, and `is_taking` tells whether the relay is just being handed a
+    /// message: then it knows some recipients.
+    pub fn weigh(
+        &self,
+        issue_id: i64,
+        id: i64,
+        class: OutcomeClass,
+        is_taking: bool,
+        mut settled: Settled,
+    ) -> Weighed {
         let mut issues = self.lock();
         if !is_refusal(class) {
             let ended = issues.remove(&issue_id).unwrap_or_default();
@@ -93,7 +101,7 @@ impl Refusals {
             OutcomeClass::BadAddress => unknown,
             _ => IN_A_ROW,
         };
-        let refuses_all = row.count >= enough;
+        let refuses_all = row.count >= enough && !(class == OutcomeClass::BadAddress && is_taking);
         let mut decided = vec![];
         if refuses_all {
             row.aside_until = Some(Instant::now() + ASIDE);

@@ -458,7 +458,7 @@ impl Worker {
         };
         let (id, issue_id) = (job.claimed.id, job.claimed.issue_id);
         let settled = Settled { done, suppress, hold: job.hold, room };
-        let weighed = self.line.refusals.weigh(issue_id, id, class, settled);
+        let weighed = self.line.refusals.weigh(issue_id, id, class, self.line.is_taking(), settled);
         if weighed.refuses_all {
             self.shared.refused(self.place, issue_id, said);
         }
@@ -502,6 +502,7 @@ impl Worker {
         match connected {
             Ok(session) => {
                 self.line.answers();
+                self.line.opened(&session.handing_over());
                 self.open =
                     Some(Open { session, working: None, is_quick: false, took_ahead: false, messages: 0 });
                 Ok(())
