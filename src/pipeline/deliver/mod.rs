@@ -392,7 +392,8 @@ async fn feed(
             Ok(Took::Nothing) if until == Until::NothingDue => return Ok(fed),
             Ok(Took::Nothing) => shared.pause(NOTHING_DUE).await,
             Ok(Took::Waits(wait)) => shared.pause(wait).await,
-            Ok(Took::NoRelay(_)) if until == Until::NothingDue => return Ok(Fed::NothingDue),
+            // What is under way may give back some of a relay's day.
+            Ok(Took::NoRelay(_)) if until == Until::NothingDue => return Ok(fed),
             Ok(Took::NoRelay(wait)) => shared.pause(wait.min(NO_RELAY)).await,
             Err(error) if until == Until::NothingDue => return Err(error),
             Err(error) => {
