@@ -145,7 +145,9 @@ async fn another_program_verifies_every_mail_of_a_send() {
         let all = arrived(&sink, "everything", |all| all.len() >= 16).await;
         service.stop().await;
 
-        assert_eq!(all.len(), 16);
+        // Who confirms before the issue is addressed gets it as well; nobody gets anything twice.
+        let ids: BTreeSet<String> = all.iter().map(|one| Mail::from(one).message_id).collect();
+        assert!(ids.len() == all.len() && all.len() <= 17, "{} of {}", ids.len(), all.len());
         let subjects: BTreeSet<String> = all.iter().map(|one| Mail::from(one).subject).collect();
         assert!(subjects.contains("For Ann — A treaty is signed, — “at last”"), "{subjects:?}");
         assert_verified(&keys, &all);
