@@ -455,6 +455,25 @@ impl Service {
         assert!(sent.unwrap().success());
     }
 
+    /// SIGSTOP: when this returns, every thread stands still. The signal alone is not enough: the thread that gets it
+    /// may have to wait for a processor, and the others go on until it has had one.
+    pub async fn freeze(&self) {
+        self.signal("STOP");
+        let id = self.child.id().expect("it runs");
+        let stands_still = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state comes after the program's name, which stands in parentheses (proc_pid_stat(5)).
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        };
+        let frozen = || {
+            let mut threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+            threads.all(|thread| thread.is_ok_and(stands_still))
+        };
+        while !frozen() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

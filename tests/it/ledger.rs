@@ -207,7 +207,7 @@ async fn goes_on_after_it_stood_still(daybreak: &mut Daybreak) {
     let (sink, gate) = due(daybreak, 500).await;
     let service = daybreak.serve(&["--role", "schedule,send"]).await;
     let_through(&sink, &gate, 100).await;
-    service.signal("STOP");
+    service.freeze().await;
     // Longer than a lease, and than the time between two renewals after it.
     tokio::time::sleep(Duration::from_secs(27)).await;
     gate.add_permits(PLENTY);
@@ -223,7 +223,7 @@ async fn a_node_that_stood_still_does_not_send_what_another_took_over() {
         let (sink, gate) = due(daybreak, 500).await;
         let sleeper = daybreak.serve(&["--role", "schedule,send"]).await;
         let_through(&sink, &gate, 100).await;
-        sleeper.signal("STOP");
+        sleeper.freeze().await;
         let other = daybreak.serve(&["--role", "schedule,send"]).await;
         gate.add_permits(PLENTY);
         // The other has sent everything but what was on the sleeper's wire, and that as well once its lease is over.

@@ -42,7 +42,7 @@ async fn what_a_node_frozen_past_its_lease_does_late_overwrites_nothing() {
         while on_the_wire() < CONNECTIONS {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        frozen.signal("STOP");
+        frozen.freeze().await;
         gate.add_permits(PLENTY);
 
         daybreak.relay(relay.url());
@@ -82,7 +82,7 @@ async fn nodes_that_come_go_and_freeze_skip_nobody_and_repeat_next_to_nothing() 
         daybreak.until_counted("SELECT COUNT(*) FROM nodes", 3).await;
         let sleeper = daybreak.serve(&["--role", "send"]).await;
         sink.until(chance.below(500) as usize + 1).await;
-        sleeper.signal("STOP");
+        sleeper.freeze().await;
         let mut killed = 0;
         while sink.count() < READERS * 3 / 4 {
             tokio::time::sleep(chance.millis(500)).await;
@@ -102,7 +102,7 @@ async fn nodes_that_come_go_and_freeze_skip_nobody_and_repeat_next_to_nothing() 
                 }
                 _ => {
                     let one = chance.below(3) as usize;
-                    nodes[one].signal("STOP");
+                    nodes[one].freeze().await;
                     tokio::time::sleep(chance.millis(1500)).await;
                     nodes[one].signal("CONT");
                 }
