@@ -66,7 +66,7 @@ async fn what_is_sent_is_caught_and_can_be_opened() {
     let (from, to) =
         (EmailAddress::parse("b@example.org").unwrap(), EmailAddress::parse("zoë@example.net").unwrap());
     for _ in 0..60 {
-        let sending = session.send(&Envelope { from: Some(&from), to: &to }, MESSAGE.as_bytes(), None).await;
+        let sending = session.send(&Envelope { from: Some(&from), to: &to }, MESSAGE, None).await;
         assert_eq!(sending.outcome.class, OutcomeClass::Sent, "{sending:?}");
     }
     session.quit().await;

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mail_auth::common::crypto::{DkimKey, Ed25519Key, RsaKey, Sha256};
-use mail_auth::dkim::{DkimSigner, Done};
+use mail_auth::dkim::{Canonicalization, DkimSigner, Done};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
@@ -181,8 +181,14 @@ impl Signer {
     /// A signer for `domain`, with each key under its selector.
     pub fn new(domain: &str, keys: impl IntoIterator<Item = (String, SigningKey)>) -> Self {
         let signers = keys.into_iter().map(|(selector, key)| {
-            // Relaxed for header and body, which is what the builder starts from: relays refold and trim.
-            DkimSigner::from_key(key.key).domain(domain).selector(selector).headers(SIGNED_FIELDS)
+            // Relaxed for the header, which relays refold. Our bodies are encoded so that no relay has a reason to touch
+            // them (no line over 76 characters, none that ends with a space): simple costs half of what relaxed does.
+            DkimSigner::from_key(key.key)
+                .domain(domain)
+                .selector(selector)
+                .headers(SIGNED_FIELDS)
+                .header_canonicalization(Canonicalization::Relaxed)
+                .body_canonicalization(Canonicalization::Simple)
         });
         Self { signers: signers.collect() }
     }

@@ -72,12 +72,9 @@ impl<'a> Prepared<'a> {
     pub(super) fn check(
         features: Features,
         envelope: &'a Envelope<'a>,
-        message: &'a [u8],
+        message: &'a str,
     ) -> Result<Self, Outcome> {
         let refused = |detail: &str| Err(of_our_own(OutcomeClass::OurFault, detail));
-        let Ok(message) = std::str::from_utf8(message) else {
-            return refused("the message is not UTF-8 text");
-        };
         let limit = features.size.unwrap_or(0);
         if limit > 0 && message.len() > limit {
             return refused(&format!(

@@ -145,7 +145,7 @@ impl Session {
 
     /// The envelope of a message that will be sent next, to be handed to [`Session::send`] for the message before it.
     /// None where it cannot go out ahead: the relay does not offer `PIPELINING`, or it would not take such a message.
-    pub fn ahead(&self, envelope: &Envelope<'_>, message: &[u8]) -> Option<Ahead> {
+    pub fn ahead(&self, envelope: &Envelope<'_>, message: &str) -> Option<Ahead> {
         let prepared = Prepared::check(self.features, envelope, message).ok()?;
         self.features.pipelining.then(|| prepared.ahead())
     }
@@ -161,7 +161,7 @@ impl Session {
     ///
     /// A refused recipient leaves the session as it was. When the returned `alive` is false, or the future is dropped
     /// before it has ended, the session sends nothing more and is to be dropped.
-    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8], next: Option<Ahead>) -> Sending {
+    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &str, next: Option<Ahead>) -> Sending {
         if !self.alive {
             return Sending { outcome: relay_down("the connection to the relay has ended"), alive: false };
         }

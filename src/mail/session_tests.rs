@@ -8,7 +8,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{Outcome, OutcomeClass};
 use crate::mail::relay::{Relay, RelayUrl};
 
-const MESSAGE: &[u8] = b"Subject: Today\r\n\r\nHello\r\n";
+const MESSAGE: &str = "Subject: Today\r\n\r\nHello\r\n";
 
 /// Short enough for tests that wait for the end, long enough for a busy machine in those that do not.
 fn hasty() -> Timeouts {
@@ -30,7 +30,7 @@ async fn connect(sink: &Sink) -> Session {
     connect_to(&sink.url(), patient()).await.unwrap()
 }
 
-async fn send_message(session: &mut Session, to: &str, message: &[u8]) -> Sending {
+async fn send_message(session: &mut Session, to: &str, message: &str) -> Sending {
     let from = EmailAddress::parse("bounce+d1-0a1b2c3d@example.org").unwrap();
     let to = EmailAddress::parse(&format!("{to}@example.net")).unwrap();
     session.send(&Envelope { from: Some(&from), to: &to }, message, None).await
@@ -59,7 +59,7 @@ async fn a_message_arrives_as_it_was_written() {
         let [accepted] = sink.accepted().try_into().unwrap();
         assert_eq!(accepted.from, "bounce+d1-0a1b2c3d@example.org");
         assert_eq!(accepted.to, ["ann@example.net"]);
-        assert_eq!(accepted.message, MESSAGE);
+        assert_eq!(accepted.message, MESSAGE.as_bytes());
         let commands = sink.commands();
         assert_eq!(commands[0], "EHLO mail.example.org");
         assert_eq!(commands[1], format!("MAIL FROM:<bounce+d1-0a1b2c3d@example.org> SIZE={}", MESSAGE.len()));
@@ -188,7 +188,7 @@ async fn a_relay_that_does_not_read_is_left_after_the_time_out() {
     let sink = Sink::start(Options { size: None, ..Options::default() }).await;
     let mut session = connect_to(&sink.url(), hasty()).await.unwrap();
     // More than the buffers of both sockets hold: the write waits.
-    let message = "a line of text\r\n".repeat(2_000_000).into_bytes();
+    let message = "a line of text\r\n".repeat(2_000_000);
     let sending = send_message(&mut session, "stalls", &message).await;
     assert_eq!((sending.outcome.class, sending.alive), (OutcomeClass::RelayDown, false));
 }
@@ -235,15 +235,14 @@ async fn what_a_relay_cannot_take_is_refused_before_it_is_sent() {
     let sink = Sink::start(Options { size: Some(100), smtputf8: false, ..Options::default() }).await;
     let mut session = connect(&sink).await;
     let before = sink.commands().len();
-    let large = send_message(&mut session, "ann", "a line\r\n".repeat(20).as_bytes()).await;
+    let large = send_message(&mut session, "ann", &"a line\r\n".repeat(20)).await;
     assert_eq!((large.outcome.class, large.alive), (OutcomeClass::OurFault, true));
     assert!(large.outcome.detail.contains("160 bytes") && large.outcome.detail.contains("100"), "{large:?}");
     let foreign = send(&mut session, "dörte").await;
     assert_eq!((foreign.outcome.class, foreign.alive), (OutcomeClass::Refused, true));
     assert!(foreign.outcome.detail.contains("SMTPUTF8"), "{foreign:?}");
-    let header = send_message(&mut session, "ann", "To: <dörte@example.net>\r\n\r\n".as_bytes()).await;
+    let header = send_message(&mut session, "ann", "To: <dörte@example.net>\r\n\r\n").await;
     assert_eq!(header.outcome.class, OutcomeClass::Refused);
-    assert_eq!(send_message(&mut session, "ann", b"\xff").await.outcome.class, OutcomeClass::OurFault);
     assert_eq!(sink.commands().len(), before, "nothing was sent");
     assert_eq!(send(&mut session, "ann").await.outcome.class, OutcomeClass::Sent);
 }
@@ -252,7 +251,7 @@ async fn what_a_relay_cannot_take_is_refused_before_it_is_sent() {
 async fn a_local_part_beyond_ascii_is_announced_where_the_relay_takes_it() {
     let sink = Sink::start(Options::default()).await;
     let mut session = connect(&sink).await;
-    let message = "To: <dörte@example.net>\r\n\r\nHello\r\n".as_bytes();
+    let message = "To: <dörte@example.net>\r\n\r\nHello\r\n";
     let sending = send_message(&mut session, "dörte", message).await;
     assert_eq!(sending.outcome.class, OutcomeClass::Sent);
     assert!(sink.commands()[1].ends_with(" BODY=8BITMIME SMTPUTF8"), "{:?}", sink.commands());
@@ -275,7 +274,7 @@ async fn lines_that_start_with_a_dot_survive() {
     let mut session = connect(&sink).await;
     for message in [".\r\n", ".a\r\n..b\r\n.\r\nc\r\n", "a\r\n.\r\nRSET\r\n", "no end", ""] {
         assert_eq!(
-            send_message(&mut session, "ann", message.as_bytes()).await.outcome.class,
+            send_message(&mut session, "ann", message).await.outcome.class,
             OutcomeClass::Sent
         );
         let expected = if message.is_empty() || message == "no end" {
@@ -451,7 +450,7 @@ async fn the_next_envelope_goes_out_behind_the_body() {
     session.quit().await;
     let to: Vec<_> = sink.accepted().into_iter().flat_map(|accepted| accepted.to).collect();
     assert_eq!(to, ["ann@example.net", "ben@example.net", "cid@example.net"]);
-    assert!(sink.accepted().iter().all(|accepted| accepted.message == MESSAGE && accepted.connection == 1));
+    assert!(sink.accepted().iter().all(|accepted| accepted.message == MESSAGE.as_bytes() && accepted.connection == 1));
 }
 
 #[tokio::test]

@@ -155,6 +155,7 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     if let Some(signer) = &edition.signer {
         signer.sign(&mut eml).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))?;
     }
+    let eml = String::from_utf8(eml).map_err(|_| Error::Invalid("the mail is not UTF-8".to_owned()))?;
     let mut relays = super::deliver::relays(&app.settings).map_err(Error::Invalid)?;
     relays.sort_by_key(|relay| relay.url.terms.priority);
     let (ehlo_name, timeouts) = (super::deliver::ehlo_name(app), super::deliver::timeouts(&app.settings));

@@ -20,7 +20,7 @@ use super::line::{Line, Slot, Task, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
 use super::verdict::{self, Answer, Verdict, give_back, pass_on};
-use super::{DRAIN, Shared, within};
+use super::{DRAIN, Error, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -71,7 +71,7 @@ struct Outgoing {
     job: Job,
     slot: Slot,
     addresses: Addresses,
-    message: Vec<u8>,
+    message: String,
 }
 
 impl Outgoing {
@@ -93,7 +93,7 @@ pub struct Worker {
     /// A message that was to be announced when the connection ended.
     after_that: Option<Outgoing>,
     /// Buffers of messages that are sent, for those to come: two at most.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<String>,
 }
 
 impl Worker {
@@ -243,17 +243,17 @@ impl Worker {
             return None;
         }
         let app = &self.shared.app;
-        let mut message = self.spare.pop().unwrap_or_default();
+        let mut message = self.spare.pop().map(String::into_bytes).unwrap_or_default();
         message.clear();
         let now = app.clock.now();
         let written = match &job {
             Job::Delivery(job) => job.write(app, self.shared.verp.as_ref(), now, &mut message),
             Job::Notice(job) => job.write(now, &mut message),
         };
-        match written {
-            Ok(addresses) => Some(Outgoing { job, slot, addresses, message }),
+        let readable = |message| String::from_utf8(message).map_err(|_| Error::Invalid("it is not UTF-8".to_owned()));
+        match written.and_then(|addresses| Ok((addresses, readable(message)?))) {
+            Ok((addresses, message)) => Some(Outgoing { job, slot, addresses, message }),
             Err(error) => {
-                self.spare.push(message);
                 let done = match &job {
                     Job::Delivery(job) => {
                         // What fails for one reader's template or key fails for others too: the issue is paused instead.

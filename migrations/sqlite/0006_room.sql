@@ -1,0 +1,1 @@
+-- PostgreSQL needs room on its pages here; SQLite changes a row where it stands.
