@@ -5,6 +5,7 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;
+pub mod audit;
 pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
@@ -25,6 +26,7 @@ pub mod subscriptions;
 pub mod suppressions;
 #[cfg(test)]
 pub mod testing;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

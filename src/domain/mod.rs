@@ -17,4 +17,5 @@ pub mod notice;
 pub mod subscription;
 pub mod token;
 pub mod topic;
+pub mod user;
 pub mod words;

@@ -1,6 +1,7 @@
 //! The five steps of a digest's road, and everything that people ask of it: the scheduler, the command line, the
 //! pages and the tests call these functions. Each does one bounded piece of work and returns what it did.
 
+pub mod accounts;
 pub mod address;
 pub mod app;
 pub mod articles;

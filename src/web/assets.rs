@@ -19,17 +19,26 @@ struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
-    let asset = |name, content_type, content: &'static str| {
+/// The files in `templates/web` that are no pages, by their name without a folder.
+const FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let asset = |(name, content): &(&'static str, &'static str)| {
         let hash = digest(&SHA256, content.as_bytes());
         let hex: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Asset { name, content_type, content, version: format!("v={hex}") }
+        Asset { name, content_type: content_type(name), content, version: format!("v={hex}") }
     };
-    [
-        asset("daybreak.css", "text/css; charset=utf-8", include_str!("../../templates/web/daybreak.css")),
-        asset("icon.svg", "image/svg+xml", include_str!("../../templates/web/icon.svg")),
-    ]
+    FILES.iter().map(asset).collect()
 });
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}
 
 /// The address of an embedded file.
 pub fn address(name: &str) -> Option<String> {

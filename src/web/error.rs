@@ -1,7 +1,7 @@
 //! The one error of the web: each variant is a page, and its doc says the status.
 
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 
 use super::page;
@@ -11,6 +11,14 @@ use crate::pipeline;
 /// What a handler cannot answer.
 #[derive(Debug)]
 pub enum Error {
+    /// 303: nobody is signed in; afterwards they come back to this page.
+    SignIn(String),
+    /// 403: they may not do that. It is in the audit log.
+    Forbidden,
+    /// 403: a form that no page of ours sent, or one of a session that has ended.
+    FromElsewhere,
+    /// 422: it makes no sense as things stand; the sentence says why and what to do.
+    Refused(String),
     /// 404: there is no such page.
     NotFound,
     /// 404: a link's token that this service did not make, or not this way.
@@ -35,6 +43,7 @@ impl From<pipeline::Error> for Error {
     fn from(error: pipeline::Error) -> Self {
         match error {
             pipeline::Error::NotFound(_) => Self::NotFound,
+            pipeline::Error::Invalid(says) => Self::Refused(says),
             other => Self::Failed(other),
         }
     }
@@ -47,17 +56,30 @@ impl From<DbError> for Error {
 }
 
 #[derive(Serialize)]
-struct ErrorPage {
+struct ErrorPage<'e> {
     status: u16,
     title: &'static str,
-    says: &'static str,
+    says: &'e str,
     way_out: &'static str,
     way_out_words: &'static str,
 }
 
 impl Error {
-    fn words(&self) -> (StatusCode, &'static str, &'static str) {
+    fn words(&self) -> (StatusCode, &'static str, &str) {
         match self {
+            Self::SignIn(_) => (StatusCode::SEE_OTHER, "Sign in", "Sign in first."),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "That is not yours to do",
+                "Your account may not do this. Ask an admin of this service for the role that may.",
+            ),
+            Self::FromElsewhere => (
+                StatusCode::FORBIDDEN,
+                "Nothing was changed",
+                "This form was open for too long, or did not come from a page of this service. Go back, load the \
+                 page anew, and try again.",
+            ),
+            Self::Refused(says) => (StatusCode::UNPROCESSABLE_ENTITY, "That cannot be done", says),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "There is no such page",
@@ -110,8 +132,13 @@ impl IntoResponse for Error {
             Self::Page(error) => tracing::error!(%error, "a page cannot be rendered"),
             _ => {}
         }
+        if let Self::SignIn(back) = &self {
+            let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+            return Redirect::to(&format!("/sign-in?back={back}")).into_response();
+        }
         let (status, title, says) = self.words();
-        let (way_out, way_out_words) = match self {
+        let (way_out, way_out_words) = match &self {
+            Self::Forbidden | Self::FromElsewhere | Self::Refused(_) => ("/desk", "Back to the desk"),
             Self::Expired | Self::NotAForm => ("/subscribe", "Sign up"),
             _ => ("/", "See the newsletters"),
         };

@@ -12,9 +12,10 @@ use super::Error;
 /// How long a request may take, body and answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// No scripts, nothing from elsewhere but images, no framing.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+/// Scripts and styles are files of ours, nothing comes from elsewhere but images, nobody frames us.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
+                      img-src 'self' https: data:; frame-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
 
 /// Answers within 30 seconds and adds the headers that a page has not set itself.
 pub async fn around(request: Request, next: Next) -> Response {

@@ -1,16 +1,23 @@
-//! The pages that readers see: sign up, confirm, leave.
+//! The pages: the readers', the editors' desk and the admins' office.
 //!
-//! Server-rendered, without scripts. `GET` never changes anything, because link scanners follow links. Pages read
-//! through `db` and act through `pipeline`. What a handler cannot answer is an [`Error`], which is a page too.
+//! Server-rendered; every form works without scripts. `GET` never changes anything, because link scanners follow
+//! links. Pages read through `db` and act through `pipeline`. What a handler cannot answer is an [`Error`], which is a
+//! page too. Who signs in is [`auth`]'s to say.
 
+mod account;
 mod assets;
+mod auth;
 mod confirm;
+mod desk;
 mod error;
 mod form;
 mod frame;
 mod home;
 pub mod mailbox;
+mod office;
 mod page;
+mod readers;
+mod said;
 mod serve;
 mod sign_up;
 mod sign_up_form;
@@ -29,7 +36,7 @@ pub use serve::serve;
 
 use crate::pipeline::App;
 
-/// The readers' pages.
+/// Every page.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(home::show))
@@ -38,6 +45,10 @@ pub fn router(app: App) -> Router {
         .route("/confirm/{token}", get(confirm::show).post(confirm::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
         .route("/view/{token}", get(view::show))
+        .merge(account::routes())
+        .merge(desk::routes())
+        .merge(office::routes())
+        .merge(readers::routes())
         .route("/healthz", get(home::health))
         .route("/assets/{name}", get(assets::get))
         .fallback(|| async { Error::NotFound })

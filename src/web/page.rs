@@ -11,23 +11,8 @@ use serde::Serialize;
 
 use super::{Error, assets};
 
-/// The templates, by the name that a page is rendered under.
-const TEMPLATES: [(&str, &str); 14] = [
-    ("layout", include_str!("../../templates/web/layout.hbs")),
-    ("home", include_str!("../../templates/web/home.hbs")),
-    ("subscribe", include_str!("../../templates/web/subscribe.hbs")),
-    ("check_inbox", include_str!("../../templates/web/check_inbox.hbs")),
-    ("confirm", include_str!("../../templates/web/confirm.hbs")),
-    ("choices", include_str!("../../templates/web/choices.hbs")),
-    ("confirmed", include_str!("../../templates/web/confirmed.hbs")),
-    ("left_since", include_str!("../../templates/web/left_since.hbs")),
-    ("unsubscribe", include_str!("../../templates/web/unsubscribe.hbs")),
-    ("left", include_str!("../../templates/web/left.hbs")),
-    ("nobody", include_str!("../../templates/web/nobody.hbs")),
-    ("mailbox", include_str!("../../templates/web/mailbox.hbs")),
-    ("mail", include_str!("../../templates/web/mail.hbs")),
-    ("error", include_str!("../../templates/web/error.hbs")),
-];
+/// The templates in `templates/web`, by their path there without the extension.
+const TEMPLATES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/web_templates.rs"));
 
 static PAGES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut pages = Handlebars::new();

@@ -250,7 +250,8 @@ impl Worker {
             Job::Delivery(job) => job.write(app, self.shared.verp.as_ref(), now, &mut message),
             Job::Notice(job) => job.write(now, &mut message),
         };
-        let readable = |message| String::from_utf8(message).map_err(|_| Error::Invalid("it is not UTF-8".to_owned()));
+        let readable =
+            |message| String::from_utf8(message).map_err(|_| Error::Invalid("it is not UTF-8".to_owned()));
         match written.and_then(|addresses| Ok((addresses, readable(message)?))) {
             Ok((addresses, message)) => Some(Outgoing { job, slot, addresses, message }),
             Err(error) => {

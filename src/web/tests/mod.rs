@@ -18,8 +18,9 @@ use crate::domain::delivery::Next;
 use crate::domain::newsletter::Schedule;
 use crate::domain::notice::Notice;
 use crate::domain::token::{SigningKey, Token};
-use crate::pipeline::App;
+use crate::domain::user::Role;
 use crate::pipeline::testing::{TestApp, apps};
+use crate::pipeline::{App, accounts};
 
 /// A Saturday morning.
 const NOW: &str = "2026-11-21T09:00:00Z";
@@ -182,4 +183,35 @@ fn path_of(url: &str) -> String {
 fn confirm_path(mails: &[(String, Notice)]) -> String {
     let Some((_, Notice::Confirm(confirm))) = mails.first() else { panic!("no confirmation: {mails:?}") };
     path_of(&confirm.confirm_url)
+}
+
+/// Somebody who is signed in, as their browser shows it: what to send as `Cookie`, and as `token` in a form.
+struct Person {
+    cookie: String,
+    token: String,
+}
+
+impl House {
+    /// Signs in somebody new, who may this everywhere.
+    async fn sign_in(&self, email: &str, role: Role) -> Person {
+        let email = EmailAddress::parse(email).unwrap();
+        let id = accounts::add(&self.app, &email, "", Some(role)).await.unwrap();
+        let value = accounts::start_session(&self.app, id, "a test", "192.0.2.1").await.unwrap();
+        let (_, session) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
+        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &session) }
+    }
+
+    async fn get_as(&self, person: &Person, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.base)).header("cookie", &person.cookie);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Sends a form as a page of ours does.
+    async fn submit_as(&self, person: &Person, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut fields = fields.to_vec();
+        fields.push(("token", &person.token));
+        let request = self.client.post(format!("{}{path}", self.base)).header("cookie", &person.cookie);
+        let request = request.header("origin", &self.base).header("content-type", FORM);
+        Answer::of(request.body(urlencoded(&fields)).send().await.unwrap()).await
+    }
 }

@@ -1,0 +1,13 @@
+//! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
+
+mod frame;
+
+use axum::Router;
+
+pub use self::frame::show;
+use crate::pipeline::App;
+
+/// The pages of the desk.
+pub fn routes() -> Router<App> {
+    Router::new()
+}

@@ -1,0 +1,9 @@
+//! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
+
+use axum::Router;
+
+use crate::pipeline::App;
+
+pub fn routes() -> Router<App> {
+    Router::new()
+}

@@ -1,0 +1,57 @@
+//! What a page says of the request before it: "12 readers were added". It travels in a cookie, and is shown once.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{cookie, set_cookie};
+use crate::pipeline::App;
+
+const COOKIE: &str = "daybreak_said";
+
+/// A sentence, and what takes back what it tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub words: String,
+    /// Where a form of one button is sent to; empty where there is no way back.
+    #[serde(default)]
+    pub undo: String,
+    /// What that button says, such as "Put it back".
+    #[serde(default)]
+    pub undo_words: String,
+}
+
+/// What the request before has left to be said.
+pub fn of(headers: &HeaderMap) -> Option<Said> {
+    let bytes = URL_SAFE_NO_PAD.decode(cookie(headers, COOKIE)?).ok()?;
+    let said: Said = serde_json::from_slice(&bytes).ok()?;
+    // The way back is a page of ours, whoever wrote the cookie.
+    let is_ours = said.undo.is_empty() || (said.undo.starts_with('/') && !said.undo.starts_with("//"));
+    is_ours.then_some(said)
+}
+
+/// Leads on to a page, which says this.
+pub fn then(app: &App, to: &str, said: Said) -> Response {
+    let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&said).unwrap_or_default());
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response();
+    add_cookie(&mut response, &set_cookie(app, COOKIE, &text, Some(60)));
+    response
+}
+
+/// Leads on to a page, which says this sentence.
+pub fn then_say(app: &App, to: &str, words: impl Into<String>) -> Response {
+    then(app, to, Said { words: words.into(), ..Said::default() })
+}
+
+/// It is said: once is enough.
+pub fn forget(response: &mut Response) {
+    add_cookie(response, &format!("{COOKIE}=; Path=/; Max-Age=0"));
+}
+
+pub fn add_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
