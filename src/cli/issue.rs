@@ -97,7 +97,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
             match format {
                 Format::Html => output.raw(&preview.html()),
                 Format::Text => output.raw(&format!("Subject: {}\n\n{}", preview.subject(), preview.text())),
-                Format::Eml => output.raw(&String::from_utf8_lossy(&preview.eml)),
+                Format::Eml => output.raw(&preview.eml),
             }
         }
         IssueCommand::Test { id, to } => {

@@ -24,7 +24,7 @@ use super::{App, Error, compose};
 pub struct Preview {
     pub mail: RenderedMail,
     /// The whole message (RFC 5322).
-    pub eml: Vec<u8>,
+    pub eml: String,
 }
 
 impl Preview {
@@ -81,7 +81,7 @@ fn message(
     values: &HoleValues,
     reader: &Reader,
     delivery_id: i64,
-) -> Vec<u8> {
+) -> String {
     let mailbox = Mailbox { name: reader.name.clone(), address: reader.email.clone() };
     let now = app.clock.now();
     let recipient = Recipient {
@@ -91,7 +91,7 @@ fn message(
         date: now,
         list_unsubscribe: Some(&values.unsubscribe_url),
     };
-    let mut eml = Vec::new();
+    let mut eml = String::new();
     Letter::new(&edition.head, mail).write(&mut eml, &recipient);
     eml
 }
@@ -155,7 +155,6 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     if let Some(signer) = &edition.signer {
         signer.sign(&mut eml).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))?;
     }
-    let eml = String::from_utf8(eml).map_err(|_| Error::Invalid("the mail is not UTF-8".to_owned()))?;
     let mut relays = super::deliver::relays(&app.settings).map_err(Error::Invalid)?;
     relays.sort_by_key(|relay| relay.url.terms.priority);
     let (ehlo_name, timeouts) = (super::deliver::ehlo_name(app), super::deliver::timeouts(&app.settings));
