@@ -247,11 +247,23 @@ async fn a_key_comes_with_its_record_and_is_never_shown() {
 
         let error = daybreak.fails(&["dkim", "add", "news.example.org"]).await;
         assert!(error.contains("db20260302-rsa") && error.contains("--selector"), "{error}");
+        for wrong in ["not a domain", "ed@example.org", "localhost"] {
+            for command in [&["dkim", "add", wrong][..], &["dkim", "remove", wrong, "x"]] {
+                let error = daybreak.fails(command).await;
+                assert!(error.contains(&format!("“{wrong}” is not a domain")), "{error}");
+                assert!(
+                    error.contains("for instance example.org") && !error.contains("postmaster"),
+                    "{error}"
+                );
+            }
+        }
         for wrong in ["a b", "-x", "x.", "é", &"x".repeat(64), "x\nIN TXT"] {
             let error = daybreak.fails(&["dkim", "add", "example.net", &format!("--selector={wrong}")]).await;
             assert!(error.contains("selector"), "{error}");
         }
         assert!(daybreak.fails(&["dkim", "remove", "example.net", "x"]).await.contains("dkim list"));
+        daybreak.run(&["dkim", "add", "Bücher.example", "--selector", "x"]).await;
+        daybreak.run(&["dkim", "remove", "bücher.example", "x"]).await;
     })
     .await;
 }
