@@ -273,10 +273,7 @@ async fn lines_that_start_with_a_dot_survive() {
     let sink = Sink::start(Options::default()).await;
     let mut session = connect(&sink).await;
     for message in [".\r\n", ".a\r\n..b\r\n.\r\nc\r\n", "a\r\n.\r\nRSET\r\n", "no end", ""] {
-        assert_eq!(
-            send_message(&mut session, "ann", message).await.outcome.class,
-            OutcomeClass::Sent
-        );
+        assert_eq!(send_message(&mut session, "ann", message).await.outcome.class, OutcomeClass::Sent);
         let expected = if message.is_empty() || message == "no end" {
             format!("{message}\r\n")
         } else {
@@ -450,7 +447,11 @@ async fn the_next_envelope_goes_out_behind_the_body() {
     session.quit().await;
     let to: Vec<_> = sink.accepted().into_iter().flat_map(|accepted| accepted.to).collect();
     assert_eq!(to, ["ann@example.net", "ben@example.net", "cid@example.net"]);
-    assert!(sink.accepted().iter().all(|accepted| accepted.message == MESSAGE.as_bytes() && accepted.connection == 1));
+    assert!(
+        sink.accepted()
+            .iter()
+            .all(|accepted| accepted.message == MESSAGE.as_bytes() && accepted.connection == 1)
+    );
 }
 
 #[tokio::test]
