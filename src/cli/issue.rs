@@ -10,7 +10,8 @@ use crate::db::deliveries::Said;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::Issue;
-use crate::pipeline::{App, Error, editors, inspect};
+use crate::pipeline::inspect::{self, Answer};
+use crate::pipeline::{App, Error, editors};
 
 #[derive(Subcommand, Debug)]
 pub enum IssueCommand {
@@ -97,7 +98,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
             match format {
                 Format::Html => output.raw(&preview.html()),
                 Format::Text => output.raw(&format!("Subject: {}\n\n{}", preview.subject(), preview.text())),
-                Format::Eml => output.raw(&String::from_utf8_lossy(&preview.eml)),
+                Format::Eml => output.raw(&preview.eml),
             }
         }
         IssueCommand::Test { id, to } => {
@@ -153,7 +154,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Why { id, email } => {
             let email = EmailAddress::parse(&email).map_err(Error::Invalid)?;
             let answer = inspect::why(app, id, &email).await?;
-            output.one(&json!({ "issue": id, "answer": answer }), &[("", answer.clone())]);
+            output.one(&answer_as_json(id, &answer), &[("", answer.sentence)]);
         }
     }
     Ok(())
@@ -238,6 +239,19 @@ fn said_as_json(said: &Said) -> serde_json::Value {
         "said": said.detail,
         "count": said.count,
         "next": next,
+    })
+}
+
+fn answer_as_json(issue: i64, answer: &Answer) -> serde_json::Value {
+    json!({
+        "issue": issue,
+        "state": answer.state.map(DeliveryState::as_str),
+        "reason": answer.reason,
+        "detail": answer.detail,
+        "attempts": answer.attempts,
+        "since": answer.since.map(|time| time.to_string()),
+        "next": answer.next_at.map(|time| time.to_string()),
+        "answer": answer.sentence,
     })
 }
 

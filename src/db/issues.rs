@@ -9,7 +9,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 
 const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, reason, \
-                       held, at_once, introduction, subject, preheader, addressed_at";
+                       held, pauses, at_once, introduction, subject, preheader, addressed_at";
 
 fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
     let row = Row::new(row, "issues");
@@ -25,6 +25,7 @@ fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
         state: row.parsed("state", IssueState::parse)?,
         reason: row.opt_text("reason")?,
         held: row.flag("held")?,
+        pauses: row.int("pauses")?,
         at_once: row.flag("at_once")?,
         introduction: row.text("introduction")?,
         subject: row.opt_text("subject")?,
@@ -243,6 +244,7 @@ pub async fn advance(
 ) -> Result<bool, DbError> {
     let result = sqlx::query(
         "UPDATE issues SET state = $3, reason = $4,
+             pauses = CASE WHEN $3 = 'paused' THEN pauses + 1 ELSE pauses END,
              approved_at = CASE WHEN $3 = 'approved' THEN $5 ELSE approved_at END,
              addressed_at = CASE WHEN $3 = 'sending' THEN COALESCE(addressed_at, $5) ELSE addressed_at END,
              finished_at = CASE WHEN $3 IN ('sent', 'cancelled', 'skipped') THEN $5 ELSE finished_at END

@@ -27,6 +27,8 @@ pub struct Issue {
     pub reason: Option<String>,
     /// Held by an editor: does not go out before it is approved.
     pub held: bool,
+    /// How often it was paused.
+    pub pauses: i64,
     /// Goes out as soon as it is addressed, whatever hours readers chose.
     pub at_once: bool,
     /// The editor's introduction, plain text with blank lines between paragraphs; may be empty.

@@ -31,7 +31,7 @@ impl Note {
     }
 }
 
-/// Queues a mail to each of the newsletter's editors, once for each kind of note and issue.
+/// Queues a mail to each of the newsletter's editors, once for each kind of note, state of the issue and pause.
 pub async fn tell(
     conn: &mut Conn,
     app: &App,
@@ -93,9 +93,14 @@ pub async fn tell(
     Ok(())
 }
 
-/// Names what an editor is told: the same about an issue in another state is news.
+/// Names what an editor is told: the same about an issue in another state is news, and so is what happens to it after
+/// another pause. All nodes that see a pause count it alike.
 fn event(note: Note, issue: &Issue, editor: &EmailAddress) -> String {
-    format!("{}:{}:{}:{editor}", note.word(), issue.id, issue.state.as_str())
+    let (note, state) = (note.word(), issue.state.as_str());
+    match issue.pauses {
+        0 => format!("{note}:{}:{state}:{editor}", issue.id),
+        pauses => format!("{note}:{}:{state}:{pauses}:{editor}", issue.id),
+    }
 }
 
 /// Whether the newsletter's editors were told, or there is nobody to tell.

@@ -226,6 +226,7 @@ fn issue(is_full: bool) -> Issue {
         state: IssueState::Sending,
         reason: None,
         held: false,
+        pauses: 0,
         at_once: false,
         introduction: String::new(),
         subject: None,

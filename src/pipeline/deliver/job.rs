@@ -96,7 +96,7 @@ impl DeliveryJob {
         app: &App,
         verp: Option<&Verp>,
         now: Timestamp,
-        out: &mut Vec<u8>,
+        out: &mut String,
     ) -> Result<Addresses, Error> {
         let from = &self.edition.newsletter.from.address;
         let values = hole_values(app, &self.reader, self.claimed.subscription_id, self.claimed.id);
@@ -124,7 +124,7 @@ impl DeliveryJob {
 
 impl NoticeJob {
     /// Writes the message into `out`, signed, and returns its envelope.
-    pub fn write(&self, now: Timestamp, out: &mut Vec<u8>) -> Result<Addresses, Error> {
+    pub fn write(&self, now: Timestamp, out: &mut String) -> Result<Addresses, Error> {
         let mailbox = Mailbox { name: self.notice.name.clone(), address: self.notice.email.clone() };
         let recipient = Recipient {
             mailbox: &mailbox,
@@ -139,7 +139,7 @@ impl NoticeJob {
     }
 }
 
-fn sign(signer: Option<&Signer>, message: &mut Vec<u8>) -> Result<(), Error> {
+fn sign(signer: Option<&Signer>, message: &mut String) -> Result<(), Error> {
     match signer {
         Some(signer) => {
             signer.sign(message).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))
