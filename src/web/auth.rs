@@ -14,7 +14,7 @@ use super::Error;
 use super::form::Form;
 use super::sign_up::network_address;
 use crate::db::audit::{self, NewEntry};
-use crate::db::users::Session;
+use crate::db::sessions::Session;
 use crate::domain::user::{Role, User};
 use crate::pipeline::{App, accounts};
 
