@@ -71,7 +71,9 @@ pub async fn run(app: &App, output: Output, command: UserCommand) -> Result<(), 
             }
             if stdin {
                 accounts::set_password(app, &by, id, &read_password()?).await?;
-                output.say(format!("The password of {email} is changed, and all of their sessions have ended."));
+                output.say(format!(
+                    "The password of {email} is changed, and all of their sessions have ended."
+                ));
             } else {
                 let invited = accounts::invite_again(app, &by, id, mail).await?;
                 tell(output, email.as_str(), &invited, mail);
@@ -127,7 +129,9 @@ fn tell(output: Output, email: &str, invited: &accounts::Invited, mail: bool) {
     ));
     match (mail, invited.is_mailed) {
         (true, true) => output.say("It goes to them by mail, too, once `daybreak serve` runs."),
-        (true, false) => output.say("It was not mailed: there is no newsletter yet whose address it could come from."),
+        (true, false) => {
+            output.say("It was not mailed: there is no newsletter yet whose address it could come from.")
+        }
         _ => {}
     }
 }
@@ -162,7 +166,8 @@ async fn list(app: &App, output: Output) -> Result<(), Error> {
     let cells = |row: &serde_json::Value| {
         let own = row["newsletters"].as_array().into_iter().flatten();
         let own = own.map(|own| format!("{} of {}", text(&own["role"]), text(&own["newsletter"])));
-        let role = row["role"].as_str().map(str::to_owned).into_iter().chain(own).collect::<Vec<_>>().join(", ");
+        let role =
+            row["role"].as_str().map(str::to_owned).into_iter().chain(own).collect::<Vec<_>>().join(", ");
         let state = match (row["disabled"] == true, row["password"] == true) {
             (true, _) => "disabled",
             (false, true) => "active",

@@ -29,7 +29,8 @@ impl std::fmt::Debug for Account {
     }
 }
 
-const ACCOUNT: &str = "SELECT id, email, name, role, password_hash, totp_secret, totp_step, disabled, created_at,
+const ACCOUNT: &str =
+    "SELECT id, email, name, role, password_hash, totp_secret, totp_step, disabled, created_at,
     seen_at FROM users";
 
 fn role(row: &Row<'_>, column: &'static str) -> Result<Option<Role>, DbError> {

@@ -54,7 +54,7 @@ pub(super) async fn count(app: &App, limit: Limit, of: &str) -> Result<Option<To
         attempts::forget_before(&mut conn, now.plus_millis(-LONGEST)).await?;
     }
     let left = tried.since.millis() + limit.minutes * MINUTE - now.millis();
-    let too_many = TooMany { minutes: left.div_euclid(MINUTE) + 1, is_first: tried.count == limit.most + 1 };
+    let too_many = TooMany { minutes: (left + MINUTE - 1) / MINUTE, is_first: tried.count == limit.most + 1 };
     Ok((tried.count > limit.most).then_some(too_many))
 }
 

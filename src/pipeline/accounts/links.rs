@@ -68,7 +68,9 @@ pub async fn mail_link(app: &App, email: &EmailAddress, from: From<'_>) -> Resul
     sessions::insert_link(&mut tx, &hash, account.user.id, LinkKind::SignIn, expires).await?;
     let url = sign_in_url(app, &secret);
     if !queue(app, &mut tx, &account, &hash, &url, Notice::SignIn).await? {
-        tracing::warn!("a link to sign in cannot be mailed: there is no newsletter yet whose address it comes from");
+        tracing::warn!(
+            "a link to sign in cannot be mailed: there is no newsletter yet whose address it comes from"
+        );
     }
     Ok(db::commit(tx).await?)
 }
@@ -192,9 +194,9 @@ pub async fn accept(
     let mut problems = vec![];
     let email = match &welcome {
         Welcome::User(account) => Some(account.user.email.clone()),
-        Welcome::FirstAdmin => {
-            EmailAddress::parse(typed.email).map_err(|says| problems.push(Problem::new("email", upper(&says)))).ok()
-        }
+        Welcome::FirstAdmin => EmailAddress::parse(typed.email)
+            .map_err(|says| problems.push(Problem::new("email", upper(&says))))
+            .ok(),
     };
     let name = clean_name(typed.name).map_err(|problem| problems.push(problem)).ok();
     let hash = new_password(typed.password).await?.map_err(|problem| problems.push(problem)).ok();
@@ -219,7 +221,8 @@ pub async fn accept(
     users::set_password(&mut tx, id, &hash).await?;
     sessions::end_all_but(&mut tx, id, "").await?;
     sessions::remove_links(&mut tx, id).await?;
-    let account = users::find(&mut tx, id).await?.ok_or_else(|| Error::NotFound("the account is gone".into()))?;
+    let account =
+        users::find(&mut tx, id).await?.ok_or_else(|| Error::NotFound("the account is gone".into()))?;
     Actor::new(&account.user, from.network).note(app, &mut tx, "user.welcome", email.as_str()).await?;
     let entrance = enter(app, &mut tx, &account, "with a welcoming link", from).await?;
     db::commit(tx).await?;

@@ -47,7 +47,10 @@ pub async fn change_password(
             return Ok(Some(Problem::new("current", says)));
         }
         if !is_password(Some(account), current).await? {
-            return Ok(Some(Problem::new("current", "This is not your password now: type it as you sign in with it.")));
+            return Ok(Some(Problem::new(
+                "current",
+                "This is not your password now: type it as you sign in with it.",
+            )));
         }
     } else if session.created_at.plus_millis(FRESH) < app.clock.now() {
         let says = "You have signed in too long ago for this: sign out, sign in by a mailed link, and set the \

@@ -38,12 +38,7 @@ pub async fn start_session(app: &App, user_id: i64, agent: &str, network: &str) 
 }
 
 /// The same within a transaction; what of theirs has ended is cleared away.
-pub(super) async fn start(
-    app: &App,
-    tx: &mut Conn,
-    user_id: i64,
-    from: From<'_>,
-) -> Result<String, Error> {
+pub(super) async fn start(app: &App, tx: &mut Conn, user_id: i64, from: From<'_>) -> Result<String, Error> {
     let secret = secret()?;
     let now = app.clock.now();
     let session = Session {

@@ -94,12 +94,7 @@ async fn open(
 }
 
 /// Signs in with the code of a second factor, after the first step gave this ticket.
-pub async fn sign_in_by_code(
-    app: &App,
-    ticket: &str,
-    code: &str,
-    from: From<'_>,
-) -> Result<Entrance, Error> {
+pub async fn sign_in_by_code(app: &App, ticket: &str, code: &str, from: From<'_>) -> Result<Entrance, Error> {
     let Some((account, how)) = holder(app, ticket).await? else { return Ok(Entrance::Expired) };
     match second_factor::check(app, &account, code).await? {
         Code::Right => {

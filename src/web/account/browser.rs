@@ -33,7 +33,8 @@ const SYSTEMS: [(&str, &str); 8] = [
 
 impl Browser {
     pub fn of(agent: &str) -> Self {
-        let find = |all: &[(&str, &'static str)]| all.iter().find(|(word, _)| agent.contains(word)).map(|it| it.1);
+        let find =
+            |all: &[(&str, &'static str)]| all.iter().find(|(word, _)| agent.contains(word)).map(|it| it.1);
         Self {
             name: find(&NAMES).unwrap_or("A browser"),
             system: find(&SYSTEMS).unwrap_or("an unknown system"),
@@ -54,7 +55,11 @@ mod tests {
                 "Edge",
                 "Windows",
             ),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604", "Safari", "an iPhone"),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604",
+                "Safari",
+                "an iPhone",
+            ),
             ("curl/8.0", "A browser", "an unknown system"),
         ] {
             assert_eq!(Browser::of(agent), Browser { name, system });

@@ -118,8 +118,7 @@ pub async fn change_password(State(app): State<App>, act: Act) -> Result<Respons
     let account = accounts::find(&mut *app.db.conn().await?, by.user.id).await?;
     let actor = Actor::new(&by.user, &by.network);
     let (current, password) = (form.get("current"), form.get("password"));
-    let problem =
-        accounts::change_password(&app, &actor, &account, &by.session, current, password).await?;
+    let problem = accounts::change_password(&app, &actor, &account, &by.session, current, password).await?;
     then(&app, by, None, problem, "Your password is changed. You are signed out everywhere else.").await
 }
 

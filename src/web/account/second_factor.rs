@@ -90,8 +90,10 @@ pub async fn remove(State(app): State<App>, act: Act) -> Result<Response, Error>
     let actor = Actor::new(&by.user, &by.network);
     match accounts::remove_own_second_factor(&app, &actor, &account, act.form.get("code")).await? {
         Some(problem) => page(&app, by, &account, StatusCode::UNPROCESSABLE_ENTITY, &[problem]),
-        None => {
-            Ok(said::then_say(&app, "/account", "Your second factor is removed: the password alone signs you in."))
-        }
+        None => Ok(said::then_say(
+            &app,
+            "/account",
+            "Your second factor is removed: the password alone signs you in.",
+        )),
     }
 }

@@ -50,13 +50,8 @@ pub async fn submit(State(app): State<App>, guest: Guest) -> Result<Response, Er
     let trying = accounts::sign_in(&app, email, guest.form.get("password"), guest.from());
     let (tried, ()) = tokio::join!(trying, tokio::time::sleep(ANSWER_AFTER));
     let again = |status, problem: &str| {
-        let content = SignInPage {
-            title: "Sign in",
-            back: own_page(back),
-            email,
-            problem: Some(problem),
-            said: None,
-        };
+        let content =
+            SignInPage { title: "Sign in", back: own_page(back), email, problem: Some(problem), said: None };
         page::page(status, "account/sign_in", &content)
     };
     match tried? {
@@ -115,16 +110,20 @@ pub async fn submit_code(State(app): State<App>, guest: Guest) -> Result<Respons
         Entrance::Wrong => code_page(
             StatusCode::UNPROCESSABLE_ENTITY,
             back,
-            Some("This is not the code that your app shows now, or it was used already. Wait for the next one."),
+            Some(
+                "This is not the code that your app shows now, or it was used already. Wait for the next one.",
+            ),
         ),
         Entrance::Later { minutes } => {
             let minutes = minutes_in_words(minutes);
             let problem = format!("Too many codes were wrong. Try again in {minutes}.");
             code_page(StatusCode::TOO_MANY_REQUESTS, back, Some(&problem))
         }
-        Entrance::Expired | Entrance::NeedsCode { .. } => {
-            Ok(said::then_say(&app, "/sign-in", "That took too long, or your password has changed: sign in again."))
-        }
+        Entrance::Expired | Entrance::NeedsCode { .. } => Ok(said::then_say(
+            &app,
+            "/sign-in",
+            "That took too long, or your password has changed: sign in again.",
+        )),
     }
 }
 

@@ -159,7 +159,8 @@ async fn set_roles(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     let newsletters = newsletters::list(&mut *app.db.conn().await?).await?;
     let roles = roles_of(&act.form, &newsletters);
     let done = accounts::set_roles(&app, &actor(by), account.user.id, &roles).await;
-    let words = || format!("What {} may do is changed; it holds from their next click.", account.user.shown());
+    let words =
+        || format!("What {} may do is changed; it holds from their next click.", account.user.shown());
     then(&app, by, &account, done.map(|()| words())).await
 }
 
