@@ -5,6 +5,7 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;
+pub mod attempts;
 pub mod audit;
 pub mod deliveries;
 pub mod dialect;
@@ -19,6 +20,7 @@ pub mod notices;
 pub mod people;
 mod row;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod subscribers;

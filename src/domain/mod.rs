@@ -17,5 +17,6 @@ pub mod notice;
 pub mod subscription;
 pub mod token;
 pub mod topic;
+pub mod totp;
 pub mod user;
 pub mod words;

@@ -21,6 +21,10 @@ pub enum Notice {
     Held(IssueNotice),
     /// An issue could not be sent, or not to everybody.
     Failed(IssueNotice),
+    /// To a user who asked to sign in by mail.
+    SignIn(Access),
+    /// To somebody who was given an account.
+    Invitation(Access),
 }
 
 impl Notice {
@@ -33,6 +37,8 @@ impl Notice {
             Self::Ready(_) => "ready",
             Self::Held(_) => "held",
             Self::Failed(_) => "failed",
+            Self::SignIn(_) => "sign_in",
+            Self::Invitation(_) => "invitation",
         }
     }
 
@@ -47,8 +53,8 @@ impl Notice {
             Self::Confirm(confirm) => &confirm.language,
             Self::Welcome(welcome) => &welcome.language,
             Self::Goodbye(goodbye) => &goodbye.language,
-            // What editors read (the desk, the command line) is English, and these mails quote it.
-            Self::Ready(_) | Self::Held(_) | Self::Failed(_) => "en",
+            // What users read (the desk, the command line) is English, and these mails quote it.
+            Self::Ready(_) | Self::Held(_) | Self::Failed(_) | Self::SignIn(_) | Self::Invitation(_) => "en",
         }
     }
 }
@@ -133,6 +139,20 @@ pub struct IssueNotice {
     pub commands: Vec<Command>,
     /// Why it is held or failed; empty where nothing is wrong.
     pub reason: String,
+}
+
+/// A link that lets somebody into the desk, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whose address the mail comes from.
+    pub newsletter: Publication,
+    /// The host that the desk is at, for instance `news.example.org`.
+    pub service: String,
+    pub url: String,
+    /// How long a link that signs in works.
+    pub minutes: i64,
+    /// How long an invitation can be taken.
+    pub days: i64,
 }
 
 /// A line for the command line, and what it does.

@@ -9,7 +9,7 @@ use super::context::{align, postal_lines};
 use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
-use crate::domain::notice::{Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{Access, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
 use crate::domain::words::{fill, words};
 
 /// The context of a notice's templates.
@@ -19,6 +19,7 @@ pub(super) fn notice(notice: &Notice) -> Value {
         Notice::Welcome(context) => welcome(context),
         Notice::Goodbye(context) => goodbye(context),
         Notice::Ready(context) | Notice::Held(context) | Notice::Failed(context) => issue_notice(context),
+        Notice::SignIn(context) | Notice::Invitation(context) => access(context),
     };
     let language = notice.language();
     context["language"] = json!(language);
@@ -102,6 +103,16 @@ fn issue_notice(notice: &IssueNotice) -> Value {
         "commands": commands
             .map(|command| json!({ "does": clean(&command.does), "line": clean(&command.line) }))
             .collect::<Vec<_>>(),
+    })
+}
+
+fn access(access: &Access) -> Value {
+    json!({
+        "newsletter": publication(&access.newsletter),
+        "service": clean(&access.service),
+        "url": web_url(&access.url),
+        "minutes": access.minutes,
+        "days": access.days,
     })
 }
 

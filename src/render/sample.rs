@@ -12,7 +12,7 @@ use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox};
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
-use crate::domain::notice::{Command, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{Access, Command, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
 use crate::domain::topic::{Topic, TopicSet};
 
 /// 2026-11-22T06:00:00Z, a Sunday.
@@ -140,8 +140,20 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
         "ready" => Notice::Ready(issue("It goes out only when an editor approves it.", &commands)),
         "held" => Notice::Held(issue("Held by Grace: the lead's figures are wrong.", &commands)),
         "failed" => Notice::Failed(issue("The relay refused the sender: 550 5.7.1 not allowed.", &commands)),
+        "sign_in" => Notice::SignIn(access("sign-in/link", newsletter)),
+        "invitation" => Notice::Invitation(access("welcome", newsletter)),
         _ => return None,
     })
+}
+
+fn access(path: &str, newsletter: Publication) -> Access {
+    Access {
+        newsletter,
+        service: "news.example".to_owned(),
+        url: format!("https://news.example/{path}/7Qk2mW"),
+        minutes: 15,
+        days: 7,
+    }
 }
 
 /// The same notice in another language, and with every optional value left out.
@@ -175,6 +187,7 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
             issue.commands.clear();
             issue.reason.clear();
         }
+        Notice::SignIn(access) | Notice::Invitation(access) => strip(&mut access.newsletter),
     }
     Some(notice)
 }

@@ -12,7 +12,7 @@ async fn every_page_keeps_the_browser_careful() {
             let policy = answer.header("content-security-policy");
             assert!(policy.starts_with("default-src 'none';") && policy.contains("frame-ancestors 'none'"));
             assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-            assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+            assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
             assert_eq!(answer.header("cache-control"), "no-store", "{path}");
             assert_eq!(answer.header("set-cookie"), "");
             assert!(!answer.body.contains("<script") && !answer.body.contains(" style="), "{path}");
