@@ -23,7 +23,8 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
     match app.key.read(&token) {
         Some(Token::View { delivery_id }) => {
             // An article among a mail program's many; here it is what the page is for.
-            let html = inspect::view(&app, delivery_id).await?.replacen("role=\"article\"", "role=\"main\"", 1);
+            let html =
+                inspect::view(&app, delivery_id).await?.replacen("role=\"article\"", "role=\"main\"", 1);
             Ok(([POLICY], Html(html)).into_response())
         }
         _ => Err(Error::BadToken),

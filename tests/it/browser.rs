@@ -94,7 +94,8 @@ fn driver() -> Option<String> {
     if driver.is_none() {
         // Straight to standard error: what is printed by a test that passes is not shown.
         SAY_ONCE.call_once(|| {
-            let note = "note: TEST_CHROMEDRIVER is not set: nothing is tested in a browser (tests/run installs one)";
+            let note =
+                "note: TEST_CHROMEDRIVER is not set: nothing is tested in a browser (tests/run installs one)";
             let _ = writeln!(std::io::stderr(), "{note}");
         });
     }
@@ -155,7 +156,8 @@ impl Browser {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {
-        let answer = request.send().await.map_err(|error| format!("chromedriver does not answer: {error}"))?;
+        let answer =
+            request.send().await.map_err(|error| format!("chromedriver does not answer: {error}"))?;
         let has_failed = !answer.status().is_success();
         let text = answer.text().await.map_err(|error| error.to_string())?;
         let mut answer: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
@@ -283,7 +285,9 @@ impl Browser {
     pub async fn type_keys(&self, keys: &str) {
         let strokes: Vec<Value> = keys
             .chars()
-            .flat_map(|key| ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key.to_string() })))
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key.to_string() }))
+            })
             .collect();
         let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes });
         self.post("/actions", json!({ "actions": [keyboard] })).await;

@@ -164,7 +164,9 @@ impl World {
         }
         let [ann, zoe, left, gone, dan] = confirm.try_into().unwrap();
         let mut leave = vec![];
-        for (email, link) in [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)] {
+        for (email, link) in
+            [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)]
+        {
             post(link, "").await;
             leave.push(mail_to(&sink, email, 2).await.link("/unsubscribe/"));
         }
@@ -180,7 +182,8 @@ impl World {
         nothing.pages().await;
         let demo = daybreak.start(&["demo", "--subscribers", "80"]);
         let said = demo.says("/mailbox").await;
-        let (demo_base, _) = said.split_once("The mailbox ").unwrap().1.trim().split_once("/mailbox").unwrap();
+        let (demo_base, _) =
+            said.split_once("The mailbox ").unwrap().1.trim().split_once("/mailbox").unwrap();
         Self {
             base,
             empty,
@@ -250,18 +253,24 @@ async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
 /// How much wider than the window the page is, in pixels.
 const TOO_WIDE: &str = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
+/// All that is wrong with the page that a browser shows.
+async fn faults(browser: &Browser) -> Vec<String> {
+    let mut found = violations(browser).await;
+    let too_wide = browser.run(TOO_WIDE).await;
+    if too_wide != 0 {
+        found.push(format!("{too_wide} pixels are outside of the window"));
+    }
+    found.extend(browser.logged_errors().await);
+    found
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_wrong_with_any_page() {
     let wrong = Mutex::new(vec![]);
     look_at_every_page(async |browser, page, width, scheme| {
-        let mut found = violations(browser).await.unwrap_or_default();
-        let too_wide = browser.run(TOO_WIDE).await;
-        if too_wide != 0 {
-            found.push(format!("{too_wide} pixels are outside of the window"));
-        }
-        found.extend(browser.logged_errors().await);
         let place = format!("{} at {width} pixels, {}", page.name, scheme.name());
-        wrong.lock().unwrap().extend(found.into_iter().map(|says| format!("{place}: {says}")));
+        let found = faults(browser).await.into_iter().map(|says| format!("{place}: {says}"));
+        wrong.lock().unwrap().extend(found);
     })
     .await;
     let wrong = wrong.into_inner().unwrap();
@@ -269,9 +278,25 @@ async fn nothing_is_wrong_with_any_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_page_is_found_in_the_scheme_and_at_the_width_that_show_it() {
+    const PAGE: &str = "data:text/html,<!doctype html><html lang=en><title>A page</title>\
+        <meta name=color-scheme content='light dark'><style>main { width: 1200px } p { color: %23555 }</style>\
+        <main><h1>A headline</h1><p>Too dark in the dark.</p></main><script>throw 'a tantrum'</script>";
+    let Some(browser) = Browser::start().await else { return };
+    browser.open(PAGE).await;
+    let found = faults(&browser).await;
+    assert!(found.len() == 1 && found[0].contains("a tantrum"), "{found:?}");
+    browser.look(390, Scheme::Dark).await;
+    let found = faults(&browser).await;
+    assert!(found.len() == 2 && found[0].contains("color-contrast"), "{found:?}");
+    assert!(found[1].contains("outside of the window"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes pictures for people to look at: tests/screenshots runs it"]
 async fn pictures_of_every_page() {
-    let folder = std::env::var("TEST_SCREENSHOTS").expect("TEST_SCREENSHOTS names the folder for the pictures");
+    let folder =
+        std::env::var("TEST_SCREENSHOTS").expect("TEST_SCREENSHOTS names the folder for the pictures");
     std::fs::create_dir_all(&folder).unwrap();
     look_at_every_page(async |browser, page, width, scheme| {
         let file = format!("{}-{width}-{}.png", page.name, scheme.name());

@@ -15,7 +15,8 @@ async fn brief(daybreak: &mut Daybreak) -> (Sink, Feeds, String) {
     daybreak.newsletter(&["topics=World,Sport", "description=What the world did while you slept."]).await;
     daybreak.schedule("07:00", "UTC", "daily").await;
     daybreak.schedule("09:00", "UTC", "mon").await;
-    let stories = [Item::new("A treaty is signed").about("World"), Item::new("A match is won").about("Sport")];
+    let stories =
+        [Item::new("A treaty is signed").about("World"), Item::new("A match is won").about("Sport")];
     daybreak.source(&feeds, "/feed", &stories).await;
     (sink, feeds, base)
 }
