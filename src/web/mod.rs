@@ -52,6 +52,7 @@ pub fn router(app: App) -> Router {
         .merge(readers::routes())
         .route("/healthz", get(home::health))
         .route("/assets/{name}", get(assets::get))
+        .route("/favicon.ico", get(assets::icon))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::Method })
         .layer(middleware::from_fn(frame::around))

@@ -31,6 +31,9 @@ async fn embedded_files_are_kept_for_good_under_an_address_with_their_hash() {
         assert_eq!(kept.header("content-type"), "text/css; charset=utf-8");
         assert!(kept.header("cache-control").contains("immutable"));
         assert_eq!(house.get("/assets/daybreak.css?v=old").await.header("cache-control"), "no-cache");
+        let icon = house.get("/favicon.ico").await;
+        assert_eq!(icon.status, 303);
+        assert_eq!(house.get(icon.header("location")).await.header("content-type"), "image/svg+xml");
         assert_eq!(house.get("/assets/secret").await.status, 404);
         assert_eq!(house.get("/assets/..%2f..%2fCargo.toml").await.status, 404);
         house.close().await;
