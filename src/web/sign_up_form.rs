@@ -4,15 +4,20 @@ use serde::Serialize;
 
 use super::form::Form;
 use super::home::{self, Shown};
-use super::words;
+use super::{Error, words};
 use crate::db::{Conn, DbError, newsletters};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, parse_zone};
 use crate::domain::newsletter::Schedule;
 use crate::domain::topic::Topic;
 use crate::domain::{language, topic};
+use crate::pipeline::App;
+use crate::pipeline::archive::{self, Published};
 use crate::pipeline::import::MAX_CONSENT;
 use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
+
+/// The field that people do not see.
+const TRAP: &str = "website";
 
 /// What somebody typed, as it came.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -27,6 +32,8 @@ pub struct Typed {
     pub hour: String,
     pub timezone: String,
     pub language: String,
+    /// A field that people do not see is filled in: it was a program.
+    pub is_trapped: bool,
 }
 
 /// What is wrong with a field, and what to do.
@@ -60,6 +67,7 @@ impl From<&Form> for Typed {
             hour: one("hour"),
             timezone: one("timezone"),
             language: one("language"),
+            is_trapped: !form.get(TRAP).trim().is_empty(),
         }
     }
 }
@@ -143,6 +151,31 @@ struct One {
     topics: Vec<TopicChoice>,
     hours: Vec<HourChoice>,
     zone: &'static str,
+    latest: Option<Latest>,
+}
+
+/// The issue that went out last.
+#[derive(Serialize)]
+struct Latest {
+    number: i64,
+    title: String,
+    date: String,
+    date_iso: String,
+    headlines: Vec<String>,
+    /// How many more there are.
+    others: usize,
+}
+
+/// How many headlines of the latest issue the page shows.
+const HEADLINES: usize = 5;
+
+impl From<Published> for Latest {
+    fn from(issue: Published) -> Self {
+        let Published { number, title, date, date_iso, content, .. } = issue;
+        let others = content.articles.len().saturating_sub(HEADLINES);
+        let headlines = content.articles.into_iter().map(|article| article.headline);
+        Self { number, title, date, date_iso, headlines: headlines.take(HEADLINES).collect(), others }
+    }
 }
 
 #[derive(Serialize)]
@@ -199,11 +232,12 @@ pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Re
 
 /// The form of one newsletter; none where there is no such newsletter.
 pub async fn of_one(
+    app: &App,
     conn: &mut Conn,
     slug: &str,
     typed: Typed,
     problems: Vec<Problem>,
-) -> Result<Option<FormPage>, DbError> {
+) -> Result<Option<FormPage>, Error> {
     let Some(newsletter) = newsletters::find(conn, slug).await? else { return Ok(None) };
     let mut schedules = newsletters::schedules_of(conn, newsletter.id).await?;
     schedules.retain(|schedule| !schedule.paused);
@@ -215,6 +249,7 @@ pub async fn of_one(
         topics: topics.iter().map(|topic| topic_choice(topic, &typed)).collect(),
         hours: if schedules.is_empty() { vec![] } else { hour_choices(&typed) },
         zone: newsletter.zone.name(),
+        latest: archive::latest(app, &newsletter).await?.map(Latest::from),
     };
     let title = format!("Sign up for {}", newsletter.name);
     Ok(Some(form_page(title, Some(one), vec![], typed, problems, consent(&newsletter.name))))
