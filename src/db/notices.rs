@@ -93,6 +93,15 @@ pub async fn rewrite(conn: &mut Conn, event: &str, content: &str, now: Timestamp
     Ok(result.rows_affected() == 1)
 }
 
+/// Forgets the mails to an address that have come to their end.
+pub async fn forget(conn: &mut Conn, email: &EmailAddress) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM notices WHERE email = $1 AND state IN ('sent', 'failed')")
+        .bind(email.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// A mail to somebody that is not a digest, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {

@@ -114,6 +114,12 @@ pub async fn erase(
     now: Timestamp,
 ) -> Result<i64, DbError> {
     if let Some(id) = id {
+        // Mails about a change of address went to addresses that are not this one.
+        sqlx::query("DELETE FROM notices WHERE (event LIKE $1 OR event LIKE $2) AND state <> 'claimed'")
+            .bind(format!("address:{id}:%"))
+            .bind(format!("moved:{id}:%"))
+            .execute(&mut *conn)
+            .await?;
         // The index begins with the issue: one look for each of them finds a person's deliveries.
         sqlx::query(
             "UPDATE deliveries SET state = 'skipped', reason = $2, node = NULL, updated_at = $3

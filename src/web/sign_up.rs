@@ -28,8 +28,7 @@ pub async fn show(State(app): State<App>) -> Result<Response, Error> {
 
 /// `GET /subscribe/{slug}`: one newsletter, with its choices.
 pub async fn show_one(State(app): State<App>, Segment(slug): Segment) -> Result<Response, Error> {
-    let mut conn = app.db.conn().await?;
-    let form = sign_up_form::of_one(&app, &mut conn, &slug, Typed::default(), vec![]).await?;
+    let form = sign_up_form::of_one(&app, &slug, Typed::default(), vec![]).await?;
     page::page(StatusCode::OK, "subscribe", &form.ok_or(Error::NotFound)?)
 }
 
@@ -99,11 +98,9 @@ async fn consent_words(app: &App, slugs: &[String]) -> Result<String, Error> {
 
 /// The form again, with what was typed and what is wrong with it.
 async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Response, Error> {
-    let mut conn = app.db.conn().await?;
-    let slug = typed.page.clone();
-    let form = match sign_up_form::of_one(app, &mut conn, &slug, typed.clone(), problems.clone()).await? {
+    let form = match sign_up_form::of_one(app, &typed.page, typed.clone(), problems.clone()).await? {
         Some(form) => form,
-        None => sign_up_form::of_all(&mut conn, typed, problems).await?,
+        None => sign_up_form::of_all(&mut *app.db.conn().await?, typed, problems).await?,
     };
     page::page(StatusCode::UNPROCESSABLE_ENTITY, "subscribe", &form)
 }

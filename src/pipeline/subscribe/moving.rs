@@ -3,7 +3,7 @@
 use super::super::{Error, links};
 use super::preferences::{Person, person};
 use super::queue;
-use crate::db::{Conn, DbError, attempts, newsletters, subscribers, subscriptions};
+use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
@@ -57,7 +57,11 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
         confirm_url: links::new_address(app, &token),
         valid_until: expires,
     });
-    let event = format!("address:{}:{}", app.key.address_hash(to), now.millis().div_euclid(HOUR));
+    let asked = attempts::count(&mut tx, &format!("move-to:{}", app.key.address_hash(to)), HOUR, now).await?;
+    if asked > 1 {
+        return Ok(tx.commit().await.map_err(DbError::from)?);
+    }
+    let event = format!("address:{subscriber_id}:{}", now.millis());
     // The name is its owner's only once they confirm.
     let receiver = Subscriber { email: to.clone(), name: String::new(), ..asking.subscriber.clone() };
     queue(&mut tx, app, &event, newsletter.id, &receiver, &notice).await?;
@@ -126,6 +130,8 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
         Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to: to.clone() }),
         changed => changed?,
     }
+    // What went to the address before is no more about anybody.
+    notices::forget(&mut tx, &before.email).await?;
     if let Some(newsletter) = first_newsletter(&mut tx, before.id).await? {
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),

@@ -48,7 +48,6 @@ impl Person {
 #[derive(Clone, Debug)]
 pub struct Following {
     pub newsletter: Newsletter,
-    /// Every schedule of the newsletter that is not paused.
     pub schedules: Vec<Schedule>,
     pub topics: Vec<Topic>,
     pub stored: Stored,
@@ -62,6 +61,13 @@ pub struct Following {
 impl Following {
     pub fn status(&self) -> SubscriptionStatus {
         self.stored.subscription.status
+    }
+
+    /// The schedules to choose from: those that are not paused, and their own.
+    pub fn offers(&self) -> Vec<Schedule> {
+        let own = self.schedule().map(|schedule| schedule.id);
+        let offered = self.schedules.iter().filter(|schedule| !schedule.paused || Some(schedule.id) == own);
+        offered.cloned().collect()
     }
 
     /// The schedule that they follow.
@@ -84,8 +90,7 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
     for stored in subscriptions::of_subscriber(conn, subscriber_id).await? {
         let id = stored.subscription.newsletter_id;
         let Some(newsletter) = newsletters::get(conn, id).await? else { continue };
-        let mut schedules = newsletters::schedules_of(conn, id).await?;
-        schedules.retain(|schedule| !schedule.paused);
+        let schedules = newsletters::schedules_of(conn, id).await?;
         let topics = newsletters::topics(conn, id).await?;
         let from = stored.subscription.paused_until.filter(|until| *until > now);
         let next =
@@ -159,8 +164,8 @@ pub async fn choose(app: &App, subscriber_id: i64, slug: &str, choices: &Choices
     // Whoever ticks every topic wants all of them, also those to come.
     let all = following.topics.iter().fold(TopicSet::EMPTY, TopicSet::with);
     let topics = Some(wanted.fold(TopicSet::EMPTY, TopicSet::with)).filter(|topics| *topics != all);
-    let schedule =
-        following.schedules.iter().find(|schedule| Some(&schedule.name) == choices.schedule.as_ref());
+    let offers = following.offers();
+    let schedule = offers.iter().find(|schedule| Some(&schedule.name) == choices.schedule.as_ref());
     let before = following.stored.subscription.schedule_id;
     let choice = Choice {
         schedule_id: schedule.map_or(before, |schedule| Some(schedule.id)),
