@@ -57,11 +57,12 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
         confirm_url: links::new_address(app, &token),
         valid_until: expires,
     });
-    let asked = attempts::count(&mut tx, &format!("move-to:{}", app.key.address_hash(to)), HOUR, now).await?;
+    let hash = app.key.address_hash(to);
+    let asked = attempts::count(&mut tx, &format!("move-to:{hash}"), HOUR, now).await?;
     if asked > 1 {
         return Ok(tx.commit().await.map_err(DbError::from)?);
     }
-    let event = format!("address:{subscriber_id}:{}", now.millis());
+    let event = format!("address:{subscriber_id}:{hash}:{}", now.millis());
     // The name is its owner's only once they confirm.
     let receiver = Subscriber { email: to.clone(), name: String::new(), ..asking.subscriber.clone() };
     queue(&mut tx, app, &event, newsletter.id, &receiver, &notice).await?;
