@@ -213,6 +213,19 @@ impl Browser {
         self.command("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     }
 
+    /// All of its cookies.
+    pub async fn cookies(&self) -> Value {
+        self.command("Network.getCookies", json!({})).await["cookies"].take()
+    }
+
+    /// Has these cookies from now on, and no others.
+    pub async fn take_cookies(&self, cookies: Option<&Value>) {
+        self.command("Network.clearBrowserCookies", json!({})).await;
+        if let Some(cookies) = cookies {
+            self.command("Network.setCookies", json!({ "cookies": cookies })).await;
+        }
+    }
+
     /// Loads the page anew, with or without its Content-Security-Policy.
     pub async fn without_policies(&self, without: bool) {
         self.command("Page.setBypassCSP", json!({ "enabled": without })).await;
@@ -274,9 +287,25 @@ impl Browser {
         self.post(&format!("/element/{id}/click"), json!({})).await;
     }
 
-    /// Presses the button, or follows the link, of these words.
+    /// Presses the button, or follows the link, of these words, and waits until the page that it leads to is there.
     pub async fn press(&self, words: &str) {
-        self.click(&format!("(//button | //a | //summary)[normalize-space() = \"{words}\"]")).await;
+        self.run("window.isTheOldPage = true").await;
+        self.click(&format!("(//button | //a)[normalize-space() = \"{words}\"]")).await;
+        let is_new = json!({
+            "script": "return !window.isTheOldPage && document.readyState === 'complete'",
+            "args": [],
+        });
+        let begun = Instant::now();
+        // Between two pages there is none to ask.
+        while self.try_post("/execute/sync", is_new.clone()).await != Ok(Value::Bool(true)) {
+            assert!(begun.elapsed() < PATIENCE, "“{words}” leads nowhere from {}", self.address().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Presses what shows more of the same page.
+    pub async fn unfold(&self, words: &str) {
+        self.click(&format!("//summary[normalize-space() = \"{words}\"]")).await;
     }
 
     /// Ticks the choice of these words.
