@@ -24,7 +24,7 @@ use crate::daybreak::PATIENCE;
 static SEATS: Semaphore = Semaphore::const_new(2);
 
 /// Nothing of the browser's own reaches out into the world, and no test depends on what is there.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 10] = [
     "--headless=new",
     "--lang=en",
     "--no-first-run",
@@ -32,6 +32,8 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-crash-reporter",
+    // Containers often have no more than 64 MB of shared memory.
+    "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.*",
     // The browser ends when its driver does, however that is.
     "--remote-debugging-pipe",
@@ -71,6 +73,8 @@ pub struct Browser {
     /// The address of the session at the driver.
     session: String,
     driver: Child,
+    /// Chromium's own process.
+    process: Option<u64>,
     /// Everything that driver and browser write.
     folder: Option<TempDir>,
     _seat: SemaphorePermit<'static>,
@@ -78,12 +82,17 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // A browser that ends by itself writes its profile down, which nobody wants.
+        if let Some(process) = self.process {
+            let _ = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {process}")]).status();
+        }
         let _ = self.driver.start_kill();
         let Some(folder) = self.folder.take().map(TempDir::keep) else { return };
-        // The browser follows its driver within a moment, and writes until then.
+        // Its other processes follow within a moment, and may write until then.
         let begun = Instant::now();
-        while std::fs::remove_dir_all(&folder).is_err() && begun.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(20));
+        while folder.exists() && begun.elapsed() < Duration::from_secs(5) {
+            let _ = std::fs::remove_dir_all(&folder);
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
@@ -142,7 +151,8 @@ impl Browser {
             arguments.push("--no-sandbox".to_owned());
         }
         let session = format!("http://127.0.0.1:{port}/session");
-        let mut browser = Self { client, session, driver: child, folder: Some(folder), _seat: seat };
+        let mut browser =
+            Self { client, session, driver: child, process: None, folder: Some(folder), _seat: seat };
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "timeouts": { "pageLoad": 30_000, "script": 60_000 },
@@ -151,6 +161,7 @@ impl Browser {
         } } });
         let opened = browser.post("", wanted).await;
         browser.session = format!("{}/{}", browser.session, opened["sessionId"].as_str().unwrap());
+        browser.process = opened["capabilities"]["goog:processID"].as_u64();
         browser.look(1280, Scheme::Light).await;
         Some(browser)
     }
@@ -200,6 +211,19 @@ impl Browser {
     /// Lets no page run a script from now on.
     pub async fn without_scripts(&self) {
         self.command("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    }
+
+    /// All of its cookies.
+    pub async fn cookies(&self) -> Value {
+        self.command("Network.getCookies", json!({})).await["cookies"].take()
+    }
+
+    /// Has these cookies from now on, and no others.
+    pub async fn take_cookies(&self, cookies: Option<&Value>) {
+        self.command("Network.clearBrowserCookies", json!({})).await;
+        if let Some(cookies) = cookies {
+            self.command("Network.setCookies", json!({ "cookies": cookies })).await;
+        }
     }
 
     /// Loads the page anew, with or without its Content-Security-Policy.
@@ -263,9 +287,25 @@ impl Browser {
         self.post(&format!("/element/{id}/click"), json!({})).await;
     }
 
-    /// Presses the button, or follows the link, of these words.
+    /// Presses the button, or follows the link, of these words, and waits until the page that it leads to is there.
     pub async fn press(&self, words: &str) {
-        self.click(&format!("(//button | //a | //summary)[normalize-space() = \"{words}\"]")).await;
+        self.run("window.isTheOldPage = true").await;
+        self.click(&format!("(//button | //a)[normalize-space() = \"{words}\"]")).await;
+        let is_new = json!({
+            "script": "return !window.isTheOldPage && document.readyState === 'complete'",
+            "args": [],
+        });
+        let begun = Instant::now();
+        // Between two pages there is none to ask.
+        while self.try_post("/execute/sync", is_new.clone()).await != Ok(Value::Bool(true)) {
+            assert!(begun.elapsed() < PATIENCE, "“{words}” leads nowhere from {}", self.address().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Presses what shows more of the same page.
+    pub async fn unfold(&self, words: &str) {
+        self.click(&format!("//summary[normalize-space() = \"{words}\"]")).await;
     }
 
     /// Ticks the choice of these words.

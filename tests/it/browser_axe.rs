@@ -4,10 +4,12 @@
 
 use crate::browser::Browser;
 
-/// Runs it, and hands over what it found as sentences. What stands in frames is looked at as pages of their own.
+/// Runs it, and hands over what it found as sentences: all of its rules that are not experiments, and that a finger can
+/// hit what is to be pressed (24 pixels, WCAG 2.2's 2.5.8). What stands in frames is looked at as pages of their own.
 const RUN: &str = r#"
 const done = arguments[arguments.length - 1];
-axe.run(document, { resultTypes: ["violations"], iframes: false }).then(
+const options = { resultTypes: ["violations"], iframes: false, rules: { "target-size": { enabled: true } } };
+axe.run(document, options).then(
     (results) => done(results.violations.flatMap((violation) => violation.nodes.map((node) =>
         `${violation.help} (${violation.id}) at ${node.target.join(" ")}: ${node.failureSummary}`))),
     (error) => done([`axe-core failed: ${error}`]),

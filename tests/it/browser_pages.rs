@@ -8,16 +8,15 @@ use std::sync::Mutex;
 
 use crate::browser::{Browser, Scheme, WIDTHS};
 use crate::browser_axe::violations;
-use crate::daybreak::{Daybreak, Service, on_sqlite};
-use crate::feeds::{Feeds, Item};
-use crate::mail::mail_to;
-use crate::sink::Sink;
+use crate::browser_world::{PASSWORD, Who, World};
+use crate::daybreak::on_sqlite;
 
 /// A page, and how one comes to it.
 struct Page {
     /// What its pictures are called.
     name: &'static str,
     address: String,
+    who: Who,
     steps: Vec<Step>,
 }
 
@@ -26,13 +25,20 @@ enum Step {
     Write(&'static str, &'static str),
     Choose(&'static str),
     Press(&'static str),
+    Unfold(&'static str),
 }
 
 fn page(name: &'static str, address: impl Into<String>) -> Page {
-    Page { name, address: address.into(), steps: vec![] }
+    Page { name, address: address.into(), who: Who::Anybody, steps: vec![] }
 }
 
 impl Page {
+    /// Who opens it.
+    fn by(mut self, who: Who) -> Self {
+        self.who = who;
+        self
+    }
+
     fn write(mut self, label: &'static str, text: &'static str) -> Self {
         self.steps.push(Step::Write(label, text));
         self
@@ -48,32 +54,23 @@ impl Page {
         self
     }
 
-    async fn open(&self, browser: &Browser) {
+    fn unfold(mut self, words: &'static str) -> Self {
+        self.steps.push(Step::Unfold(words));
+        self
+    }
+
+    async fn open(&self, browser: &Browser, world: &World) {
+        world.sign_in(browser, self.who).await;
         browser.open(&self.address).await;
         for step in &self.steps {
             match step {
                 Step::Write(label, text) => browser.write(label, text).await,
                 Step::Choose(words) => browser.choose(words).await,
                 Step::Press(words) => browser.press(words).await,
+                Step::Unfold(words) => browser.unfold(words).await,
             }
         }
     }
-}
-
-/// A running service whose readers are at every point of their way, another that is empty, and the demo.
-struct World {
-    base: String,
-    empty: String,
-    demo: String,
-    confirm: String,
-    confirm_several: String,
-    confirm_expired: String,
-    confirm_after_leaving: String,
-    leave: String,
-    leave_erased: String,
-    digest: String,
-    services: Vec<Service>,
-    _outside: (Sink, Feeds),
 }
 
 /// Every page, in an order in which those that change something come after those that show it.
@@ -85,10 +82,10 @@ fn pages(world: &World) -> Vec<Page> {
         page("home-empty", &world.empty),
         page("subscribe", at("/subscribe")),
         page("subscribe-problems", at("/subscribe")).write("Name", "Ann").press("Sign up"),
-        page("subscribe-one", at("/subscribe/brief")).press("Get it at an hour of your own"),
+        page("subscribe-one", at("/subscribe/brief")).unfold("Get it at an hour of your own"),
         page("subscribe-one-problems", at("/subscribe/brief"))
             .write("E-mail address", "ann@example")
-            .press("Get it at an hour of your own")
+            .unfold("Get it at an hour of your own")
             .write("Time zone", "Paris, France")
             .press("Sign up for Morning Brief"),
         page("subscribe-right-to-left", at("/subscribe/ufuq")),
@@ -109,6 +106,59 @@ fn pages(world: &World) -> Vec<Page> {
         page("left-nobody", &world.leave_erased),
         page("error-no-such-page", at("/nowhere")),
         page("error-cut-link", at("/unsubscribe/abc")),
+        page("sign-in", at("/sign-in")),
+        page("sign-in-wrong", at("/sign-in"))
+            .write("E-mail address", "nobody@example.org")
+            .write("Password", "a guess")
+            .press("Sign in"),
+        page("sign-in-code", at("/sign-in"))
+            .write("E-mail address", "guarded@example.org")
+            .write("Password", PASSWORD)
+            .press("Sign in"),
+        page("sign-in-code-wrong", at("/sign-in"))
+            .write("E-mail address", "guarded@example.org")
+            .write("Password", PASSWORD)
+            .press("Sign in")
+            .write("The six digits", "000000")
+            .press("Sign in"),
+        page("sign-in-mailed", at("/sign-in"))
+            .write("E-mail address", "nobody@example.org")
+            .press("Mail me a link instead"),
+        page("sign-in-link", &world.sign_in_link),
+        page("sign-in-link-gone", at("/sign-in/link/abc")),
+        page("welcome-first", &world.welcome_first),
+        page("welcome-first-problems", &world.welcome_first)
+            .write("E-mail address", "ann")
+            .write("Password", "short")
+            .press("Make my account"),
+        page("welcome", &world.welcome),
+        page("account", at("/account")).by(Who::Editor),
+        page("account-problem", at("/account"))
+            .by(Who::Editor)
+            .write("Your password now", "a guess")
+            .write("The new password", PASSWORD)
+            .press("Change the password"),
+        page("account-said", at("/account"))
+            .by(Who::Editor)
+            .write("As colleagues know you", "Ed Itor")
+            .press("Save the name"),
+        page("second-factor", at("/account/second-factor")).by(Who::Editor),
+        page("second-factor-problem", at("/account/second-factor"))
+            .by(Who::Editor)
+            .write("The six digits", "000000")
+            .press("Set up the second factor"),
+        page("second-factor-set", at("/account/second-factor")).by(Who::Guarded),
+        page("users", at("/office/users")).by(Who::Admin),
+        page("user-invite", at("/office/users/invite")).by(Who::Admin),
+        page("user-invite-problem", at("/office/users/invite"))
+            .by(Who::Admin)
+            .write("E-mail address", "somebody")
+            .press("Invite them"),
+        page("user", at("/office/users/2")).by(Who::Admin),
+        page("user-with-second-factor", at("/office/users/4")).by(Who::Admin),
+        page("error-not-yours", at("/office/users")).by(Who::Viewer),
+        page("audit", at("/office/audit")).by(Who::Admin),
+        page("audit-found-none", at("/office/audit?who=nobody")).by(Who::Admin),
         page("mailbox", mailbox("")),
         page("mailbox-found-none", mailbox("?to=nobody")),
         page("mailbox-last", mailbox("?page=1000")),
@@ -119,125 +169,15 @@ fn pages(world: &World) -> Vec<Page> {
     ]
 }
 
-impl World {
-    async fn make(daybreak: &mut Daybreak) -> Self {
-        let (sink, feeds) = (daybreak.sink().await, Feeds::start().await);
-        let empty = format!("sqlite://{}", daybreak.folder().join("empty.db").display());
-        let mut nothing_yet = Daybreak::beside(daybreak, empty);
-        let empty = nothing_yet.on_loopback();
-        let base = daybreak.on_loopback();
-
-        daybreak.at("2026-02-20T05:00:00Z");
-        let description = "description=What happened while you slept, in a dozen stories and five minutes.";
-        let topics = "topics=World,Business,Science and technology,Culture,Sport";
-        let postal = "postal-address=Morning Brief, 12 North Quay, Port Ellery";
-        daybreak.newsletter(&[description, topics, postal]).await;
-        daybreak.schedule("07:00", "Europe/Paris", "daily").await;
-        daybreak.schedule("09:00", "Europe/Paris", "mon").await;
-        daybreak.newsletter_called("evening", &["description=The day in three pictures."]).await;
-        daybreak.execute("UPDATE newsletters SET name = 'Evening Post' WHERE slug = 'evening'").await;
-        let arabic = ["newsletter", "add", "ufuq", "--name", "الأفق", "--language", "ar", "--set"];
-        let settings = ["description=أخبار الصباح في خمس دقائق", "--set", "topics=العالم,الثقافة"];
-        daybreak.run(&[&arabic[..], &settings, &["--from", "ufuq@news.example.org"]].concat()).await;
-        daybreak.schedule_of("ufuq", "06:30", "Africa/Cairo", "daily").await;
-        daybreak.source(&feeds, "/feed", &stories()).await;
-
-        let service = daybreak.serve(&[]).await;
-        service.pages().await;
-        sign_up(&base, "slow@example.com", &["brief"]).await;
-        let confirm_expired = mail_to(&sink, "slow@example.com", 1).await.link("/confirm/");
-        service.stop().await;
-
-        daybreak.at(crate::daybreak::MONDAY);
-        let service = daybreak.serve(&[]).await;
-        service.pages().await;
-        let mut confirm = vec![];
-        for (email, newsletters) in [
-            ("ann@example.net", &["brief"][..]),
-            ("zoe@example.net", &["brief", "evening", "ufuq"]),
-            ("left@example.net", &["brief"]),
-            ("gone@example.net", &["brief"]),
-            ("dan@example.net", &["brief"]),
-        ] {
-            sign_up(&base, email, newsletters).await;
-            confirm.push(mail_to(&sink, email, 1).await.link("/confirm/"));
-        }
-        let [ann, zoe, left, gone, dan] = confirm.try_into().unwrap();
-        let mut leave = vec![];
-        for (email, link) in
-            [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)]
-        {
-            post(link, "").await;
-            leave.push(mail_to(&sink, email, 2).await.link("/unsubscribe/"));
-        }
-        post(&leave[0], "").await;
-        daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
-        service.stop().await;
-
-        daybreak.at("2026-03-02T05:59:59Z");
-        let service = daybreak.serve(&[]).await;
-        let digest = mail_to(&sink, "dan@example.net", 3).await.link("/view/");
-
-        let nothing = nothing_yet.serve(&[]).await;
-        nothing.pages().await;
-        let demo = daybreak.start(&["demo", "--subscribers", "80"]);
-        let said = demo.says("/mailbox").await;
-        let (demo_base, _) =
-            said.split_once("The mailbox ").unwrap().1.trim().split_once("/mailbox").unwrap();
-        Self {
-            base,
-            empty,
-            demo: demo_base.to_owned(),
-            confirm: ann,
-            confirm_several: zoe,
-            confirm_expired,
-            confirm_after_leaving: left,
-            leave: leave[2].clone(),
-            leave_erased: leave[1].clone(),
-            digest,
-            services: vec![service, nothing, demo],
-            _outside: (sink, feeds),
-        }
-    }
-
-    async fn end(self) {
-        for service in self.services {
-            service.stop().await;
-        }
-    }
-}
-
-fn stories() -> Vec<Item> {
-    vec![
-        Item::new("A treaty is signed after eleven years of talks").about("World"),
-        Item::new("The last ferry of the winter leaves early").about("Business"),
-        Item::new("A telescope sees a planet turn").about("Science and technology"),
-        Item::new("A match is won in the ninetieth minute").about("Sport"),
-    ]
-}
-
-async fn post(address: &str, body: &str) {
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(address);
-    let form = "application/x-www-form-urlencoded";
-    let answer = request.header("content-type", form).body(body.to_owned()).send().await.unwrap();
-    assert!(answer.status().is_success(), "{address} answered {}", answer.status());
-}
-
-async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
-    let fields = newsletters.iter().map(|slug| ("newsletter", *slug)).chain([("email", email)]);
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    post(&format!("{base}/subscribe"), &body).await;
-}
-
 /// Opens every page, and looks at each at both widths and in both schemes.
 async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
     let Some(browser) = Browser::start().await else { return };
     on_sqlite(async |daybreak| {
         daybreak.leaves_some_open();
-        let world = World::make(daybreak).await;
+        let world = World::make(daybreak, &browser).await;
         for page in pages(&world) {
             eprintln!("-- {}", page.name);
-            page.open(&browser).await;
+            page.open(&browser, &world).await;
             for width in WIDTHS {
                 for scheme in Scheme::BOTH {
                     browser.look(width, scheme).await;

@@ -9,6 +9,7 @@ mod browser;
 mod browser_axe;
 mod browser_pages;
 mod browser_readers;
+mod browser_world;
 mod calendar;
 mod chance;
 mod clusters;
