@@ -4,6 +4,9 @@ use super::row::Row;
 use super::{Conn, DbError};
 use crate::domain::calendar::Timestamp;
 
+/// The longest that tries are counted for, in milliseconds: what is older may be forgotten.
+pub const LONGEST: i64 = 24 * 60 * 60 * 1000;
+
 /// Tries within a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tried {

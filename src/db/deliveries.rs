@@ -171,6 +171,8 @@ pub struct Claimed {
 /// Whom a claimed delivery goes to.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    /// The subscriber's; 0 where the mail is nobody's.
+    pub id: i64,
     pub email: EmailAddress,
     pub name: String,
     pub language: Option<String>,
@@ -270,7 +272,7 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 17] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
@@ -282,6 +284,7 @@ const ASKED: [&str; 16] = [
     "s.status",
     "s.topics",
     "s.paused_until",
+    "p.id",
     "p.email",
     "p.name",
     "p.language",
@@ -303,6 +306,7 @@ struct Found {
     status: Option<String>,
     topics: Option<i64>,
     paused_until: Option<i64>,
+    subscriber_id: Option<i64>,
     email: Option<String>,
     name: Option<String>,
     language: Option<String>,
@@ -316,6 +320,7 @@ impl Found {
         let reader = match &self.email {
             None => None,
             Some(email) => Some(Reader {
+                id: self.subscriber_id.unwrap_or(0),
                 email: EmailAddress::parse(email).map_err(|why| self.unreadable("email", why))?,
                 name: self.name.unwrap_or_default(),
                 language: self.language,

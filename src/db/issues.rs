@@ -8,10 +8,11 @@ use super::{Conn, DbError, one_row, sql};
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 
-const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, reason, \
-                       held, pauses, at_once, introduction, subject, preheader, addressed_at";
+pub(super) const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, \
+                                  reason, held, pauses, at_once, introduction, subject, preheader, \
+                                  addressed_at";
 
-fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
+pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
     let row = Row::new(row, "issues");
     Ok(Issue {
         id: row.int("id")?,

@@ -4,6 +4,7 @@
 //! A change that must hit one row says so with `one_row`; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod archive;
 pub mod articles;
 pub mod attempts;
 pub mod audit;

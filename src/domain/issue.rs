@@ -2,6 +2,8 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use super::article::IssueArticle;
 use super::calendar::Timestamp;
@@ -49,6 +51,22 @@ pub struct IssueContent {
     pub subject: String,
     pub preheader: String,
     pub introduction: String,
+}
+
+impl IssueContent {
+    /// What readers find the issue by: headlines and summaries, [`folded`].
+    pub fn words(&self) -> String {
+        let texts = self.articles.iter().flat_map(|article| [article.headline.as_str(), &article.summary]);
+        folded(&texts.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// A text as it is searched: in small letters, without accents, white space folded.
+pub fn folded(text: &str) -> String {
+    let letters: String = text.nfkd().filter(|letter| !is_combining_mark(*letter)).collect();
+    let letters: String =
+        letters.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    letters.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

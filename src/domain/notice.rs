@@ -15,6 +15,10 @@ pub enum Notice {
     Confirm(Confirm),
     Welcome(Welcome),
     Goodbye(Goodbye),
+    /// Asks the owner of a new address whether a reader's mails are to go there.
+    Address(ConfirmAddress),
+    /// Tells the address before that they go elsewhere now.
+    Moved(Moved),
     /// An issue waits for approval.
     Ready(IssueNotice),
     /// An issue does not go out because an editor held it.
@@ -34,6 +38,8 @@ impl Notice {
             Self::Confirm(_) => "confirm",
             Self::Welcome(_) => "welcome",
             Self::Goodbye(_) => "goodbye",
+            Self::Address(_) => "address",
+            Self::Moved(_) => "moved",
             Self::Ready(_) => "ready",
             Self::Held(_) => "held",
             Self::Failed(_) => "failed",
@@ -53,6 +59,8 @@ impl Notice {
             Self::Confirm(confirm) => &confirm.language,
             Self::Welcome(welcome) => &welcome.language,
             Self::Goodbye(goodbye) => &goodbye.language,
+            Self::Address(address) => &address.language,
+            Self::Moved(moved) => &moved.language,
             // What users read (the desk, the command line) is English, and these mails quote it.
             Self::Ready(_) | Self::Held(_) | Self::Failed(_) | Self::SignIn(_) | Self::Invitation(_) => "en",
         }
@@ -87,7 +95,7 @@ impl From<&Newsletter> for Publication {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
     pub language: String,
     /// IANA name; an unknown one reads as UTC.
@@ -108,6 +116,9 @@ pub struct Welcome {
     /// The slot of the reader's first issue, where a schedule tells it.
     pub next_issue: Option<Timestamp>,
     pub unsubscribe_url: String,
+    /// The page on which the reader changes what comes; none in a mail that was queued before there was one.
+    #[serde(default)]
+    pub preferences_url: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +126,27 @@ pub struct Goodbye {
     pub language: String,
     pub newsletter: Publication,
     pub resubscribe_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmAddress {
+    pub language: String,
+    /// IANA name; an unknown one reads as UTC.
+    pub zone: String,
+    /// One of those that the reader gets: the mail comes from it.
+    pub newsletter: Publication,
+    /// The page with the button that changes the address.
+    pub confirm_url: String,
+    pub valid_until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub language: String,
+    /// One of those that the reader gets: the mail comes from it.
+    pub newsletter: Publication,
+    /// Where whoever did not ask for it changes it back.
+    pub preferences_url: String,
 }
 
 /// What an editor is told about an issue.

@@ -58,6 +58,7 @@ fn values() -> HoleValues {
         email: "zoe@example.org".to_owned(),
         unsubscribe_url: "https://example.org/u/abc?x=1&y=2".to_owned(),
         view_url: "https://example.org/v/abc".to_owned(),
+        preferences_url: "https://example.org/p/abc".to_owned(),
     }
 }
 
@@ -194,7 +195,8 @@ fn any_values() -> impl Strategy<Value = HoleValues> {
         name,
         email,
         unsubscribe_url: url.clone(),
-        view_url: url,
+        view_url: url.clone(),
+        preferences_url: url,
     })
 }
 
@@ -258,6 +260,7 @@ proptest! {
             email: hostile.clone(),
             unsubscribe_url: hostile.clone(),
             view_url: hostile.clone(),
+            preferences_url: hostile.clone(),
         };
         let to = mailbox(&hostile, "zoe@example.org");
         let mut out = String::new();

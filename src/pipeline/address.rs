@@ -65,6 +65,7 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
         .await?
         .ok_or_else(|| Error::Invalid(format!("issue {} is approved but was never frozen", issue.id)))?;
     let deliveries = write_deliveries(&mut tx, &newsletter, issue, &content, now).await?;
+    db::archive::publish(&mut tx, issue.id, &content.words()).await?;
     db::commit(tx).await?;
     Ok(Some(Addressed::Started { issue_id: issue.id, deliveries }))
 }

@@ -100,7 +100,7 @@ fn message(
 fn nobody(edition: &Edition) -> Result<Reader, Error> {
     let domain = edition.newsletter.from.address.domain();
     let email = EmailAddress::parse(&format!("reader@{domain}")).map_err(Error::Invalid)?;
-    Ok(Reader { email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })
+    Ok(Reader { id: 0, email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })
 }
 
 async fn find_reader(
@@ -116,6 +116,7 @@ async fn find_reader(
         .ok_or_else(unknown)?;
     let delivery = db::deliveries::find(&mut conn, edition.issue.id, subscriber.id).await?;
     let reader = Reader {
+        id: subscriber.id,
         email: subscriber.email,
         name: subscriber.name,
         language: subscriber.language,

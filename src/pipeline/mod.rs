@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod address;
 pub mod app;
+pub mod archive;
 pub mod articles;
 pub mod caught;
 pub mod collect;

@@ -87,6 +87,8 @@ pub struct DigestInput<'a> {
     pub site_url: Option<&'a str>,
     /// The issue's public page, the same for everybody, where there is one.
     pub issue_url: Option<&'a str>,
+    /// It is that page: the foot offers to sign up in the place of what a reader can do.
+    pub is_public: bool,
 }
 
 /// A digest for a cohort.
@@ -145,6 +147,16 @@ impl Renderer {
         let is_text = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
         let may_be_empty = !mail.subject.0.iter().any(is_text);
         Ok(if may_be_empty { Digest::PerReader } else { Digest::Cohort(mail) })
+    }
+
+    /// The subject of an issue, for a reader of whom nothing is known.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn subject(&self, input: &DigestInput<'_>) -> Result<String, RenderError> {
+        let draft = self.draft(input)?;
+        let lines = self.written(&draft, draft.articles.len(), Some(&HoleValues::default()))?;
+        Ok(lines.subject)
     }
 
     /// A mail that is not a digest.
@@ -342,5 +354,6 @@ fn cleaned(values: &HoleValues) -> HoleValues {
         email: holes::clean(&values.email),
         unsubscribe_url: holes::clean(&values.unsubscribe_url),
         view_url: holes::clean(&values.view_url),
+        preferences_url: holes::clean(&values.preferences_url),
     }
 }

@@ -9,7 +9,9 @@ use super::context::{align, postal_lines};
 use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
-use crate::domain::notice::{Access, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{
+    Access, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+};
 use crate::domain::words::{fill, words};
 
 /// The context of a notice's templates.
@@ -18,6 +20,8 @@ pub(super) fn notice(notice: &Notice) -> Value {
         Notice::Confirm(context) => confirm(context),
         Notice::Welcome(context) => welcome(context),
         Notice::Goodbye(context) => goodbye(context),
+        Notice::Address(context) => address(context),
+        Notice::Moved(context) => moved(context),
         Notice::Ready(context) | Notice::Held(context) | Notice::Failed(context) => issue_notice(context),
         Notice::SignIn(context) | Notice::Invitation(context) => access(context),
     };
@@ -58,12 +62,14 @@ fn welcome(welcome: &Welcome) -> Value {
     json!({
         "newsletter": newsletter,
         "unsubscribe_url": web_url(&welcome.unsubscribe_url),
+        "preferences_url": welcome.preferences_url.as_deref().and_then(web_url),
         "words": {
             "subject": fill(words.welcome_subject, &[("newsletter", &name)]),
             "text": fill(words.welcome_text, &[("newsletter", &name)]),
             "next_issue": next,
             "add_sender": fill(words.add_sender, &[("address", &clean(&welcome.newsletter.from))]),
             "leave": words.leave,
+            "preferences": words.preferences,
         },
     })
 }
@@ -79,6 +85,36 @@ fn goodbye(goodbye: &Goodbye) -> Value {
             "text": fill(words.goodbye_text, &[("newsletter", &name)]),
             "mistake": words.goodbye_mistake,
             "subscribe_again": words.subscribe_again,
+        },
+    })
+}
+
+fn address(address: &ConfirmAddress) -> Value {
+    let (_, words) = words(&address.language);
+    json!({
+        "newsletter": publication(&address.newsletter),
+        "confirm_url": web_url(&address.confirm_url),
+        "words": {
+            "subject": words.address_subject,
+            "ask": words.address_ask,
+            "button": words.address_button,
+            "ignore": words.address_ignore,
+            "until": when(words.confirm_until, address.valid_until, &address.zone, &address.language),
+            "copy_link": words.copy_link,
+        },
+    })
+}
+
+fn moved(moved: &Moved) -> Value {
+    let (_, words) = words(&moved.language);
+    json!({
+        "newsletter": publication(&moved.newsletter),
+        "preferences_url": web_url(&moved.preferences_url),
+        "words": {
+            "subject": words.moved_subject,
+            "text": words.moved_text,
+            "mistake": words.moved_mistake,
+            "preferences": words.preferences,
         },
     })
 }

@@ -12,7 +12,9 @@ use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox};
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
-use crate::domain::notice::{Access, Command, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{
+    Access, Command, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+};
 use crate::domain::topic::{Topic, TopicSet};
 
 /// 2026-11-22T06:00:00Z, a Sunday.
@@ -62,6 +64,7 @@ impl DigestSample {
             audience: &self.audience,
             site_url: self.has_pages.then_some("https://news.example/morning-brief"),
             issue_url: self.has_pages.then_some("https://news.example/morning-brief/128"),
+            is_public: false,
         }
     }
 }
@@ -73,6 +76,7 @@ pub(super) fn reader() -> HoleValues {
         email: "ada@reader.example".to_owned(),
         unsubscribe_url: "https://news.example/leave/7Qk2mW".to_owned(),
         view_url: "https://news.example/view/7Qk2mW".to_owned(),
+        preferences_url: "https://news.example/preferences/7Qk2mW".to_owned(),
     }
 }
 
@@ -131,11 +135,24 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
             newsletter,
             next_issue: Some(SLOT),
             unsubscribe_url: reader().unsubscribe_url,
+            preferences_url: Some(reader().preferences_url),
         }),
         "goodbye" => Notice::Goodbye(Goodbye {
             language: "en".to_owned(),
             newsletter,
             resubscribe_url: Some("https://news.example/morning-brief".to_owned()),
+        }),
+        "address" => Notice::Address(ConfirmAddress {
+            language: "en".to_owned(),
+            zone: "Europe/Paris".to_owned(),
+            newsletter,
+            confirm_url: "https://news.example/address/7Qk2mW".to_owned(),
+            valid_until: SLOT,
+        }),
+        "moved" => Notice::Moved(Moved {
+            language: "en".to_owned(),
+            newsletter,
+            preferences_url: reader().preferences_url,
         }),
         "ready" => Notice::Ready(issue("It goes out only when an editor approves it.", &commands)),
         "held" => Notice::Held(issue("Held by Grace: the lead's figures are wrong.", &commands)),
@@ -175,11 +192,20 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
             welcome.language = language.to_owned();
             strip(&mut welcome.newsletter);
             welcome.next_issue = None;
+            welcome.preferences_url = None;
         }
         Notice::Goodbye(goodbye) => {
             goodbye.language = language.to_owned();
             strip(&mut goodbye.newsletter);
             goodbye.resubscribe_url = None;
+        }
+        Notice::Address(address) => {
+            address.language = language.to_owned();
+            strip(&mut address.newsletter);
+        }
+        Notice::Moved(moved) => {
+            moved.language = language.to_owned();
+            strip(&mut moved.newsletter);
         }
         Notice::Ready(issue) | Notice::Held(issue) | Notice::Failed(issue) => {
             strip(&mut issue.newsletter);

@@ -30,7 +30,7 @@ mod words;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use error::Error;
 pub use serve::serve;
@@ -45,6 +45,7 @@ pub fn router(app: App) -> Router {
         .route("/subscribe/{slug}", get(sign_up::show_one))
         .route("/confirm/{token}", get(confirm::show).post(confirm::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
+        .route("/unsubscribe/{token}/undo", post(unsubscribe::undo))
         .route("/view/{token}", get(view::show))
         .merge(account::routes())
         .merge(desk::routes())

@@ -11,7 +11,7 @@ use crate::pipeline::App;
 use crate::pipeline::inspect;
 
 /// Mails carry their styles with them and show images from anywhere; scripts and forms they have none.
-const POLICY: (HeaderName, &str) = (
+pub const POLICY: (HeaderName, &str) = (
     header::CONTENT_SECURITY_POLICY,
     "default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",

@@ -27,9 +27,6 @@ pub(super) const MAILED: Limit = Limit { name: "mailed", most: 1, minutes: 5 };
 /// Mailed links asked for from one network.
 pub(super) const MAILED_FROM_NETWORK: Limit = Limit { name: "mailed-network", most: 20, minutes: 15 };
 
-/// The longest of them: what is older counts for none.
-const LONGEST: i64 = 15 * MINUTE;
-
 /// What an attempt is counted under: no address is kept in readable form.
 fn key(limit: Limit, of: &str) -> String {
     format!("{}:{}", limit.name, &hash_of(of)[..32])
@@ -51,7 +48,7 @@ pub(super) async fn count(app: &App, limit: Limit, of: &str) -> Result<Option<To
     let tried =
         attempts::count(&mut conn, &key(limit, of), now.plus_millis(-limit.minutes * MINUTE), now).await?;
     if tried.count == 1 {
-        attempts::forget_before(&mut conn, now.plus_millis(-LONGEST)).await?;
+        attempts::forget_before(&mut conn, now.plus_millis(-attempts::LONGEST)).await?;
     }
     let left = tried.since.millis() + limit.minutes * MINUTE - now.millis();
     let too_many = TooMany { minutes: (left + MINUTE - 1) / MINUTE, is_first: tried.count == limit.most + 1 };

@@ -1,10 +1,13 @@
 //! The pages through the real router, over a real connection, on every database.
 
+mod abuse;
+mod archive;
 mod asking;
 mod hostile;
 mod leaving;
 mod mailbox;
 mod pages;
+mod readers;
 mod signing_in;
 
 use reqwest::{Client, Response, StatusCode};
