@@ -43,10 +43,8 @@ fn address_page(
 
 /// `GET /preferences/{token}/address`
 pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    match manages.person(&app).await? {
-        Ok(person) => address_page(&manages, &person.subscriber.email, "", &[]),
-        Err(nobody) => Ok(nobody),
-    }
+    let person = manages.person(&app).await?;
+    address_page(&manages, &person.subscriber.email, "", &[])
 }
 
 #[derive(Serialize)]
@@ -60,10 +58,7 @@ struct Asked<'a> {
 /// `POST /preferences/{token}/address`: "check the new inbox", the same for every address.
 pub async fn ask(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    let current = match manages.person(&app).await? {
-        Ok(person) => person.subscriber.email,
-        Err(nobody) => return Ok(nobody),
-    };
+    let current = manages.person(&app).await?.subscriber.email;
     let typed = form.get("email");
     let again = |says: &str| address_page(&manages, &current, typed, &[Problem::new("email", says)]);
     if typed.trim().is_empty() {

@@ -5,13 +5,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::super::{Error, page, unsubscribe};
+use super::super::{Error, page};
 use super::preferences::Manages;
 use crate::pipeline::{App, people, story};
 
 /// `GET /preferences/{token}/data`: everything that is held about the person, as JSON to keep.
 pub async fn file(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    let Some(own) = story::own(&app, manages.subscriber_id).await? else { return unsubscribe::nobody() };
+    let own = story::own(&app, manages.subscriber_id).await?.ok_or(Error::Nobody)?;
     let json = serde_json::to_string_pretty(&own).map_err(|error| Error::Page(error.to_string()))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json; charset=utf-8"),
@@ -29,14 +29,10 @@ struct Erase<'a> {
 
 /// `GET /preferences/{token}/erase`: a page with a button; changes nothing.
 pub async fn show_erase(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    match manages.person(&app).await? {
-        Ok(person) => {
-            let email = person.subscriber.email.as_str();
-            let erase = Erase { title: "Erase everything about you", home: &manages.home, email };
-            page::page(StatusCode::OK, "readers/erase", &erase)
-        }
-        Err(nobody) => Ok(nobody),
-    }
+    let person = manages.person(&app).await?;
+    let email = person.subscriber.email.as_str();
+    let erase = Erase { title: "Erase everything about you", home: &manages.home, email };
+    page::page(StatusCode::OK, "readers/erase", &erase)
 }
 
 #[derive(Serialize)]
@@ -48,10 +44,7 @@ struct Erased {
 
 /// `POST /preferences/{token}/erase`: forgets the person at once.
 pub async fn erase(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    let person = match manages.person(&app).await? {
-        Ok(person) => person,
-        Err(nobody) => return Ok(nobody),
-    };
+    let person = manages.person(&app).await?;
     let erased = people::erase(&app, &person.subscriber.email).await?;
     let page = Erased { title: "You are erased", in_flight: erased.notices_in_flight > 0 };
     page::page(StatusCode::OK, "readers/erased", &page)

@@ -28,10 +28,7 @@ fn can_leave(following: &&Following) -> bool {
 
 /// `GET /preferences/{token}/leave`, and of one newsletter `…/newsletters/{slug}/leave`.
 pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    let person = match manages.person(&app).await? {
-        Ok(person) => person,
-        Err(nobody) => return Ok(nobody),
-    };
+    let person = manages.person(&app).await?;
     let meant = |following: &&Following| manages.slug.is_empty() || manages.slug == following.newsletter.slug;
     let left = person.follows.iter().filter(meant).filter(can_leave);
     let names: Vec<String> = left.map(|following| following.newsletter.name.clone()).collect();
@@ -46,9 +43,7 @@ pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, 
 /// `POST` to the same: leaves at once.
 pub async fn submit(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    if let Err(nobody) = manages.person(&app).await? {
-        return Ok(nobody);
-    }
+    manages.person(&app).await?;
     let reason = LeaveReason::parse_answer(form.get("reason")).unwrap_or(LeaveReason::Link);
     subscribe::leave_some(&app, manages.subscriber_id, only(&manages), reason).await?;
     Ok(manages.back(if only(&manages).is_some() { "left" } else { "left-all" }))
@@ -56,9 +51,7 @@ pub async fn submit(State(app): State<App>, manages: Manages, request: Request) 
 
 /// `POST /preferences/{token}/undo`, and of one newsletter `…/newsletters/{slug}/undo`.
 pub async fn undo(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    if let Err(nobody) = manages.person(&app).await? {
-        return Ok(nobody);
-    }
+    manages.person(&app).await?;
     subscribe::take_back_some(&app, manages.subscriber_id, only(&manages)).await?;
     Ok(manages.back("back"))
 }

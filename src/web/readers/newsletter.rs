@@ -17,15 +17,15 @@ use crate::pipeline;
 use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, Choices, Following, Person};
 
-/// A newsletter that the person gets, or the page to show in its place.
-pub async fn followed(app: &App, manages: &Manages) -> Result<Result<(Person, Following), Response>, Error> {
-    let person = match manages.person(app).await? {
-        Ok(person) => person,
-        Err(nobody) => return Ok(Err(nobody)),
-    };
+/// A newsletter that the person gets.
+///
+/// # Errors
+/// [`Error::NotFound`] where they do not get it, [`Error::Nobody`] where they are erased.
+async fn followed(app: &App, manages: &Manages) -> Result<(Person, Following), Error> {
+    let person = manages.person(app).await?;
     let following = person.of(&manages.slug).cloned();
     let active = following.filter(|following| following.status() == SubscriptionStatus::Active);
-    active.map(|following| Ok((person, following))).ok_or(Error::NotFound)
+    active.map(|following| (person, following)).ok_or(Error::NotFound)
 }
 
 #[derive(Serialize)]
@@ -82,10 +82,7 @@ fn choices_page(
 
 /// `GET /preferences/{token}/newsletters/{slug}`
 pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    let (person, following) = match followed(&app, &manages).await? {
-        Ok(found) => found,
-        Err(nobody) => return Ok(nobody),
-    };
+    let (person, following) = followed(&app, &manages).await?;
     let subscription = &following.stored.subscription;
     let topics = following.topics.iter().filter(|topic| subscription.topics.contains(topic));
     let chosen = Chosen {
@@ -106,10 +103,7 @@ pub async fn submit(State(app): State<App>, manages: Manages, request: Request) 
         hour: form.get("hour").to_owned(),
         timezone: form.get("timezone").to_owned(),
     };
-    let (_, following) = match followed(&app, &manages).await? {
-        Ok(found) => found,
-        Err(nobody) => return Ok(nobody),
-    };
+    let (_, following) = followed(&app, &manages).await?;
     let mut problems = vec![];
     let mut note = |field, says: String| problems.push(Problem::new(field, &says));
     let hour = optional(&chosen.hour, TimeOfDay::parse).map_err(|says| note("hour", says)).ok();
@@ -169,19 +163,13 @@ fn pause_page(
 
 /// `GET /preferences/{token}/newsletters/{slug}/pause`
 pub async fn show_pause(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    match followed(&app, &manages).await? {
-        Ok(found) => pause_page(&app, &manages, &found, "", &[]),
-        Err(nobody) => Ok(nobody),
-    }
+    pause_page(&app, &manages, &followed(&app, &manages).await?, "", &[])
 }
 
 /// `POST /preferences/{token}/newsletters/{slug}/pause`
 pub async fn pause(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    let found = match followed(&app, &manages).await? {
-        Ok(found) => found,
-        Err(nobody) => return Ok(nobody),
-    };
+    let found = followed(&app, &manages).await?;
     let day = form.get("day");
     let said = match parse_day(day) {
         Err(says) => Err(pipeline::Error::Invalid(says)),
@@ -198,9 +186,7 @@ pub async fn pause(State(app): State<App>, manages: Manages, request: Request) -
 
 /// `POST /preferences/{token}/newsletters/{slug}/resume`
 pub async fn resume(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    if let Err(nobody) = followed(&app, &manages).await? {
-        return Ok(nobody);
-    }
+    followed(&app, &manages).await?;
     subscribe::pause(&app, manages.subscriber_id, &manages.slug, None).await?;
     Ok(manages.back("resumed"))
 }

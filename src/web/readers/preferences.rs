@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::super::form::Form;
 use super::super::sign_up_form::{Problem, optional, zones};
-use super::super::{Error, page, unsubscribe, words};
+use super::super::{Error, page, words};
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, normalise};
 use crate::domain::subscription::SubscriptionStatus;
@@ -51,12 +51,12 @@ impl FromRequestParts<App> for Manages {
 }
 
 impl Manages {
-    /// The person, or the page that says that nobody is known under the link.
-    pub async fn person(&self, app: &App) -> Result<Result<Person, Response>, Error> {
-        match subscribe::person(app, self.subscriber_id).await? {
-            Some(person) => Ok(Ok(person)),
-            None => Ok(Err(unsubscribe::nobody()?)),
-        }
+    /// The person.
+    ///
+    /// # Errors
+    /// [`Error::Nobody`] once they are erased.
+    pub async fn person(&self, app: &App) -> Result<Person, Error> {
+        subscribe::person(app, self.subscriber_id).await?.ok_or(Error::Nobody)
     }
 
     /// Leads back to the page with everything, which says what was done: one of [`done_words`].
@@ -155,10 +155,7 @@ pub async fn show(
     manages: Manages,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let person = match manages.person(&app).await? {
-        Ok(person) => person,
-        Err(nobody) => return Ok(nobody),
-    };
+    let person = manages.person(&app).await?;
     let now = app.clock.now();
     let subscriber = &person.subscriber;
     let overview = Overview {
@@ -262,10 +259,7 @@ pub fn status(problems: &[Problem]) -> StatusCode {
 
 /// `GET /preferences/{token}/about`
 pub async fn show_about(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    let subscriber = match manages.person(&app).await? {
-        Ok(person) => person.subscriber,
-        Err(nobody) => return Ok(nobody),
-    };
+    let subscriber = manages.person(&app).await?.subscriber;
     let language = subscriber.language.unwrap_or_default();
     about_page(&manages, &subscriber.name, &language, subscriber.zone.map_or("", |zone| zone.name()), &[])
 }
@@ -284,9 +278,7 @@ pub async fn about(State(app): State<App>, manages: Manages, request: Request) -
     let (Some(name), Some(language), Some(zone)) = (read_name, read_language, read_zone) else {
         return about_page(&manages, name, language, timezone, &problems);
     };
-    if let Err(nobody) = manages.person(&app).await? {
-        return Ok(nobody);
-    }
+    manages.person(&app).await?;
     subscribe::about(&app, manages.subscriber_id, About { name, language, zone }).await?;
     Ok(manages.back("saved"))
 }

@@ -25,7 +25,7 @@ async fn follow(house: &House, answer: Answer) -> Answer {
 
 async fn subscriber(house: &House, email: &str) -> Option<crate::domain::subscription::Subscriber> {
     let email = EmailAddress::parse(email).unwrap();
-    subscribers::find(&mut *house.app.db.conn().await.unwrap(), &email).await.unwrap()
+    subscribers::find(&mut house.app.db.conn().await.unwrap(), &email).await.unwrap()
 }
 
 #[tokio::test]
