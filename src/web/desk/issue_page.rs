@@ -61,10 +61,6 @@ impl Head {
             says,
         }
     }
-
-    pub fn title(&self) -> &str {
-        &self.title
-    }
 }
 
 /// A text to write in.

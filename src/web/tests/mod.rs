@@ -1,6 +1,10 @@
 //! The pages through the real router, over a real connection, on every database.
 
 mod asking;
+mod desk;
+mod desk_inbox;
+mod desk_issue;
+mod desk_today;
 mod hostile;
 mod leaving;
 mod mailbox;
