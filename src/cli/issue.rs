@@ -8,8 +8,10 @@ use super::send;
 use crate::db;
 use crate::db::deliveries::Said;
 use crate::domain::address::EmailAddress;
+use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::Issue;
+use crate::pipeline::composing::{self, By};
 use crate::pipeline::inspect::{self, Answer};
 use crate::pipeline::{App, Error, editors};
 
@@ -119,7 +121,13 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
                 .say(format!("Issue {id} is held: it does not go out before `daybreak issue approve {id}`."));
         }
         IssueCommand::Write { id, introduction, subject, preheader } => {
-            editors::write(app, id, introduction, subject, preheader).await?;
+            let words = [
+                (Field::Introduction, introduction),
+                (Field::Subject, subject),
+                (Field::Preheader, preheader),
+            ];
+            let words = words.into_iter().filter_map(|(field, text)| Some((field, text?))).collect();
+            composing::write_words(app, By::CommandLine, id, &words).await?;
             output.say(format!("Written. Look at it: daybreak issue preview {id}"));
         }
         IssueCommand::Send { which, now, schedule, wait } => {

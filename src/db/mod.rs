@@ -8,6 +8,7 @@ pub mod archive;
 pub mod articles;
 pub mod attempts;
 pub mod audit;
+pub mod composing;
 pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
@@ -27,6 +28,7 @@ pub mod sources;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod tallies;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

@@ -32,10 +32,12 @@ use crate::app::{self, Role};
 use crate::config::{Secret, Settings};
 use crate::db;
 use crate::domain::address::EmailAddress;
+use crate::domain::composition::Field;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::user;
 use crate::mail::catcher::{self, Limits, Mailbox};
 use crate::pipeline::collect::{self, Polled};
+use crate::pipeline::composing::{self, By};
 use crate::pipeline::import::{self, Files};
 use crate::pipeline::newsletters::{self, NewNewsletter};
 use crate::pipeline::{App, Error, accounts, editors, people, sources};
@@ -202,8 +204,8 @@ impl Demo {
             let issue = match self.frozen_just_now(&filling).await? {
                 Some(frozen) => frozen,
                 None => {
-                    let introduction = Some(title.introduction.to_owned());
-                    editors::write(&self.app, filling.id, introduction, None, None).await?;
+                    let words = [(Field::Introduction, title.introduction.to_owned())].into();
+                    composing::write_words(&self.app, By::CommandLine, filling.id, &words).await?;
                     filling
                 }
             };

@@ -38,6 +38,12 @@ pub struct Issue {
     /// The editor's subject and preheader, in place of the newsletter's lines.
     pub subject: Option<String>,
     pub preheader: Option<String>,
+    /// An editor has touched it: nothing goes in, out or up by itself any more.
+    pub edited: bool,
+    /// Counts the edits, from 0.
+    pub version: i64,
+    /// When its content froze.
+    pub frozen_at: Option<Timestamp>,
 }
 
 /// What an issue holds, as it was frozen; stored as JSON beside the issue.
@@ -51,6 +57,9 @@ pub struct IssueContent {
     pub subject: String,
     pub preheader: String,
     pub introduction: String,
+    /// An editor laid it out: articles stand in this order under their own sections, and not topic by topic.
+    #[serde(default)]
+    pub laid_out: bool,
 }
 
 impl IssueContent {

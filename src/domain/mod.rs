@@ -7,6 +7,7 @@ pub mod address;
 pub mod article;
 pub mod calendar;
 pub mod certificate;
+pub mod composition;
 pub mod delivery;
 pub mod issue;
 pub mod language;

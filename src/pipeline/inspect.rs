@@ -62,6 +62,17 @@ pub async fn preview(app: &App, id: i64, reader: Option<&EmailAddress>) -> Resul
     Ok(Preview { mail, eml })
 }
 
+/// An issue's subject and preheader, as a reader who told nothing sees them in the inbox; none where it holds no article.
+pub async fn lines(app: &App, id: i64) -> Result<Option<(String, String)>, Error> {
+    let edition = load(app, id).await?;
+    let reader = nobody(&edition)?;
+    let values = hole_values(app, &reader, 0, 0);
+    match app.renderer.lines(&edition.input(&edition.audience(&reader)), &values) {
+        Err(RenderError::NoArticles) => Ok(None),
+        lines => Ok(Some(lines?)),
+    }
+}
+
 /// Loads an issue; one that is filling comes with what it holds now.
 async fn load(app: &App, id: i64) -> Result<Edition, Error> {
     let mut conn = app.db.conn().await?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::DigestInput;
-use super::article::{ArticleView, Section, group, view, web_url};
+use super::article::{ArticleView, Section, follow, group, view, web_url};
 use super::colour;
 use super::holes::{clean, mark};
 use crate::domain::article::IssueArticle;
@@ -89,7 +89,7 @@ pub(super) fn digest(
         issue: issue(input, lines, words),
         lead: views.first(),
         others,
-        sections: group(&shown[shown.len().min(1)..], others, &input.content.topics, audience.topics),
+        sections: sections(input, &shown[shown.len().min(1)..], others),
         articles: &views,
         count: shown.len(),
         count_others: others.len(),
@@ -111,6 +111,19 @@ pub(super) fn digest(
         words: digest_words(input, words, others.len()),
     };
     serde_json::to_value(context).expect("strings, numbers and lists are JSON")
+}
+
+/// The articles behind the lead in their sections: as an editor laid them out, or topic by topic.
+fn sections<'a>(
+    input: &DigestInput<'_>,
+    articles: &[&IssueArticle],
+    views: &'a [ArticleView],
+) -> Vec<Section<'a>> {
+    let topics = &input.content.topics;
+    match input.content.laid_out {
+        true => follow(articles, views, topics),
+        false => group(articles, views, topics, input.audience.topics),
+    }
 }
 
 /// The side at which a line begins.

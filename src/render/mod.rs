@@ -138,6 +138,20 @@ impl Renderer {
         }
     }
 
+    /// Subject and preheader alone, as one reader sees them.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn lines(
+        &self,
+        input: &DigestInput<'_>,
+        values: &HoleValues,
+    ) -> Result<(String, String), RenderError> {
+        let draft = self.draft(input)?;
+        let lines = self.written(&draft, draft.articles.len(), Some(values))?;
+        Ok((lines.subject, lines.preheader))
+    }
+
     fn cohort(&self, draft: &Draft<'_>) -> Result<Digest, RenderError> {
         if draft.per_reader() || self.0.is_per_reader(draft.are_personal()) {
             return Ok(Digest::PerReader);

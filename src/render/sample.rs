@@ -44,6 +44,7 @@ impl DigestSample {
                 subject: String::new(),
                 preheader: String::new(),
                 introduction: if is_full { INTRODUCTION.to_owned() } else { String::new() },
+                laid_out: false,
             },
             schedule: schedule(),
             audience: Audience {
@@ -270,6 +271,9 @@ fn issue(is_full: bool) -> Issue {
         introduction: String::new(),
         subject: None,
         preheader: None,
+        edited: false,
+        version: 0,
+        frozen_at: None,
     }
 }
 
@@ -360,5 +364,6 @@ fn article(index: usize, is_full: bool, topics: &[Topic]) -> IssueArticle {
         } else {
             Vec::new()
         },
+        section: None,
     }
 }

@@ -142,7 +142,7 @@ impl FromRequest<App> for Act {
             return Err(Error::FromElsewhere);
         }
         let by = SignedIn::from_request_parts(&mut parts, app).await?;
-        let form = Form::read(Request::from_parts(parts, body)).await?;
+        let form = Form::read_of_ours(Request::from_parts(parts, body)).await?;
         by.check(form.get("token"))?;
         Ok(Self { by, form })
     }

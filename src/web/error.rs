@@ -117,7 +117,8 @@ impl Error {
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "That is too much for this form",
-                "The form was larger than 64 KB, and nothing was changed. Go back and fill it in anew.",
+                "The form was larger than 64 KB (1 MB on the desk), and nothing was changed. Go back and write less into \
+                 it.",
             ),
             Self::NotAForm => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -194,7 +194,7 @@ async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
 const TOO_WIDE: &str = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
 /// All that is wrong with the page that a browser shows.
-async fn faults(browser: &Browser) -> Vec<String> {
+pub async fn faults(browser: &Browser) -> Vec<String> {
     let mut found = violations(browser).await;
     let too_wide = browser.run(TOO_WIDE).await;
     if too_wide != 0 {

@@ -7,6 +7,7 @@
 mod bad_input;
 mod browser;
 mod browser_axe;
+mod browser_desk;
 mod browser_pages;
 mod browser_readers;
 mod browser_world;

@@ -1,6 +1,14 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
 mod frame;
+mod inbox;
+mod issue;
+mod issue_form;
+mod issue_page;
+mod issues;
+mod paging;
+mod today;
+mod words;
 
 use axum::Router;
 
@@ -9,5 +17,5 @@ use crate::pipeline::App;
 
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
-    Router::new()
+    Router::new().merge(today::routes()).merge(inbox::routes()).merge(issues::routes()).merge(issue::routes())
 }

@@ -3,6 +3,10 @@
 mod abuse;
 mod archive;
 mod asking;
+mod desk;
+mod desk_inbox;
+mod desk_issue;
+mod desk_today;
 mod hostile;
 mod leaving;
 mod mailbox;
