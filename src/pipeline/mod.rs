@@ -6,6 +6,7 @@ pub mod address;
 pub mod app;
 pub mod articles;
 pub mod caught;
+pub mod checks;
 pub mod collect;
 pub mod compose;
 pub mod deliver;
@@ -20,8 +21,10 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod results;
 pub mod signing;
 pub mod sources;
+pub mod start;
 pub mod story;
 pub mod subscribe;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
 mod frame;
+mod sending;
 
 use axum::Router;
 
@@ -9,5 +10,5 @@ use crate::pipeline::App;
 
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
-    Router::new()
+    Router::new().merge(sending::routes())
 }
