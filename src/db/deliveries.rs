@@ -169,11 +169,7 @@ pub struct Group {
 }
 
 /// Whom [`address`] would send an issue to now, and whom not.
-pub async fn audience(
-    conn: &mut Conn,
-    to: &Addressing<'_>,
-    now: Timestamp,
-) -> Result<Vec<Group>, DbError> {
+pub async fn audience(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<Vec<Group>, DbError> {
     let decided = decided(Dialect::of(conn));
     let query = sql(format!(
         "SELECT CAST($1 AS BIGINT) AS id, r.reason, COUNT(*) AS count, COUNT(r.at_minute) AS own_hour

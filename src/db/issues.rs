@@ -326,7 +326,8 @@ pub async fn set_words(
 
 /// Moves an issue that is frozen or approved to another time; it stays the issue of its day. False where it is neither.
 pub async fn move_slot(conn: &mut Conn, id: i64, slot_at: Timestamp) -> Result<bool, DbError> {
-    let query = sqlx::query("UPDATE issues SET slot_at = $2 WHERE id = $1 AND state IN ('frozen', 'approved')");
+    let query =
+        sqlx::query("UPDATE issues SET slot_at = $2 WHERE id = $1 AND state IN ('frozen', 'approved')");
     Ok(query.bind(id).bind(slot_at.millis()).execute(conn).await?.rows_affected() == 1)
 }
 

@@ -68,8 +68,7 @@ pub async fn past(
     let rows = query.bind(newsletter_id).bind(up_to.millis()).bind(limit).fetch_all(conn).await?;
     let past = |row| {
         let row = Row::new(row, "issues");
-        let (sent, failed, skipped) =
-            (row.opt_int("sent")?, row.opt_int("failed")?, row.opt_int("skipped")?);
+        let (sent, failed, skipped) = (row.opt_int("sent")?, row.opt_int("failed")?, row.opt_int("skipped")?);
         Ok(Past {
             id: row.int("id")?,
             number: row.int("number")?,

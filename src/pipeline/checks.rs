@@ -100,7 +100,11 @@ fn sender(newsletter: &Newsletter) -> Finding {
 }
 
 fn leaving(preview: &Preview, public_url: &str) -> Finding {
-    let head = String::from_utf8_lossy(&preview.eml).split("\r\n\r\n").next().unwrap_or_default().to_ascii_lowercase();
+    let head = String::from_utf8_lossy(&preview.eml)
+        .split("\r\n\r\n")
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let has = |field: &str| head.lines().any(|line| line.starts_with(field));
     if !has("list-unsubscribe:") {
         return Finding::bad(
@@ -144,13 +148,21 @@ fn alternative_texts(content: &IssueContent, html: &str) -> Finding {
     if without > 0 {
         return Finding::bad(
             "Images in words",
-            format!("{} in the template {} no alt: a screen reader spells its address out.", count(without, "image"), if without == 1 { "has" } else { "have" }),
+            format!(
+                "{} in the template {} no alt: a screen reader spells its address out.",
+                count(without, "image"),
+                if without == 1 { "has" } else { "have" }
+            ),
             "Give each image of the template an alt, empty where it says nothing.",
         );
     }
     if mute.is_empty() {
         let all = images.iter().count();
-        let says = if all == 0 { "There is no image.".to_owned() } else { format!("{} with their words.", count(all, "image")) };
+        let says = if all == 0 {
+            "There is no image.".to_owned()
+        } else {
+            format!("{} with their words.", count(all, "image"))
+        };
         return Finding::good("Images in words", says);
     }
     Finding::warning(
@@ -166,7 +178,9 @@ fn size(bytes: usize) -> Finding {
         0..NEARLY_CLIPPED => Finding::good("Size", format!("{kilobytes} KB of HTML; Gmail shows up to 102.")),
         NEARLY_CLIPPED..CLIPPED => Finding::warning(
             "Size",
-            format!("{kilobytes} KB of HTML: Gmail cuts a mail off at 102, and the last articles may be left out."),
+            format!(
+                "{kilobytes} KB of HTML: Gmail cuts a mail off at 102, and the last articles may be left out."
+            ),
             "Take an article out, or shorten summaries.",
         ),
         _ => Finding::bad(
@@ -204,8 +218,7 @@ fn empty_sections(content: &IssueContent) -> Finding {
     let is_empty = |topic: &&crate::domain::topic::Topic| {
         !content.articles.iter().any(|article| article.topics.contains(topic))
     };
-    let empty: Vec<&str> =
-        content.topics.iter().filter(is_empty).map(|topic| topic.name.as_str()).collect();
+    let empty: Vec<&str> = content.topics.iter().filter(is_empty).map(|topic| topic.name.as_str()).collect();
     let is_for_all = content.articles.iter().any(|article| article.topics.is_empty());
     if empty.is_empty() {
         return Finding::good("Sections", "Every topic has an article.");

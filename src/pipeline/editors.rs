@@ -391,13 +391,7 @@ pub(super) async fn cancel_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<
     Ok(())
 }
 
-async fn step(
-    tx: &mut Conn,
-    id: i64,
-    event: IssueEvent,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
+async fn step(tx: &mut Conn, id: i64, event: IssueEvent, reason: &str, now: Timestamp) -> Result<(), Error> {
     let issue = lock_issue(tx, id).await?;
     advance(tx, &issue, event, Some(reason), now).await?;
     Ok(())

@@ -123,9 +123,10 @@ async fn draw(app: &App, edition: &Edition, whom: &Whom) -> Result<Result<Previe
             let eml = message(app, edition, &mail, &values, &reader, 0);
             Ok(Ok(Preview { mail, eml }))
         }
-        Err(RenderError::NoArticles) => Ok(Err(
-            "Nothing in this issue is for these readers: they get no mail, and the reason is noted.".to_owned(),
-        )),
+        Err(RenderError::NoArticles) => {
+            Ok(Err("Nothing in this issue is for these readers: they get no mail, and the reason is noted."
+                .to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -297,7 +298,9 @@ pub async fn tests(app: &App, by: By<'_>, id: i64, to: &[EmailAddress]) -> Resul
             }
             Ok(Err(Error::Db(error))) => return Err(Error::Db(error)),
             Ok(Err(error)) => (false, error.to_string()),
-            Err(_) => (false, "The relay did not answer within 20 seconds: it may arrive all the same.".to_owned()),
+            Err(_) => {
+                (false, "The relay did not answer within 20 seconds: it may arrive all the same.".to_owned())
+            }
         };
         Ok(Tested { to: to.clone(), is_taken, said })
     };

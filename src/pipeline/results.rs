@@ -84,8 +84,7 @@ pub async fn left(app: &App, progress: &Progress) -> Result<Option<Left>, Error>
 /// The newsletter's last issues up to this one, the oldest first, with how each ended or how far it is.
 pub async fn past(app: &App, issue: &Issue) -> Result<Vec<(Past, Totals)>, Error> {
     let mut conn = app.db.conn().await?;
-    let mut past =
-        db::results::past(&mut conn, issue.newsletter_id, issue.slot_at, IN_CHART).await?;
+    let mut past = db::results::past(&mut conn, issue.newsletter_id, issue.slot_at, IN_CHART).await?;
     past.reverse();
     let mut all = vec![];
     for one in past {

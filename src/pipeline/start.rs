@@ -113,8 +113,7 @@ async fn send_now(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Er
     if !matches!(issue.state, IssueState::Draft | IssueState::Frozen | IssueState::Approved) {
         return Err(Error::Invalid(format!("The issue is {}: it cannot be sent.", issue.state.as_str())));
     }
-    let is_empty =
-        issue.state == IssueState::Draft && db::articles::of_issue(tx, issue.id).await?.is_empty();
+    let is_empty = issue.state == IssueState::Draft && db::articles::of_issue(tx, issue.id).await?.is_empty();
     if is_empty {
         return Err(Error::Invalid("There is no article in this issue: put one in first.".to_owned()));
     }
@@ -191,7 +190,8 @@ async fn start_one(app: &App, id: i64, starts_at: Timestamp) -> Result<bool, Err
     let newsletter = editors::newsletter_of(&mut tx, &issue).await?;
     if now > starts_at.plus_millis(newsletter.rules.grace_minutes * MINUTE) {
         return Err(Error::Invalid(
-            "an editor sent it, and the service was not running then: send it again, if it is still news".to_owned(),
+            "an editor sent it, and the service was not running then: send it again, if it is still news"
+                .to_owned(),
         ));
     }
     editors::send_in(&mut tx, id, true, now).await?;

@@ -100,7 +100,8 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failures = 0;
-                let connection = Connection { stream, peer, place, watcher: graceful.watcher(), closing: closing.clone() };
+                let connection =
+                    Connection { stream, peer, place, watcher: graceful.watcher(), closing: closing.clone() };
                 tokio::spawn(connection.serve(service.clone(), limits.headers));
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -48,11 +48,12 @@ pub async fn links(app: &App, looked: &Looked) -> Result<Vec<Answered>, Error> {
     let left_out = found.len().saturating_sub(MOST_LINKS);
     let fetcher = collect::fetcher(app)?;
     let until = Instant::now() + ALL_PATIENCE;
-    let asked = found.into_iter().take(MOST_LINKS).map(|(url, is_image)| knock(&fetcher, url, is_image, until));
+    let asked =
+        found.into_iter().take(MOST_LINKS).map(|(url, is_image)| knock(&fetcher, url, is_image, until));
     let mut answered: Vec<Answered> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
     if left_out > 0 {
         answered.push(Answered {
-            url: String::new(),
+            url: "Others".to_owned(),
             is_image: false,
             state: State::Warning,
             says: format!("{left_out} more links were not looked at."),
@@ -72,8 +73,10 @@ fn found(looked: &Looked, public_url: &str) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
     let mut add = |url: &str, is_image: bool| {
         let url = url.trim();
-        let is_ours = url.strip_prefix(public_url).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_of_the_page = url.is_empty() || ["#", "mailto:", "tel:", "data:", "cid:"].iter().any(|start| url.starts_with(start));
+        let is_ours =
+            url.strip_prefix(public_url).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_of_the_page = url.is_empty()
+            || ["#", "mailto:", "tel:", "data:", "cid:"].iter().any(|start| url.starts_with(start));
         if !is_ours && !is_of_the_page {
             found.entry(url.to_owned()).or_insert(is_image);
         }
@@ -111,14 +114,18 @@ async fn knock(fetcher: &Fetcher, url: String, is_image: bool, until: Instant) -
 /// What an answer says of a link. Who turns programs away, or is busy, may well let readers in.
 fn judge(answer: Result<Knocked, FetchError>, is_image: bool) -> (State, String) {
     match answer {
-        Ok(Knocked { content_type: Some(kind) }) if is_image && !kind.trim().to_ascii_lowercase().starts_with("image/") => {
+        Ok(Knocked { content_type: Some(kind) })
+            if is_image && !kind.trim().to_ascii_lowercase().starts_with("image/") =>
+        {
             (State::Bad, format!("It is no image, but {kind}."))
         }
         Ok(_) => (State::Good, "It answers.".to_owned()),
-        Err(error @ (FetchError::Forbidden { .. } | FetchError::Busy { .. } | FetchError::TooSlow { .. })) => {
-            (State::Warning, sentence(&error))
+        Err(
+            error @ (FetchError::Forbidden { .. } | FetchError::Busy { .. } | FetchError::TooSlow { .. }),
+        ) => (State::Warning, sentence(&error)),
+        Err(FetchError::NotFound) => {
+            (State::Bad, "There is nothing at this link (404): check it.".to_owned())
         }
-        Err(FetchError::NotFound) => (State::Bad, "There is nothing at this link (404): check it.".to_owned()),
         Err(error) => (State::Bad, sentence(&error)),
     }
 }

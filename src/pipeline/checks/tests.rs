@@ -147,14 +147,22 @@ fn there_is_a_text_part() {
 
 #[test]
 fn every_topic_has_an_article() {
-    let topic = |bit: u8, name: &str| Topic { id: i64::from(bit), slug: name.to_lowercase(), name: name.to_owned(), bit };
+    let topic = |bit: u8, name: &str| Topic {
+        id: i64::from(bit),
+        slug: name.to_lowercase(),
+        name: name.to_owned(),
+        bit,
+    };
     let (science, arts) = (topic(0, "Science"), topic(1, "Arts"));
     let mut issue = content(vec![article(1, TopicSet::EMPTY.with(&science))]);
     issue.topics = vec![science.clone()];
     assert_eq!(empty_sections(&issue).state, State::Good);
     issue.topics = vec![science, arts];
     let empty = empty_sections(&issue);
-    assert!(empty.state == State::Warning && empty.says.contains("no article on Arts: readers who chose nothing else get no mail"));
+    assert!(
+        empty.state == State::Warning
+            && empty.says.contains("no article on Arts: readers who chose nothing else get no mail")
+    );
     issue.articles.push(article(2, TopicSet::EMPTY));
     assert!(empty_sections(&issue).says.contains("only what is for everybody"));
 }
@@ -172,7 +180,7 @@ fn an_article_is_sent_once() {
 fn the_worst_finding_counts() {
     let good = Finding::good("a", "b");
     let (warning, bad) = (Finding::warning("a", "b", "c"), Finding::bad("a", "b", "c"));
-    assert_eq!(worst(&[good.clone()]), State::Good);
+    assert_eq!(worst(std::slice::from_ref(&good)), State::Good);
     assert_eq!(worst(&[good.clone(), warning.clone()]), State::Warning);
     assert_eq!(worst(&[good, bad, warning]), State::Bad);
 }

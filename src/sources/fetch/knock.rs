@@ -28,14 +28,17 @@ impl Fetcher {
         for _ in 0..=MOST_REDIRECTS {
             self.check(&url)?;
             let host = url.host_str().unwrap_or_default();
-            let request = self.client.get(url.clone()).header(header::ACCEPT, "text/html, image/*, */*;q=0.8");
+            let request =
+                self.client.get(url.clone()).header(header::ACCEPT, "text/html, image/*, */*;q=0.8");
             let answered =
                 timeout_at(deadline, request.send()).await.map_err(|_| FetchError::TooSlow { limit })?;
             let response = answered.map_err(|error| FetchError::from_reqwest(&error, host))?;
             let status = response.status();
             match status.as_u16() {
                 200..=299 => {
-                    return Ok(Knocked { content_type: header_text(response.headers(), &header::CONTENT_TYPE) });
+                    return Ok(Knocked {
+                        content_type: header_text(response.headers(), &header::CONTENT_TYPE),
+                    });
                 }
                 301 | 302 | 303 | 307 | 308 => url = find_target(&url, response.headers())?,
                 404 => return Err(FetchError::NotFound),

@@ -40,6 +40,8 @@ struct Row {
 #[derive(Serialize)]
 struct Link {
     url: String,
+    /// It can be followed from here.
+    is_web: bool,
     word: &'static str,
     class: &'static str,
     says: String,
@@ -57,14 +59,21 @@ fn words(grade: Grade) -> (&'static str, &'static str) {
 impl From<Finding> for Row {
     fn from(finding: Finding) -> Self {
         let (word, class) = words(finding.state);
-        Self { about: finding.about, word, class, says: finding.says, to_do: finding.to_do.unwrap_or_default() }
+        Self {
+            about: finding.about,
+            word,
+            class,
+            says: finding.says,
+            to_do: finding.to_do.unwrap_or_default(),
+        }
     }
 }
 
 impl From<Answered> for Link {
     fn from(answered: Answered) -> Self {
         let (word, class) = words(answered.state);
-        Self { url: answered.url, word, class, says: answered.says, is_image: answered.is_image }
+        let is_web = ["http://", "https://"].iter().any(|start| answered.url.starts_with(start));
+        Self { url: answered.url, is_web, word, class, says: answered.says, is_image: answered.is_image }
     }
 }
 

@@ -56,7 +56,8 @@ impl Opened {
         let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
         let mut conn = app.db.conn().await?;
         let issue = editors::find_issue(&mut conn, id).await?;
-        let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
+        let newsletter =
+            db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
         let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
         let starts_at = db::starts::of(&mut conn, id).await?;
         drop(conn);
@@ -84,18 +85,18 @@ impl Opened {
 
     /// What stands around a page of this issue; `here` is that page.
     fn around(&self, here: &str) -> Around {
-        let tab = |(page, words): (&str, &'static str)| Tab {
-            address: self.path(page),
-            words,
-            here: page == here,
-        };
+        let tab =
+            |(page, words): (&str, &'static str)| Tab { address: self.path(page), words, here: page == here };
         let has_started = matches!(
             self.issue.state,
             IssueState::Sending | IssueState::Paused | IssueState::Sent | IssueState::Cancelled
         );
         let pages = [("preview", "Preview"), ("checks", "Checks"), ("test", "Test"), ("send", "Send")];
-        let mut tabs: Vec<Tab> =
-            pages.into_iter().filter(|(page, _)| self.may_edit || !matches!(*page, "test" | "send")).map(tab).collect();
+        let mut tabs: Vec<Tab> = pages
+            .into_iter()
+            .filter(|(page, _)| self.may_edit || !matches!(*page, "test" | "send"))
+            .map(tab)
+            .collect();
         if has_started {
             tabs.extend([("live", "Live"), ("results", "Results")].map(tab));
         }
@@ -121,21 +122,24 @@ impl Opened {
                 "It starts in a moment, unless somebody takes it back.".to_owned()
             }
             IssueState::Draft | IssueState::Frozen if issue.held => {
-                format!("It was for {slot}, and does not go out before somebody approves it{because}.")
+                format!("It does not go out before somebody approves it{because}. Its time is {slot}.")
             }
             IssueState::Draft => {
-                format!("It fills until {}, and is for {slot}.", self.when(issue.cutoff_at))
+                let freezes = self.when(issue.cutoff_at);
+                // The zone is said once.
+                let freezes = freezes.split(" (").next().unwrap_or_default();
+                format!("Its content freezes {freezes}; its time is {slot}.")
             }
             IssueState::Frozen if rule == Approval::UnlessHeld => {
                 format!("It goes out {slot}, unless somebody holds it.")
             }
-            IssueState::Frozen => format!("It waits for approval, and is for {slot}."),
+            IssueState::Frozen => format!("It waits for approval; its time is {slot}."),
             IssueState::Approved => format!("It goes out {slot}."),
             IssueState::Sending => format!("It is going out{because}."),
             IssueState::Paused => format!("It stands still{because}."),
-            IssueState::Sent => format!("It went out; it was for {slot}."),
-            IssueState::Cancelled => format!("It was for {slot}{because}."),
-            IssueState::Skipped => format!("It was for {slot}, and did not go out{because}."),
+            IssueState::Sent => format!("It went out; its time was {slot}."),
+            IssueState::Cancelled => format!("Its time was {slot}{because}."),
+            IssueState::Skipped => format!("Its time was {slot}, and it did not go out{because}."),
         }
     }
 }
@@ -189,7 +193,11 @@ impl Asked {
         let query = query.unwrap_or_default();
         // What a database or a header cannot hold is not looked for.
         let clean = |text: &str| text.replace('\0', "");
-        Self(url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (clean(&name), clean(&value))).collect())
+        Self(
+            url::form_urlencoded::parse(query.as_bytes())
+                .map(|(name, value)| (clean(&name), clean(&value)))
+                .collect(),
+        )
     }
 
     fn get(&self, name: &str) -> &str {
@@ -197,6 +205,10 @@ impl Asked {
     }
 
     fn all(&self, name: &str) -> Vec<&str> {
-        self.0.iter().filter(|(field, value)| field == name && !value.is_empty()).map(|(_, value)| value.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(field, value)| field == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 }

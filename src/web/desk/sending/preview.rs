@@ -73,7 +73,9 @@ impl Choice {
 
     /// The address of a page with this choice, but for some fields.
     fn address(&self, path: &str, changed: &[(&str, &str)]) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(format!("{path}?"));
+        let start = format!("{path}?");
+        let from = start.len();
+        let mut query = url::form_urlencoded::Serializer::for_suffix(start, from);
         let mine = [("part", self.part), ("width", self.width), ("scheme", self.scheme_name())];
         let reader = [("as", self.email.as_str()), ("language", self.language.as_str())];
         for (name, own) in mine.into_iter().chain(reader) {
@@ -98,9 +100,10 @@ impl Choice {
         }
         let language = match self.language.as_str() {
             "" => None,
-            tag => Some(language::normalise(tag).ok_or_else(|| {
-                format!("“{tag}” is not a language: write a tag such as en or pt-BR.")
-            })?),
+            tag => Some(
+                language::normalise(tag)
+                    .ok_or_else(|| format!("“{tag}” is not a language: write a tag such as en or pt-BR."))?,
+            ),
         };
         let chosen = topics.iter().filter(|topic| self.topics.contains(&topic.slug));
         let chosen = chosen.fold(TopicSet::EMPTY, |set, topic| set.with(topic));
@@ -153,7 +156,12 @@ struct TopicChoice {
 }
 
 /// What is looked at, and by whom; whose mail it is.
-async fn open(app: &App, by: &SignedIn, id: &str, query: Option<String>) -> Result<(Opened, Choice, Vec<Topic>), Error> {
+async fn open(
+    app: &App,
+    by: &SignedIn,
+    id: &str,
+    query: Option<String>,
+) -> Result<(Opened, Choice, Vec<Topic>), Error> {
     let opened = Opened::find(app, by, id, Role::Viewer, "issue.preview").await?;
     let choice = Choice::of(&Asked::of(query));
     if !choice.email.is_empty() {
@@ -184,28 +192,32 @@ pub async fn show(
         }
     }
     let path = opened.path("preview");
-    let switches = |name: &'static str, own: &'static str, all: &[(&'static str, &'static str)]| -> Vec<Switch> {
-        let switch = |(value, words): &(&'static str, &'static str)| Switch {
-            address: choice.address(&path, &[(name, value)]),
-            words,
-            here: *value == own,
+    let switches =
+        |name: &'static str, own: &'static str, all: &[(&'static str, &'static str)]| -> Vec<Switch> {
+            let switch = |(value, words): &(&'static str, &'static str)| Switch {
+                address: choice.address(&path, &[(name, value)]),
+                words,
+                here: *value == own,
+            };
+            all.iter().map(switch).collect()
         };
-        all.iter().map(switch).collect()
-    };
     let (mut plain, mut is_cut) = (String::new(), false);
     if let Some(preview) = &preview {
         match choice.part {
             "text" => plain = preview.text(),
             "source" => {
                 is_cut = preview.eml.len() > MAX_SHOWN;
-                plain = String::from_utf8_lossy(&preview.eml[..preview.eml.len().min(MAX_SHOWN)]).into_owned();
+                plain =
+                    String::from_utf8_lossy(&preview.eml[..preview.eml.len().min(MAX_SHOWN)]).into_owned();
             }
             _ => {}
         }
     }
     let whose = match &whom {
         Whom::Anybody => "As readers get it who chose no topic and no language.".to_owned(),
-        Whom::Subscriber(email) => format!("As {email} gets it. Its links to leave and to view lead nowhere."),
+        Whom::Subscriber(email) => {
+            format!("As {email} gets it. Its links to leave and to view lead nowhere.")
+        }
         Whom::Cohort { .. } => "As readers get it who chose this.".to_owned(),
     };
     let frame = if preview.is_some() && choice.part == "mail" {
@@ -225,7 +237,11 @@ pub async fn show(
             &[("", "As here"), ("light", "Light"), ("dark", "Dark")],
         ),
         is_phone: choice.width == "phone",
-        download: if preview.is_some() { choice.address(&opened.path("preview/eml"), &[]) } else { String::new() },
+        download: if preview.is_some() {
+            choice.address(&opened.path("preview/eml"), &[])
+        } else {
+            String::new()
+        },
         part: choice.part,
         width: choice.width,
         scheme: choice.scheme_name(),
@@ -251,7 +267,12 @@ pub async fn show(
 }
 
 /// The mail that the address asks for.
-async fn drawn(app: &App, by: &SignedIn, id: &str, query: Option<String>) -> Result<(i64, Choice, inspect::Preview), Error> {
+async fn drawn(
+    app: &App,
+    by: &SignedIn,
+    id: &str,
+    query: Option<String>,
+) -> Result<(i64, Choice, inspect::Preview), Error> {
     let (opened, choice, topics) = open(app, by, id, query).await?;
     let whom = choice.whom(&topics).map_err(Error::Refused)?;
     let looked = inspect::look(app, opened.issue.id, &whom).await?;
@@ -282,7 +303,6 @@ pub async fn eml(
 ) -> Result<Response, Error> {
     let (id, _, preview) = drawn(&app, &by, &id, query).await?;
     let name = format!("attachment; filename=\"issue-{id}.eml\"");
-    let headers =
-        [(header::CONTENT_TYPE, "message/rfc822".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    let headers = [(header::CONTENT_TYPE, "message/rfc822".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, preview.eml).into_response())
 }

@@ -11,8 +11,8 @@ use crate::db::deliveries::Count;
 use crate::db::results::{Past, Totals};
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::user::Role;
-use crate::pipeline::results::{self, Left, Progress};
 use crate::pipeline::App;
+use crate::pipeline::results::{self, Left, Progress};
 use crate::web::Error;
 use crate::web::auth::SignedIn;
 use crate::web::desk;
@@ -122,10 +122,13 @@ fn page(opened: &Opened, progress: &Progress, left: Option<&Left>, past: &[(Past
         left: number(left.map_or(0, Left::count)),
         left_says,
         left_reasons: left.map_or_else(Vec::new, |left| {
-            left.groups.iter().map(|(reason, count)| Group {
-                count: number(*count),
-                words: left_words(reason.as_deref().unwrap_or_default()),
-            }).collect()
+            left.groups
+                .iter()
+                .map(|(reason, count)| Group {
+                    count: number(*count),
+                    words: left_words(reason.as_deref().unwrap_or_default()),
+                })
+                .collect()
         }),
         failures: group(DeliveryState::Failed, failure_words),
         skipped: group(DeliveryState::Skipped, |reason| {
@@ -185,7 +188,7 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
             width: BAR,
             label_x: index * STEP + STEP / 2,
             label_y: HEIGHT + 18,
-            label: date.format("%-d.%-m.").to_string(),
+            label: date.format("%-d %b").to_string(),
             sent_y: HEIGHT - sent_height,
             sent_height,
             failed_y: HEIGHT - sent_height - failed_height,
@@ -214,6 +217,9 @@ mod tests {
 
     #[test]
     fn what_is_not_all_is_not_called_all() {
-        assert_eq!([share(0, 0), share(1, 1), share(9_999, 10_000), share(0, 5)], ["–", "100 %", "99.9 %", "0.0 %"]);
+        assert_eq!(
+            [share(0, 0), share(1, 1), share(9_999, 10_000), share(0, 5)],
+            ["–", "100 %", "99.9 %", "0.0 %"]
+        );
     }
 }

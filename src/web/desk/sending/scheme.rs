@@ -73,7 +73,9 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_it_stays() {
-        for text in ["é prefers-color-scheme", "(prefers-color-scheme", "(prefers-color-scheme: no-preference)", ""] {
+        for text in
+            ["é prefers-color-scheme", "(prefers-color-scheme", "(prefers-color-scheme: no-preference)", ""]
+        {
             assert_eq!(in_scheme(text, Scheme::Dark), text);
         }
     }

@@ -103,7 +103,9 @@ pub async fn act(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
     let done = match action(&form, &opened) {
         Ok(action) => {
             let from = By { user: &by.user, network: &by.network };
-            start::act(&app, from, opened.issue.id, form.get("saw"), action).await.map(|issue| (action, issue))
+            start::act(&app, from, opened.issue.id, form.get("saw"), action)
+                .await
+                .map(|issue| (action, issue))
         }
         Err(why) => Err(pipeline::Error::Invalid(why)),
     };
@@ -139,7 +141,9 @@ fn action(form: &Form, opened: &Opened) -> Result<Action, String> {
 
 /// A local time in the issue's zone.
 fn local(text: &str, opened: &Opened) -> Result<Timestamp, String> {
-    let wrong = || format!("“{}” is not a day and a time: write 2026-03-29T07:00, for instance.", text.escape_debug());
+    let wrong = || {
+        format!("“{}” is not a day and a time: write 2026-03-29T07:00, for instance.", text.escape_debug())
+    };
     let given = NaiveDateTime::parse_from_str(text.trim(), LOCAL).map_err(|_| wrong())?;
     let minutes = i64::from(given.hour() * 60 + given.minute());
     let at = TimeOfDay::from_minutes(minutes).ok_or_else(wrong)?;
@@ -154,10 +158,11 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
         Action::Approve => format!("It is approved, and goes out {slot}."),
         Action::Hold => "It is held: it does not go out before somebody approves it.".to_owned(),
         Action::TakeBack if issue.held && !opened.issue.held => {
-            "Nothing went out. Its time has come meanwhile, so it is held until somebody approves it.".to_owned()
+            "Nothing went out. Its time has come meanwhile, so it is held until somebody approves it."
+                .to_owned()
         }
         Action::SendNow | Action::TakeBack => "Nothing went out: the issue is as it was before.".to_owned(),
-        Action::Move(_) => format!("It is for {slot} now."),
+        Action::Move(_) => format!("Its time is {slot} now."),
         Action::Pause => "It stands still. What was on the wire at that moment still arrives.".to_owned(),
         Action::Resume => "It goes on where it stood.".to_owned(),
         Action::Cancel => "It is cancelled: nobody else gets it.".to_owned(),
@@ -181,7 +186,9 @@ async fn page(
         cancel: None,
     };
     match opened.issue.state {
-        IssueState::Draft | IssueState::Frozen | IssueState::Approved => before(app, opened, &mut page).await?,
+        IssueState::Draft | IssueState::Frozen | IssueState::Approved => {
+            before(app, opened, &mut page).await?
+        }
         IssueState::Sending | IssueState::Paused => under_way(app, opened, &mut page).await?,
         IssueState::Sent | IssueState::Cancelled | IssueState::Skipped => {}
     }
@@ -216,7 +223,11 @@ async fn before(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), E
     let articles = i64::try_from(reach.articles).unwrap_or(i64::MAX);
     page.reach = Some(ReachWords {
         audience: audience.clone(),
-        articles: if articles == 1 { "1 article".to_owned() } else { format!("{} articles", number(articles)) },
+        articles: if articles == 1 {
+            "1 article".to_owned()
+        } else {
+            format!("{} articles", number(articles))
+        },
         others: others.collect(),
     });
     let slot = opened.when(issue.slot_at);
@@ -233,13 +244,24 @@ async fn before(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), E
         if is_draft {
             says.push("Its content is frozen now, and no longer changes.".to_owned());
         }
-        let heading = if has_passed { "Approve it".to_owned() } else { format!("Approve it for {slot}") };
-        page.cards.push(Card { name: "approve", heading, says, button: "Approve this issue".to_owned(), class: "" });
+        page.cards.push(Card {
+            name: "approve",
+            heading: "Approve it".to_owned(),
+            says,
+            button: "Approve this issue".to_owned(),
+            class: "",
+        });
     }
     if articles > 0 && count > 0 {
-        let mut says = vec![format!("It goes to {audience} at once{}.", if has_passed { String::new() } else { format!(", and not {slot}") })];
+        let mut says = vec![format!(
+            "It goes to {audience} at once{}.",
+            if has_passed { String::new() } else { format!(", and not {slot}") }
+        )];
         if own_hour > 0 {
-            says.push(format!("{} of them chose an hour of their own: they get it now, too.", number(own_hour)));
+            says.push(format!(
+                "{} of them chose an hour of their own: they get it now, too.",
+                number(own_hour)
+            ));
         }
         if is_draft && issue.slot_date != opened.now.in_zone(opened.zone).date_naive() {
             let day = issue.slot_date.format("%A, %-d %B");
@@ -251,7 +273,10 @@ async fn before(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), E
         page.cards.push(Card { name: "now", heading: "Send it now".to_owned(), says, button, class });
     }
     if !issue.held {
-        let says = vec![format!("It does not go out {}, nor at any time before somebody approves it.", if has_passed { "now".to_owned() } else { slot.clone() })];
+        let says = vec![format!(
+            "It does not go out {}, nor at any time before somebody approves it.",
+            if has_passed { "now".to_owned() } else { slot.clone() }
+        )];
         page.cards.push(Card {
             name: "hold",
             heading: "Hold it".to_owned(),
@@ -267,7 +292,7 @@ async fn before(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), E
         };
         let until = until.map(|at| format!(", and before {}, when the next issue goes out", opened.when(at)));
         page.move_to = Some(MoveTo {
-            says: format!("It is for {slot}. Choose a later time than now{}.", until.unwrap_or_default()),
+            says: format!("Its time is {slot}. Choose a later one than now{}.", until.unwrap_or_default()),
             zone: crate::web::words::zone_name(opened.zone),
             value: issue.slot_at.in_zone(opened.zone).format(LOCAL).to_string(),
             min: opened.now.in_zone(opened.zone).format(LOCAL).to_string(),
@@ -299,7 +324,8 @@ async fn under_way(app: &App, opened: &Opened, page: &mut SendPage) -> Result<()
             heading: "Go on".to_owned(),
             says: vec![
                 so_far,
-                "Whom the relay refused for a reason of ours is tried again. Nobody gets it twice.".to_owned(),
+                "Whom the relay refused for a reason of ours is tried again. Nobody gets it twice."
+                    .to_owned(),
             ],
             button: format!("Go on with {}", readers(open)),
             class: "",
@@ -309,7 +335,8 @@ async fn under_way(app: &App, opened: &Opened, page: &mut SendPage) -> Result<()
             heading: "Pause it".to_owned(),
             says: vec![
                 so_far,
-                "It stops within a second: only what is on the wire still arrives. You can go on later.".to_owned(),
+                "It stops within a second: only what is on the wire still arrives. You can go on later."
+                    .to_owned(),
             ],
             button: "Pause the sending".to_owned(),
             class: "",
@@ -318,7 +345,11 @@ async fn under_way(app: &App, opened: &Opened, page: &mut SendPage) -> Result<()
     page.cancel = Some(Card {
         name: "cancel",
         heading: "Cancel it for good".to_owned(),
-        says: vec![format!("{} {has} it and keep it. {} do not get it. There is no way back.", readers(sent), readers(open))],
+        says: vec![format!(
+            "{} {has} it and keep it. {} do not get it. There is no way back.",
+            readers(sent),
+            readers(open)
+        )],
         button: format!("Cancel for {}", readers(open)),
         class: "danger",
     });

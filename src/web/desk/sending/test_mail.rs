@@ -52,7 +52,8 @@ pub async fn send(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
     let Act { by, form } = act;
     let opened = Opened::find(&app, &by, &id, Role::Editor, "issue.test").await?;
     let typed = form.get("to").to_owned();
-    let wrong = |why: String| page(&by, &opened, StatusCode::UNPROCESSABLE_ENTITY, typed.clone(), why, vec![]);
+    let wrong =
+        |why: String| page(&by, &opened, StatusCode::UNPROCESSABLE_ENTITY, typed.clone(), why, vec![]);
     let to = match addresses(&typed) {
         Ok(to) => to,
         Err(why) => return wrong(why),

@@ -29,12 +29,13 @@ pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     format!("{} at {} ({})", day(&local, &now.in_zone(zone)), local.format("%H:%M"), zone_name(zone))
 }
 
-/// "40 seconds", "12 minutes", "3 hours and 20 minutes"
+/// "less than a second", "40 seconds", "12 minutes", "3 hours and 20 minutes"
 pub fn span(millis: i64) -> String {
     let count = |number: i64, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
     let seconds = millis.max(0) / 1000;
     match seconds {
-        0..90 => count(seconds, "second"),
+        0 => "less than a second".to_owned(),
+        1..90 => count(seconds, "second"),
         90..5400 => count((seconds + 30) / 60, "minute"),
         _ => {
             let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
@@ -63,7 +64,15 @@ mod tests {
         let spans = [-5, 1_000, 89_000, 90_000, 720_000, 7_200_000, 12_000_000].map(span);
         assert_eq!(
             spans,
-            ["0 seconds", "1 second", "89 seconds", "2 minutes", "12 minutes", "2 hours", "3 hours and 20 minutes"]
+            [
+                "less than a second",
+                "1 second",
+                "89 seconds",
+                "2 minutes",
+                "12 minutes",
+                "2 hours",
+                "3 hours and 20 minutes"
+            ]
         );
     }
 

@@ -35,7 +35,7 @@ if (box) {
     for (const part of parts("percent")) part.value = figures.percent;
     for (const part of parts("state")) {
       part.className = `state ${figures.class}`;
-      part.textContent = figures.state;
+      if (part.textContent !== figures.state) part.textContent = figures.state;
     }
     for (const part of parts("failures")) part.replaceChildren(...figures.failures.map(row));
     for (const part of parts("none")) part.hidden = figures.failures.length > 0;
