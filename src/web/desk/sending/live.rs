@@ -261,15 +261,21 @@ struct LivePage {
 }
 
 /// `GET /desk/issues/{id}/live`
-pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Result<Response, Error> {
+pub async fn show(
+    State(app): State<App>,
+    Extension(hub): Extension<Hub>,
+    by: SignedIn,
+    Segment(id): Segment,
+) -> Result<Response, Error> {
     let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.watch").await?;
-    let progress = results::progress(&app, opened.issue.id).await?;
-    let failures = results::failures(&app, opened.issue.id).await?;
-    let rate = average(&progress);
-    let has_begun = progress.addressed_at.is_some();
+    // Whoever reloads shares the counting with those who look on.
+    let mut moments = hub.join(&app, opened.issue.id);
+    let moment = moments.wait_for(Option::is_some).await.ok().and_then(|moment| moment.clone());
+    let moment = moment.ok_or(Error::Slow)?;
+    let has_begun = moment.progress.addressed_at.is_some();
     let page = LivePage {
         has_begun,
-        figures: figures(&opened, &Moment { progress, rate, failures }),
+        figures: figures(&opened, &moment),
         events: opened.path("events"),
         may_edit: opened.may_edit,
         send: opened.path("send"),

@@ -36,6 +36,7 @@ pub fn routes() -> Router<App> {
         .route("/desk/issues/{id}/events", get(live::events))
         .route("/desk/issues/{id}/results", get(results::show))
         .layer(Extension(live::Hub::default()))
+        .layer(Extension(send::Reaches::default()))
 }
 
 /// An issue that somebody may look at.

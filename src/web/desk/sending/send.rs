@@ -1,10 +1,16 @@
 //! Sending an issue: what each button will do, in numbers, and the buttons.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::words::{number, readers};
 use super::{Opened, Page};
@@ -12,11 +18,46 @@ use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::user::Role;
-use crate::pipeline::start::{self, Action, By, UNDO_MILLIS, seen};
+use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS, seen};
 use crate::pipeline::{self, App, results};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::{Form, Segment};
 use crate::web::{Error, desk, said};
+
+/// How long it is remembered whom an issue is for: among a million readers, counting takes seconds.
+const REMEMBERED: Duration = Duration::from_secs(20);
+
+/// How many issues it is remembered for.
+const MOST_REMEMBERED: usize = 64;
+
+/// Whom issues are for, as it was counted lately.
+#[derive(Clone, Default)]
+pub struct Reaches(Arc<Mutex<HashMap<i64, (Instant, Arc<Reach>)>>>);
+
+impl Reaches {
+    async fn of(&self, app: &App, opened: &Opened) -> Result<Arc<Reach>, Error> {
+        let id = opened.issue.id;
+        let known = |entry: &(Instant, Arc<Reach>)| entry.0.elapsed() < REMEMBERED;
+        if let Some((_, reach)) = self.lock().get(&id).filter(|entry| known(entry)) {
+            return Ok(Arc::clone(reach));
+        }
+        let reach = Arc::new(start::reach(app, &opened.newsletter, &opened.issue).await?);
+        let mut all = self.lock();
+        all.retain(|_, entry| known(entry));
+        if all.len() < MOST_REMEMBERED {
+            all.insert(id, (Instant::now(), Arc::clone(&reach)));
+        }
+        Ok(reach)
+    }
+
+    fn forget(&self, id: i64) {
+        self.lock().remove(&id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Instant, Arc<Reach>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// As a browser writes a local time.
 const LOCAL: &str = "%Y-%m-%dT%H:%M";
@@ -80,13 +121,23 @@ struct MoveTo {
 }
 
 /// `GET /desk/issues/{id}/send`: where the mail that asks for approval leads.
-pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Result<Response, Error> {
+pub async fn show(
+    State(app): State<App>,
+    Extension(reaches): Extension<Reaches>,
+    by: SignedIn,
+    Segment(id): Segment,
+) -> Result<Response, Error> {
     let opened = Opened::find(&app, &by, &id, Role::Editor, "issue.send").await?;
-    page(&app, &by, &opened, StatusCode::OK, String::new()).await
+    page(&app, &reaches, &by, &opened, StatusCode::OK, String::new()).await
 }
 
 /// `POST /desk/issues/{id}/send`
-pub async fn act(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+pub async fn act(
+    State(app): State<App>,
+    Extension(reaches): Extension<Reaches>,
+    Segment(id): Segment,
+    act: Act,
+) -> Result<Response, Error> {
     let Act { by, form } = act;
     // Who may not is refused whatever they send, and it is written down as what they tried.
     let name = match form.get("do") {
@@ -100,6 +151,7 @@ pub async fn act(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
         _ => "issue.send",
     };
     let opened = Opened::find(&app, &by, &id, Role::Editor, name).await?;
+    reaches.forget(opened.issue.id);
     let done = match action(&form, &opened) {
         Ok(action) => {
             let from = By { user: &by.user, network: &by.network };
@@ -119,7 +171,7 @@ pub async fn act(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
         }
         Err(pipeline::Error::Invalid(why)) => {
             let opened = Opened::find(&app, &by, &id, Role::Editor, name).await?;
-            page(&app, &by, &opened, StatusCode::UNPROCESSABLE_ENTITY, why).await
+            page(&app, &reaches, &by, &opened, StatusCode::UNPROCESSABLE_ENTITY, why).await
         }
         Err(error) => Err(error.into()),
     }
@@ -171,6 +223,7 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
 
 async fn page(
     app: &App,
+    reaches: &Reaches,
     by: &SignedIn,
     opened: &Opened,
     status: StatusCode,
@@ -187,7 +240,7 @@ async fn page(
     };
     match opened.issue.state {
         IssueState::Draft | IssueState::Frozen | IssueState::Approved => {
-            before(app, opened, &mut page).await?
+            before(app, reaches, opened, &mut page).await?
         }
         IssueState::Sending | IssueState::Paused => under_way(app, opened, &mut page).await?,
         IssueState::Sent | IssueState::Cancelled | IssueState::Skipped => {}
@@ -198,9 +251,9 @@ async fn page(
 }
 
 /// An issue that has not started.
-async fn before(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), Error> {
+async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPage) -> Result<(), Error> {
     let issue = &opened.issue;
-    let reach = start::reach(app, &opened.newsletter, issue).await?;
+    let reach = reaches.of(app, opened).await?;
     let getting = reach.groups.iter().find(|group| group.reason.is_none());
     let (count, own_hour) = getting.map_or((0, 0), |group| (group.count, group.own_hour));
     let audience = readers(count);
