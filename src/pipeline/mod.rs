@@ -8,6 +8,7 @@ pub mod archive;
 pub mod articles;
 pub mod audience;
 pub mod caught;
+pub mod checks;
 pub mod collect;
 pub mod compose;
 pub mod composing;
@@ -23,8 +24,10 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod results;
 pub mod signing;
 pub mod sources;
+pub mod start;
 pub mod story;
 pub mod subscribe;
 #[cfg(test)]

@@ -100,6 +100,12 @@ pub enum Digest {
     PerReader,
 }
 
+/// A newsletter's colour as mails print it on their light and their dark ground, each as `#rrggbb`: moved as far as it
+/// must be to be read.
+pub fn readable_colour(colour: &str) -> (String, String) {
+    colour::readable(colour)
+}
+
 /// Renders mails. Cloning is cheap: clones share the parsed templates.
 #[derive(Clone, Debug)]
 pub struct Renderer(Arc<Workshop>);

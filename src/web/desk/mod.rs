@@ -7,6 +7,7 @@ mod issue_form;
 mod issue_page;
 mod issues;
 mod paging;
+mod sending;
 mod today;
 mod words;
 
@@ -17,5 +18,10 @@ use crate::pipeline::App;
 
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
-    Router::new().merge(today::routes()).merge(inbox::routes()).merge(issues::routes()).merge(issue::routes())
+    Router::new()
+        .merge(today::routes())
+        .merge(inbox::routes())
+        .merge(issues::routes())
+        .merge(issue::routes())
+        .merge(sending::routes())
 }

@@ -21,6 +21,7 @@ fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
         published_at: None,
         reading_minutes: 0,
         topics: TopicSet::EMPTY,
+        section: None,
         also: vec![],
     }
 }
