@@ -22,6 +22,7 @@ fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
         reading_minutes: 0,
         topics: TopicSet::EMPTY,
         also: vec![],
+        section: None,
     }
 }
 
