@@ -23,6 +23,7 @@ fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
         topics: TopicSet::EMPTY,
         section: None,
         also: vec![],
+        section: None,
     }
 }
 
