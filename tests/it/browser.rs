@@ -364,12 +364,14 @@ impl Browser {
         messages.filter(|message| !message.starts_with(&format!("{page} - Failed to load"))).collect()
     }
 
-    /// A picture of the whole page, as PNG.
-    pub async fn picture(&self) -> Vec<u8> {
-        let size = self.command("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
-        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
-        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
-        let made = self.command("Page.captureScreenshot", wanted).await;
+    /// A picture of the whole page, as PNG. The window is made as high as the page for it, so that what stands at its
+    /// foot stands at the foot of the picture.
+    pub async fn picture(&self, width: u32, scheme: Scheme) -> Vec<u8> {
+        let height = self.run("return Math.max(document.documentElement.scrollHeight, innerHeight)").await;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+        let made = self.command("Page.captureScreenshot", json!({ "format": "png" })).await;
+        self.look(width, scheme).await;
         STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
     }
 }

@@ -76,6 +76,7 @@ impl Page {
 /// Every page, in an order in which those that change something come after those that show it.
 fn pages(world: &World) -> Vec<Page> {
     let at = |path: &str| format!("{}{path}", world.base);
+    let mine = |path: &str| format!("{}{path}", world.preferences);
     let mailbox = |path: &str| format!("{}/mailbox{path}", world.demo);
     vec![
         page("home", at("/")),
@@ -100,9 +101,40 @@ fn pages(world: &World) -> Vec<Page> {
         page("confirm-expired", &world.confirm_expired),
         page("confirm-after-leaving", &world.confirm_after_leaving),
         page("digest", &world.digest),
+        page("archive", at("/archive/brief")),
+        page("archive-found-none", at("/archive/brief?q=zeppelin")),
+        page("archive-empty", at("/archive/evening")),
+        page("archive-issue", at("/archive/brief/1")),
+        page("embed", at("/subscribe/brief/embed")),
+        page("preferences", mine("")),
+        page("preferences-about", mine("/about")),
+        page("preferences-about-problems", mine("/about")).write("Time zone", "Paris, France").press("Save"),
+        page("preferences-said", mine("/about")).write("Name", "Dan").press("Save"),
+        page("preferences-newsletter", mine("/newsletters/brief")),
+        page("preferences-newsletter-problems", mine("/newsletters/brief"))
+            .write("Your time zone", "Paris, France")
+            .press("Save"),
+        page("preferences-pause", mine("/newsletters/brief/pause")),
+        page("preferences-pause-problems", mine("/newsletters/brief/pause")).press("Pause Morning Brief"),
+        page("preferences-leave", mine("/newsletters/brief/leave")),
+        page("preferences-leave-all", mine("/leave")),
+        page("address", mine("/address")),
+        page("address-problems", mine("/address"))
+            .write("New e-mail address", "dan@example")
+            .press("Send a mail to the new address"),
+        page("address-asked", mine("/address"))
+            .write("New e-mail address", "dan@elsewhere.example.net")
+            .press("Send a mail to the new address"),
+        page("address-confirm", &world.address),
+        page("address-changed", &world.address).press("Yes, send them here"),
+        page("address-expired", &world.address),
+        page("erase", format!("{}/erase", world.preferences_to_erase)),
+        page("erased", format!("{}/erase", world.preferences_to_erase)).press("Erase everything about me"),
         page("leave", &world.leave),
         page("left", &world.leave).press("Leave Morning Brief"),
         page("left-thanked", &world.leave).choose("It came too often").press("Send the answer"),
+        page("preferences-left", mine("")),
+        page("preferences-back", mine("")).press("Undo: keep sending Morning Brief"),
         page("left-nobody", &world.leave_erased),
         page("error-no-such-page", at("/nowhere")),
         page("error-cut-link", at("/unsubscribe/abc")),
@@ -242,7 +274,7 @@ async fn pictures_of_every_page() {
     std::fs::create_dir_all(&folder).unwrap();
     look_at_every_page(async |browser, page, width, scheme| {
         let file = format!("{}-{width}-{}.png", page.name, scheme.name());
-        std::fs::write(Path::new(&folder).join(file), browser.picture().await).unwrap();
+        std::fs::write(Path::new(&folder).join(file), browser.picture(width, scheme).await).unwrap();
     })
     .await;
 }

@@ -44,6 +44,9 @@ pub struct World {
     pub confirm_after_leaving: String,
     pub leave: String,
     pub leave_erased: String,
+    pub preferences: String,
+    pub preferences_to_erase: String,
+    pub address: String,
     pub digest: String,
     pub sign_in_link: String,
     pub welcome: String,
@@ -93,19 +96,27 @@ impl World {
             ("left@example.net", &["brief"]),
             ("gone@example.net", &["brief"]),
             ("dan@example.net", &["brief"]),
+            ("eva@example.net", &["brief"]),
         ] {
             sign_up(&base, email, newsletters).await;
             confirm.push(mail_to(&sink, email, 1).await.link("/confirm/"));
         }
-        let [ann, zoe, left, gone, dan] = confirm.try_into().unwrap();
-        let mut leave = vec![];
-        for (email, link) in
-            [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)]
-        {
+        let [ann, zoe, left, gone, dan, eva] = confirm.try_into().unwrap();
+        let (mut leave, mut preferences) = (vec![], vec![]);
+        for (email, link) in [
+            ("left@example.net", &left),
+            ("gone@example.net", &gone),
+            ("dan@example.net", &dan),
+            ("eva@example.net", &eva),
+        ] {
             post(link, "").await;
-            leave.push(mail_to(&sink, email, 2).await.link("/unsubscribe/"));
+            let welcome = mail_to(&sink, email, 2).await;
+            leave.push(welcome.link("/unsubscribe/"));
+            preferences.push(welcome.link("/preferences/"));
         }
         post(&leave[0], "").await;
+        post(&format!("{}/address", preferences[2]), "email=dan%40new.example.net").await;
+        let address = mail_to(&sink, "dan@new.example.net", 1).await.link("/address/");
         daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
         service.stop().await;
 
@@ -140,6 +151,9 @@ impl World {
             confirm_after_leaving: left,
             leave: leave[2].clone(),
             leave_erased: leave[1].clone(),
+            preferences: preferences[2].clone(),
+            preferences_to_erase: preferences[3].clone(),
+            address,
             digest,
             sign_in_link,
             welcome: welcome(daybreak, "invited@example.org", "viewer").await,
