@@ -25,7 +25,6 @@ enum Step {
     Write(&'static str, &'static str),
     Choose(&'static str),
     Press(&'static str),
-    Unfold(&'static str),
 }
 
 fn page(name: &'static str, address: impl Into<String>) -> Page {
@@ -54,11 +53,6 @@ impl Page {
         self
     }
 
-    fn unfold(mut self, words: &'static str) -> Self {
-        self.steps.push(Step::Unfold(words));
-        self
-    }
-
     async fn open(&self, browser: &Browser, world: &World) {
         world.sign_in(browser, self.who).await;
         browser.open(&self.address).await;
@@ -67,7 +61,6 @@ impl Page {
                 Step::Write(label, text) => browser.write(label, text).await,
                 Step::Choose(words) => browser.choose(words).await,
                 Step::Press(words) => browser.press(words).await,
-                Step::Unfold(words) => browser.unfold(words).await,
             }
         }
     }
@@ -83,10 +76,10 @@ fn pages(world: &World) -> Vec<Page> {
         page("home-empty", &world.empty),
         page("subscribe", at("/subscribe")),
         page("subscribe-problems", at("/subscribe")).write("Name", "Ann").press("Sign up"),
-        page("subscribe-one", at("/subscribe/brief")).unfold("Get it at an hour of your own"),
+        page("subscribe-one", at("/subscribe/brief")).press("Get it at an hour of your own"),
         page("subscribe-one-problems", at("/subscribe/brief"))
             .write("E-mail address", "ann@example")
-            .unfold("Get it at an hour of your own")
+            .press("Get it at an hour of your own")
             .write("Time zone", "Paris, France")
             .press("Sign up for Morning Brief"),
         page("subscribe-right-to-left", at("/subscribe/ufuq")),
@@ -180,6 +173,16 @@ fn pages(world: &World) -> Vec<Page> {
             .write("The six digits", "000000")
             .press("Set up the second factor"),
         page("second-factor-set", at("/account/second-factor")).by(Who::Guarded),
+        page("desk-today", at("/desk")).by(Who::Editor),
+        page("desk-inbox", at("/desk/inbox")).by(Who::Editor).press("Add an article"),
+        page("desk-inbox-found-none", at("/desk/inbox?q=nothing")).by(Who::Editor),
+        page("desk-issues", at("/desk/issues")).by(Who::Editor),
+        page("desk-issue", at(&format!("/desk/issues/{}", world.filling))).by(Who::Editor),
+        page("desk-issue-edited", at(&format!("/desk/issues/{}", world.filling)))
+            .by(Who::Editor)
+            .press("To the top"),
+        page("desk-issue-sent", at(&format!("/desk/issues/{}", world.sent))).by(Who::Editor),
+        page("desk-issue-to-look-at", at(&format!("/desk/issues/{}", world.filling))).by(Who::Viewer),
         page("users", at("/office/users")).by(Who::Admin),
         page("user-invite", at("/office/users/invite")).by(Who::Admin),
         page("user-invite-problem", at("/office/users/invite"))
@@ -226,7 +229,7 @@ async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
 const TOO_WIDE: &str = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
 /// All that is wrong with the page that a browser shows.
-pub async fn faults(browser: &Browser) -> Vec<String> {
+async fn faults(browser: &Browser) -> Vec<String> {
     let mut found = violations(browser).await;
     let too_wide = browser.run(TOO_WIDE).await;
     if too_wide != 0 {
@@ -274,7 +277,7 @@ async fn pictures_of_every_page() {
     std::fs::create_dir_all(&folder).unwrap();
     look_at_every_page(async |browser, page, width, scheme| {
         let file = format!("{}-{width}-{}.png", page.name, scheme.name());
-        std::fs::write(Path::new(&folder).join(file), browser.picture(width, scheme).await).unwrap();
+        std::fs::write(Path::new(&folder).join(file), browser.picture().await).unwrap();
     })
     .await;
 }

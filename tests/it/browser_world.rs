@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::daybreak::{Daybreak, MONDAY, Service};
-use crate::feeds::{Feeds, Item};
+use crate::feeds::{Feeds, Item, rss};
 use crate::mail::mail_to;
 use crate::sink::Sink;
 
@@ -48,6 +48,9 @@ pub struct World {
     pub preferences_to_erase: String,
     pub address: String,
     pub digest: String,
+    /// The issue that is filling, and one that is sent.
+    pub filling: i64,
+    pub sent: i64,
     pub sign_in_link: String,
     pub welcome: String,
     pub welcome_first: String,
@@ -133,6 +136,13 @@ impl World {
         let sign_in_link = mail_to(&sink, "editor@example.org", 1).await.link("/sign-in/link/");
         let digest = mail_to(&sink, "dan@example.net", 3).await.link("/view/");
 
+        feeds.answer("/feed", rss(&later_stories()));
+        daybreak.run(&["source", "poll"]).await;
+        let issues = daybreak.issues("brief").await;
+        let of = |state: &str| {
+            issues.iter().find(|issue| issue["state"] == state).unwrap()["id"].as_i64().unwrap()
+        };
+
         let nothing = nothing_yet.serve(&[]).await;
         let said = nothing.says("/welcome/").await;
         let welcome_first =
@@ -155,6 +165,8 @@ impl World {
             preferences_to_erase: preferences[3].clone(),
             address,
             digest,
+            filling: of("draft"),
+            sent: of("sent"),
             sign_in_link,
             welcome: welcome(daybreak, "invited@example.org", "viewer").await,
             welcome_first,
@@ -205,6 +217,16 @@ fn stories() -> Vec<Item> {
         Item::new("The last ferry of the winter leaves early").about("Business"),
         Item::new("A telescope sees a planet turn").about("Science and technology"),
         Item::new("A match is won in the ninetieth minute").about("Sport"),
+    ]
+}
+
+/// What comes in after the issue of the day is sent.
+fn later_stories() -> Vec<Item> {
+    vec![
+        Item::new("A library lends silence by the hour").about("Culture"),
+        Item::new("The night train is back, and it is full until the end of March and beyond").about("World"),
+        Item::new("Rewetting the fens: what it costs, and whom it helps").about("Science and technology"),
+        Item::new("A race is lost").about("Sport"),
     ]
 }
 
