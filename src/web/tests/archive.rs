@@ -23,7 +23,6 @@ fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
         topics: TopicSet::EMPTY,
         section: None,
         also: vec![],
-        section: None,
     }
 }
 
