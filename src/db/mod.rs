@@ -24,6 +24,7 @@ pub mod sources;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod templates;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

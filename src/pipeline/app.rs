@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
-use crate::pipeline::Error;
+use crate::pipeline::{Error, templates};
 use crate::render::{Renderer, TemplateError};
 
 /// What every command and every role works with.
@@ -26,7 +26,9 @@ impl App {
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        Ok(Self { settings, clock, db, key, renderer })
+        let app = Self { settings, clock, db, key, renderer };
+        templates::refresh(&app).await?;
+        Ok(app)
     }
 }
 

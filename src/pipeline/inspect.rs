@@ -62,7 +62,7 @@ pub async fn preview(app: &App, id: i64, reader: Option<&EmailAddress>) -> Resul
 }
 
 /// Loads an issue; one that is filling comes with what it holds now.
-async fn load(app: &App, id: i64) -> Result<Edition, Error> {
+pub(super) async fn load(app: &App, id: i64) -> Result<Edition, Error> {
     let mut conn = app.db.conn().await?;
     let mut edition = Edition::load(app, &mut conn, id).await?;
     if edition.issue.state == IssueState::Draft {
@@ -96,7 +96,7 @@ fn message(
     eml
 }
 
-fn nobody(edition: &Edition) -> Result<Reader, Error> {
+pub(super) fn nobody(edition: &Edition) -> Result<Reader, Error> {
     let domain = edition.newsletter.from.address.domain();
     let email = EmailAddress::parse(&format!("reader@{domain}")).map_err(Error::Invalid)?;
     Ok(Reader { email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })

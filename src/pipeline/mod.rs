@@ -24,6 +24,7 @@ pub mod signing;
 pub mod sources;
 pub mod story;
 pub mod subscribe;
+pub mod templates;
 #[cfg(test)]
 pub mod testing;
 

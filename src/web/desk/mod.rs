@@ -1,6 +1,8 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
 mod frame;
+pub(super) mod moments;
+mod templates;
 
 use axum::Router;
 
@@ -9,5 +11,5 @@ use crate::pipeline::App;
 
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
-    Router::new()
+    Router::new().merge(templates::routes())
 }

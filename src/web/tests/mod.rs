@@ -5,6 +5,7 @@ mod hostile;
 mod leaving;
 mod mailbox;
 mod pages;
+mod workshop_templates;
 
 use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;
