@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod address;
 pub mod app;
 pub mod articles;
+pub mod calendar;
 pub mod caught;
 pub mod collect;
 pub mod compose;

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::render::sources;
-use crate::render::workshop::Workshop;
 
 /// What templates that only print may do, and one part that decides by a reader.
 fn part(depth: u32) -> BoxedStrategy<String> {

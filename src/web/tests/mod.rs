@@ -5,6 +5,8 @@ mod hostile;
 mod leaving;
 mod mailbox;
 mod pages;
+mod workshop_calendar;
+mod workshop_sources;
 mod workshop_templates;
 
 use reqwest::{Client, Response, StatusCode};
