@@ -21,6 +21,7 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod schedules;
 pub mod signing;
 pub mod sources;
 pub mod story;
@@ -28,6 +29,7 @@ pub mod subscribe;
 pub mod templates;
 #[cfg(test)]
 pub mod testing;
+pub mod topics;
 
 pub use self::app::App;
 use crate::db::DbError;

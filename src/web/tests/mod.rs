@@ -6,6 +6,7 @@ mod leaving;
 mod mailbox;
 mod pages;
 mod workshop_calendar;
+mod workshop_newsletters;
 mod workshop_sources;
 mod workshop_templates;
 
