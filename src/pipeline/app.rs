@@ -5,6 +5,7 @@ use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
+use crate::pipeline::deliver::relay::RelayStates;
 use crate::pipeline::{Error, templates};
 use crate::render::{Renderer, TemplateError};
 
@@ -16,6 +17,8 @@ pub struct App {
     pub db: Db,
     pub key: SigningKey,
     pub renderer: Renderer,
+    /// How the relays are, as far as this process knows.
+    pub relays: RelayStates,
 }
 
 impl App {
@@ -26,7 +29,7 @@ impl App {
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        let app = Self { settings, clock, db, key, renderer };
+        let app = Self { settings, clock, db, key, renderer, relays: RelayStates::default() };
         templates::refresh(&app).await?;
         Ok(app)
     }

@@ -21,11 +21,13 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod relays;
 pub mod schedules;
 pub mod signing;
 pub mod sources;
 pub mod story;
 pub mod subscribe;
+pub mod system;
 pub mod templates;
 #[cfg(test)]
 pub mod testing;

@@ -38,6 +38,9 @@ const OFFICE: [(&str, &str, Role, bool); 6] = [
     ("/office/system", "System", Role::Admin, false),
 ];
 
+/// Those that belong to no newsletter: a role for some is not enough.
+const EVERYWHERE: [&str; 3] = ["/desk/templates", "/office/relays", "/office/system"];
+
 /// What every page of desk and office has, around its own content.
 #[derive(Serialize)]
 pub struct Desk<'p, T> {
@@ -62,7 +65,10 @@ pub fn show<T: Serialize>(
     content: &T,
 ) -> Result<Response, Error> {
     let places = |all: &[(&'static str, &'static str, Role, bool)]| -> Vec<Place> {
-        let seen = all.iter().filter(|(_, _, role, _)| by.user.may_somewhere(*role));
+        let seen = all.iter().filter(|(href, _, role, _)| match EVERYWHERE.contains(href) {
+            true => by.user.may_everywhere(*role),
+            false => by.user.may_somewhere(*role),
+        });
         seen.map(|(href, words, _, main)| {
             let below = path.strip_prefix(href).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             // Today is the front page, and not above all others.

@@ -1,12 +1,19 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
+mod dkim;
 mod newsletters;
+mod relays;
 mod schedules;
+mod system;
 
 use axum::Router;
 
 use crate::pipeline::App;
 
 pub fn routes() -> Router<App> {
-    Router::new().merge(newsletters::routes())
+    Router::new()
+        .merge(dkim::routes())
+        .merge(newsletters::routes())
+        .merge(relays::routes())
+        .merge(system::routes())
 }

@@ -7,6 +7,7 @@ mod mailbox;
 mod pages;
 mod workshop_calendar;
 mod workshop_newsletters;
+mod workshop_relays;
 mod workshop_sources;
 mod workshop_templates;
 
