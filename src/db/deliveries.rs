@@ -90,36 +90,72 @@ pub async fn languages(conn: &mut Conn, newsletter_id: i64, language: &str) -> R
 /// subscribers, so that index pages are filled one after the other (a tenth less time for a million).
 pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<u64, DbError> {
     let dialect = Dialect::of(conn);
-    let hours =
-        dialect.rows("$9", &[("timezone", Kind::Text), ("at_minute", Kind::Int), ("due_at", Kind::Int)]);
-    let languages =
-        dialect.rows("$10", &[("language", Kind::Text), ("topics", Kind::Int), ("general", Kind::Int)]);
+    let readers = readers(dialect);
     let statement = sql(format!(
         "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, not_before, due_at, updated_at)
          SELECT $1, r.subscriber_id, r.subscription_id, CASE WHEN r.reason IS NULL THEN 'queued' ELSE 'skipped' END,
              r.reason, r.due_at, r.due_at, $2
-         FROM (
-             SELECT s.subscriber_id, s.id AS subscription_id, s.topics, p.language, p.timezone,
-                 CASE
-                     WHEN s.status = 'pending' THEN 'unconfirmed'
-                     WHEN s.status = 'unsubscribed' THEN 'unsubscribed'
-                     WHEN x.email_hash IS NOT NULL THEN 'suppressed'
-                     WHEN s.paused_until > $2 THEN 'paused'
-                     WHEN COALESCE(l.general, $8) = 0
-                          AND (COALESCE(l.topics, $7) = 0
-                               OR (s.topics <> 0 AND (s.topics & COALESCE(l.topics, $7)) = 0)) THEN 'no_articles'
-                 END AS reason,
-                 COALESCE(h.due_at, $6) AS due_at
-             FROM subscriptions s
-             JOIN subscribers p ON p.id = s.subscriber_id
-             LEFT JOIN suppressions x ON x.email_hash = p.email_hash
-             LEFT JOIN {hours} h ON h.at_minute = s.at_minute AND h.timezone = COALESCE(p.timezone, $11)
-             LEFT JOIN {languages} l ON l.language = COALESCE(p.language, $12)
-             WHERE s.newsletter_id = $3 AND ($4 = 0 OR s.schedule_id = $4 OR (s.schedule_id IS NULL AND $5 = 1))
-         ) r
+         FROM ({readers}) r
          ORDER BY r.language, r.timezone, r.topics, r.subscriber_id
          ON CONFLICT (issue_id, subscriber_id) DO NOTHING"
     ));
+    let result = bind_readers(sqlx::query(statement).bind(to.issue_id), to, now).execute(&mut *conn).await?;
+    if let Some(statement) = dialect.look_again() {
+        sqlx::query(statement).execute(conn).await?;
+    }
+    Ok(result.rows_affected())
+}
+
+/// How many would be sent an issue as things stand (no reason), and how many not and why. It walks over all of them.
+pub async fn count_audience(
+    conn: &mut Conn,
+    to: &Addressing<'_>,
+    now: Timestamp,
+) -> Result<Vec<(Option<SkipReason>, i64)>, DbError> {
+    let readers = readers(Dialect::of(conn));
+    let query = sql(format!(
+        "SELECT r.reason, COUNT(*) AS count FROM ({readers}) r WHERE CAST($1 AS BIGINT) <> 0 GROUP BY r.reason"
+    ));
+    let rows = bind_readers(sqlx::query(query).bind(to.issue_id), to, now).fetch_all(conn).await?;
+    let count = |row| {
+        let row = Row::new(row, "subscriptions");
+        Ok((row.opt_parsed("reason", SkipReason::parse)?, row.int("count")?))
+    };
+    rows.iter().map(count).collect()
+}
+
+/// Everybody whom an issue is for, each with when it is due, and why not (null: it is sent). It takes what
+/// [`bind_readers`] binds.
+fn readers(dialect: Dialect) -> String {
+    let hours =
+        dialect.rows("$9", &[("timezone", Kind::Text), ("at_minute", Kind::Int), ("due_at", Kind::Int)]);
+    let languages =
+        dialect.rows("$10", &[("language", Kind::Text), ("topics", Kind::Int), ("general", Kind::Int)]);
+    format!(
+        "SELECT s.subscriber_id, s.id AS subscription_id, s.topics, p.language, p.timezone,
+             CASE
+                 WHEN s.status = 'pending' THEN 'unconfirmed'
+                 WHEN s.status = 'unsubscribed' THEN 'unsubscribed'
+                 WHEN x.email_hash IS NOT NULL THEN 'suppressed'
+                 WHEN s.paused_until > $2 THEN 'paused'
+                 WHEN COALESCE(l.general, $8) = 0
+                      AND (COALESCE(l.topics, $7) = 0
+                           OR (s.topics <> 0 AND (s.topics & COALESCE(l.topics, $7)) = 0)) THEN 'no_articles'
+             END AS reason,
+             COALESCE(h.due_at, $6) AS due_at
+         FROM subscriptions s
+         JOIN subscribers p ON p.id = s.subscriber_id
+         LEFT JOIN suppressions x ON x.email_hash = p.email_hash
+         LEFT JOIN {hours} h ON h.at_minute = s.at_minute AND h.timezone = COALESCE(p.timezone, $11)
+         LEFT JOIN {languages} l ON l.language = COALESCE(p.language, $12)
+         WHERE s.newsletter_id = $3 AND ($4 = 0 OR s.schedule_id = $4 OR (s.schedule_id IS NULL AND $5 = 1))"
+    )
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+/// Binds what [`readers`] takes, `$2` to `$12`.
+fn bind_readers<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Query<'q> {
     let hour_rows: Vec<_> =
         to.hours.iter().map(|hour| (&hour.timezone, hour.at.minutes(), hour.due_at.millis())).collect();
     let language_rows: Vec<_> = to
@@ -127,8 +163,7 @@ pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Re
         .iter()
         .map(|(language, holding)| (language, holding.topics.bits(), i64::from(holding.general)))
         .collect();
-    let result = sqlx::query(statement)
-        .bind(to.issue_id)
+    query
         .bind(now.millis())
         .bind(to.newsletter_id)
         .bind(to.schedule_id.unwrap_or(0))
@@ -140,12 +175,6 @@ pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Re
         .bind(json(&language_rows))
         .bind(to.timezone)
         .bind(to.language)
-        .execute(&mut *conn)
-        .await?;
-    if let Some(statement) = dialect.look_again() {
-        sqlx::query(statement).execute(conn).await?;
-    }
-    Ok(result.rows_affected())
 }
 
 /// A delivery that this node has claimed, with the reader as they stand now.
@@ -171,6 +200,8 @@ pub struct Claimed {
 /// Whom a claimed delivery goes to.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    /// The subscriber's; 0 where the mail is nobody's.
+    pub id: i64,
     pub email: EmailAddress,
     pub name: String,
     pub language: Option<String>,
@@ -270,7 +301,7 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 17] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
@@ -282,6 +313,7 @@ const ASKED: [&str; 16] = [
     "s.status",
     "s.topics",
     "s.paused_until",
+    "p.id",
     "p.email",
     "p.name",
     "p.language",
@@ -303,6 +335,7 @@ struct Found {
     status: Option<String>,
     topics: Option<i64>,
     paused_until: Option<i64>,
+    subscriber_id: Option<i64>,
     email: Option<String>,
     name: Option<String>,
     language: Option<String>,
@@ -316,6 +349,7 @@ impl Found {
         let reader = match &self.email {
             None => None,
             Some(email) => Some(Reader {
+                id: self.subscriber_id.unwrap_or(0),
                 email: EmailAddress::parse(email).map_err(|why| self.unreadable("email", why))?,
                 name: self.name.unwrap_or_default(),
                 language: self.language,

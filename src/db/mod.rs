@@ -4,8 +4,11 @@
 //! A change that must hit one row says so with `one_row`; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod archive;
 pub mod articles;
+pub mod attempts;
 pub mod audit;
+pub mod composing;
 pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
@@ -19,11 +22,13 @@ pub mod notices;
 pub mod people;
 mod row;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod tallies;
 pub mod templates;
 #[cfg(test)]
 pub mod testing;

@@ -145,3 +145,11 @@ pub async fn every_text(db: &Db) -> String {
     }
     texts
 }
+
+/// The actions in the audit log, the oldest first.
+pub async fn audited(db: &Db) -> Vec<String> {
+    let mut conn = db.conn().await.expect("a connection");
+    let rows = sqlx::query("SELECT id, action FROM audit ORDER BY id").fetch_all(&mut *conn).await;
+    let action = |row| Row::new(row, "audit").text("action").expect("a text");
+    rows.expect("it is read").iter().map(action).collect()
+}

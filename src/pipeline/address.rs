@@ -3,6 +3,7 @@
 use crate::db::deliveries::{Addressing, Holding};
 use crate::db::{self, Conn};
 use crate::domain::calendar::{first_at, parse_zone};
+use crate::domain::delivery::SkipReason;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::language;
 use crate::domain::newsletter::Newsletter;
@@ -65,6 +66,7 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
         .await?
         .ok_or_else(|| Error::Invalid(format!("issue {} is approved but was never frozen", issue.id)))?;
     let deliveries = write_deliveries(&mut tx, &newsletter, issue, &content, now).await?;
+    db::archive::publish(&mut tx, issue.id, &content.words()).await?;
     db::commit(tx).await?;
     Ok(Some(Addressed::Started { issue_id: issue.id, deliveries }))
 }
@@ -85,13 +87,7 @@ async fn write_deliveries(
             hour.due_at = first_at(issue.slot_at, hour.at, zone);
         }
     }
-    let mut languages = vec![];
-    if newsletter.rules.match_language {
-        for tag in db::deliveries::languages(conn, newsletter.id, &newsletter.language).await? {
-            let holding = holding(content, Some(&tag));
-            languages.push((tag, holding));
-        }
-    }
+    let languages = languages(conn, newsletter, content).await?;
     let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
     let to = Addressing {
         issue_id: issue.id,
@@ -106,6 +102,48 @@ async fn write_deliveries(
         timezone,
     };
     Ok(db::deliveries::address(conn, &to, now).await?)
+}
+
+/// How many would get an issue with this content as things stand, and how many not and why.
+pub(super) async fn count(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    issue: &Issue,
+    content: &IssueContent,
+    now: crate::domain::calendar::Timestamp,
+) -> Result<Vec<(Option<SkipReason>, i64)>, Error> {
+    let languages = languages(conn, newsletter, content).await?;
+    let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
+    let to = Addressing {
+        issue_id: issue.id,
+        newsletter_id: newsletter.id,
+        schedule_id: issue.schedule_id,
+        is_first_schedule: schedules.first().map(|schedule| schedule.id) == issue.schedule_id,
+        due_at: issue.slot_at,
+        hours: &[],
+        languages: &languages,
+        otherwise: holding(content, None),
+        language: &newsletter.language,
+        timezone: newsletter.zone.name(),
+    };
+    Ok(db::deliveries::count_audience(conn, &to, now).await?)
+}
+
+/// What an issue holds for the readers of each language, where that matters.
+async fn languages(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    content: &IssueContent,
+) -> Result<Vec<(String, Holding)>, Error> {
+    if !newsletter.rules.match_language {
+        return Ok(vec![]);
+    }
+    let tags = db::deliveries::languages(conn, newsletter.id, &newsletter.language).await?;
+    let with_holding = |tag: String| {
+        let holding = holding(content, Some(&tag));
+        (tag, holding)
+    };
+    Ok(tags.into_iter().map(with_holding).collect())
 }
 
 /// What an issue holds for readers of a language (none: of any).

@@ -31,7 +31,7 @@ impl Note {
     }
 }
 
-/// Queues a mail to each of the newsletter's editors, once for each kind of note and issue.
+/// Queues a mail to each of the newsletter's editors, once for each kind of note, state of the issue and pause.
 pub async fn tell(
     conn: &mut Conn,
     app: &App,
@@ -93,9 +93,14 @@ pub async fn tell(
     Ok(())
 }
 
-/// Names what an editor is told: the same about an issue in another state is news.
+/// Names what an editor is told: the same about an issue in another state is news, and so is what happens to it after
+/// another pause. All nodes that see a pause count it alike.
 fn event(note: Note, issue: &Issue, editor: &EmailAddress) -> String {
-    format!("{}:{}:{}:{editor}", note.word(), issue.id, issue.state.as_str())
+    let (note, state) = (note.word(), issue.state.as_str());
+    match issue.pauses {
+        0 => format!("{note}:{}:{state}:{editor}", issue.id),
+        pauses => format!("{note}:{}:{state}:{pauses}:{editor}", issue.id),
+    }
 }
 
 /// Whether the newsletter's editors were told, or there is nobody to tell.
@@ -126,7 +131,7 @@ pub async fn find_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
 }
 
 /// The issue, which nobody else fills or freezes before the transaction ends.
-async fn find_issue_alone(tx: &mut Conn, id: i64) -> Result<Issue, Error> {
+pub(super) async fn find_issue_alone(tx: &mut Conn, id: i64) -> Result<Issue, Error> {
     let issue = find_issue(tx, id).await?;
     db::newsletters::lock(tx, issue.newsletter_id).await?;
     find_issue(tx, id).await
@@ -356,34 +361,5 @@ async fn step(app: &App, id: i64, event: IssueEvent, reason: Option<&str>) -> Re
     let mut tx = app.db.begin().await?;
     let issue = lock_issue(&mut tx, id).await?;
     advance(&mut tx, &issue, event, reason, now).await?;
-    Ok(db::commit(tx).await?)
-}
-
-/// Writes an issue's introduction, subject and preheader while it is filling; none leaves what is there, an empty
-/// subject or preheader goes back to the newsletter's line.
-pub async fn write(
-    app: &App,
-    id: i64,
-    introduction: Option<String>,
-    subject: Option<String>,
-    preheader: Option<String>,
-) -> Result<(), Error> {
-    let mut tx = app.db.begin().await?;
-    let issue = lock_issue(&mut tx, id).await?;
-    if issue.state != IssueState::Draft {
-        return Err(Error::Invalid(format!(
-            "issue {id} is {}: its words no longer change",
-            issue.state.as_str()
-        )));
-    }
-    let line = |name: &str, given: Option<String>, old: Option<String>| match given {
-        None => Ok(old),
-        Some(text) if text.trim().is_empty() => Ok(None),
-        Some(text) => super::newsletters::parse_line(app, name, &text).map(Some),
-    };
-    let subject = line("subject", subject, issue.subject)?;
-    let preheader = line("preheader", preheader, issue.preheader)?;
-    let introduction = introduction.unwrap_or(issue.introduction);
-    db::issues::set_words(&mut tx, id, introduction.trim(), subject.as_deref(), preheader.as_deref()).await?;
     Ok(db::commit(tx).await?)
 }

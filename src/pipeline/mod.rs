@@ -4,11 +4,14 @@
 pub mod accounts;
 pub mod address;
 pub mod app;
+pub mod archive;
 pub mod articles;
+pub mod audience;
 pub mod calendar;
 pub mod caught;
 pub mod collect;
 pub mod compose;
+pub mod composing;
 pub mod deliver;
 pub mod doctor;
 pub mod editors;

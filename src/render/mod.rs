@@ -89,6 +89,8 @@ pub struct DigestInput<'a> {
     pub site_url: Option<&'a str>,
     /// The issue's public page, the same for everybody, where there is one.
     pub issue_url: Option<&'a str>,
+    /// It is that page: the foot offers to sign up in the place of what a reader can do.
+    pub is_public: bool,
 }
 
 /// A digest for a cohort.
@@ -220,6 +222,28 @@ impl Renderer {
             Digest::Cohort(mail) => Ok(fill(&mail, values)),
             Digest::PerReader => draft.fitting(Some(values)),
         }
+    }
+
+    /// Subject and preheader alone, as one reader sees them.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn lines(
+        &self,
+        input: &DigestInput<'_>,
+        values: &HoleValues,
+    ) -> Result<(String, String), RenderError> {
+        let draft = self.draft(input)?;
+        let lines = draft.written(draft.articles.len(), Some(values))?;
+        Ok((lines.subject, lines.preheader))
+    }
+
+    /// The subject of an issue, for a reader of whom nothing is known.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn subject(&self, input: &DigestInput<'_>) -> Result<String, RenderError> {
+        Ok(self.lines(input, &HoleValues::default())?.0)
     }
 
     /// A mail that is not a digest.
@@ -423,5 +447,6 @@ fn cleaned(values: &HoleValues) -> HoleValues {
         email: holes::clean(&values.email),
         unsubscribe_url: holes::clean(&values.unsubscribe_url),
         view_url: holes::clean(&values.view_url),
+        preferences_url: holes::clean(&values.preferences_url),
     }
 }

@@ -5,6 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails shows where")]
 
 mod bad_input;
+mod browser;
+mod browser_axe;
+mod browser_desk;
+mod browser_pages;
+mod browser_readers;
+mod browser_world;
 mod calendar;
 mod chance;
 mod clusters;

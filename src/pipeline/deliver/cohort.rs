@@ -35,6 +35,10 @@ pub struct Edition {
     /// How long after it was due it is worth sending, in milliseconds.
     lasts: i64,
     site_url: String,
+    /// Its public page; none before it has a number.
+    issue_url: Option<String>,
+    /// It is rendered for that page.
+    pub is_public: bool,
     /// Every topic that an article of the issue has.
     topics: TopicSet,
 }
@@ -62,6 +66,7 @@ impl Edition {
         signer: Option<Signer>,
     ) -> Self {
         let site_url = links::subscribe(app, &newsletter.slug);
+        let issue_url = (issue.number > 0).then(|| links::issue(app, &newsletter.slug, issue.number));
         let mut head = head(&newsletter);
         head.list = Some(ListHead {
             name: newsletter.name.clone(),
@@ -72,7 +77,20 @@ impl Edition {
         let topics = content.articles.iter().fold(TopicSet::EMPTY, |all, article| all.union(article.topics));
         let lasts = issue_lasts(issue.slot_at, schedule.as_ref().map(|schedule| &schedule.slots));
         let renderer = app.renderer.as_it_is();
-        Self { newsletter, issue, content, schedule, head, signer, renderer, lasts, site_url, topics }
+        Self {
+            newsletter,
+            issue,
+            content,
+            schedule,
+            head,
+            signer,
+            renderer,
+            lasts,
+            site_url,
+            issue_url,
+            is_public: false,
+            topics,
+        }
     }
 
     /// From when on a mail that was due then is worth nothing.
@@ -88,7 +106,8 @@ impl Edition {
             schedule: self.schedule.as_ref(),
             audience,
             site_url: Some(&self.site_url),
-            issue_url: None,
+            issue_url: self.issue_url.as_deref(),
+            is_public: self.is_public,
         }
     }
 

@@ -12,11 +12,10 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::moments::Moment;
 use super::show;
+use super::words::{Moment, hour, state};
 use crate::db;
 use crate::domain::calendar::{self, Shown, Timestamp};
-use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::user::Role;
 use crate::pipeline::App;
@@ -90,21 +89,6 @@ struct Paused {
     slug: String,
     name: String,
     frequency: String,
-}
-
-/// An issue's state for readers of the calendar, and how good that is.
-fn state(issue: &Issue) -> (&'static str, &'static str) {
-    match issue.state {
-        IssueState::Draft => ("filling", ""),
-        IssueState::Frozen | IssueState::Approved if issue.held => ("held", "warn"),
-        IssueState::Frozen => ("waits for approval", "warn"),
-        IssueState::Approved => ("ready", "good"),
-        IssueState::Sending => ("going out", "good"),
-        IssueState::Sent => ("sent", "good"),
-        IssueState::Paused => ("paused", "warn"),
-        IssueState::Cancelled => ("cancelled", "bad"),
-        IssueState::Skipped => ("skipped", "warn"),
-    }
 }
 
 /// `GET /desk/calendar`
@@ -214,10 +198,12 @@ fn changes(
 }
 
 fn slot(newsletter: &Newsletter, entry: &Entry) -> Slot {
-    let local = entry.at.in_zone(newsletter.zone);
     let schedule = entry.schedule.as_ref();
     let (state, kind) = match (&entry.issue, schedule) {
-        (Some(issue), _) => state(issue),
+        (Some(issue), _) => {
+            let state = state(issue);
+            (state.words, state.tone)
+        }
         (None, Some(schedule)) if schedule.paused => ("paused: nothing goes out", "warn"),
         (None, _) => ("to come", ""),
     };
@@ -227,7 +213,7 @@ fn slot(newsletter: &Newsletter, entry: &Entry) -> Slot {
     let extra = entry.issue.as_ref().is_some_and(|issue| issue.edition > 0);
     let what = elsewhere.or_else(|| schedule.map(|schedule| schedule.name.clone()));
     Slot {
-        at: Moment::with_words(entry.at, newsletter.zone, local.format("%H:%M").to_string()),
+        at: Moment::of(hour(entry.at, newsletter.zone), entry.at, newsletter.zone),
         newsletter: newsletter.name.clone(),
         slug: newsletter.slug.clone(),
         what: match what {
@@ -252,7 +238,7 @@ fn note(schedule: &Schedule, entry: &Entry) -> String {
     match calendar::shown(entry.date, at, zone) {
         Shown::Once => String::new(),
         Shown::Never => {
-            let becomes = entry.at.in_zone(zone).format("%H:%M");
+            let becomes = hour(entry.at, zone);
             format!("Clocks go forward: {at} becomes {becomes}.")
         }
         Shown::Twice => format!("Clocks go back: {at} comes twice, and it goes out at the first."),

@@ -2,9 +2,16 @@
 
 mod calendar;
 mod frame;
-pub(super) mod moments;
+mod inbox;
+mod issue;
+mod issue_form;
+mod issue_page;
+mod issues;
+mod paging;
 mod sources;
 mod templates;
+mod today;
+pub(super) mod words;
 
 use axum::Router;
 
@@ -13,5 +20,12 @@ use crate::pipeline::App;
 
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
-    Router::new().merge(calendar::routes()).merge(sources::routes()).merge(templates::routes())
+    Router::new()
+        .merge(today::routes())
+        .merge(inbox::routes())
+        .merge(issues::routes())
+        .merge(issue::routes())
+        .merge(calendar::routes())
+        .merge(sources::routes())
+        .merge(templates::routes())
 }

@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::moments::Moment;
 use super::show;
+use super::words::Moment;
 use crate::db;
 use crate::db::articles::Article;
 use crate::db::sources::Source;
@@ -101,7 +101,7 @@ struct Row {
 
 fn row(app: &App, zone: Tz, topics: &[Topic], source: &Source) -> Row {
     let now = app.clock.now();
-    let moment = |at| Moment::new(at, now, zone);
+    let moment = |at| Moment::near(at, now, zone);
     let (state, kind) = match source {
         Source { paused: true, .. } => ("paused", ""),
         Source { failures: MANY_FAILURES.., .. } => ("fails", "bad"),
@@ -256,7 +256,7 @@ fn told(app: &App, zone: Tz, topics: &[Topic], article: Article) -> Told {
         .map(|topic| topic.name.clone())
         .collect();
     Told {
-        at: Moment::new(article.fresh_at, app.clock.now(), zone),
+        at: Moment::near(article.fresh_at, app.clock.now(), zone),
         topics: words::list(&names),
         state: match (article.held, article.story_id) {
             (true, _) => "held",

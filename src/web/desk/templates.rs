@@ -11,8 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::moments::Moment;
 use super::show;
+use super::words::Moment;
 use crate::db;
 use crate::db::templates::Version;
 use crate::domain::user::Role;
@@ -120,7 +120,7 @@ fn row(app: &App, file: &File) -> Row {
 }
 
 fn moment(app: &App, version: &Version) -> Moment {
-    Moment::new(version.created_at, app.clock.now(), chrono_tz::UTC)
+    Moment::near(version.created_at, app.clock.now(), chrono_tz::UTC)
 }
 
 /// `GET /desk/templates`

@@ -17,8 +17,8 @@ use crate::pipeline::doctor::{self, Finding};
 use crate::pipeline::signing::{self, Algorithm, Published};
 use crate::pipeline::{self, App, accounts};
 use crate::web::auth::{Act, SignedIn};
-use crate::web::desk::moments::Moment;
 use crate::web::desk::show;
+use crate::web::desk::words::Moment;
 use crate::web::{Error, said};
 
 pub fn routes() -> Router<App> {
@@ -121,7 +121,7 @@ async fn page(
             domain: key.domain.clone(),
             selector: key.selector.clone(),
             algorithm: key.algorithm.clone(),
-            made: Moment::new(key.made, app.clock.now(), chrono_tz::UTC),
+            made: Moment::near(key.made, app.clock.now(), chrono_tz::UTC),
             name: key.name.clone(),
             record: key.record.clone(),
             zone_line: key.zone_line.clone(),

@@ -1,10 +1,13 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
+mod audit;
 mod dkim;
 mod newsletters;
 mod relays;
 mod schedules;
 mod system;
+mod user;
+mod users;
 
 use axum::Router;
 
@@ -16,4 +19,7 @@ pub fn routes() -> Router<App> {
         .merge(newsletters::routes())
         .merge(relays::routes())
         .merge(system::routes())
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(audit::routes())
 }

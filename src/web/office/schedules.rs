@@ -12,7 +12,7 @@ use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, parse_zone};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::pipeline::{self, App, newsletters, schedules};
 use crate::web::auth::Act;
-use crate::web::desk::moments::Moment;
+use crate::web::desk::words::Moment;
 use crate::web::form::Segment;
 use crate::web::words::frequency;
 use crate::web::{Error, said};
@@ -71,7 +71,7 @@ pub async fn planned(app: &App, newsletter: &Newsletter, again: &Again<'_>) -> R
         Planned {
             words: frequency(&schedule.slots),
             next: next
-                .map(|slot: &crate::domain::calendar::Slot| Moment::new(slot.at, now, schedule.slots.zone)),
+                .map(|slot: &crate::domain::calendar::Slot| Moment::near(slot.at, now, schedule.slots.zone)),
             fields: WHEN.iter().map(|field| Field::new(again, &form, *field, &kept(field.0))).collect(),
             problem: problem.map(|(_, says)| says.clone()).unwrap_or_default(),
             is_open,

@@ -16,8 +16,8 @@ use crate::pipeline::system::{self, COUNTED};
 use crate::pipeline::{App, accounts};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
-use crate::web::desk::moments::Moment;
 use crate::web::desk::show;
+use crate::web::desk::words::{Moment, number};
 
 pub fn routes() -> Router<App> {
     Router::new().route("/office/system", get(page)).route("/office/system/examine", post(examine))
@@ -83,19 +83,7 @@ struct Fact {
 
 /// A number with its thousands; what was counted no further is "more than".
 fn counted(count: i64) -> String {
-    if count > COUNTED { format!("more than {}", thousands(COUNTED)) } else { thousands(count) }
-}
-
-fn thousands(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    if count > COUNTED { format!("more than {}", number(COUNTED)) } else { number(count) }
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -128,8 +116,8 @@ async fn answer(app: &App, by: &SignedIn, findings: Option<Vec<Finding>>) -> Res
     let newsletters = db::newsletters::list(&mut *app.db.conn().await?).await?;
     let node = |node: &db::nodes::Node| Node {
         name: node.name.clone(),
-        started: Moment::new(node.started_at, system.now, chrono_tz::UTC),
-        beat: Moment::new(node.lease_until.plus_millis(-LEASE_MILLIS), system.now, chrono_tz::UTC),
+        started: Moment::near(node.started_at, system.now, chrono_tz::UTC),
+        beat: Moment::near(node.lease_until.plus_millis(-LEASE_MILLIS), system.now, chrono_tz::UTC),
         is_alive: node.lease_until > system.now,
     };
     let under_way = |under_way: &system::UnderWay| {
@@ -186,8 +174,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_by_their_thousands() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    fn numbers_are_read_by_their_number() {
+        assert_eq!(counted(12), "12");
         assert_eq!(counted(COUNTED + 1), "more than 100,000");
         assert_eq!([megabytes(1_500_000), megabytes(2_000_000_000)], ["1.5 MB", "2.0 GB"]);
     }

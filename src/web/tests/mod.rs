@@ -1,10 +1,18 @@
 //! The pages through the real router, over a real connection, on every database.
 
+mod abuse;
+mod archive;
 mod asking;
+mod desk;
+mod desk_inbox;
+mod desk_issue;
+mod desk_today;
 mod hostile;
 mod leaving;
 mod mailbox;
 mod pages;
+mod readers;
+mod signing_in;
 mod workshop_calendar;
 mod workshop_newsletters;
 mod workshop_relays;

@@ -229,7 +229,7 @@ async fn schedules_are_added_changed_paused_and_removed() {
         );
         let page = house.get_as(&ann, BRIEF).await;
         assert!(page.body.contains("Monday to Friday at 08:30 (Europe/Berlin)"), "{}", page.body);
-        assert!(page.body.contains("on Monday 23 November at 08:30"), "{}", page.body);
+        assert!(page.body.contains("on Monday at 08:30"), "{}", page.body);
 
         for (verb, is_paused) in [("pause", true), ("resume", false)] {
             assert_eq!(submit(vec![("do", verb.to_owned()), ("id", id.clone())]).await.status, 303);
