@@ -31,6 +31,7 @@ pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod tallies;
+pub mod templates;
 #[cfg(test)]
 pub mod testing;
 pub mod users;
