@@ -5,11 +5,14 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;
+pub mod audience;
 pub mod audit;
+pub mod bulk;
 pub mod deliveries;
 pub mod dialect;
 pub mod dkim;
 pub mod import;
+pub mod imports;
 pub mod issues;
 pub mod keeping;
 pub mod limits;
@@ -18,12 +21,14 @@ pub mod nodes;
 pub mod notices;
 pub mod people;
 mod row;
+pub mod segments;
 pub mod server;
 pub mod settings;
 pub mod sources;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod tags;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

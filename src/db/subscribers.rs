@@ -67,6 +67,28 @@ pub async fn update(conn: &mut Conn, changed: &Subscriber, now: Timestamp) -> Re
     one_row("changing a subscriber", &result)
 }
 
+/// Writes a subscriber's address.
+///
+/// # Errors
+/// A duplicate ([`DbError::is_duplicate`]) where somebody else has it.
+pub async fn readdress(
+    conn: &mut Conn,
+    key: &SigningKey,
+    id: i64,
+    email: &EmailAddress,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let result =
+        sqlx::query("UPDATE subscribers SET email = $1, email_hash = $2, updated_at = $3 WHERE id = $4")
+            .bind(email.as_str())
+            .bind(key.address_hash(email))
+            .bind(now.millis())
+            .bind(id)
+            .execute(conn)
+            .await?;
+    one_row("changing a subscriber's address", &result)
+}
+
 /// Forgets a person: the row, the subscriptions, mails that wait for the address, and what relays said about it. What
 /// was sent stays counted, under a number that nobody has any more, and what was still to be sent is skipped.
 ///
@@ -97,10 +119,14 @@ pub async fn erase(
         .bind(id)
         .execute(&mut *conn)
         .await?;
-        sqlx::query("DELETE FROM subscriptions WHERE subscriber_id = $1")
-            .bind(id)
-            .execute(&mut *conn)
-            .await?;
+        for rest in [
+            "DELETE FROM subscriber_tags WHERE subscriber_id = $1",
+            // Why somebody left, in their own words, may stand there.
+            "DELETE FROM bulk_changes WHERE action_id IN (SELECT id FROM bulk_actions) AND subscriber_id = $1",
+            "DELETE FROM subscriptions WHERE subscriber_id = $1",
+        ] {
+            sqlx::query(rest).bind(id).execute(&mut *conn).await?;
+        }
         let result =
             sqlx::query("DELETE FROM subscribers WHERE id = $1").bind(id).execute(&mut *conn).await?;
         one_row("erasing a subscriber", &result)?;

@@ -5,6 +5,8 @@ pub mod accounts;
 pub mod address;
 pub mod app;
 pub mod articles;
+pub mod audience;
+pub mod bulk;
 pub mod caught;
 pub mod collect;
 pub mod compose;

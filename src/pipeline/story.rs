@@ -110,7 +110,7 @@ pub async fn show(app: &App, email: &EmailAddress) -> Result<Story, Error> {
         let topics = db::newsletters::topics(&mut conn, id).await?;
         subscriptions.push(subscription_story(stored, newsletter, &schedules, &topics));
     }
-    let deliveries = db::people::sent(&mut conn, subscriber.id, DELIVERIES).await?;
+    let deliveries = db::people::sent(&mut conn, subscriber.id, None, DELIVERIES).await?;
     Ok(Story {
         email: email.to_string(),
         is_subscriber: true,
@@ -149,6 +149,65 @@ fn subscription_story(
         left_at: text(stored.left_at),
         left_reason: stored.left_reason,
     }
+}
+
+/// A page of what was sent to a person or not and why, the newest issue first, behind `before`; and where the next page
+/// begins: an issue's slot and id.
+pub async fn deliveries(
+    app: &App,
+    subscriber_id: i64,
+    before: Option<(Timestamp, i64)>,
+) -> Result<(Vec<DeliveryStory>, Option<(Timestamp, i64)>), Error> {
+    let mut conn = app.db.conn().await?;
+    let mut sent = db::people::sent(&mut conn, subscriber_id, before, DELIVERIES + 1).await?;
+    let page = usize::try_from(DELIVERIES).unwrap_or(usize::MAX);
+    let is_more = sent.len() > page;
+    sent.truncate(page);
+    let last = sent.last().filter(|_| is_more).map(|last| (last.slot_at, last.issue_id));
+    Ok((sent.into_iter().map(delivery_story).collect(), last))
+}
+
+/// Everything held about a subscriber, with every delivery that is kept, for a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Everything {
+    #[serde(flatten)]
+    pub story: Story,
+    pub tags: Vec<String>,
+    /// Mails that are not digests: confirmations, welcomes.
+    pub notices: Vec<NoticeStory>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoticeStory {
+    pub event: String,
+    pub state: String,
+    pub at: String,
+}
+
+/// Tells everything held about a subscriber.
+pub async fn everything(app: &App, subscriber_id: i64) -> Result<Everything, Error> {
+    let subscriber = db::subscribers::get(&mut *app.db.conn().await?, subscriber_id).await?;
+    let subscriber = subscriber.ok_or_else(|| Error::NotFound("there is no such subscriber".to_owned()))?;
+    let mut story = show(app, &subscriber.email).await?;
+    story.deliveries.clear();
+    let mut before = None;
+    loop {
+        let (page, next) = deliveries(app, subscriber_id, before).await?;
+        story.deliveries.extend(page);
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let mut conn = app.db.conn().await?;
+    let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
+    let notices = db::people::notices(&mut conn, &subscriber.email).await?;
+    let notice = |(event, state, at): (String, String, Timestamp)| NoticeStory { event, state, at: at.to_string() };
+    Ok(Everything {
+        story,
+        tags: tags.into_iter().map(|tag| tag.name).collect(),
+        notices: notices.into_iter().map(notice).collect(),
+    })
 }
 
 fn delivery_story(sent: Sent) -> DeliveryStory {
