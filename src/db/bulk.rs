@@ -75,7 +75,8 @@ pub struct BulkAction {
     pub finished_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, kind, object_id, filter, words, who, state, place, changed, beat_at, created_at, finished_at";
+const COLUMNS: &str =
+    "id, kind, object_id, filter, words, who, state, place, changed, beat_at, created_at, finished_at";
 
 fn action(row: &sqlx::any::AnyRow) -> Result<BulkAction, DbError> {
     let row = Row::new(row, "bulk_actions");
@@ -139,7 +140,8 @@ pub async fn hold(
 ) -> Result<Option<BulkAction>, DbError> {
     let query =
         sql(format!("UPDATE bulk_actions SET beat_at = $3 WHERE id = $1 AND state = $2 RETURNING {COLUMNS}"));
-    let row = sqlx::query(query).bind(id).bind(state.as_str()).bind(now.millis()).fetch_optional(conn).await?;
+    let row =
+        sqlx::query(query).bind(id).bind(state.as_str()).bind(now.millis()).fetch_optional(conn).await?;
     row.as_ref().map(action).transpose()
 }
 
@@ -226,10 +228,8 @@ pub async fn suppress(
     ));
     let added = sqlx::query(query).bind(&ids).bind(detail).bind(now.millis()).persistent(false);
     let added = added.fetch_all(&mut *conn).await?;
-    let hashes: Vec<String> = added
-        .iter()
-        .map(|row| Row::new(row, "suppressions").text("email_hash"))
-        .collect::<Result<_, _>>()?;
+    let hashes: Vec<String> =
+        added.iter().map(|row| Row::new(row, "suppressions").text("email_hash")).collect::<Result<_, _>>()?;
     let rows: Vec<[&String; 1]> = hashes.iter().map(|hash| [hash]).collect();
     let rows = serde_json::to_string(&rows).expect("texts are JSON");
     let table = Dialect::of(conn).rows("$2", &[("email_hash", Kind::Text)]);
@@ -299,7 +299,7 @@ pub async fn forget(conn: &mut Conn, id: i64, subscriber_ids: &[i64]) -> Result<
 /// An action that ended before that, whose notes are still there.
 pub async fn outdated(conn: &mut Conn, before: Timestamp) -> Result<Option<i64>, DbError> {
     let row = sqlx::query(
-        "SELECT a.id FROM bulk_actions a WHERE a.finished_at < $1
+        "SELECT a.id FROM bulk_actions a WHERE a.finished_at <= $1
              AND EXISTS (SELECT 1 FROM bulk_changes c WHERE c.action_id = a.id) ORDER BY a.id LIMIT 1",
     )
     .bind(before.millis())

@@ -132,7 +132,8 @@ pub struct Exported {
     pub consent: Option<Consent>,
 }
 
-const EXPORTED: &str = "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
+const EXPORTED: &str =
+    "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
          t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
      FROM subscriptions t
      JOIN subscribers s ON s.id = t.subscriber_id
@@ -150,7 +151,9 @@ pub async fn export_of(
     let query = sql(format!("{exporting} WHERE t.newsletter_id = $1 AND t.subscriber_id IN {list}"));
     let ids = serde_json::to_string(subscriber_ids).expect("numbers are JSON");
     let rows = sqlx::query(query).bind(newsletter_id).bind(ids).persistent(false).fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((Row::new(row, "subscriptions").int("subscriber_id")?, exported(row)?))).collect()
+    rows.iter()
+        .map(|row| Ok((Row::new(row, "subscriptions").int("subscriber_id")?, exported(row)?)))
+        .collect()
 }
 
 /// A page of at most `limit` subscriptions of a newsletter, behind the one with the id `after`.
@@ -161,15 +164,16 @@ pub async fn export(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Exported>, DbError> {
-    let query =
-        sql(format!("{EXPORTED} WHERE t.newsletter_id = $1 AND t.id > $2 AND ($3 = '' OR t.status = $3) ORDER BY t.id LIMIT $4"));
+    let query = sql(format!(
+        "{EXPORTED} WHERE t.newsletter_id = $1 AND t.id > $2 AND ($3 = '' OR t.status = $3) ORDER BY t.id LIMIT $4"
+    ));
     let rows = sqlx::query(query)
-    .bind(newsletter_id)
-    .bind(after)
-    .bind(status.map_or("", SubscriptionStatus::as_str))
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+        .bind(newsletter_id)
+        .bind(after)
+        .bind(status.map_or("", SubscriptionStatus::as_str))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(exported).collect()
 }
 
@@ -258,10 +262,12 @@ pub async fn notices(
     conn: &mut Conn,
     email: &EmailAddress,
 ) -> Result<Vec<(String, String, Timestamp)>, DbError> {
-    let rows = sqlx::query("SELECT event, state, updated_at FROM notices WHERE email = $1 ORDER BY id DESC LIMIT 1000")
-        .bind(email.as_str())
-        .fetch_all(conn)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT event, state, updated_at FROM notices WHERE email = $1 ORDER BY id DESC LIMIT 1000",
+    )
+    .bind(email.as_str())
+    .fetch_all(conn)
+    .await?;
     let notice = |row: &AnyRow| {
         let row = Row::new(row, "notices");
         Ok((row.text("event")?, row.text("state")?, row.time("updated_at")?))

@@ -15,7 +15,8 @@ pub struct Segment {
 
 /// Every segment, in the order of the names.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Segment>, DbError> {
-    let rows = sqlx::query("SELECT id, name, filter FROM segments ORDER BY name LIMIT 500").fetch_all(conn).await?;
+    let rows =
+        sqlx::query("SELECT id, name, filter FROM segments ORDER BY name LIMIT 500").fetch_all(conn).await?;
     let segment = |row| {
         let row = Row::new(row, "segments");
         Ok(Segment { id: row.int("id")?, name: row.text("name")?, filter: row.text("filter")? })

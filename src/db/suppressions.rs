@@ -111,13 +111,8 @@ pub async fn list(
         "{LISTED} WHERE (x.created_at, x.email_hash) {sign} ($1, $2) {reason}
          ORDER BY x.created_at {direction}, x.email_hash {direction} LIMIT $3"
     ));
-    let rows = sqlx::query(query)
-        .bind(at.millis())
-        .bind(hash)
-        .bind(limit)
-        .persistent(false)
-        .fetch_all(conn)
-        .await?;
+    let rows =
+        sqlx::query(query).bind(at.millis()).bind(hash).bind(limit).persistent(false).fetch_all(conn).await?;
     let mut listed: Vec<Listed> = rows.iter().map(listed).collect::<Result<_, _>>()?;
     if back {
         listed.reverse();

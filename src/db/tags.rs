@@ -19,7 +19,12 @@ fn tag(row: &sqlx::any::AnyRow) -> Result<Tag, DbError> {
 
 /// Every tag, in the order of the names.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Tag>, DbError> {
-    sqlx::query("SELECT id, name FROM tags ORDER BY name LIMIT 1000").fetch_all(conn).await?.iter().map(tag).collect()
+    sqlx::query("SELECT id, name FROM tags ORDER BY name LIMIT 1000")
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(tag)
+        .collect()
 }
 
 pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Tag>, DbError> {
@@ -28,7 +33,8 @@ pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Tag>, DbError> {
 }
 
 pub async fn find(conn: &mut Conn, name: &str) -> Result<Option<Tag>, DbError> {
-    let row = sqlx::query("SELECT id, name FROM tags WHERE name = $1").bind(name).fetch_optional(conn).await?;
+    let row =
+        sqlx::query("SELECT id, name FROM tags WHERE name = $1").bind(name).fetch_optional(conn).await?;
     row.as_ref().map(tag).transpose()
 }
 

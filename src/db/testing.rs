@@ -145,3 +145,13 @@ pub async fn every_text(db: &Db) -> String {
     }
     texts
 }
+
+/// The audit log, a line for each entry: who, what they did, to what, and `denied` where they were refused.
+pub async fn audit_lines(db: &Db) -> Vec<String> {
+    let mut conn = db.conn().await.expect("a connection");
+    let query =
+        "SELECT who || ' ' || action || ' ' || what || CASE denied WHEN 1 THEN ' denied' ELSE '' END AS line
+                 FROM audit ORDER BY id";
+    let rows = sqlx::query(query).fetch_all(&mut *conn).await.expect("it is read");
+    rows.iter().map(|row| Row::new(row, "audit").text("line").expect("a text")).collect()
+}

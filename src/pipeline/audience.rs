@@ -55,7 +55,9 @@ impl Asked {
         let mut asked = Self::default();
         for (name, value) in fields {
             let value = value.trim().replace('\0', "\u{fffd}");
-            let Some(place) = asked.fields_mut().into_iter().find(|(field, _)| *field == name) else { continue };
+            let Some(place) = asked.fields_mut().into_iter().find(|(field, _)| *field == name) else {
+                continue;
+            };
             if place.1.is_empty() {
                 *place.1 = value;
             }
@@ -150,7 +152,10 @@ pub async fn resolve(
     if !asked.language.is_empty() {
         filter.language = language::normalise(&asked.language);
         if filter.language.is_none() {
-            wrong("language", format!("“{}” is not a language: write a tag like en or pt-BR.", asked.language));
+            wrong(
+                "language",
+                format!("“{}” is not a language: write a tag like en or pt-BR.", asked.language),
+            );
         }
     }
     let zone = newsletter.as_ref().map_or(chrono_tz::UTC, |newsletter| newsletter.zone);
@@ -159,7 +164,8 @@ pub async fn resolve(
             continue;
         }
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-        let day = day.filter(|_| text.len() == 10).and_then(|day| day.checked_add_days(chrono::Days::new(days_on)));
+        let day =
+            day.filter(|_| text.len() == 10).and_then(|day| day.checked_add_days(chrono::Days::new(days_on)));
         let at = day.map(|day| instant_of(day, TimeOfDay::midnight(), zone));
         match (field, at) {
             (_, None) => wrong(field, format!("“{text}” is not a day: write it like 2026-03-29.")),

@@ -58,8 +58,12 @@ impl Deed {
     pub async fn words(&self, app: &App) -> Result<String, Error> {
         Ok(match self.kind {
             BulkKind::Tag => format!("Give the tag “{}” to", tag_name(&self.object).map_err(Error::Invalid)?),
-            BulkKind::Untag => format!("Take the tag “{}” from", tag_name(&self.object).map_err(Error::Invalid)?),
-            BulkKind::Unsubscribe => format!("End the subscription to {} of", self.newsletter(app).await?.name),
+            BulkKind::Untag => {
+                format!("Take the tag “{}” from", tag_name(&self.object).map_err(Error::Invalid)?)
+            }
+            BulkKind::Unsubscribe => {
+                format!("End the subscription to {} of", self.newsletter(app).await?.name)
+            }
             BulkKind::Suppress => "Put on the suppression list the addresses of".to_owned(),
         })
     }
@@ -160,12 +164,7 @@ fn reason(action: &BulkAction) -> String {
     format!("bulk action {}", action.id)
 }
 
-async fn change(
-    tx: &mut db::Conn,
-    action: &BulkAction,
-    ids: &[i64],
-    now: Timestamp,
-) -> Result<i64, DbError> {
+async fn change(tx: &mut db::Conn, action: &BulkAction, ids: &[i64], now: Timestamp) -> Result<i64, DbError> {
     let object_id = action.object_id.unwrap_or_default();
     match action.kind {
         BulkKind::Tag | BulkKind::Untag => {

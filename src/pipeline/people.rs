@@ -287,13 +287,8 @@ pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
             false => error.into(),
         })?;
     }
-    let changed = Subscriber {
-        id,
-        email: edit.email.clone(),
-        name,
-        language: edit.language.clone(),
-        zone: edit.zone,
-    };
+    let changed =
+        Subscriber { id, email: edit.email.clone(), name, language: edit.language.clone(), zone: edit.zone };
     db::subscribers::update(&mut tx, &changed, now).await?;
     db::commit(tx).await?;
     Ok(())

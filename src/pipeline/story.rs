@@ -202,7 +202,8 @@ pub async fn everything(app: &App, subscriber_id: i64) -> Result<Everything, Err
     let mut conn = app.db.conn().await?;
     let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
     let notices = db::people::notices(&mut conn, &subscriber.email).await?;
-    let notice = |(event, state, at): (String, String, Timestamp)| NoticeStory { event, state, at: at.to_string() };
+    let notice =
+        |(event, state, at): (String, String, Timestamp)| NoticeStory { event, state, at: at.to_string() };
     Ok(Everything {
         story,
         tags: tags.into_iter().map(|tag| tag.name).collect(),

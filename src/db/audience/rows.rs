@@ -106,11 +106,7 @@ fn tie(row: &Row<'_>) -> Result<PersonTie, DbError> {
 }
 
 /// Deliveries have no index of people: each person is looked up in the last issues of what they follow.
-async fn last_digests(
-    conn: &mut Conn,
-    ids: &str,
-    people: &mut HashMap<i64, Person>,
-) -> Result<(), DbError> {
+async fn last_digests(conn: &mut Conn, ids: &str, people: &mut HashMap<i64, Person>) -> Result<(), DbError> {
     let mut newsletters: Vec<i64> =
         people.values().flat_map(|person| &person.ties).map(|tie| tie.newsletter_id).collect();
     newsletters.sort_unstable();

@@ -141,17 +141,10 @@ impl Road {
     }
 
     /// The entries behind `at`, or before it.
-    fn entries(
-        &self,
-        text: &mut Text,
-        at: Option<&(Value, Value)>,
-        back: bool,
-        columns: &str,
-    ) -> String {
+    fn entries(&self, text: &mut Text, at: Option<&(Value, Value)>, back: bool, columns: &str) -> String {
         let Self { from, order: (a, b), .. } = self;
         let (sign, direction) = self.direction(back);
-        let mut conditions: Vec<String> =
-            self.within.iter().map(|condition| condition.write(text)).collect();
+        let mut conditions: Vec<String> = self.within.iter().map(|condition| condition.write(text)).collect();
         if let Some((first, second)) = at {
             let (first, second) = (text.put(first), text.put(second));
             conditions.push(format!("({a}, {b}) {sign} ({first}, {second})"));
@@ -175,7 +168,9 @@ impl Road {
         window: i64,
     ) -> (String, char) {
         let (columns, letter) = match self.from {
-            "subscribers s" => (", s.id, s.email, s.email_hash, s.name, s.language, s.created_at".to_owned(), 's'),
+            "subscribers s" => {
+                (", s.id, s.email, s.email_hash, s.name, s.language, s.created_at".to_owned(), 's')
+            }
             _ => (format!(", {} AS person, {} AS tie", self.person, self.tie), 'd'),
         };
         // Its values come first, as its places do.
@@ -343,7 +338,8 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
         }
         (_, Some(state @ (S::Pending | S::Unsubscribed)), newsletter_id, _) => {
             // The status stands in the text: an index of some rows is only used where the text tells that it has them.
-            let status = Condition::plain(format!("t.status = '{}' AND t.status <> 'active'", state.as_str()));
+            let status =
+                Condition::plain(format!("t.status = '{}' AND t.status <> 'active'", state.as_str()));
             let decided = Decided { state: true, ..Decided::default() };
             match newsletter_id {
                 None => (Road::of_ties(vec![status]), decided),
@@ -360,8 +356,7 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
             (Road::of_ties(within), Decided { newsletter: true, joined: true, ..Decided::default() })
         }
         (.., Some(language)) => {
-            let mut within =
-                vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
+            let mut within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
             within.extend(joined("s", filter));
             (Road::of_people(within), Decided { language: true, joined: true, ..Decided::default() })
         }
@@ -373,7 +368,8 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
 }
 
 fn joined(letter: &str, filter: &Filter) -> Vec<Condition> {
-    let from = filter.joined_from.map(|at| Condition::int(format!("{letter}.created_at >= {{}}"), at.millis()));
+    let from =
+        filter.joined_from.map(|at| Condition::int(format!("{letter}.created_at >= {{}}"), at.millis()));
     let before =
         filter.joined_before.map(|at| Condition::int(format!("{letter}.created_at < {{}}"), at.millis()));
     from.into_iter().chain(before).collect()
@@ -399,8 +395,10 @@ fn of_tie(letter: &str, filter: &Filter, decided: Decided) -> Vec<Condition> {
             format!("{letter}.status = 'active' AND COALESCE({letter}.paused_until, 0) <= {{}}"),
             now,
         )),
-        Some(State::Paused) => conditions
-            .push(Condition::int(format!("{letter}.status = 'active' AND {letter}.paused_until > {{}}"), now)),
+        Some(State::Paused) => conditions.push(Condition::int(
+            format!("{letter}.status = 'active' AND {letter}.paused_until > {{}}"),
+            now,
+        )),
         Some(state @ (State::Pending | State::Unsubscribed)) => {
             conditions.push(Condition::plain(format!("{letter}.status = '{}'", state.as_str())));
         }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::db::subscriptions::Choice;
 use crate::db::testing::{TestDb, a_newsletter, databases};
 use crate::db::{subscribers, subscriptions, suppressions, tags};
 use crate::domain::address::EmailAddress;
@@ -8,7 +9,6 @@ use crate::domain::calendar::TimeOfDay;
 use crate::domain::subscription::{SubscriptionEvent, SuppressionReason};
 use crate::domain::token::SigningKey;
 use crate::domain::topic::TopicSet;
-use crate::db::subscriptions::Choice;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const LONG: Duration = Duration::from_secs(60);
@@ -92,7 +92,8 @@ async fn town(test: &TestDb) -> Town {
 /// Every combination of the filters' values.
 fn filters(town: &Town) -> Vec<Filter> {
     let mut filters = vec![];
-    let words = ["", "reader1", "ann", "annan", "émile", "@paper", "example", "eader9@", "bob readers", "nobody"];
+    let words =
+        ["", "reader1", "ann", "annan", "émile", "@paper", "example", "eader9@", "bob readers", "nobody"];
     for newsletter_id in [None, Some(town.brief), Some(town.weekly)] {
         for state in [None].into_iter().chain(State::ALL.map(Some)) {
             for (rest, words) in words.iter().enumerate() {
@@ -196,7 +197,8 @@ async fn every_filter_finds_whom_it_names_once_in_pages_both_ways() {
             let mut place = pages.last().unwrap().before.clone();
             while let Some(before) = place {
                 let page = walk(&mut conn, &filter, From::Before(&before), 10, LONG).await.unwrap();
-                let again = walk(&mut conn, &filter, From::Behind(&page.people.last().unwrap().place), 10, LONG);
+                let again =
+                    walk(&mut conn, &filter, From::Behind(&page.people.last().unwrap().place), 10, LONG);
                 assert_eq!(again.await.unwrap().people.first(), back.first(), "{filter:?}");
                 back.splice(0..0, page.people);
                 place = page.before;
@@ -212,6 +214,7 @@ async fn a_walk_whose_time_is_up_says_where_to_go_on() {
     for test in databases().await {
         let town = town(&test).await;
         let mut conn = test.db.conn().await.unwrap();
+        let mut cuts = 0;
         for filter in filters(&town) {
             let (mut found, mut place, mut walks) = (vec![], None, 0);
             loop {
@@ -220,6 +223,7 @@ async fn a_walk_whose_time_is_up_says_where_to_go_on() {
                 found.extend(page.people.iter().map(|found| found.subscriber_id));
                 place = page.after;
                 walks += 1;
+                cuts += usize::from(page.is_cut);
                 if place.is_none() {
                     break;
                 }
@@ -228,6 +232,7 @@ async fn a_walk_whose_time_is_up_says_where_to_go_on() {
             let wanted = (0..PEOPLE).filter(|n| is_wanted(&town, &filter, *n)).count();
             assert_eq!(found.len(), wanted, "{filter:?}");
         }
+        assert!(cuts > 100, "{cuts}");
         let counted = count(&mut conn, &Filter::everybody(NOW), 100, LONG).await.unwrap();
         assert_eq!(counted, Counted { people: 100, is_more: true });
     }
@@ -240,7 +245,8 @@ async fn a_place_that_somebody_made_up_is_the_start() {
         let mut conn = test.db.conn().await.unwrap();
         let filter = Filter::everybody(NOW);
         let first = walk(&mut conn, &filter, From::Start, 3, LONG).await.unwrap();
-        for text in [r#"{"road":7,"at":null}"#, r#"{"road":0,"at":["x","y"]}"#, r#"{"road":0,"at":[1,"y"]}"#] {
+        for text in [r#"{"road":7,"at":null}"#, r#"{"road":0,"at":["x","y"]}"#, r#"{"road":0,"at":[1,"y"]}"#]
+        {
             let place = Place::decode(&URL_SAFE_NO_PAD.encode(text)).unwrap();
             let page = walk(&mut conn, &filter, From::Behind(&place), 3, LONG).await.unwrap();
             assert_eq!(page.people, first.people, "{text}");
@@ -302,7 +308,8 @@ fn check_plan(lines: &[String], which: usize, query: &str) {
     // The few of a window that are wanted are put in order; the index is never.
     assert!(sorts <= usize::from(which == 0), "{lines:#?}\n{query}");
     for line in lines {
-        let is_window = ["SCAN s", "SCAN d"].contains(&line.as_str()) && lines.iter().any(|line| line.contains("CO-ROUTINE"));
+        let is_window = ["SCAN s", "SCAN d"].contains(&line.as_str())
+            && lines.iter().any(|line| line.contains("CO-ROUTINE"));
         assert!(!line.starts_with("SCAN") || line.contains(" USING ") || is_window, "{lines:#?}\n{query}");
         assert!(!line.contains("AUTOMATIC"), "{lines:#?}\n{query}");
     }

@@ -225,11 +225,7 @@ impl Columns {
     }
 
     /// Finds by their headings the fields that have no place yet, in the columns that are not taken.
-    fn found(
-        header: &StringRecord,
-        mut taken: Vec<bool>,
-        places: [Option<usize>; FIELDS.len()],
-    ) -> Self {
+    fn found(header: &StringRecord, mut taken: Vec<bool>, places: [Option<usize>; FIELDS.len()]) -> Self {
         let plain: Vec<String> = header.iter().map(plain).collect();
         let mut columns = Self { count: header.len(), places };
         for (index, (_, _, words)) in FIELDS.iter().enumerate() {
@@ -306,7 +302,9 @@ pub fn check(fields: &[Option<Field>]) -> Result<(), String> {
         let count = fields.iter().filter(|said| **said == Some(field)).count();
         let words = field.words();
         if count > 1 {
-            return Err(format!("{count} columns are said to be “{words}”: keep one of them, and skip the others."));
+            return Err(format!(
+                "{count} columns are said to be “{words}”: keep one of them, and skip the others."
+            ));
         }
         if field == Field::Email && count == 0 {
             return Err("Say which column holds the e-mail address: nobody is found without.".to_owned());

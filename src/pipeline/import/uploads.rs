@@ -89,9 +89,17 @@ impl Upload {
     }
 
     /// Writes the upload down, and returns its id.
-    pub async fn finish(mut self, app: &App, newsletter_id: i64, who: &str, file_name: &str) -> Result<i64, Error> {
+    pub async fn finish(
+        mut self,
+        app: &App,
+        newsletter_id: i64,
+        who: &str,
+        file_name: &str,
+    ) -> Result<i64, Error> {
         if self.bytes == 0 {
-            return Err(Error::Invalid("The file is empty: choose one with a line for each person.".to_owned()));
+            return Err(Error::Invalid(
+                "The file is empty: choose one with a line for each person.".to_owned(),
+            ));
         }
         if let Some(mut file) = self.file.take() {
             file.flush().map_err(|error| failed(&error))?;
@@ -163,7 +171,8 @@ fn look(file: Box<dyn Read + Send>) -> Result<Peek, Error> {
         && let Some(record) = records.next().map_err(unreadable)?
     {
         if let Record::Fields { fields, .. } = record {
-            examples.push((0..header.len()).map(|place| shown(fields.get(place).unwrap_or_default())).collect());
+            examples
+                .push((0..header.len()).map(|place| shown(fields.get(place).unwrap_or_default())).collect());
         }
     }
     Ok(Peek { guessed: Columns::guess(&header), header: header.iter().map(shown).collect(), examples })
@@ -198,7 +207,9 @@ pub async fn begin(
     let alive_since = now.plus_millis(-ALIVE_MILLIS);
     let mut conn = app.db.conn().await?;
     if !db::imports::begin(&mut conn, upload.id, state, &names, consent_words, alive_since, now).await? {
-        return Err(Error::Invalid("This file is being read already, or was taken in: see its report.".to_owned()));
+        return Err(Error::Invalid(
+            "This file is being read already, or was taken in: see its report.".to_owned(),
+        ));
     }
     drop(conn);
     let (app, id) = (app.clone(), upload.id);

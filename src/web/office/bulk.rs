@@ -60,7 +60,9 @@ struct First {
 
 fn consequence(kind: BulkKind) -> &'static str {
     match kind {
-        BulkKind::Tag => "Who has the tag already keeps it. Nobody is mailed, and nothing that is sent changes.",
+        BulkKind::Tag => {
+            "Who has the tag already keeps it. Nobody is mailed, and nothing that is sent changes."
+        }
         BulkKind::Untag => "Who does not have the tag stays as they are. Nobody is mailed.",
         BulkKind::Unsubscribe => {
             "Nothing of the newsletter is sent to them any more, also not of an issue that is going out. Who has left \
@@ -75,7 +77,11 @@ fn consequence(kind: BulkKind) -> &'static str {
 }
 
 /// `GET /office/bulk?filter=…&kind=…`: what it would do, and the button.
-async fn show_first(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -> Result<Response, Error> {
+async fn show_first(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    by: SignedIn,
+) -> Result<Response, Error> {
     require(&app, &by, "subscribers.change", "many subscribers").await?;
     let query = query.unwrap_or_default();
     let field = |name: &str| {
@@ -180,7 +186,8 @@ async fn undo(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
     require(&app, &by, "subscribers.change.undo", &format!("action {id}")).await?;
     match bulk::undo(&app, id).await {
         Ok(action) => {
-            note(&app, &by, "subscribers.change.undo", &format!("action {id}: {}", action.words), None).await?;
+            note(&app, &by, "subscribers.change.undo", &format!("action {id}: {}", action.words), None)
+                .await?;
             bulk::go_on(&app, id);
         }
         // Pressed twice, or by two people.

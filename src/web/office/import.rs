@@ -12,8 +12,8 @@ use super::import_form::{self, Begin};
 use super::{SUBSCRIBERS, note, number, require};
 use crate::db;
 use crate::db::imports::Import;
-use crate::pipeline::import::{Field, MAX_CONSENT, one_line};
 use crate::pipeline::import::uploads::{self, Upload};
+use crate::pipeline::import::{Field, MAX_CONSENT, one_line};
 use crate::pipeline::{self, App, editors};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn, is_from_here};
@@ -111,7 +111,9 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
                 let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, &slug).await;
                 newsletter_id = match newsletter {
                     Ok(newsletter) => Some(newsletter.id),
-                    Err(_) => return Err(Error::Refused("Choose the newsletter to subscribe them to.".to_owned())),
+                    Err(_) => {
+                        return Err(Error::Refused("Choose the newsletter to subscribe them to.".to_owned()));
+                    }
                 };
             }
             "file" => {
@@ -222,12 +224,22 @@ fn said_columns(form: &Form) -> Vec<Option<Field>> {
 }
 
 /// `POST /office/import/{id}/remove`
-async fn remove(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
+async fn remove(
+    State(app): State<App>,
+    Segment(id): Segment,
+    Act { by, .. }: Act,
+) -> Result<Response, Error> {
     require(&app, &by, "import.remove", &format!("import {id}")).await?;
     let upload = find(&app, &id).await?;
     uploads::remove(&app, &upload).await?;
-    note(&app, &by, "import.remove", &format!("import {id}: {}", upload.file_name), Some(upload.newsletter_id))
-        .await?;
+    note(
+        &app,
+        &by,
+        "import.remove",
+        &format!("import {id}: {}", upload.file_name),
+        Some(upload.newsletter_id),
+    )
+    .await?;
     Ok(said::then_say(&app, UPLOAD_PATH, "The file and its report are removed. Who was taken in stays."))
 }
 

@@ -156,7 +156,8 @@ impl View {
                 Err(error) => return Err(error.into()),
             }
         }
-        let report: Option<Report> = import.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let report: Option<Report> =
+            import.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let is_told = matches!(import.state, ImportState::Checked | ImportState::Done);
         let report = report.filter(|_| is_told);
         let notes: Vec<NoteLine> = if is_told { uploads::first_notes(app, &import, NOTES) } else { vec![] };
@@ -203,7 +204,11 @@ fn columns_of(peek: Peek, said: Vec<Option<Field>>) -> Vec<Column> {
         Column {
             place,
             heading: if heading.is_empty() { format!("Column {}", place + 1) } else { heading },
-            examples: peek.examples.iter().map(|cells| cells.get(place).cloned().unwrap_or_default()).collect(),
+            examples: peek
+                .examples
+                .iter()
+                .map(|cells| cells.get(place).cloned().unwrap_or_default())
+                .collect(),
             fields: Field::ALL.map(field).to_vec(),
         }
     };

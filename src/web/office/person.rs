@@ -219,8 +219,11 @@ fn tie_view(
     let (class, state) = standing(subscription.status, subscription.paused_until, now);
     let followed = followed(schedules, &subscription);
     let paused_until = subscription.paused_until.filter(|until| *until > now);
-    let chosen: Vec<String> =
-        topics.iter().filter(|topic| subscription.topics.contains(topic)).map(|topic| topic.name.clone()).collect();
+    let chosen: Vec<String> = topics
+        .iter()
+        .filter(|topic| subscription.topics.contains(topic))
+        .map(|topic| topic.name.clone())
+        .collect();
     let tick = |topic: &Topic| TopicTick {
         slug: topic.slug.clone(),
         name: topic.name.clone(),

@@ -65,8 +65,12 @@ pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.edit", &what(id)).await?;
     let field = |name: &str| act.form.get(name).to_owned();
-    let typed =
-        Typed { email: field("email"), name: field("name"), language: field("language"), zone: field("zone") };
+    let typed = Typed {
+        email: field("email"),
+        name: field("name"),
+        language: field("language"),
+        zone: field("zone"),
+    };
     let done = match read_edit(&typed) {
         Ok(edit) => people::edit(&app, id, &edit).await,
         Err(says) => Err(pipeline::Error::Invalid(says)),
@@ -74,7 +78,8 @@ pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
     if done.is_ok() {
         note(&app, &act.by, "subscriber.edit", &what(id), None).await?;
     }
-    answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned())).await
+    answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned()))
+        .await
 }
 
 /// `POST /office/subscribers/{id}/subscription`: pause, resume, leave or choose, as `act` says.
@@ -101,7 +106,8 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
                 ))),
                 Some(day) => {
                     let until = instant_of(day, TimeOfDay::midnight(), newsletter.zone);
-                    let said = format!("{name} is paused: nothing is sent before {}.", day.format("%-d %B %Y"));
+                    let said =
+                        format!("{name} is paused: nothing is sent before {}.", day.format("%-d %B %Y"));
                     people::pause(&app, email, slug, until).await.map(|()| said)
                 }
             }

@@ -74,11 +74,19 @@ async fn keep(State(app): State<App>, Act { by, form }: Act) -> Result<Response,
     db::segments::put(&mut *app.db.conn().await?, &name, &asked.query(), app.clock.now()).await?;
     note(&app, &by, "segment.keep", &name, None).await?;
     let to = format!("{SUBSCRIBERS}?{}", asked.query());
-    Ok(said::then_say(&app, &to, format!("The segment “{name}” is kept, and finds whoever fits at the time.")))
+    Ok(said::then_say(
+        &app,
+        &to,
+        format!("The segment “{name}” is kept, and finds whoever fits at the time."),
+    ))
 }
 
 /// `POST /office/segments/{id}/remove`
-async fn remove(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
+async fn remove(
+    State(app): State<App>,
+    Segment(id): Segment,
+    Act { by, .. }: Act,
+) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "segment.remove", &format!("segment {id}")).await?;
     let removed = db::segments::remove(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;

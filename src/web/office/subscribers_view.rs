@@ -171,7 +171,9 @@ impl View {
         self.cut = walked.is_cut.then(|| {
             let looked = grouped(walked.looked);
             match self.people.is_empty() {
-                true => format!("Nobody among the {looked} people looked through so far. Look on to go further."),
+                true => {
+                    format!("Nobody among the {looked} people looked through so far. Look on to go further.")
+                }
                 false => format!("{looked} people were looked through for this page. There may be more."),
             }
         });
@@ -188,7 +190,11 @@ impl View {
 }
 
 /// How somebody stands with a newsletter, in a word.
-pub fn standing(status: SubscriptionStatus, paused_until: Option<Timestamp>, now: Timestamp) -> (&'static str, &'static str) {
+pub fn standing(
+    status: SubscriptionStatus,
+    paused_until: Option<Timestamp>,
+    now: Timestamp,
+) -> (&'static str, &'static str) {
     match status {
         SubscriptionStatus::Active if paused_until.is_some_and(|until| until > now) => ("warn", "paused"),
         SubscriptionStatus::Active => ("good", "active"),

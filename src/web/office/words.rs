@@ -66,7 +66,10 @@ mod tests {
     fn numbers_and_times_are_said_as_people_say_them() {
         assert_eq!(counted(1, "person", "people"), "1 person");
         assert_eq!(counted(1_234_567, "person", "people"), "1,234,567 people");
-        assert_eq!((size(512), size(1_001), size(3_450_000)), ("512 bytes".into(), "2 KB".into(), "3.4 MB".into()));
+        assert_eq!(
+            (size(512), size(1_001), size(3_450_000)),
+            ("512 bytes".into(), "2 KB".into(), "3.4 MB".into())
+        );
         let now = Timestamp::parse("2026-11-21T09:00:00Z").unwrap();
         for (at, words) in [
             ("2026-11-21T08:59:30Z", "just now"),

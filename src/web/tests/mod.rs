@@ -4,6 +4,9 @@ mod asking;
 mod hostile;
 mod leaving;
 mod mailbox;
+mod office_bulk;
+mod office_import;
+mod office_people;
 mod pages;
 
 use reqwest::{Client, Response, StatusCode};
