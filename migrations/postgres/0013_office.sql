@@ -7,7 +7,6 @@ CREATE INDEX subscribers_by_language ON subscribers (language, created_at, id) W
 -- Addresses are compared byte by byte, whatever the database's locale.
 ALTER TABLE subscribers ALTER COLUMN email TYPE TEXT COLLATE "C";
 ALTER TABLE suppressions ALTER COLUMN email TYPE TEXT COLLATE "C";
-ALTER TABLE suppressions ALTER COLUMN email_hash TYPE TEXT COLLATE "C";
 -- What a search looks up beside the address: its domain, the name, and the name's last word.
 CREATE INDEX subscribers_by_domain ON subscribers ((split_part(email, '@', 2) COLLATE "C"), id);
 CREATE INDEX subscribers_by_name ON subscribers ((lower(name) COLLATE "C"), id) WHERE name <> '';

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::dialect::Dialect;
+use super::super::dialect::{Dialect, Kind};
 use super::super::row::Row;
 use super::super::{Conn, DbError, sql};
 use crate::domain::calendar::Timestamp;
@@ -71,7 +71,7 @@ pub async fn rows(conn: &mut Conn, ids: &[i64]) -> Result<Vec<Person>, DbError> 
             person.tags.push(row.text("name")?);
         }
     }
-    last_digests(conn, &bound, &mut people).await?;
+    last_digests(conn, &mut people).await?;
     Ok(ids.iter().filter_map(|id| people.remove(id)).collect())
 }
 
@@ -106,7 +106,7 @@ fn tie(row: &Row<'_>) -> Result<PersonTie, DbError> {
 }
 
 /// Deliveries have no index of people: each person is looked up in the last issues of what they follow.
-async fn last_digests(conn: &mut Conn, ids: &str, people: &mut HashMap<i64, Person>) -> Result<(), DbError> {
+async fn last_digests(conn: &mut Conn, people: &mut HashMap<i64, Person>) -> Result<(), DbError> {
     let mut newsletters: Vec<i64> =
         people.values().flat_map(|person| &person.ties).map(|tie| tie.newsletter_id).collect();
     newsletters.sort_unstable();
@@ -128,18 +128,25 @@ async fn last_digests(conn: &mut Conn, ids: &str, people: &mut HashMap<i64, Pers
     if issues.is_empty() {
         return Ok(());
     }
+    // Each pair is looked up by itself: asked for both lists at once, PostgreSQL reads an issue's deliveries whole.
     let dialect = Dialect::of(conn);
+    let (issue, reader) =
+        (dialect.rows("$1", &[("id", Kind::Int)]), dialect.rows("$2", &[("id", Kind::Int)]));
     let query = sql(format!(
-        "SELECT subscriber_id, MAX(updated_at) AS sent_at FROM deliveries
-         WHERE issue_id IN {} AND subscriber_id IN {} AND state = 'sent' GROUP BY subscriber_id",
-        dialect.list("$1"),
-        dialect.list("$2")
+        "SELECT p.id AS subscriber_id,
+             MAX((SELECT d.updated_at FROM deliveries d
+                  WHERE d.issue_id = i.id AND d.subscriber_id = p.id AND d.state = 'sent')) AS sent_at
+         FROM {issue} AS i CROSS JOIN {reader} AS p GROUP BY p.id"
     ));
-    let issues = serde_json::to_string(&issues).expect("numbers are JSON");
-    for row in sqlx::query(query).bind(issues).bind(ids).persistent(false).fetch_all(conn).await? {
+    let one = |ids: &[i64]| {
+        let rows: Vec<[i64; 1]> = ids.iter().map(|id| [*id]).collect();
+        serde_json::to_string(&rows).expect("numbers are JSON")
+    };
+    let (issues, ids): (_, Vec<i64>) = (one(&issues), people.keys().copied().collect());
+    for row in sqlx::query(query).bind(issues).bind(one(&ids)).persistent(false).fetch_all(conn).await? {
         let row = Row::new(&row, "deliveries");
         if let Some(person) = people.get_mut(&row.int("subscriber_id")?) {
-            person.last_digest_at = Some(row.time("sent_at")?);
+            person.last_digest_at = row.opt_time("sent_at")?;
         }
     }
     Ok(())

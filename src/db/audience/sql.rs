@@ -80,9 +80,6 @@ pub struct Road {
     ascending: bool,
     /// What the index decides.
     within: Vec<Condition>,
-    /// How an entry names the person, and the subscription.
-    person: &'static str,
-    tie: &'static str,
     /// What is looked at besides.
     besides: Vec<Condition>,
 }
@@ -95,8 +92,6 @@ impl Road {
             texts: (false, false),
             ascending: false,
             within,
-            person: "s.id",
-            tie: "0",
             besides: vec![],
         }
     }
@@ -105,8 +100,6 @@ impl Road {
         Self {
             from: "subscriptions t",
             order: ("t.created_at".to_owned(), "t.id"),
-            person: "t.subscriber_id",
-            tie: "t.id",
             ..Self::of_people(within)
         }
     }
@@ -118,7 +111,7 @@ impl Road {
     }
 
     fn is_of_ties(&self) -> bool {
-        self.tie != "0"
+        self.from == "subscriptions t"
     }
 
     /// Whether every entry is somebody who is wanted.
@@ -159,7 +152,8 @@ impl Road {
         )
     }
 
-    /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned.
+    /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
+    /// is looked at of an entry's own table comes with the entry, so that no table is joined with itself.
     fn wanted(
         &self,
         text: &mut Text,
@@ -167,26 +161,26 @@ impl Road {
         back: bool,
         window: i64,
     ) -> (String, char) {
-        let (columns, letter) = match self.from {
-            "subscribers s" => {
-                (", s.id, s.email, s.email_hash, s.name, s.language, s.created_at".to_owned(), 's')
-            }
-            _ => (format!(", {} AS person, {} AS tie", self.person, self.tie), 'd'),
+        const PERSON: &str = ", s.id, s.email, s.email_hash, s.name, s.language, s.created_at";
+        const TIE: &str = ", t.id, t.subscriber_id, t.newsletter_id, t.status, t.paused_until, t.topics, \
+                           t.schedule_id, t.created_at";
+        let (columns, letter, person) = match self.from {
+            "subscribers s" => (PERSON, 's', None),
+            "subscriptions t" => (TIE, 't', Some("s.id = t.subscriber_id")),
+            "suppressions x" => ("", 'x', Some("s.email_hash = x.b")),
+            _ => ("", 'g', Some("s.id = g.a")),
         };
         // Its values come first, as its places do.
-        let mut entries = self.entries(text, at, back, &columns);
+        let mut entries = self.entries(text, at, back, columns);
         entries.push_str(&format!(" LIMIT {}", text.put(&Value::Int(window))));
-        let (person, tie, its) = match (self.from, self.is_of_ties()) {
-            ("suppressions x", _) => ("s.email_hash = d.b", "", ""),
-            (_, true) => ("s.id = d.person", "CROSS JOIN subscriptions t", " AND t.id = d.tie"),
-            (_, false) => ("s.id = d.person", "", ""),
-        };
         let besides: String =
             self.besides.iter().map(|condition| format!(" AND {}", condition.write(text))).collect();
-        let from = match letter {
-            's' => format!("FROM ({entries}) s WHERE 1 = 1{besides}"),
+        let from = match person {
+            None => format!("FROM ({entries}) s WHERE 1 = 1{besides}"),
             // `CROSS JOIN` keeps SQLite from turning the tables round.
-            _ => format!("FROM ({entries}) d CROSS JOIN subscribers s {tie} WHERE {person}{its}{besides}"),
+            Some(is_it) => {
+                format!("FROM ({entries}) {letter} CROSS JOIN subscribers s WHERE {is_it}{besides}")
+            }
         };
         (from, letter)
     }
@@ -318,7 +312,6 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
             let road = Road {
                 from: "subscriber_tags g",
                 order: ("g.subscriber_id".to_owned(), "g.tag_id"),
-                person: "g.subscriber_id",
                 ..Road::of_people(vec![Condition::int("g.tag_id = {}", tag_id)])
             };
             (road, Decided { tag: true, ..Decided::default() })
@@ -328,7 +321,6 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
                 from: "suppressions x",
                 order: ("x.created_at".to_owned(), "x.email_hash"),
                 texts: (false, true),
-                person: "0",
                 ..Road::of_people(vec![])
             };
             (road, Decided { state: true, ..Decided::default() })

@@ -23,8 +23,8 @@ use crate::web::desk;
 const PAGE: usize = 50;
 
 /// How long a page looks for its people, and counts them: with what is said of each, well within 100 ms.
-const FINDING: Duration = patience(40);
-const COUNTING: Duration = patience(20);
+const FINDING: Duration = patience(30);
+const COUNTING: Duration = patience(15);
 
 /// Tests are to find the same however busy the machine is.
 const fn patience(millis: u64) -> Duration {
@@ -59,9 +59,12 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
                 (None, None) => From::Start,
             };
             let walked = people::walk(&mut conn, &audience.filter, from, PAGE, FINDING).await?;
-            let is_all = from == From::Start && walked.after.is_none();
-            let counted = match is_all {
-                true => Counted { people: walked.people.len().try_into().unwrap_or(0), is_more: false },
+            // A walk from the start that came to its end has counted; one whose time was up would be walked again.
+            let has_counted = from == From::Start && (walked.after.is_none() || walked.is_cut);
+            let counted = match has_counted {
+                true => {
+                    Counted { people: walked.people.len().try_into().unwrap_or(0), is_more: walked.is_cut }
+                }
                 false => people::count(&mut conn, &audience.filter, MOST, COUNTING).await?,
             };
             let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
