@@ -5,11 +5,11 @@
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
 pub mod articles;
-pub mod audience;
 pub mod audit;
 pub mod bulk;
 pub mod deliveries;
 pub mod dialect;
+pub mod directory;
 pub mod dkim;
 pub mod import;
 pub mod imports;

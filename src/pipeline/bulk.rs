@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::audience::{self, Asked};
+use super::directory::{self, Asked};
 use super::{App, Error};
-use crate::db::audience::{From, Place};
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
+use crate::db::directory::{From, Place};
 use crate::db::{self, DbError};
 use crate::domain::calendar::Timestamp;
 use crate::pipeline::import::one_line;
@@ -94,8 +94,8 @@ impl Deed {
 /// Writes an action down, and returns its id: [`go_on`] does it.
 pub async fn begin(app: &App, asked: &Asked, deed: &Deed, who: &str) -> Result<(i64, String), Error> {
     let now = app.clock.now();
-    let audience = audience::kept(app, &asked.query(), now).await?;
-    let words = format!("{} {}", deed.words(app).await?, audience.words());
+    let wanted = directory::kept(app, &asked.query(), now).await?;
+    let words = format!("{} {}", deed.words(app).await?, wanted.words());
     let object_id = deed.object_id(app).await?;
     let mut conn = app.db.conn().await?;
     let id = db::bulk::insert(&mut conn, deed.kind, object_id, &asked.query(), &words, who, now).await?;
@@ -141,12 +141,12 @@ async fn try_step(app: &App, id: i64) -> Result<bool, Error> {
 async fn step_on(app: &App, id: i64) -> Result<bool, Error> {
     let now = app.clock.now();
     let Some(action) = db::bulk::get(&mut *app.db.conn().await?, id).await? else { return Ok(false) };
-    let filter = audience::kept(app, &action.filter, action.created_at).await?.filter;
+    let filter = directory::kept(app, &action.filter, action.created_at).await?.filter;
     let mut tx = app.db.begin().await?;
     let Some(action) = db::bulk::hold(&mut tx, id, BulkState::Running, now).await? else { return Ok(false) };
     let place = action.place.as_deref().and_then(Place::decode);
     let from = place.as_ref().map_or(From::Start, From::Behind);
-    let walked = db::audience::walk(&mut tx, &filter, from, STEP, PATIENCE).await?;
+    let walked = db::directory::walk(&mut tx, &filter, from, STEP, PATIENCE).await?;
     let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
     let changed = action.changed + change(&mut tx, &action, &ids, now).await?;
     let place = walked.after.map(|place| place.encode());

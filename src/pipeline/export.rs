@@ -10,13 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::db;
-use crate::db::audience::{From, Person, Place};
+use crate::db::directory::{From, Person, Place};
 use crate::db::people::Exported;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
-use crate::pipeline::audience::Audience;
+use crate::pipeline::directory::Wanted;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Field, protect};
 
@@ -170,10 +170,10 @@ pub async fn export(
 /// has none. The last column names the newsletter. It ends quietly where nobody takes the pieces any more.
 pub async fn export_found(
     app: &App,
-    audience: &Audience,
+    wanted: &Wanted,
     pieces: &tokio::sync::mpsc::Sender<Vec<u8>>,
 ) -> Result<u64, Error> {
-    let newsletters = match &audience.newsletter {
+    let newsletters = match &wanted.newsletter {
         Some(newsletter) => vec![newsletter.clone()],
         None => db::newsletters::list(&mut *app.db.conn().await?).await?,
     };
@@ -189,7 +189,7 @@ pub async fn export_found(
         // A connection per page: none is held while a slow reader takes its time.
         let mut conn = app.db.conn().await?;
         let from = place.as_ref().map_or(From::Start, From::Behind);
-        let walked = db::audience::walk(&mut conn, &audience.filter, from, FOUND, PATIENCE).await?;
+        let walked = db::directory::walk(&mut conn, &wanted.filter, from, FOUND, PATIENCE).await?;
         let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
         let mut lines: HashMap<i64, Vec<Vec<String>>> = HashMap::new();
         for (newsletter, topics) in newsletters.iter().zip(&topics) {
@@ -199,7 +199,7 @@ pub async fn export_found(
             }
         }
         if lines.len() < ids.len() {
-            for person in db::audience::rows(&mut conn, &ids).await? {
+            for person in db::directory::rows(&mut conn, &ids).await? {
                 lines.entry(person.id).or_insert_with(|| vec![without_subscription(&person)]);
             }
         }

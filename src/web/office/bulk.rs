@@ -15,8 +15,8 @@ use super::{SUBSCRIBERS, note, number, require};
 use crate::db;
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
 use crate::domain::calendar::Timestamp;
-use crate::pipeline::audience::{self, Asked};
 use crate::pipeline::bulk::{self, ALIVE_MILLIS, Deed, can_undo};
+use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::{self, App};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
@@ -91,13 +91,13 @@ async fn show_first(
     };
     let deed = read_deed(&field("kind"), &field("deed_tag"), &field("deed_newsletter"))?;
     let asked = Asked::parse(&field("filter"));
-    let audience = audience::kept(&app, &asked.query(), app.clock.now()).await?;
+    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
     let mut conn = app.db.conn().await?;
-    let found = db::audience::count(&mut conn, &audience.filter, u64::MAX - 1, COUNTING).await?;
+    let found = db::directory::count(&mut conn, &wanted.filter, u64::MAX - 1, COUNTING).await?;
     drop(conn);
     let (many, verb) = (how_many(found, u64::MAX), deed.words(&app).await?);
     let page = First {
-        sentence: format!("{verb} {many}: all {} as they are now.", audience.words()),
+        sentence: format!("{verb} {many}: all {} as they are now.", wanted.words()),
         consequence: consequence(deed.kind),
         is_nobody: found.people == 0,
         filter: asked.query(),

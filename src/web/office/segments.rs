@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{SUBSCRIBERS, note, number, require};
 use crate::db;
-use crate::pipeline::audience::{self, Asked};
+use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::import::one_line;
 use crate::pipeline::{self, App};
 use crate::web::Error;
@@ -48,8 +48,8 @@ async fn show(State(app): State<App>, by: SignedIn) -> Result<Response, Error> {
     let all = db::segments::list(&mut *app.db.conn().await?).await?;
     let mut segments = vec![];
     for segment in all {
-        let (words, is_broken) = match audience::kept(&app, &segment.filter, app.clock.now()).await {
-            Ok(audience) => (audience.words(), false),
+        let (words, is_broken) = match directory::kept(&app, &segment.filter, app.clock.now()).await {
+            Ok(wanted) => (wanted.words(), false),
             Err(pipeline::Error::Invalid(says)) => (says, true),
             Err(error) => return Err(error.into()),
         };
@@ -70,7 +70,7 @@ async fn keep(State(app): State<App>, Act { by, form }: Act) -> Result<Response,
     if asked.is_empty() {
         return Err(Error::Refused("A segment needs a filter: without one it is everybody.".to_owned()));
     }
-    audience::kept(&app, &asked.query(), app.clock.now()).await?;
+    directory::kept(&app, &asked.query(), app.clock.now()).await?;
     db::segments::put(&mut *app.db.conn().await?, &name, &asked.query(), app.clock.now()).await?;
     note(&app, &by, "segment.keep", &name, None).await?;
     let to = format!("{SUBSCRIBERS}?{}", asked.query());

@@ -12,8 +12,8 @@ use futures_util::stream;
 
 use super::subscribers_view::{Found, View};
 use super::{SUBSCRIBERS, note, require};
-use crate::db::audience::{self as people, Counted, From, Place};
-use crate::pipeline::audience::{self, Asked};
+use crate::db::directory::{self as people, Counted, From, Place};
+use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::{App, export};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
@@ -50,26 +50,26 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
     };
     let (behind, before) = (place("behind"), place("before"));
     let mut conn = app.db.conn().await?;
-    let found = match audience::resolve(&mut conn, &asked, now).await? {
+    let found = match directory::resolve(&mut conn, &asked, now).await? {
         Err(problems) => Err(problems),
-        Ok(audience) => {
+        Ok(wanted) => {
             let from = match (&behind, &before) {
                 (Some(place), _) => From::Behind(place),
                 (None, Some(place)) => From::Before(place),
                 (None, None) => From::Start,
             };
-            let walked = people::walk(&mut conn, &audience.filter, from, PAGE, FINDING).await?;
+            let walked = people::walk(&mut conn, &wanted.filter, from, PAGE, FINDING).await?;
             // A walk from the start that came to its end has counted; one whose time was up would be walked again.
             let has_counted = from == From::Start && (walked.after.is_none() || walked.is_cut);
             let counted = match has_counted {
                 true => {
                     Counted { people: walked.people.len().try_into().unwrap_or(0), is_more: walked.is_cut }
                 }
-                false => people::count(&mut conn, &audience.filter, MOST, COUNTING).await?,
+                false => people::count(&mut conn, &wanted.filter, MOST, COUNTING).await?,
             };
             let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
             let rows = people::rows(&mut conn, &ids).await?;
-            Ok(Found { audience, walked, counted, rows })
+            Ok(Found { wanted, walked, counted, rows })
         }
     };
     let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -81,15 +81,15 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
 async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
     require(&app, &by, "subscribers.export", "subscribers as a file").await?;
     let asked = Asked::parse(form.get("filter"));
-    let audience = audience::kept(&app, &asked.query(), app.clock.now()).await?;
-    note(&app, &by, "subscribers.export", &audience.words(), audience.filter.newsletter_id).await?;
-    let name = match &audience.newsletter {
+    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
+    note(&app, &by, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
+    let name = match &wanted.newsletter {
         Some(newsletter) => format!("subscribers-{}.csv", newsletter.slug),
         None => "subscribers.csv".to_owned(),
     };
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     // A file that breaks off in the middle must not look like one that came to its end.
-    let worker = tokio::spawn(async move { export::export_found(&app, &audience, &sender).await });
+    let worker = tokio::spawn(async move { export::export_found(&app, &wanted, &sender).await });
     let pieces = stream::unfold((receiver, Some(worker)), |(mut receiver, worker)| async move {
         if let Some(piece) = receiver.recv().await {
             return Some((Ok(piece), (receiver, worker)));

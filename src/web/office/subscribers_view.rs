@@ -3,17 +3,17 @@
 use serde::Serialize;
 
 use super::words::{When, counted, grouped, when};
-use crate::db::audience::{Counted, Person, PersonTie, State, Walked};
+use crate::db::directory::{Counted, Person, PersonTie, State, Walked};
 use crate::db::{self, Conn};
 use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::SubscriptionStatus;
-use crate::pipeline::audience::{Asked, Audience, Problem};
+use crate::pipeline::directory::{Asked, Problem, Wanted};
 use crate::web::Error;
 
 /// Whom a filter has found.
 pub struct Found {
-    pub audience: Audience,
+    pub wanted: Wanted,
     pub walked: Walked,
     pub counted: Counted,
     pub rows: Vec<Person>,
@@ -163,8 +163,8 @@ impl View {
     }
 
     fn fill(&mut self, found: Found, newsletters: &[Newsletter], now: Timestamp) {
-        let Found { audience, walked, counted, rows } = found;
-        let only = audience.filter.newsletter_id;
+        let Found { wanted, walked, counted, rows } = found;
+        let only = wanted.filter.newsletter_id;
         self.how_many = how_many(counted, super::subscribers::MOST);
         self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
         self.is_empty_house = self.people.is_empty() && !self.is_filtered;

@@ -46,10 +46,10 @@ async fn until(house: &House, id: i64, state: BulkState) -> store::BulkAction {
 
 async fn count(house: &House, query: &str) -> u64 {
     let now = house.app.clock.now();
-    let audience = crate::pipeline::audience::kept(&house.app, query, now).await.unwrap();
+    let wanted = crate::pipeline::directory::kept(&house.app, query, now).await.unwrap();
     let mut conn = house.app.db.conn().await.unwrap();
     let patience = std::time::Duration::from_secs(60);
-    crate::db::audience::count(&mut conn, &audience.filter, u64::MAX - 1, patience).await.unwrap().people
+    crate::db::directory::count(&mut conn, &wanted.filter, u64::MAX - 1, patience).await.unwrap().people
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn an_action_that_died_goes_on_where_it_stopped_and_ends_after_its_hour() 
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
         people(&house).await;
-        let asked = crate::pipeline::audience::Asked::default();
+        let asked = crate::pipeline::directory::Asked::default();
         let deed = bulk::Deed { kind: store::BulkKind::Tag, object: "all".to_owned() };
         let (id, _) = bulk::begin(&house.app, &asked, &deed, "ann@example.org").await.unwrap();
         assert!(bulk::step(&house.app, id).await.unwrap());

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{App, Error};
-use crate::db::audience::{Filter, State};
+use crate::db::directory::{Filter, State};
 use crate::db::{self, Conn};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::language;
@@ -43,7 +43,7 @@ pub struct Problem {
 
 /// A filter that makes sense.
 #[derive(Clone, Debug)]
-pub struct Audience {
+pub struct Wanted {
     pub asked: Asked,
     pub filter: Filter,
     pub newsletter: Option<Newsletter>,
@@ -110,7 +110,7 @@ pub async fn resolve(
     conn: &mut Conn,
     asked: &Asked,
     now: Timestamp,
-) -> Result<Result<Audience, Vec<Problem>>, Error> {
+) -> Result<Result<Wanted, Vec<Problem>>, Error> {
     let mut filter = Filter::everybody(now);
     let mut problems = vec![];
     let mut wrong = |field, says: String| problems.push(Problem { field, says });
@@ -178,7 +178,7 @@ pub async fn resolve(
         wrong("q", format!("The search has more than {MAX_WORDS} characters: shorten it."));
     }
     Ok(match problems.is_empty() {
-        true => Ok(Audience { asked: asked.clone(), filter, newsletter }),
+        true => Ok(Wanted { asked: asked.clone(), filter, newsletter }),
         false => Err(problems),
     })
 }
@@ -208,14 +208,14 @@ async fn schedule(
 ///
 /// # Errors
 /// `Invalid` where what it names is not there any more.
-pub async fn kept(app: &App, query: &str, now: Timestamp) -> Result<Audience, Error> {
+pub async fn kept(app: &App, query: &str, now: Timestamp) -> Result<Wanted, Error> {
     let mut conn = app.db.conn().await?;
     resolve(&mut conn, &Asked::parse(query), now).await?.map_err(|problems| {
         Error::Invalid(problems.into_iter().map(|problem| problem.says).collect::<Vec<_>>().join(" "))
     })
 }
 
-impl Audience {
+impl Wanted {
     /// Whom it finds, in words: "active readers of Morning Brief in fr who have the tag “press”". The words that are
     /// looked for are left out: they may be somebody's address, and this is kept.
     pub fn words(&self) -> String {
