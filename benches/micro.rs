@@ -117,7 +117,7 @@ fn sent(id: i64) -> Record {
 }
 
 /// Writes one recipient's message.
-fn assemble(bench: &Bench, claimed: &Claimed, reader: &Reader, cohort: &Cohort, out: &mut Vec<u8>) {
+fn assemble(bench: &Bench, claimed: &Claimed, reader: &Reader, cohort: &Cohort, out: &mut String) {
     let app = &bench.world.app;
     let values = hole_values(app, reader, claimed.subscription_id, claimed.id);
     let mailbox = Mailbox { name: reader.name.clone(), address: reader.email.clone() };
@@ -136,12 +136,12 @@ fn assemble(bench: &Bench, claimed: &Claimed, reader: &Reader, cohort: &Cohort, 
 fn messages(criterion: &mut Criterion) {
     let bench = Bench::make().expect("the database can be made");
     let (claimed, reader, cohort) = bench.runtime.block_on(bench.delivery()).expect("a delivery is there");
-    let mut message = Vec::new();
+    let mut message = String::new();
     assemble(&bench, &claimed, &reader, &cohort, &mut message);
     assert!(!message.is_empty(), "the digest is shared by its cohort");
     let mut group = criterion.benchmark_group("a message");
     group.throughput(Throughput::Bytes(message.len() as u64));
-    let mut out = Vec::new();
+    let mut out = String::new();
     group.bench_function("assembled", |bencher| {
         bencher.iter(|| {
             out.clear();
@@ -155,7 +155,7 @@ fn messages(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                out.extend_from_slice(&message);
+                out.push_str(&message);
                 signer.sign(&mut out)
             });
         });

@@ -73,6 +73,18 @@ pub struct Settings {
     #[arg(long, env = "DAYBREAK_TEMPLATES", global = true)]
     pub templates: Option<PathBuf>,
 
+    /// Take no sign-up from addresses of a role, such as info@ or support@
+    #[arg(long, env = "DAYBREAK_REFUSE_ROLE_ADDRESSES", default_value_t = false, num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub refuse_role_addresses: bool,
+
+    /// Take no sign-up from services that give out addresses for a short time
+    #[arg(long, env = "DAYBREAK_REFUSE_DISPOSABLE", default_value_t = false, num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub refuse_disposable: bool,
+
+    /// File with the domains of such services, one on each line: the best known unless set
+    #[arg(long, env = "DAYBREAK_DISPOSABLE_DOMAINS", global = true)]
+    pub disposable_domains: Option<PathBuf>,
+
     /// Let sources and article pages be fetched from loopback and private networks too
     #[arg(long, env = "DAYBREAK_FETCH_PRIVATE", default_value_t = false, num_args = 0..=1, default_missing_value = "true", global = true)]
     pub fetch_private: bool,

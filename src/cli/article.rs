@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::db;
 use crate::db::articles::Article;
 use crate::pipeline::articles::{self, Added, ByHand};
+use crate::pipeline::composing::{self, By};
 use crate::pipeline::{App, Error, collect, compose, editors};
 
 #[derive(Subcommand, Debug)]
@@ -99,19 +100,19 @@ async fn run_one(app: &App, output: Output, command: ArticleCommand) -> Result<(
             output.list(&rows, &["ID", "SINCE", "SOURCE", "TITLE", ""], cells, empty);
         }
         ArticleCommand::Hold { id } => {
-            articles::flag(app, id, Some(true), None).await?;
+            composing::flag(app, By::CommandLine, id, Some(true), None).await?;
             output.say(format!("Article {id} stays out of issues until `daybreak article release {id}`."));
         }
         ArticleCommand::Release { id } => {
-            articles::flag(app, id, Some(false), None).await?;
+            composing::flag(app, By::CommandLine, id, Some(false), None).await?;
             output.say(format!("Article {id} may go into issues again."));
         }
         ArticleCommand::Pin { id } => {
-            articles::flag(app, id, None, Some(true)).await?;
+            composing::flag(app, By::CommandLine, id, None, Some(true)).await?;
             output.say(format!("Article {id} goes to the top of the next issue."));
         }
         ArticleCommand::Unpin { id } => {
-            articles::flag(app, id, None, Some(false)).await?;
+            composing::flag(app, By::CommandLine, id, None, Some(false)).await?;
             output.say(format!("Article {id} takes its place among the others."));
         }
     }

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::send;
 use crate::app;
 use crate::config::Settings;
-use crate::demo::{Demo, Options, Report};
+use crate::demo::{ADMIN, Demo, Options, Report};
 use crate::domain::issue::Issue;
 use crate::pipeline::Error;
 use crate::pipeline::collect::Polled;
@@ -124,8 +124,13 @@ fn what_is_missing(report: &Report) -> Error {
 /// Serves the pages and keeps to the schedule until somebody has seen enough.
 async fn go_on(demo: Demo, output: Output, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let base = demo.app.settings.public_url.clone();
+    let desk = demo.desk_link().await?;
     output.say(format!(
-        "\nThe mailbox     {base}/mailbox\nSign up         {base}/subscribe   (the mail that asks you to confirm \
+        "\nThe desk        {desk}   (signs you in as the demo's admin, once)\nSign in again   {base}/sign-in   (as \
+         {ADMIN}, without a password: the link comes to the mailbox)"
+    ));
+    output.say(format!(
+        "The mailbox     {base}/mailbox\nSign up         {base}/subscribe   (the mail that asks you to confirm \
          comes to the mailbox)\nThe papers      {}/\nSMTP            {}   (send it mail of your own)\n\nThe schedule \
          goes on. Ctrl-C ends it.",
         demo.papers(),

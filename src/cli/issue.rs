@@ -8,9 +8,12 @@ use super::send;
 use crate::db;
 use crate::db::deliveries::Said;
 use crate::domain::address::EmailAddress;
+use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::Issue;
-use crate::pipeline::{App, Error, editors, inspect};
+use crate::pipeline::composing::{self, By};
+use crate::pipeline::inspect::{self, Answer};
+use crate::pipeline::{App, Error, editors};
 
 #[derive(Subcommand, Debug)]
 pub enum IssueCommand {
@@ -97,7 +100,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
             match format {
                 Format::Html => output.raw(&preview.html()),
                 Format::Text => output.raw(&format!("Subject: {}\n\n{}", preview.subject(), preview.text())),
-                Format::Eml => output.raw(&String::from_utf8_lossy(&preview.eml)),
+                Format::Eml => output.raw(&preview.eml),
             }
         }
         IssueCommand::Test { id, to } => {
@@ -118,7 +121,13 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
                 .say(format!("Issue {id} is held: it does not go out before `daybreak issue approve {id}`."));
         }
         IssueCommand::Write { id, introduction, subject, preheader } => {
-            editors::write(app, id, introduction, subject, preheader).await?;
+            let words = [
+                (Field::Introduction, introduction),
+                (Field::Subject, subject),
+                (Field::Preheader, preheader),
+            ];
+            let words = words.into_iter().filter_map(|(field, text)| Some((field, text?))).collect();
+            composing::write_words(app, By::CommandLine, id, &words).await?;
             output.say(format!("Written. Look at it: daybreak issue preview {id}"));
         }
         IssueCommand::Send { which, now, schedule, wait } => {
@@ -153,7 +162,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Why { id, email } => {
             let email = EmailAddress::parse(&email).map_err(Error::Invalid)?;
             let answer = inspect::why(app, id, &email).await?;
-            output.one(&json!({ "issue": id, "answer": answer }), &[("", answer.clone())]);
+            output.one(&answer_as_json(id, &answer), &[("", answer.sentence)]);
         }
     }
     Ok(())
@@ -238,6 +247,19 @@ fn said_as_json(said: &Said) -> serde_json::Value {
         "said": said.detail,
         "count": said.count,
         "next": next,
+    })
+}
+
+fn answer_as_json(issue: i64, answer: &Answer) -> serde_json::Value {
+    json!({
+        "issue": issue,
+        "state": answer.state.map(DeliveryState::as_str),
+        "reason": answer.reason,
+        "detail": answer.detail,
+        "attempts": answer.attempts,
+        "since": answer.since.map(|time| time.to_string()),
+        "next": answer.next_at.map(|time| time.to_string()),
+        "answer": answer.sentence,
     })
 }
 

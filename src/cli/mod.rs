@@ -12,6 +12,7 @@ pub mod source;
 pub mod subscriber;
 mod subscriber_words;
 pub mod template;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -25,9 +26,10 @@ pub use self::output::printable;
 use self::source::SourceCommand;
 use self::subscriber::SubscriberCommand;
 use self::template::TemplateCommand;
+use self::user::UserCommand;
 use crate::app::{self, Role};
 use crate::config::Settings;
-use crate::pipeline::{App, Error};
+use crate::pipeline::{App, Error, accounts};
 use crate::web;
 
 /// Daybreak sends newsletter digests: from feeds and editors to inboxes, on schedule.
@@ -54,8 +56,6 @@ enum Command {
     /// Mail templates: check, render, export
     #[command(subcommand)]
     Template(TemplateCommand),
-    /// Accounts of the editors' desk: comes with the desk, and is not in this version
-    User(Later),
     /// Keys for programs: comes with the API, and is not in this version
     Token(Later),
     /// Bounces that come back by mail: not in this version (what the relay refuses is counted already)
@@ -96,6 +96,9 @@ enum OnDatabase {
     /// Issues: look, approve, send, and ask why
     #[command(subcommand)]
     Issue(IssueCommand),
+    /// Who signs in to the desk: add, list, new passwords, disable
+    #[command(subcommand)]
+    User(UserCommand),
     /// The keys that sign mail (DKIM)
     #[command(subcommand)]
     Dkim(DkimCommand),
@@ -124,7 +127,6 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         // What needs no database is done without one.
         Command::Template(command) => template::run(cli.settings.templates.as_deref(), output, command),
         Command::Demo(args) => demo::run(&cli.settings, output, args).await,
-        Command::User(_) => Err(not_yet("user", "the editors' desk")),
         Command::Token(_) => Err(not_yet("token", "the API")),
         Command::Bounce(_) => Err(not_yet("bounce", "reading bounces")),
         Command::OnDatabase(command) => {
@@ -154,6 +156,7 @@ async fn run_on_database(app: &App, output: Output, command: OnDatabase) -> Resu
         OnDatabase::Source(command) => source::run(app, output, command).await,
         OnDatabase::Article(command) => article::run(app, output, command).await,
         OnDatabase::Issue(command) => issue::run(app, output, command).await,
+        OnDatabase::User(command) => user::run(app, output, command).await,
         OnDatabase::Dkim(command) => dkim::run(app, output, command).await,
         OnDatabase::Doctor => doctor::run(app, output).await,
     }
@@ -170,6 +173,12 @@ async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> 
                 "Daybreak serves its pages on http://{address} (links say {}).",
                 app.settings.public_url
             ));
+            if let Some(link) = accounts::first_admin_link(app).await? {
+                output.say(format!(
+                    "Nobody can sign in yet. Whoever opens this link makes the first account, an admin's; it works \
+                     until somebody has:\n{link}"
+                ));
+            }
             Some((listener, web::router(app.clone())))
         }
         false => None,

@@ -7,6 +7,7 @@ use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::article::{AlsoAt, FoundArticle};
 use crate::domain::calendar::Timestamp;
+use crate::domain::issue::Issue;
 use crate::domain::topic::TopicSet;
 
 /// An article as it is kept.
@@ -225,6 +226,14 @@ pub async fn told_since(conn: &mut Conn, newsletter_id: i64, since: Timestamp) -
         .collect()
 }
 
+/// An article `a` that may go into an issue now; binds the newsletter, the schedule (or 0) and the oldest.
+const MAY_GO_IN: &str = "a.newsletter_id = $1 AND a.held = 0 AND a.story_id IS NULL
+    AND (a.fresh_at >= $3 OR a.pinned = 1)
+    AND NOT EXISTS (
+        SELECT 1 FROM issue_articles ia JOIN issues i ON i.id = ia.issue_id
+        WHERE ia.article_id = a.id AND COALESCE(i.schedule_id, 0) = $2
+          AND i.state NOT IN ('draft', 'skipped') AND (i.state <> 'cancelled' OR i.addressed_at IS NOT NULL))";
+
 /// The articles that may go into an issue of `schedule_id` now: not held, the first of their story, fresh since
 /// `oldest` or pinned, and not yet gone out on this schedule. Newest first, at most 1,000.
 pub async fn candidates(
@@ -233,15 +242,7 @@ pub async fn candidates(
     schedule_id: Option<i64>,
     oldest: Timestamp,
 ) -> Result<Vec<Article>, DbError> {
-    let query = sql(format!(
-        "{ARTICLE}
-         WHERE a.newsletter_id = $1 AND a.held = 0 AND a.story_id IS NULL AND (a.fresh_at >= $3 OR a.pinned = 1)
-           AND NOT EXISTS (
-               SELECT 1 FROM issue_articles ia JOIN issues i ON i.id = ia.issue_id
-               WHERE ia.article_id = a.id AND COALESCE(i.schedule_id, 0) = $2
-                 AND i.state NOT IN ('draft', 'skipped') AND (i.state <> 'cancelled' OR i.addressed_at IS NOT NULL))
-         ORDER BY a.fresh_at DESC, a.id DESC LIMIT 1000"
-    ));
+    let query = sql(format!("{ARTICLE} WHERE {MAY_GO_IN} ORDER BY a.fresh_at DESC, a.id DESC LIMIT 1000"));
     let rows = sqlx::query(query)
         .bind(newsletter_id)
         .bind(schedule_id.unwrap_or(0))
@@ -249,6 +250,152 @@ pub async fn candidates(
         .fetch_all(conn)
         .await?;
     rows.iter().map(article).collect()
+}
+
+/// The articles that may go into this draft and are not in it, newest first.
+pub async fn waiting(
+    conn: &mut Conn,
+    draft: &Issue,
+    oldest: Timestamp,
+    limit: i64,
+) -> Result<Vec<Article>, DbError> {
+    let query = sql(format!(
+        "{ARTICLE} WHERE {MAY_GO_IN} AND {NOT_IN_IT} ORDER BY a.fresh_at DESC, a.id DESC LIMIT $5"
+    ));
+    let rows = bind_draft(sqlx::query(query), draft, oldest).bind(limit).fetch_all(conn).await?;
+    rows.iter().map(article).collect()
+}
+
+/// How many [`waiting`] would find.
+pub async fn count_waiting(conn: &mut Conn, draft: &Issue, oldest: Timestamp) -> Result<i64, DbError> {
+    let query = sql(format!("SELECT COUNT(*) AS count FROM articles a WHERE {MAY_GO_IN} AND {NOT_IN_IT}"));
+    let row = bind_draft(sqlx::query(query), draft, oldest).fetch_one(conn).await?;
+    Row::new(&row, "articles").int("count")
+}
+
+const NOT_IN_IT: &str =
+    "NOT EXISTS (SELECT 1 FROM issue_articles there WHERE there.article_id = a.id AND there.issue_id = $4)";
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn bind_draft<'q>(query: Query<'q>, draft: &Issue, oldest: Timestamp) -> Query<'q> {
+    query.bind(draft.newsletter_id).bind(draft.schedule_id.unwrap_or(0)).bind(oldest.millis()).bind(draft.id)
+}
+
+/// Whether an issue of this schedule went out with the article, or is about to.
+pub async fn has_gone_out(conn: &mut Conn, id: i64, schedule_id: Option<i64>) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM issue_articles ia JOIN issues i ON i.id = ia.issue_id
+         WHERE ia.article_id = $1 AND COALESCE(i.schedule_id, 0) = $2
+           AND i.state NOT IN ('draft', 'skipped') AND (i.state <> 'cancelled' OR i.addressed_at IS NOT NULL)",
+    )
+    .bind(id)
+    .bind(schedule_id.unwrap_or(0))
+    .fetch_one(conn)
+    .await?;
+    Ok(Row::new(&row, "issue_articles").int("count")? > 0)
+}
+
+/// These articles of a newsletter, in no order.
+pub async fn of_ids(conn: &mut Conn, newsletter_id: i64, ids: &[i64]) -> Result<Vec<Article>, DbError> {
+    let list = Dialect::of(conn).list("$2");
+    let query = sql(format!("{ARTICLE} WHERE a.newsletter_id = $1 AND a.id IN {list}"));
+    sqlx::query(query)
+        .bind(newsletter_id)
+        .bind(json(&ids))
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(article)
+        .collect()
+}
+
+/// What an inbox is looked through for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub newsletter_id: i64,
+    /// Articles with one of these topics; empty: any.
+    pub topics: TopicSet,
+    pub source_id: Option<i64>,
+    /// In the title or the summary, in any case; empty: anything.
+    pub text: String,
+}
+
+/// A page of stories, the newest first, each by the article that told it first: those behind `from` in that order, or
+/// before it where `is_newer`. A story is found by any of its tellings.
+pub async fn inbox(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    from: Option<(Timestamp, i64)>,
+    is_newer: bool,
+    limit: i64,
+) -> Result<Vec<Article>, DbError> {
+    let (side, order) = if is_newer { (">", "ASC") } else { ("<", "DESC") };
+    let fits = |of: &str| {
+        format!(
+            "($2 = 0 OR ({of}.topics & $2) <> 0) AND ($3 = 0 OR {of}.source_id = $3)
+             AND ($4 = '' OR LOWER({of}.title) LIKE $5 ESCAPE '!' OR LOWER({of}.summary) LIKE $5 ESCAPE '!')"
+        )
+    };
+    let (itself, another) = (fits("a"), fits("t"));
+    let query = sql(format!(
+        "{ARTICLE}
+         WHERE a.newsletter_id = $1 AND a.story_id IS NULL AND (a.fresh_at, a.id) {side} ($6, $7)
+           AND (({itself}) OR EXISTS (SELECT 1 FROM articles t WHERE t.story_id = a.id AND {another}))
+         ORDER BY a.fresh_at {order}, a.id {order} LIMIT $8"
+    ));
+    let start = if is_newer { i64::MIN } else { i64::MAX };
+    let (fresh_at, id) = from.map_or((start, 0), |(fresh_at, id)| (fresh_at.millis(), id));
+    let text = wanted.text.to_lowercase();
+    let pattern: String = text
+        .chars()
+        .flat_map(|c| if matches!(c, '%' | '_' | '!') { vec!['!', c] } else { vec![c] })
+        .collect();
+    let rows = sqlx::query(query)
+        .bind(wanted.newsletter_id)
+        .bind(wanted.topics.bits())
+        .bind(wanted.source_id.unwrap_or(0))
+        .bind(&text)
+        .bind(format!("%{pattern}%"))
+        .bind(fresh_at)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    let mut articles = rows.iter().map(article).collect::<Result<Vec<_>, _>>()?;
+    if is_newer {
+        articles.reverse();
+    }
+    Ok(articles)
+}
+
+/// The further tellings of these stories, the oldest first, at most 500.
+pub async fn tellings(conn: &mut Conn, story_ids: &[i64]) -> Result<Vec<Article>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let query = sql(format!("{ARTICLE} WHERE a.story_id IN {list} ORDER BY a.fresh_at, a.id LIMIT 500"));
+    sqlx::query(query).bind(json(&story_ids)).fetch_all(conn).await?.iter().map(article).collect()
+}
+
+/// Makes a telling a story of its own.
+pub async fn stand_alone(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    let result =
+        sqlx::query("UPDATE articles SET story_id = NULL WHERE id = $1").bind(id).execute(conn).await?;
+    one_row("parting an article from a story", &result)
+}
+
+/// Where articles stand: article and issue, of issues that are neither skipped nor cancelled.
+pub async fn standing(conn: &mut Conn, ids: &[i64]) -> Result<Vec<(i64, i64)>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let query = sql(format!(
+        "SELECT ia.article_id, ia.issue_id FROM issue_articles ia JOIN issues i ON i.id = ia.issue_id
+         WHERE ia.article_id IN {list} AND i.state NOT IN ('skipped', 'cancelled') ORDER BY i.slot_at, i.id"
+    ));
+    let rows = sqlx::query(query).bind(json(&ids)).fetch_all(conn).await?;
+    let standing = |row| {
+        let row = Row::new(row, "issue_articles");
+        Ok((row.int("article_id")?, row.int("issue_id")?))
+    };
+    rows.iter().map(standing).collect()
 }
 
 /// The articles of an issue, in order.

@@ -1,6 +1,7 @@
 //! Who did what, and who was refused what.
 
-use super::{Conn, DbError};
+use super::row::Row;
+use super::{Conn, DbError, sql};
 use crate::domain::calendar::Timestamp;
 
 /// One thing that somebody did, or was refused.
@@ -37,4 +38,107 @@ pub async fn write(conn: &mut Conn, entry: &NewEntry<'_>, now: Timestamp) -> Res
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub id: i64,
+    pub at: Timestamp,
+    pub user_id: Option<i64>,
+    pub who: String,
+    pub action: String,
+    pub what: String,
+    pub newsletter_id: Option<i64>,
+    pub is_denied: bool,
+    pub network: String,
+}
+
+/// Which lines, and from where on.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// An address, or `command line`.
+    pub who: String,
+    /// `issue.send`, or `issue` for everything about issues; letters, dots and underscores.
+    pub action: String,
+    pub newsletter_id: Option<i64>,
+    /// Only what was refused.
+    pub denied: bool,
+    /// Only those older than this one.
+    pub before: Option<i64>,
+    /// Only those newer than this one; then the oldest of them, so that a page lies next to the one it came from.
+    pub after: Option<i64>,
+}
+
+enum Value {
+    Int(i64),
+    Text(String),
+}
+
+/// At most `limit` lines, the newest first.
+pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entry>, DbError> {
+    let below = format!("{}.%", filter.action);
+    let mut conditions = vec![];
+    let mut values = vec![];
+    let mut add = |condition: &'static str, of: Vec<Value>| {
+        // Only what is filtered by is in the statement: with a condition for what may be empty, no index is used.
+        let mut text = condition.to_owned();
+        for value in of {
+            values.push(value);
+            text = text.replacen('?', &format!("${}", values.len()), 1);
+        }
+        conditions.push(text);
+    };
+    if !filter.who.is_empty() {
+        add("who = ?", vec![Value::Text(filter.who.clone())]);
+    }
+    if !filter.action.is_empty() {
+        add("(action = ? OR action LIKE ?)", vec![Value::Text(filter.action.clone()), Value::Text(below)]);
+    }
+    if let Some(id) = filter.newsletter_id {
+        add("newsletter_id = ?", vec![Value::Int(id)]);
+    }
+    if filter.denied {
+        add("denied = 1", vec![]);
+    }
+    if let Some(id) = filter.before {
+        add("id < ?", vec![Value::Int(id)]);
+    }
+    if let Some(id) = filter.after {
+        add("id > ?", vec![Value::Int(id)]);
+    }
+    conditions.push("TRUE".to_owned());
+    let order = if filter.after.is_some() { "ASC" } else { "DESC" };
+    let query = sql(format!(
+        "SELECT id, at, user_id, who, action, what, newsletter_id, denied, network FROM audit
+         WHERE {} ORDER BY id {order} LIMIT {limit}",
+        conditions.join(" AND ")
+    ));
+    let mut query = sqlx::query(query);
+    for value in values {
+        query = match value {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+        };
+    }
+    let mut entries: Vec<Entry> = query.fetch_all(conn).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    if filter.after.is_some() {
+        entries.reverse();
+    }
+    Ok(entries)
+}
+
+fn entry(row: &sqlx::any::AnyRow) -> Result<Entry, DbError> {
+    let row = Row::new(row, "audit");
+    Ok(Entry {
+        id: row.int("id")?,
+        at: row.time("at")?,
+        user_id: row.opt_int("user_id")?,
+        who: row.text("who")?,
+        action: row.text("action")?,
+        what: row.text("what")?,
+        newsletter_id: row.opt_int("newsletter_id")?,
+        is_denied: row.flag("denied")?,
+        network: row.text("network")?,
+    })
 }

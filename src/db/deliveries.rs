@@ -83,43 +83,36 @@ pub async fn languages(conn: &mut Conn, newsletter_id: i64, language: &str) -> R
     rows.iter().map(|row| Row::new(row, "subscribers").text("language")).collect()
 }
 
-/// Writes one delivery per subscription, also for those who get nothing, with the reason; returns how many rows.
-///
-/// One statement for any number of subscribers. Rows come in the order of language, zone and topics, so that those
-/// who get the same mail are sent one after the other and each cohort is rendered once; and then in that of the
-/// subscribers, so that index pages are filled one after the other (a tenth less time for a million).
-pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<u64, DbError> {
-    let dialect = Dialect::of(conn);
+/// Whom an issue is for, with the reason where somebody gets nothing, and when; the binds of [`bind_addressing`].
+fn decided(dialect: Dialect) -> String {
     let hours =
         dialect.rows("$9", &[("timezone", Kind::Text), ("at_minute", Kind::Int), ("due_at", Kind::Int)]);
     let languages =
         dialect.rows("$10", &[("language", Kind::Text), ("topics", Kind::Int), ("general", Kind::Int)]);
-    let statement = sql(format!(
-        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, not_before, due_at, updated_at)
-         SELECT $1, r.subscriber_id, r.subscription_id, CASE WHEN r.reason IS NULL THEN 'queued' ELSE 'skipped' END,
-             r.reason, r.due_at, r.due_at, $2
-         FROM (
-             SELECT s.subscriber_id, s.id AS subscription_id, s.topics, p.language, p.timezone,
-                 CASE
-                     WHEN s.status = 'pending' THEN 'unconfirmed'
-                     WHEN s.status = 'unsubscribed' THEN 'unsubscribed'
-                     WHEN x.email_hash IS NOT NULL THEN 'suppressed'
-                     WHEN s.paused_until > $2 THEN 'paused'
-                     WHEN COALESCE(l.general, $8) = 0
-                          AND (COALESCE(l.topics, $7) = 0
-                               OR (s.topics <> 0 AND (s.topics & COALESCE(l.topics, $7)) = 0)) THEN 'no_articles'
-                 END AS reason,
-                 COALESCE(h.due_at, $6) AS due_at
-             FROM subscriptions s
-             JOIN subscribers p ON p.id = s.subscriber_id
-             LEFT JOIN suppressions x ON x.email_hash = p.email_hash
-             LEFT JOIN {hours} h ON h.at_minute = s.at_minute AND h.timezone = COALESCE(p.timezone, $11)
-             LEFT JOIN {languages} l ON l.language = COALESCE(p.language, $12)
-             WHERE s.newsletter_id = $3 AND ($4 = 0 OR s.schedule_id = $4 OR (s.schedule_id IS NULL AND $5 = 1))
-         ) r
-         ORDER BY r.language, r.timezone, r.topics, r.subscriber_id
-         ON CONFLICT (issue_id, subscriber_id) DO NOTHING"
-    ));
+    format!(
+        "SELECT s.subscriber_id, s.id AS subscription_id, s.topics, s.at_minute, p.language, p.timezone,
+             CASE
+                 WHEN s.status = 'pending' THEN 'unconfirmed'
+                 WHEN s.status = 'unsubscribed' THEN 'unsubscribed'
+                 WHEN x.email_hash IS NOT NULL THEN 'suppressed'
+                 WHEN s.paused_until > $2 THEN 'paused'
+                 WHEN COALESCE(l.general, $8) = 0
+                      AND (COALESCE(l.topics, $7) = 0
+                           OR (s.topics <> 0 AND (s.topics & COALESCE(l.topics, $7)) = 0)) THEN 'no_articles'
+             END AS reason,
+             COALESCE(h.due_at, $6) AS due_at
+         FROM subscriptions s
+         JOIN subscribers p ON p.id = s.subscriber_id
+         LEFT JOIN suppressions x ON x.email_hash = p.email_hash
+         LEFT JOIN {hours} h ON h.at_minute = s.at_minute AND h.timezone = COALESCE(p.timezone, $11)
+         LEFT JOIN {languages} l ON l.language = COALESCE(p.language, $12)
+         WHERE s.newsletter_id = $3 AND ($4 = 0 OR s.schedule_id = $4 OR (s.schedule_id IS NULL AND $5 = 1))"
+    )
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn bind_addressing<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Query<'q> {
     let hour_rows: Vec<_> =
         to.hours.iter().map(|hour| (&hour.timezone, hour.at.minutes(), hour.due_at.millis())).collect();
     let language_rows: Vec<_> = to
@@ -127,7 +120,7 @@ pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Re
         .iter()
         .map(|(language, holding)| (language, holding.topics.bits(), i64::from(holding.general)))
         .collect();
-    let result = sqlx::query(statement)
+    query
         .bind(to.issue_id)
         .bind(now.millis())
         .bind(to.newsletter_id)
@@ -140,12 +133,55 @@ pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Re
         .bind(json(&language_rows))
         .bind(to.timezone)
         .bind(to.language)
-        .execute(&mut *conn)
-        .await?;
+}
+
+/// Writes one delivery per subscription, also for those who get nothing, with the reason; returns how many rows.
+///
+/// One statement for any number of subscribers. Rows come in the order of language, zone and topics, so that those
+/// who get the same mail are sent one after the other and each cohort is rendered once; and then in that of the
+/// subscribers, so that index pages are filled one after the other (a tenth less time for a million).
+pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<u64, DbError> {
+    let dialect = Dialect::of(conn);
+    let decided = decided(dialect);
+    let statement = sql(format!(
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, not_before, due_at, updated_at)
+         SELECT $1, r.subscriber_id, r.subscription_id, CASE WHEN r.reason IS NULL THEN 'queued' ELSE 'skipped' END,
+             r.reason, r.due_at, r.due_at, $2
+         FROM ({decided}) r
+         ORDER BY r.language, r.timezone, r.topics, r.subscriber_id
+         ON CONFLICT (issue_id, subscriber_id) DO NOTHING"
+    ));
+    let result = bind_addressing(sqlx::query(statement), to, now).execute(&mut *conn).await?;
     if let Some(statement) = dialect.look_again() {
         sqlx::query(statement).execute(conn).await?;
     }
     Ok(result.rows_affected())
+}
+
+/// How many an issue is for, or not for, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// None: they get it.
+    pub reason: Option<SkipReason>,
+    pub count: i64,
+    /// How many of them chose an hour of their own.
+    pub own_hour: i64,
+}
+
+/// Whom [`address`] would send an issue to now, and whom not.
+pub async fn audience(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<Vec<Group>, DbError> {
+    let decided = decided(Dialect::of(conn));
+    let query = sql(format!(
+        "SELECT CAST($1 AS BIGINT) AS id, r.reason, COUNT(*) AS count, COUNT(r.at_minute) AS own_hour
+         FROM ({decided}) r GROUP BY r.reason"
+    ));
+    let rows = bind_addressing(sqlx::query(query), to, now).fetch_all(conn).await?;
+    let group = |row| {
+        let row = Row::new(row, "subscriptions");
+        let reason = row.opt_parsed("reason", SkipReason::parse)?;
+        Ok(Group { reason, count: row.int("count")?, own_hour: row.int("own_hour")? })
+    };
+    rows.iter().map(group).collect()
 }
 
 /// A delivery that this node has claimed, with the reader as they stand now.
@@ -171,6 +207,8 @@ pub struct Claimed {
 /// Whom a claimed delivery goes to.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    /// The subscriber's; 0 where the mail is nobody's.
+    pub id: i64,
     pub email: EmailAddress,
     pub name: String,
     pub language: Option<String>,
@@ -270,7 +308,7 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 17] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
@@ -282,6 +320,7 @@ const ASKED: [&str; 16] = [
     "s.status",
     "s.topics",
     "s.paused_until",
+    "p.id",
     "p.email",
     "p.name",
     "p.language",
@@ -303,6 +342,7 @@ struct Found {
     status: Option<String>,
     topics: Option<i64>,
     paused_until: Option<i64>,
+    subscriber_id: Option<i64>,
     email: Option<String>,
     name: Option<String>,
     language: Option<String>,
@@ -316,6 +356,7 @@ impl Found {
         let reader = match &self.email {
             None => None,
             Some(email) => Some(Reader {
+                id: self.subscriber_id.unwrap_or(0),
                 email: EmailAddress::parse(email).map_err(|why| self.unreadable("email", why))?,
                 name: self.name.unwrap_or_default(),
                 language: self.language,

@@ -1,17 +1,21 @@
 //! Issues: drafts that fill, frozen content, and the states in between.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 
 use super::articles::json;
+use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 
-const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, reason, \
-                       held, at_once, introduction, subject, preheader, addressed_at";
+pub(super) const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, \
+                                  reason, held, pauses, at_once, introduction, subject, preheader, addressed_at, edited, \
+                                  version, frozen_at";
 
-fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
+pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
     let row = Row::new(row, "issues");
     Ok(Issue {
         id: row.int("id")?,
@@ -25,10 +29,14 @@ fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
         state: row.parsed("state", IssueState::parse)?,
         reason: row.opt_text("reason")?,
         held: row.flag("held")?,
+        pauses: row.int("pauses")?,
         at_once: row.flag("at_once")?,
         introduction: row.text("introduction")?,
         subject: row.opt_text("subject")?,
         preheader: row.opt_text("preheader")?,
+        edited: row.flag("edited")?,
+        version: row.int("version")?,
+        frozen_at: row.opt_time("frozen_at")?,
     })
 }
 
@@ -113,6 +121,61 @@ pub async fn list(conn: &mut Conn, newsletter_id: Option<i64>, limit: i64) -> Re
     rows.iter().map(issue).collect()
 }
 
+/// A page of these newsletters' issues, the latest slot first: those behind `from` in that order, or before it where
+/// `is_newer`, up to `limit`.
+pub async fn page(
+    conn: &mut Conn,
+    newsletters: &[i64],
+    from: Option<(Timestamp, i64)>,
+    is_newer: bool,
+    limit: i64,
+) -> Result<Vec<Issue>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let (side, order) = if is_newer { (">", "ASC") } else { ("<", "DESC") };
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id IN {list} AND (slot_at, id) {side} ($2, $3)
+         ORDER BY slot_at {order}, id {order} LIMIT $4"
+    ));
+    let start =
+        if is_newer { (Timestamp::from_millis(i64::MIN), 0) } else { (Timestamp::from_millis(i64::MAX), 0) };
+    let (slot, id) = from.unwrap_or(start);
+    let rows = sqlx::query(query)
+        .bind(json(&newsletters))
+        .bind(slot.millis())
+        .bind(id)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    let mut issues = rows.iter().map(issue).collect::<Result<Vec<_>, _>>()?;
+    if is_newer {
+        issues.reverse();
+    }
+    Ok(issues)
+}
+
+/// How many articles each of these issues holds.
+pub async fn article_counts(conn: &mut Conn, ids: &[i64]) -> Result<HashMap<i64, i64>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let query = sql(format!(
+        "SELECT issue_id, COUNT(*) AS count FROM issue_articles WHERE issue_id IN {list} GROUP BY issue_id"
+    ));
+    let rows = sqlx::query(query).bind(json(&ids)).fetch_all(conn).await?;
+    let count = |row| {
+        let row = Row::new(row, "issue_articles");
+        Ok((row.int("issue_id")?, row.int("count")?))
+    };
+    rows.iter().map(count).collect()
+}
+
+/// A newsletter's latest issue that has come to its end.
+pub async fn last_ended(conn: &mut Conn, newsletter_id: i64) -> Result<Option<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND state IN ('sent', 'cancelled', 'skipped')
+         ORDER BY slot_at DESC, id DESC LIMIT 1"
+    ));
+    sqlx::query(query).bind(newsletter_id).fetch_optional(conn).await?.as_ref().map(issue).transpose()
+}
+
 /// The draft of a schedule (none: of a newsletter without one), if there is one.
 pub async fn draft_of(
     conn: &mut Conn,
@@ -126,6 +189,14 @@ pub async fn draft_of(
     let row =
         sqlx::query(query).bind(newsletter_id).bind(schedule_id.unwrap_or(0)).fetch_optional(conn).await?;
     row.as_ref().map(issue).transpose()
+}
+
+/// A newsletter's drafts, the first slot first.
+pub async fn drafts_of(conn: &mut Conn, newsletter_id: i64) -> Result<Vec<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND state = 'draft' ORDER BY slot_at, id"
+    ));
+    sqlx::query(query).bind(newsletter_id).fetch_all(conn).await?.iter().map(issue).collect()
 }
 
 /// What a schedule's next slot must come after: the date and instant of its latest regular issue that is no longer a
@@ -191,14 +262,21 @@ pub async fn fill(conn: &mut Conn, issue_id: i64, article_ids: &[i64]) -> Result
     if there == article_ids {
         return Ok(false);
     }
-    sqlx::query("DELETE FROM issue_articles WHERE issue_id = $1").bind(issue_id).execute(&mut *conn).await?;
+    let gone: Vec<i64> = there.into_iter().filter(|id| !article_ids.contains(id)).collect();
+    let gone_list = Dialect::of(conn).list("$2");
+    let remove = sql(format!("DELETE FROM issue_articles WHERE issue_id = $1 AND article_id IN {gone_list}"));
+    sqlx::query(remove).bind(issue_id).bind(json(&gone)).execute(&mut *conn).await?;
     for (position, article_id) in (0_i64..).zip(article_ids) {
-        sqlx::query("INSERT INTO issue_articles (issue_id, article_id, position) VALUES ($1, $2, $3)")
-            .bind(issue_id)
-            .bind(*article_id)
-            .bind(position)
-            .execute(&mut *conn)
-            .await?;
+        // What an editor wrote for the mail stays with an article that stays; headings are an editor's order.
+        sqlx::query(
+            "INSERT INTO issue_articles (issue_id, article_id, position) VALUES ($1, $2, $3)
+             ON CONFLICT (issue_id, article_id) DO UPDATE SET position = excluded.position, heading = NULL",
+        )
+        .bind(issue_id)
+        .bind(*article_id)
+        .bind(position)
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(true)
 }
@@ -243,6 +321,7 @@ pub async fn advance(
 ) -> Result<bool, DbError> {
     let result = sqlx::query(
         "UPDATE issues SET state = $3, reason = $4,
+             pauses = CASE WHEN $3 = 'paused' THEN pauses + 1 ELSE pauses END,
              approved_at = CASE WHEN $3 = 'approved' THEN $5 ELSE approved_at END,
              addressed_at = CASE WHEN $3 = 'sending' THEN COALESCE(addressed_at, $5) ELSE addressed_at END,
              finished_at = CASE WHEN $3 IN ('sent', 'cancelled', 'skipped') THEN $5 ELSE finished_at END
@@ -279,9 +358,11 @@ pub async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Issue>, DbError> {
 /// while leaves them: their slots are to come, and nothing was ever written about them.
 pub async fn forget_skipped_ahead(conn: &mut Conn, schedule_id: i64, now: Timestamp) -> Result<u64, DbError> {
     const AHEAD: &str = "schedule_id = $1 AND state = 'skipped' AND frozen_at IS NULL AND cutoff_at > $2";
-    let articles =
-        sql(format!("DELETE FROM issue_articles WHERE issue_id IN (SELECT id FROM issues WHERE {AHEAD})"));
-    sqlx::query(articles).bind(schedule_id).bind(now.millis()).execute(&mut *conn).await?;
+    for table in ["issue_articles", "issue_history", "issue_tallies"] {
+        let theirs =
+            sql(format!("DELETE FROM {table} WHERE issue_id IN (SELECT id FROM issues WHERE {AHEAD})"));
+        sqlx::query(theirs).bind(schedule_id).bind(now.millis()).execute(&mut *conn).await?;
+    }
     let issues = sql(format!("DELETE FROM issues WHERE {AHEAD}"));
     Ok(sqlx::query(issues).bind(schedule_id).bind(now.millis()).execute(conn).await?.rows_affected())
 }
@@ -304,24 +385,11 @@ pub async fn set_at_once(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(),
     one_row("sending an issue now", &query.execute(conn).await?)
 }
 
-/// Writes the editor's own words into a draft.
-pub async fn set_words(
-    conn: &mut Conn,
-    id: i64,
-    introduction: &str,
-    subject: Option<&str>,
-    preheader: Option<&str>,
-) -> Result<(), DbError> {
-    let result = sqlx::query(
-        "UPDATE issues SET introduction = $2, subject = $3, preheader = $4 WHERE id = $1 AND state = 'draft'",
-    )
-    .bind(id)
-    .bind(introduction)
-    .bind(subject)
-    .bind(preheader)
-    .execute(conn)
-    .await?;
-    one_row("writing an issue's words", &result)
+/// Moves an issue that is frozen or approved to another time; it stays the issue of its day. False where it is neither.
+pub async fn move_slot(conn: &mut Conn, id: i64, slot_at: Timestamp) -> Result<bool, DbError> {
+    let query =
+        sqlx::query("UPDATE issues SET slot_at = $2 WHERE id = $1 AND state IN ('frozen', 'approved')");
+    Ok(query.bind(id).bind(slot_at.millis()).execute(conn).await?.rows_affected() == 1)
 }
 
 /// Cancelled issues that still have deliveries waiting.

@@ -4,9 +4,12 @@
 //! A change that must hit one row says so with `one_row`; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod archive;
 pub mod articles;
+pub mod attempts;
 pub mod audit;
 pub mod bulk;
+pub mod composing;
 pub mod deliveries;
 pub mod dialect;
 pub mod directory;
@@ -20,15 +23,19 @@ pub mod newsletters;
 pub mod nodes;
 pub mod notices;
 pub mod people;
+pub mod results;
 mod row;
 pub mod segments;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod sources;
+pub mod starts;
 pub mod subscribers;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod tags;
+pub mod tallies;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

@@ -55,6 +55,84 @@ pub async fn queued_at(conn: &mut Conn, event: &str) -> Result<Option<Timestamp>
     row.map(|row| Row::new(&row, "notices").time("created_at")).transpose()
 }
 
+/// A mail in the queue, or one that has left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// When it is, or was, first due.
+    pub due_at: Timestamp,
+    /// No node has begun to send it.
+    pub is_waiting: bool,
+    /// The mail's typed context, JSON.
+    pub content: String,
+}
+
+/// The mail for `event`, where there is one.
+pub async fn queued(conn: &mut Conn, event: &str) -> Result<Option<Queued>, DbError> {
+    let row = sqlx::query("SELECT id, due_at, state, attempts, content FROM notices WHERE event = $1")
+        .bind(event)
+        .fetch_optional(conn)
+        .await?;
+    let found = |row| {
+        let row = Row::new(&row, "notices");
+        let is_waiting = row.text("state")? == DeliveryState::Queued.as_str() && row.int("attempts")? == 0;
+        Ok(Queued { due_at: row.time("due_at")?, is_waiting, content: row.text("content")? })
+    };
+    row.map(found).transpose()
+}
+
+/// Gives the mail for `event` another content, unless a node has begun to send it. Returns whether it was in time.
+pub async fn rewrite(conn: &mut Conn, event: &str, content: &str, now: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "UPDATE notices SET content = $2, updated_at = $3 WHERE event = $1 AND state = 'queued' AND attempts = 0",
+    )
+    .bind(event)
+    .bind(content)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Forgets the mails to an address that have come to their end.
+pub async fn forget(conn: &mut Conn, email: &EmailAddress) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM notices WHERE email = $1 AND state IN ('sent', 'failed')")
+        .bind(email.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// A mail to somebody that is not a digest, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub content: String,
+    pub state: DeliveryState,
+    pub detail: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// The last `limit` such mails to an address, the newest first.
+pub async fn to(conn: &mut Conn, email: &EmailAddress, limit: i64) -> Result<Vec<Told>, DbError> {
+    let rows = sqlx::query(
+        "SELECT id, content, state, detail, created_at FROM notices WHERE email = $1
+         ORDER BY created_at DESC, id DESC LIMIT $2",
+    )
+    .bind(email.as_str())
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let told = |row: &sqlx::any::AnyRow| {
+        let row = Row::new(row, "notices");
+        Ok(Told {
+            content: row.text("content")?,
+            state: row.parsed("state", DeliveryState::parse)?,
+            detail: row.opt_text("detail")?,
+            created_at: row.time("created_at")?,
+        })
+    };
+    rows.iter().map(told).collect()
+}
+
 /// A mail that a node has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -182,9 +260,15 @@ mod tests {
             let ann = ann();
             assert!(queue(&mut conn, &new("welcome:1", &ann, newsletter, T0), T0).await.unwrap());
             assert!(!queue(&mut conn, &new("welcome:1", &ann, newsletter, T0), T0).await.unwrap());
-            assert_eq!(queued_at(&mut conn, "welcome:1").await.unwrap(), Some(T0));
-            assert_eq!(queued_at(&mut conn, "welcome:2").await.unwrap(), None);
-            assert_eq!(claim(&mut conn, "a", T0, 10).await.unwrap().len(), 1);
+            let waits = queued(&mut conn, "welcome:1").await.unwrap().unwrap();
+            assert_eq!((waits.due_at, waits.is_waiting, waits.content.as_str()), (T0, true, "{}"));
+            assert_eq!(queued(&mut conn, "welcome:2").await.unwrap(), None);
+            assert!(rewrite(&mut conn, "welcome:1", "{\"a\":1}", T0).await.unwrap());
+            let claimed = claim(&mut conn, "a", T0, 10).await.unwrap();
+            assert_eq!((claimed.len(), claimed[0].content.as_str()), (1, "{\"a\":1}"));
+            assert!(!rewrite(&mut conn, "welcome:1", "{}", T0).await.unwrap(), "it is being sent");
+            assert!(!queued(&mut conn, "welcome:1").await.unwrap().unwrap().is_waiting);
+            assert_eq!(to(&mut conn, &ann, 10).await.unwrap().len(), 1);
         }
     }
 

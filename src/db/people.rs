@@ -256,21 +256,3 @@ pub async fn sent(
     };
     rows.iter().map(sent).collect()
 }
-
-/// The mails to an address that are not digests: event, state, and when it was so. The newest first, at most 1,000.
-pub async fn notices(
-    conn: &mut Conn,
-    email: &EmailAddress,
-) -> Result<Vec<(String, String, Timestamp)>, DbError> {
-    let rows = sqlx::query(
-        "SELECT event, state, updated_at FROM notices WHERE email = $1 ORDER BY id DESC LIMIT 1000",
-    )
-    .bind(email.as_str())
-    .fetch_all(conn)
-    .await?;
-    let notice = |row: &AnyRow| {
-        let row = Row::new(row, "notices");
-        Ok((row.text("event")?, row.text("state")?, row.time("updated_at")?))
-    };
-    rows.iter().map(notice).collect()
-}

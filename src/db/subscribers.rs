@@ -67,11 +67,11 @@ pub async fn update(conn: &mut Conn, changed: &Subscriber, now: Timestamp) -> Re
     one_row("changing a subscriber", &result)
 }
 
-/// Writes a subscriber's address.
+/// Gives a person another address. Call it in a transaction that writes.
 ///
 /// # Errors
-/// A duplicate ([`DbError::is_duplicate`]) where somebody else has it.
-pub async fn readdress(
+/// [`DbError::is_duplicate`] where somebody has it.
+pub async fn set_address(
     conn: &mut Conn,
     key: &SigningKey,
     id: i64,
@@ -86,7 +86,20 @@ pub async fn readdress(
             .bind(id)
             .execute(conn)
             .await?;
-    one_row("changing a subscriber's address", &result)
+    one_row("changing an address", &result)
+}
+
+/// When a person's row was written first and last.
+pub async fn written_at(conn: &mut Conn, id: i64) -> Result<Option<(Timestamp, Timestamp)>, DbError> {
+    let row = sqlx::query("SELECT id, created_at, updated_at FROM subscribers WHERE id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    let times = |row| {
+        let row = Row::new(&row, "subscribers");
+        Ok((row.time("created_at")?, row.time("updated_at")?))
+    };
+    row.map(times).transpose()
 }
 
 /// Forgets a person: the row, the subscriptions, mails that wait for the address, and what relays said about it. What
@@ -101,6 +114,12 @@ pub async fn erase(
     now: Timestamp,
 ) -> Result<i64, DbError> {
     if let Some(id) = id {
+        // Mails about a change of address went to addresses that are not this one.
+        sqlx::query("DELETE FROM notices WHERE (event LIKE $1 OR event LIKE $2) AND state <> 'claimed'")
+            .bind(format!("address:{id}:%"))
+            .bind(format!("moved:{id}:%"))
+            .execute(&mut *conn)
+            .await?;
         // The index begins with the issue: one look for each of them finds a person's deliveries.
         sqlx::query(
             "UPDATE deliveries SET state = 'skipped', reason = $2, node = NULL, updated_at = $3

@@ -195,6 +195,15 @@ pub async fn apply(
     write(conn, found, before, event, reason, now).await.map(Some)
 }
 
+/// When somebody left, where they have; kept while a new sign-up waits to be confirmed.
+pub async fn left_at(conn: &mut Conn, id: i64) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query("SELECT id, left_at FROM subscriptions WHERE id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    row.map_or(Ok(None), |row| Row::new(&row, "subscriptions").opt_time("left_at"))
+}
+
 /// Notes what a reader who has left says about why. Returns whether there is such a reader.
 pub async fn explain(conn: &mut Conn, id: i64, reason: &str, now: Timestamp) -> Result<bool, DbError> {
     let result = sqlx::query(

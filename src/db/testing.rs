@@ -2,8 +2,8 @@
 
 use tempfile::TempDir;
 
-use super::Db;
 use super::row::Row;
+use super::{Conn, Db};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::Mailbox;
@@ -146,12 +146,18 @@ pub async fn every_text(db: &Db) -> String {
     texts
 }
 
-/// The audit log, a line for each entry: who, what they did, to what, and `denied` where they were refused.
-pub async fn audit_lines(db: &Db) -> Vec<String> {
+/// The actions in the audit log, the oldest first.
+pub async fn audited(db: &Db) -> Vec<String> {
     let mut conn = db.conn().await.expect("a connection");
-    let query =
-        "SELECT who || ' ' || action || ' ' || what || CASE denied WHEN 1 THEN ' denied' ELSE '' END AS line
+    let rows = sqlx::query("SELECT id, action FROM audit ORDER BY id").fetch_all(&mut *conn).await;
+    let action = |row| Row::new(row, "audit").text("action").expect("a text");
+    rows.expect("it is read").iter().map(action).collect()
+}
+
+/// The audit log, one line for each thing: who, what, and whether it was done or denied.
+pub async fn audit(conn: &mut Conn) -> Vec<String> {
+    let query = "SELECT who || ' ' || action || CASE WHEN denied = 0 THEN ' done: ' ELSE ' denied: ' END || what AS text
                  FROM audit ORDER BY id";
-    let rows = sqlx::query(query).fetch_all(&mut *conn).await.expect("it is read");
-    rows.iter().map(|row| Row::new(row, "audit").text("line").expect("a text")).collect()
+    let rows = sqlx::query(query).fetch_all(conn).await.expect("it is read");
+    rows.iter().map(|row| Row::new(row, "audit").text("text").expect("a text")).collect()
 }

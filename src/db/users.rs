@@ -1,7 +1,8 @@
-//! Accounts, their sessions and their one-time links.
+//! Accounts.
 
 use sqlx::any::AnyRow;
 
+use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, one_row};
 use crate::domain::address::EmailAddress;
@@ -18,6 +19,8 @@ pub struct Account {
     pub totp_secret: Option<String>,
     pub totp_step: i64,
     pub is_disabled: bool,
+    pub created_at: Timestamp,
+    pub seen_at: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Account {
@@ -26,20 +29,9 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// A browser that is signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// SHA-256 of the cookie's value, in hexadecimal digits.
-    pub hash: String,
-    pub created_at: Timestamp,
-    pub seen_at: Timestamp,
-    pub expires_at: Timestamp,
-    pub agent: String,
-    pub network: String,
-}
-
 const ACCOUNT: &str =
-    "SELECT id, email, name, role, password_hash, totp_secret, totp_step, disabled FROM users";
+    "SELECT id, email, name, role, password_hash, totp_secret, totp_step, disabled, created_at,
+    seen_at FROM users";
 
 fn role(row: &Row<'_>, column: &'static str) -> Result<Option<Role>, DbError> {
     let text = row.opt_text(column)?;
@@ -74,6 +66,8 @@ async fn account(conn: &mut Conn, row: &AnyRow) -> Result<Account, DbError> {
         totp_secret: row.opt_text("totp_secret")?,
         totp_step: row.int("totp_step")?,
         is_disabled: row.flag("disabled")?,
+        created_at: row.time("created_at")?,
+        seen_at: row.opt_time("seen_at")?,
     })
 }
 
@@ -115,67 +109,109 @@ pub async fn by_email(conn: &mut Conn, email: &EmailAddress) -> Result<Option<Ac
     }
 }
 
+/// A page of at most `limit` accounts in the order of their addresses, behind the address `after`.
+pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<Account>, DbError> {
+    let bytewise = Dialect::of(conn).bytewise();
+    let statement =
+        super::sql(format!("{ACCOUNT} WHERE email {bytewise} > $1 ORDER BY email {bytewise} LIMIT $2"));
+    let rows = sqlx::query(statement).bind(after).bind(limit).fetch_all(&mut *conn).await?;
+    let mut accounts = vec![];
+    for row in &rows {
+        accounts.push(account(conn, row).await?);
+    }
+    Ok(accounts)
+}
+
 /// Whether there is any account.
 pub async fn is_any(conn: &mut Conn) -> Result<bool, DbError> {
     Ok(sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(conn).await?.is_some())
 }
 
-pub async fn set_password(conn: &mut Conn, id: i64, hash: &str) -> Result<(), DbError> {
-    let statement = "UPDATE users SET password_hash = $2 WHERE id = $1";
-    let result = sqlx::query(statement).bind(id).bind(hash).execute(conn).await?;
-    one_row("setting a password", &result)
+/// Whether somebody else than `id` is an admin who may sign in.
+pub async fn is_other_admin(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+    let statement = "SELECT id FROM users WHERE role = 'admin' AND disabled = 0 AND id <> $1 LIMIT 1";
+    Ok(sqlx::query(statement).bind(id).fetch_optional(conn).await?.is_some())
 }
 
-pub async fn start_session(conn: &mut Conn, user_id: i64, session: &Session) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO user_sessions (hash, user_id, created_at, seen_at, expires_at, agent, network)
-         VALUES ($1, $2, $3, $3, $4, $5, $6)",
-    )
-    .bind(&session.hash)
-    .bind(user_id)
-    .bind(session.created_at.millis())
-    .bind(session.expires_at.millis())
-    .bind(&session.agent)
-    .bind(&session.network)
-    .execute(conn)
-    .await?;
+/// Lets nobody else make the first account, or take an admin's role away, before the transaction ends: two admins who
+/// demote each other at once would leave none.
+pub async fn lock(conn: &mut Conn) -> Result<(), DbError> {
+    super::settings::put(conn, "users_lock", "").await
+}
+
+async fn change(
+    conn: &mut Conn,
+    what: &'static str,
+    statement: &'static str,
+    id: i64,
+    value: Option<&str>,
+) -> Result<(), DbError> {
+    let result = sqlx::query(statement).bind(id).bind(value).execute(conn).await?;
+    one_row(what, &result)
+}
+
+pub async fn set_password(conn: &mut Conn, id: i64, hash: &str) -> Result<(), DbError> {
+    let statement = "UPDATE users SET password_hash = $2 WHERE id = $1";
+    change(conn, "setting a password", statement, id, Some(hash)).await
+}
+
+pub async fn set_name(conn: &mut Conn, id: i64, name: &str) -> Result<(), DbError> {
+    change(conn, "setting a name", "UPDATE users SET name = $2 WHERE id = $1", id, Some(name)).await
+}
+
+pub async fn set_role(conn: &mut Conn, id: i64, role: Option<Role>) -> Result<(), DbError> {
+    let role = role.map(Role::as_str);
+    change(conn, "setting a role", "UPDATE users SET role = $2 WHERE id = $1", id, role).await
+}
+
+/// What they may for one newsletter; none: nothing beyond their role for all.
+pub async fn set_newsletter_role(
+    conn: &mut Conn,
+    id: i64,
+    newsletter_id: i64,
+    role: Option<Role>,
+) -> Result<(), DbError> {
+    let query = match role {
+        Some(role) => sqlx::query(
+            "INSERT INTO user_newsletters (user_id, newsletter_id, role) VALUES ($1, $2, $3)
+             ON CONFLICT (user_id, newsletter_id) DO UPDATE SET role = excluded.role",
+        )
+        .bind(id)
+        .bind(newsletter_id)
+        .bind(role.as_str()),
+        None => sqlx::query("DELETE FROM user_newsletters WHERE user_id = $1 AND newsletter_id = $2")
+            .bind(id)
+            .bind(newsletter_id),
+    };
+    query.execute(conn).await?;
     Ok(())
 }
 
-/// Whose session this is, where it has not ended and the account may sign in.
-pub async fn of_session(
-    conn: &mut Conn,
-    hash: &str,
-    now: Timestamp,
-) -> Result<Option<(Account, Session)>, DbError> {
-    let row = sqlx::query(
-        "SELECT s.user_id, s.hash, s.created_at, s.seen_at, s.expires_at, s.agent, s.network
-         FROM user_sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.hash = $1 AND s.expires_at > $2 AND u.disabled = 0",
-    )
-    .bind(hash)
-    .bind(now.millis())
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let row = Row::new(&row, "user_sessions");
-    let session = session(&row)?;
-    let found = find(conn, row.int("user_id")?).await?;
-    Ok(found.map(|account| (account, session)))
+/// Sets or removes the second factor. The last step stays: its code is not good again.
+pub async fn set_totp(conn: &mut Conn, id: i64, secret: Option<&str>) -> Result<(), DbError> {
+    let statement = "UPDATE users SET totp_secret = $2 WHERE id = $1";
+    change(conn, "setting a second factor", statement, id, secret).await
 }
 
-fn session(row: &Row<'_>) -> Result<Session, DbError> {
-    Ok(Session {
-        hash: row.text("hash")?,
-        created_at: row.time("created_at")?,
-        seen_at: row.time("seen_at")?,
-        expires_at: row.time("expires_at")?,
-        agent: row.text("agent")?,
-        network: row.text("network")?,
-    })
+/// Notes that the code of this time step was taken, and returns whether it was the first to be: a code is good once.
+pub async fn take_totp_step(conn: &mut Conn, id: i64, step: i64) -> Result<bool, DbError> {
+    let result = sqlx::query("UPDATE users SET totp_step = $2 WHERE id = $1 AND totp_step < $2")
+        .bind(id)
+        .bind(step)
+        .execute(conn)
+        .await?;
+    Ok(result.rows_affected() == 1)
 }
 
-pub async fn end_session(conn: &mut Conn, hash: &str) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM user_sessions WHERE hash = $1").bind(hash).execute(conn).await?;
+pub async fn set_disabled(conn: &mut Conn, id: i64, disabled: bool) -> Result<(), DbError> {
+    let statement = "UPDATE users SET disabled = $2 WHERE id = $1";
+    let result = sqlx::query(statement).bind(id).bind(i64::from(disabled)).execute(conn).await?;
+    one_row("disabling an account", &result)
+}
+
+/// Notes a sign of life.
+pub async fn see(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(), DbError> {
+    let statement = "UPDATE users SET seen_at = $2 WHERE id = $1";
+    sqlx::query(statement).bind(id).bind(now.millis()).execute(conn).await?;
     Ok(())
 }

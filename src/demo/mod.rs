@@ -32,12 +32,15 @@ use crate::app::{self, Role};
 use crate::config::{Secret, Settings};
 use crate::db;
 use crate::domain::address::EmailAddress;
+use crate::domain::composition::Field;
 use crate::domain::issue::{Issue, IssueState};
+use crate::domain::user;
 use crate::mail::catcher::{self, Limits, Mailbox};
 use crate::pipeline::collect::{self, Polled};
+use crate::pipeline::composing::{self, By};
 use crate::pipeline::import::{self, Files};
 use crate::pipeline::newsletters::{self, NewNewsletter};
-use crate::pipeline::{App, Error, editors, people, sources};
+use crate::pipeline::{App, Error, accounts, editors, people, sources};
 use crate::web;
 
 /// Where the pages are, if nobody else is there.
@@ -45,6 +48,12 @@ const PAGES_PORT: u16 = 8080;
 
 /// What the relay keeps: enough to look at, in a few dozen megabytes. All are counted.
 const KEPT_MAILS: Limits = Limits { messages: 2_000, bytes: 64_000_000 };
+
+/// Who may do everything in the demo. Mail to them comes to the demo's mailbox, as all of it does.
+pub const ADMIN: &str = "admin@demo.example";
+
+/// How long the link signs in that the demo prints: a day, as nobody knows when a visitor has time.
+const DESK_LINK: i64 = 24 * 60 * 60 * 1000;
 
 /// How long readers on holiday are away.
 const HOLIDAY: i64 = 14 * 24 * 60 * 60 * 1000;
@@ -195,8 +204,8 @@ impl Demo {
             let issue = match self.frozen_just_now(&filling).await? {
                 Some(frozen) => frozen,
                 None => {
-                    let introduction = Some(title.introduction.to_owned());
-                    editors::write(&self.app, filling.id, introduction, None, None).await?;
+                    let words = [(Field::Introduction, title.introduction.to_owned())].into();
+                    composing::write_words(&self.app, By::CommandLine, filling.id, &words).await?;
                     filling
                 }
             };
@@ -212,6 +221,17 @@ impl Demo {
         Ok(issues.into_iter().find(|issue| {
             issue.newsletter_id == filling.newsletter_id && issue.schedule_id == filling.schedule_id
         }))
+    }
+
+    /// A link that signs a visitor in as the demo's admin, once.
+    pub async fn desk_link(&self) -> Result<String, Error> {
+        let email = EmailAddress::parse(ADMIN).map_err(Error::Invalid)?;
+        let known = db::users::by_email(&mut *self.app.db.conn().await?, &email).await?;
+        let id = match known {
+            Some(account) => account.user.id,
+            None => accounts::add(&self.app, &email, "Demo admin", Some(user::Role::Admin)).await?,
+        };
+        accounts::sign_in_link(&self.app, id, DESK_LINK).await
     }
 
     /// What became of these issues, by the ledger and by what the relay holds.

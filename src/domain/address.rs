@@ -72,6 +72,22 @@ impl EmailAddress {
     }
 }
 
+/// Parses the domain of an address by itself, by the same rules: lower case, A-labels.
+///
+/// # Errors
+/// A sentence that names the value and what to write instead.
+pub fn parse_domain(text: &str) -> Result<String, String> {
+    let trimmed = text.trim();
+    match EmailAddress::parse(&format!("a@{trimmed}")) {
+        Ok(address) => Ok(address.domain().to_owned()),
+        Err(_) => Err(format!(
+            "“{}” is not a domain: write what stands after the @ of an address, for instance example.org (letters, \
+             digits and hyphens between single dots)",
+            shown(trimmed)
+        )),
+    }
+}
+
 impl fmt::Display for EmailAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -157,7 +173,7 @@ fn shown(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::EmailAddress;
+    use super::{EmailAddress, parse_domain};
 
     fn parse(text: &str) -> Result<String, String> {
         EmailAddress::parse(text).map(|address| address.to_string())
@@ -232,6 +248,24 @@ mod tests {
         assert!(parse(&format!("{}@example.org", "a".repeat(300))).is_err());
         let error = parse(&"a".repeat(1_000_000)).unwrap_err();
         assert!(error.len() < 300, "{error}");
+    }
+
+    #[test]
+    fn a_domain_by_itself_is_that_of_an_address() {
+        assert_eq!(parse_domain(" News.Example.ORG ").unwrap(), "news.example.org");
+        assert_eq!(parse_domain("Bücher.example").unwrap(), "xn--bcher-kva.example");
+        let long = "b.".repeat(200);
+        for text in
+            ["", "not a domain", "ann@example.org", "localhost", "example.org.", "192.0.2.1", "[::1]", &long]
+        {
+            let error = parse_domain(text).unwrap_err();
+            assert!(
+                error.contains("is not a domain") && error.contains("for instance example.org"),
+                "{error}"
+            );
+            assert!(error.starts_with(&format!("“{}", text.get(..50).unwrap_or(text))), "{error}");
+            assert!(error.len() < 300, "{error}");
+        }
     }
 
     proptest! {

@@ -88,6 +88,9 @@ pub struct IssueArticle {
     pub topics: TopicSet,
     /// The same story elsewhere.
     pub also: Vec<AlsoAt>,
+    /// The section in which it stands, where an editor laid the issue out.
+    #[serde(default)]
+    pub section: Option<String>,
 }
 
 /// Another source's telling of the same story.

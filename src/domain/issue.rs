@@ -2,6 +2,8 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use super::article::IssueArticle;
 use super::calendar::Timestamp;
@@ -27,6 +29,8 @@ pub struct Issue {
     pub reason: Option<String>,
     /// Held by an editor: does not go out before it is approved.
     pub held: bool,
+    /// How often it was paused.
+    pub pauses: i64,
     /// Goes out as soon as it is addressed, whatever hours readers chose.
     pub at_once: bool,
     /// The editor's introduction, plain text with blank lines between paragraphs; may be empty.
@@ -34,6 +38,12 @@ pub struct Issue {
     /// The editor's subject and preheader, in place of the newsletter's lines.
     pub subject: Option<String>,
     pub preheader: Option<String>,
+    /// An editor has touched it: nothing goes in, out or up by itself any more.
+    pub edited: bool,
+    /// Counts the edits, from 0.
+    pub version: i64,
+    /// When its content froze.
+    pub frozen_at: Option<Timestamp>,
 }
 
 /// What an issue holds, as it was frozen; stored as JSON beside the issue.
@@ -47,6 +57,25 @@ pub struct IssueContent {
     pub subject: String,
     pub preheader: String,
     pub introduction: String,
+    /// An editor laid it out: articles stand in this order under their own sections, and not topic by topic.
+    #[serde(default)]
+    pub laid_out: bool,
+}
+
+impl IssueContent {
+    /// What readers find the issue by: headlines and summaries, [`folded`].
+    pub fn words(&self) -> String {
+        let texts = self.articles.iter().flat_map(|article| [article.headline.as_str(), &article.summary]);
+        folded(&texts.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// A text as it is searched: in small letters, without accents, white space folded.
+pub fn folded(text: &str) -> String {
+    let letters: String = text.nfkd().filter(|letter| !is_combining_mark(*letter)).collect();
+    let letters: String =
+        letters.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    letters.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -18,11 +18,13 @@ pub enum Hole {
     UnsubscribeUrl,
     /// This very mail as a page.
     ViewUrl,
+    /// The page on which the subscriber changes what comes.
+    PreferencesUrl,
 }
 
 impl Hole {
-    pub const ALL: [Self; 5] =
-        [Self::Name, Self::FirstName, Self::Email, Self::UnsubscribeUrl, Self::ViewUrl];
+    pub const ALL: [Self; 6] =
+        [Self::Name, Self::FirstName, Self::Email, Self::UnsubscribeUrl, Self::ViewUrl, Self::PreferencesUrl];
 }
 
 /// What fills the holes for one recipient. Plain text: whoever fills HTML escapes.
@@ -32,6 +34,7 @@ pub struct HoleValues {
     pub email: String,
     pub unsubscribe_url: String,
     pub view_url: String,
+    pub preferences_url: String,
 }
 
 impl HoleValues {
@@ -42,6 +45,7 @@ impl HoleValues {
             Hole::Email => &self.email,
             Hole::UnsubscribeUrl => &self.unsubscribe_url,
             Hole::ViewUrl => &self.view_url,
+            Hole::PreferencesUrl => &self.preferences_url,
         }
     }
 }

@@ -15,12 +15,20 @@ pub enum Notice {
     Confirm(Confirm),
     Welcome(Welcome),
     Goodbye(Goodbye),
+    /// Asks the owner of a new address whether a reader's mails are to go there.
+    Address(ConfirmAddress),
+    /// Tells the address before that they go elsewhere now.
+    Moved(Moved),
     /// An issue waits for approval.
     Ready(IssueNotice),
     /// An issue does not go out because an editor held it.
     Held(IssueNotice),
     /// An issue could not be sent, or not to everybody.
     Failed(IssueNotice),
+    /// To a user who asked to sign in by mail.
+    SignIn(Access),
+    /// To somebody who was given an account.
+    Invitation(Access),
 }
 
 impl Notice {
@@ -30,9 +38,13 @@ impl Notice {
             Self::Confirm(_) => "confirm",
             Self::Welcome(_) => "welcome",
             Self::Goodbye(_) => "goodbye",
+            Self::Address(_) => "address",
+            Self::Moved(_) => "moved",
             Self::Ready(_) => "ready",
             Self::Held(_) => "held",
             Self::Failed(_) => "failed",
+            Self::SignIn(_) => "sign_in",
+            Self::Invitation(_) => "invitation",
         }
     }
 
@@ -47,8 +59,10 @@ impl Notice {
             Self::Confirm(confirm) => &confirm.language,
             Self::Welcome(welcome) => &welcome.language,
             Self::Goodbye(goodbye) => &goodbye.language,
-            // What editors read (the desk, the command line) is English, and these mails quote it.
-            Self::Ready(_) | Self::Held(_) | Self::Failed(_) => "en",
+            Self::Address(address) => &address.language,
+            Self::Moved(moved) => &moved.language,
+            // What users read (the desk, the command line) is English, and these mails quote it.
+            Self::Ready(_) | Self::Held(_) | Self::Failed(_) | Self::SignIn(_) | Self::Invitation(_) => "en",
         }
     }
 }
@@ -81,7 +95,7 @@ impl From<&Newsletter> for Publication {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
     pub language: String,
     /// IANA name; an unknown one reads as UTC.
@@ -102,6 +116,9 @@ pub struct Welcome {
     /// The slot of the reader's first issue, where a schedule tells it.
     pub next_issue: Option<Timestamp>,
     pub unsubscribe_url: String,
+    /// The page on which the reader changes what comes; none in a mail that was queued before there was one.
+    #[serde(default)]
+    pub preferences_url: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +126,27 @@ pub struct Goodbye {
     pub language: String,
     pub newsletter: Publication,
     pub resubscribe_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmAddress {
+    pub language: String,
+    /// IANA name; an unknown one reads as UTC.
+    pub zone: String,
+    /// One of those that the reader gets: the mail comes from it.
+    pub newsletter: Publication,
+    /// The page with the button that changes the address.
+    pub confirm_url: String,
+    pub valid_until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub language: String,
+    /// One of those that the reader gets: the mail comes from it.
+    pub newsletter: Publication,
+    /// Where whoever did not ask for it changes it back.
+    pub preferences_url: String,
 }
 
 /// What an editor is told about an issue.
@@ -133,6 +171,20 @@ pub struct IssueNotice {
     pub commands: Vec<Command>,
     /// Why it is held or failed; empty where nothing is wrong.
     pub reason: String,
+}
+
+/// A link that lets somebody into the desk, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whose address the mail comes from.
+    pub newsletter: Publication,
+    /// The host that the desk is at, for instance `news.example.org`.
+    pub service: String,
+    pub url: String,
+    /// How long a link that signs in works.
+    pub minutes: i64,
+    /// How long an invitation can be taken.
+    pub days: i64,
 }
 
 /// A line for the command line, and what it does.

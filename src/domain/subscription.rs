@@ -54,12 +54,14 @@ pub enum SubscriptionEvent {
     /// An admin lists the address as not confirmed yet. Takes nothing from a reader, and brings back nobody either.
     ImportPending,
     Leave,
+    /// The reader takes leaving back, soon after.
+    Return,
 }
 
 /// The status that `event` leads to from `status` (none: no subscription yet).
 ///
 /// Signing up again does not unsubscribe an active reader, and who left comes back only by signing up and confirming
-/// anew: a confirmation that was sent before does not bring anybody back.
+/// anew, or by taking it back at once: a confirmation that was sent before does not bring anybody back.
 pub fn transition(status: Option<SubscriptionStatus>, event: SubscriptionEvent) -> SubscriptionStatus {
     use SubscriptionEvent as E;
     use SubscriptionStatus as S;
@@ -67,8 +69,9 @@ pub fn transition(status: Option<SubscriptionStatus>, event: SubscriptionEvent) 
         (_, E::Leave) | (Some(S::Unsubscribed), E::Confirm | E::Import | E::ImportPending) => S::Unsubscribed,
         (Some(S::Active), E::SignUp | E::ImportPending)
         | (None | Some(S::Pending | S::Active), E::Confirm | E::Import) => S::Active,
+        (Some(S::Active | S::Unsubscribed), E::Return) => S::Active,
         (None | Some(S::Pending | S::Unsubscribed), E::SignUp) => S::Pending,
-        (None | Some(S::Pending), E::ImportPending) => S::Pending,
+        (None | Some(S::Pending), E::ImportPending | E::Return) => S::Pending,
     }
 }
 

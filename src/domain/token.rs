@@ -19,7 +19,15 @@ pub enum Token {
     View { delivery_id: i64 },
     /// Confirm these subscriptions, asked for in one go, until then.
     Confirm { subscription_ids: Vec<i64>, expires: Timestamp },
+    /// Change what this person gets, see what is held about them, erase it; never expires.
+    Manage { subscriber_id: i64 },
+    /// Have this person's mails go to another address, until then.
+    Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark },
 }
+
+/// Eight octets of an address's keyed hash: enough to see whether a person's address is still the one that a token was
+/// made for, and not the address itself.
+pub type AddressMark = [u8; 8];
 
 /// The key that signs tokens and hides addresses, 256 bits; made on first start and kept in the database.
 #[derive(Clone)]
@@ -77,6 +85,20 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(&hmac::sign(&self.0, &text).as_ref()[..TAG_BYTES])
     }
 
+    /// What a token knows of the address that it was made for.
+    pub fn address_mark(&self, address: &EmailAddress) -> AddressMark {
+        let mut text = b"mark:".to_vec();
+        text.extend_from_slice(address.as_str().as_bytes());
+        let tag = hmac::sign(&self.0, &text);
+        *tag.as_ref().first_chunk().expect("HMAC-SHA-256 has 32 octets")
+    }
+
+    /// What stands for a text, such as a network address, where it need only be told from others.
+    pub fn blind(&self, purpose: &str, text: &str) -> String {
+        URL_SAFE_NO_PAD
+            .encode(&hmac::sign(&self.0, format!("blind:{purpose}:{text}").as_bytes()).as_ref()[..TAG_BYTES])
+    }
+
     /// A key for another purpose, which tells nothing about this one.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut derived = [0; 32];
@@ -101,16 +123,31 @@ fn encode(token: &Token) -> Vec<u8> {
             bytes.extend_from_slice(&expires.millis().to_be_bytes());
             subscription_ids.iter().for_each(|id| bytes.extend_from_slice(&id.to_be_bytes()));
         }
+        Token::Manage { subscriber_id } => {
+            bytes.push(b'M');
+            bytes.extend_from_slice(&subscriber_id.to_be_bytes());
+        }
+        Token::Move { subscriber_id, expires, to, from } => {
+            bytes.push(b'A');
+            bytes.extend_from_slice(&subscriber_id.to_be_bytes());
+            bytes.extend_from_slice(&expires.millis().to_be_bytes());
+            bytes.extend_from_slice(from);
+            bytes.extend_from_slice(to.as_str().as_bytes());
+        }
     }
     bytes
 }
 
 fn decode(payload: &[u8]) -> Option<Token> {
     let (kind, rest) = payload.split_first()?;
+    if *kind == b'A' {
+        return decode_move(rest);
+    }
     let numbers: Vec<i64> =
         rest.chunks(8).map(|chunk| chunk.try_into().ok().map(i64::from_be_bytes)).collect::<Option<_>>()?;
     match (kind, numbers.as_slice()) {
         (b'L', [subscription_id]) => Some(Token::Leave { subscription_id: *subscription_id }),
+        (b'M', [subscriber_id]) => Some(Token::Manage { subscriber_id: *subscriber_id }),
         (b'V', [delivery_id]) => Some(Token::View { delivery_id: *delivery_id }),
         (b'C', [expires, ids @ ..]) => {
             Some(Token::Confirm { subscription_ids: ids.to_vec(), expires: Timestamp::from_millis(*expires) })
@@ -119,12 +156,31 @@ fn decode(payload: &[u8]) -> Option<Token> {
     }
 }
 
+fn decode_move(rest: &[u8]) -> Option<Token> {
+    let (subscriber_id, rest) = rest.split_first_chunk()?;
+    let (expires, rest) = rest.split_first_chunk()?;
+    let (from, to) = rest.split_first_chunk()?;
+    Some(Token::Move {
+        subscriber_id: i64::from_be_bytes(*subscriber_id),
+        expires: Timestamp::from_millis(i64::from_be_bytes(*expires)),
+        to: EmailAddress::parse(std::str::from_utf8(to).ok()?).ok()?,
+        from: *from,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tokens() -> [Token; 3] {
+    fn tokens() -> [Token; 5] {
         [
+            Token::Manage { subscriber_id: 9 },
+            Token::Move {
+                subscriber_id: 9,
+                expires: Timestamp::from_millis(5),
+                to: EmailAddress::parse("jörg@example.org").unwrap(),
+                from: [1, 2, 3, 4, 5, 6, 7, 8],
+            },
             Token::Leave { subscription_id: 7 },
             Token::View { delivery_id: i64::MAX },
             Token::Confirm { subscription_ids: vec![1, 2, 3], expires: Timestamp::from_millis(5) },

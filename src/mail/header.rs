@@ -21,7 +21,7 @@ const LONGEST_WORD: usize = 60;
 const LONGEST_URI: usize = 900;
 
 /// Writes a field of free text: `Subject`, `Feedback-ID`.
-pub fn write_text(out: &mut Vec<u8>, name: &str, text: &str) {
+pub fn write_text(out: &mut String, name: &str, text: &str) {
     let text = without_controls(text);
     let mut column = write_name(out, name);
     if is_simple(&text) {
@@ -29,47 +29,48 @@ pub fn write_text(out: &mut Vec<u8>, name: &str, text: &str) {
     } else {
         write_encoded_words(out, &mut column, &text);
     }
-    out.extend_from_slice(b"\r\n");
+    out.push_str("\r\n");
 }
 
 /// Writes a field that holds one mailbox: `From`, `To`, `Reply-To`. A local part beyond ASCII is written as it is
 /// (RFC 6532): such a message goes only to a relay that offers `SMTPUTF8`.
-pub fn write_mailbox(out: &mut Vec<u8>, name: &str, mailbox: &Mailbox) {
+pub fn write_mailbox(out: &mut String, name: &str, mailbox: &Mailbox) {
     write_named(out, name, &mailbox.name, mailbox.address.as_str());
 }
 
 /// Writes `Field: A Name <content>`, for a mailbox or a list's identifier (RFC 2919 §3).
-pub fn write_named(out: &mut Vec<u8>, field: &str, name: &str, content: &str) {
+pub fn write_named(out: &mut String, field: &str, name: &str, content: &str) {
     let mut column = write_name(out, field);
     let name = without_controls(name);
     let name = name.trim();
     if !name.is_empty() {
         write_phrase(out, &mut column, name);
-        out.extend_from_slice(if column + content.len() + 3 > PREFERRED_LINE { b"\r\n " } else { b" " });
+        out.push_str(if column + content.len() + 3 > PREFERRED_LINE { "\r\n " } else { " " });
     }
-    out.push(b'<');
-    let safe = |byte: &u8| *byte > b' ' && !matches!(byte, b'<' | b'>' | 0x7f);
-    out.extend(content.bytes().filter(safe).take(LONGEST_URI));
-    out.extend_from_slice(b">\r\n");
+    out.push('<');
+    let start = out.len();
+    out.extend(content.chars().filter(|sign| *sign > ' ' && !matches!(sign, '<' | '>' | '\x7f')));
+    out.truncate(out.floor_char_boundary(start + LONGEST_URI));
+    out.push_str(">\r\n");
 }
 
 /// Writes a field of a URI in angle brackets (RFC 2369 §2). What may not stand in a URI is percent-encoded; without
 /// one, or with one that is too long for a line, there is no field. Returns whether there is one.
-pub fn write_uri(out: &mut Vec<u8>, name: &str, uri: &str) -> bool {
+pub fn write_uri(out: &mut String, name: &str, uri: &str) -> bool {
     let uri = safe_uri(uri);
     if uri.is_empty() || uri.len() > LONGEST_URI {
         return false;
     }
     write_name(out, name);
-    out.push(b'<');
-    out.extend_from_slice(uri.as_bytes());
-    out.extend_from_slice(b">\r\n");
+    out.push('<');
+    out.push_str(&uri);
+    out.push_str(">\r\n");
     true
 }
 
-fn write_name(out: &mut Vec<u8>, name: &str) -> usize {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+fn write_name(out: &mut String, name: &str) -> usize {
+    out.push_str(name);
+    out.push_str(": ");
     name.len() + 2
 }
 
@@ -86,34 +87,34 @@ fn is_simple(text: &str) -> bool {
         && text.split(' ').all(|word| (1..=LONGEST_WORD).contains(&word.len()))
 }
 
-fn write_folded(out: &mut Vec<u8>, column: &mut usize, text: &str) {
+fn write_folded(out: &mut String, column: &mut usize, text: &str) {
     for (index, word) in text.split(' ').enumerate() {
         if index > 0 {
             let fits = *column + 1 + word.len() <= PREFERRED_LINE;
-            out.extend_from_slice(if fits { b" " } else { b"\r\n " });
+            out.push_str(if fits { " " } else { "\r\n " });
             *column = if fits { *column + 1 } else { 1 };
         }
-        out.extend_from_slice(word.as_bytes());
+        out.push_str(word);
         *column += word.len();
     }
 }
 
 /// A display name: atoms, a quoted string, or encoded words, which never stand in a quoted string (RFC 2047 §5).
-fn write_phrase(out: &mut Vec<u8>, column: &mut usize, name: &str) {
+fn write_phrase(out: &mut String, column: &mut usize, name: &str) {
     if !is_simple(name) || name.len() > LONGEST_WORD {
         write_encoded_words(out, column, name);
     } else if name.bytes().all(|byte| byte == b' ' || is_atext(byte)) {
-        out.extend_from_slice(name.as_bytes());
+        out.push_str(name);
         *column += name.len();
     } else {
-        out.push(b'"');
-        for byte in name.bytes() {
-            if matches!(byte, b'"' | b'\\') {
-                out.push(b'\\');
+        out.push('"');
+        for character in name.chars() {
+            if matches!(character, '"' | '\\') {
+                out.push('\\');
             }
-            out.push(byte);
+            out.push(character);
         }
-        out.push(b'"');
+        out.push('"');
         *column += name.len() + 2;
     }
 }
@@ -124,7 +125,7 @@ fn is_atext(byte: u8) -> bool {
 }
 
 /// Writes the whole text as encoded words, in the shorter of the two encodings, one to a line.
-fn write_encoded_words(out: &mut Vec<u8>, column: &mut usize, text: &str) {
+fn write_encoded_words(out: &mut String, column: &mut usize, text: &str) {
     let q_width: usize = text.chars().map(q_width).sum();
     let q = q_width <= text.len().div_ceil(3) * 4;
     let mut rest = text;
@@ -133,23 +134,23 @@ fn write_encoded_words(out: &mut Vec<u8>, column: &mut usize, text: &str) {
         let taken = if q { fitting_q(rest, room) } else { fitting_b(rest, room) };
         if taken == 0 {
             // Nothing fits behind the field's name: on the next line, 63 characters are free.
-            out.extend_from_slice(b"\r\n ");
+            out.push_str("\r\n ");
             *column = 1;
             continue;
         }
         let (word, after) = rest.split_at(taken);
         let before = out.len();
-        out.extend_from_slice(if q { b"=?UTF-8?Q?" } else { b"=?UTF-8?B?" });
+        out.push_str(if q { "=?UTF-8?Q?" } else { "=?UTF-8?B?" });
         if q {
             word.chars().for_each(|character| push_q(out, character));
         } else {
-            out.extend_from_slice(STANDARD.encode(word).as_bytes());
+            STANDARD.encode_string(word, out);
         }
-        out.extend_from_slice(b"?=");
+        out.push_str("?=");
         *column += out.len() - before;
         rest = after;
         if !rest.is_empty() {
-            out.extend_from_slice(b"\r\n ");
+            out.push_str("\r\n ");
             *column = 1;
         }
     }
@@ -181,13 +182,11 @@ fn q_width(character: char) -> usize {
     if character == ' ' || is_q_safe(character) { 1 } else { 3 * character.len_utf8() }
 }
 
-fn push_q(out: &mut Vec<u8>, character: char) {
-    let mut octets = [0; 4];
-    let octets = character.encode_utf8(&mut octets).as_bytes();
+fn push_q(out: &mut String, character: char) {
     match character {
-        ' ' => out.push(b'_'),
-        _ if is_q_safe(character) => out.extend_from_slice(octets),
-        _ => octets.iter().for_each(|octet| push_escaped(out, *octet)),
+        ' ' => out.push('_'),
+        _ if is_q_safe(character) => out.push(character),
+        _ => push_escaped(out, character),
     }
 }
 
@@ -209,16 +208,16 @@ mod tests {
     use crate::domain::mail::Mailbox;
 
     fn subject(text: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         write_text(&mut out, "Subject", text);
-        String::from_utf8(out).unwrap()
+        out
     }
 
     fn to(name: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         let address = EmailAddress::parse("ann@example.org").unwrap();
         write_mailbox(&mut out, "To", &Mailbox { name: name.to_owned(), address });
-        String::from_utf8(out).unwrap()
+        out
     }
 
     #[test]
@@ -247,14 +246,14 @@ mod tests {
     fn a_line_break_in_a_value_starts_no_field() {
         assert_eq!(subject("a\r\nBcc: b"), "Subject: =?UTF-8?Q?a__Bcc=3A_b?=\r\n");
         assert_eq!(to("Ann\r\nBcc: b\0"), "To: =?UTF-8?Q?Ann__Bcc=3A_b?= <ann@example.org>\r\n");
-        let mut out = Vec::new();
+        let mut out = String::new();
         write_uri(&mut out, "List-Help", "https://example.org/\r\nBcc: <b>");
-        assert_eq!(out, b"List-Help: <https://example.org/%0D%0ABcc:%20%3Cb%3E>\r\n");
+        assert_eq!(out, "List-Help: <https://example.org/%0D%0ABcc:%20%3Cb%3E>\r\n");
     }
 
     #[test]
     fn a_field_without_a_uri_is_left_out() {
-        let mut out = Vec::new();
+        let mut out = String::new();
         assert!(!write_uri(&mut out, "List-Help", ""));
         assert!(!write_uri(&mut out, "List-Help", &format!("https://{}", "a".repeat(1000))));
         assert!(out.is_empty());

@@ -57,7 +57,7 @@ const BOUNDARY: &str = "=_daybreak";
 #[derive(Clone, Debug)]
 pub struct Letter {
     /// The segments' text, one behind the other.
-    encoded: Vec<u8>,
+    encoded: String,
     segments: Vec<Segment>,
     /// With holes, the subject is encoded for each recipient; without, it is a part of the first segment.
     subject: Option<Holed>,
@@ -73,7 +73,7 @@ enum Segment {
 impl Letter {
     /// Encodes a mail for all its recipients.
     pub fn new(head: &MailHead, mail: &RenderedMail) -> Self {
-        let mut letter = Self { encoded: Vec::new(), segments: Vec::new(), subject: None };
+        let mut letter = Self { encoded: String::new(), segments: Vec::new(), subject: None };
         if mail.subject.has_holes() {
             letter.subject = Some(mail.subject.clone());
         } else {
@@ -82,27 +82,27 @@ impl Letter {
         }
         write_shared_header(&mut letter.encoded, head, &mail.language);
         let out = &mut letter.encoded;
-        out.extend_from_slice(b"MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary=\"");
-        out.extend_from_slice(BOUNDARY.as_bytes());
-        out.extend_from_slice(b"\"\r\n");
+        out.push_str("MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary=\"");
+        out.push_str(BOUNDARY);
+        out.push_str("\"\r\n");
         // Plain first, HTML last: the last that a reader's program understands is shown (RFC 2046 §5.1.4).
         letter.push_part("plain", &mail.text, Segment::TextHole);
         letter.push_part("html", &mail.html, Segment::HtmlHole);
         letter.push_delimiter();
-        letter.encoded.extend_from_slice(b"--\r\n");
+        letter.encoded.push_str("--\r\n");
         letter.close_segment();
         letter
     }
 
     /// Appends one recipient's whole message. It ends with CRLF, no line starts with a dot, and it is ASCII but for
     /// an address whose local part is not.
-    pub fn write(&self, out: &mut Vec<u8>, recipient: &Recipient) {
+    pub fn write(&self, out: &mut String, recipient: &Recipient) {
         // The values come on top: some hundred octets of header, and links with a token in the text.
         out.reserve(self.encoded.len() + 2048);
         self.write_own_header(out, recipient);
         for segment in &self.segments {
             match segment {
-                Segment::Encoded(range) => out.extend_from_slice(&self.encoded[range.clone()]),
+                Segment::Encoded(range) => out.push_str(&self.encoded[range.clone()]),
                 Segment::TextHole(hole) => quoted_printable::encode(out, recipient.values.get(*hole)),
                 Segment::HtmlHole(hole) => {
                     quoted_printable::encode(out, &escape_html(recipient.values.get(*hole)));
@@ -111,7 +111,7 @@ impl Letter {
         }
     }
 
-    fn write_own_header(&self, out: &mut Vec<u8>, recipient: &Recipient) {
+    fn write_own_header(&self, out: &mut String, recipient: &Recipient) {
         write_date(out, recipient.date);
         header::write_mailbox(out, "To", recipient.mailbox);
         header::write_named(out, "Message-ID", "", recipient.message_id);
@@ -119,7 +119,7 @@ impl Letter {
             && header::write_uri(out, "List-Unsubscribe", uri)
             && uri.starts_with("https://")
         {
-            out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+            out.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
         }
         if let Some(subject) = &self.subject {
             header::write_text(out, "Subject", &subject.fill(recipient.values, str::to_owned));
@@ -128,10 +128,9 @@ impl Letter {
 
     fn push_part(&mut self, subtype: &str, content: &Holed, hole_segment: fn(Hole) -> Segment) {
         self.push_delimiter();
-        self.encoded.extend_from_slice(b"\r\nContent-Type: text/");
-        self.encoded.extend_from_slice(subtype.as_bytes());
-        self.encoded
-            .extend_from_slice(b"; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+        self.encoded.push_str("\r\nContent-Type: text/");
+        self.encoded.push_str(subtype);
+        self.encoded.push_str("; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
         for piece in merged(content) {
             match piece {
                 Piece::Text(text) => quoted_printable::encode(&mut self.encoded, &text),
@@ -147,13 +146,13 @@ impl Letter {
     fn push_delimiter(&mut self) {
         // A soft line break before it would say that the part's last line goes on. It stays behind white space, which
         // must not end a line, and behind a hole, whose value may be empty: every reader drops it there.
-        if let [.., last, b'=', b'\r', b'\n'] = self.encoded[self.segment_start()..]
-            && !matches!(last, b' ' | b'\t')
+        if let Some(before) = self.encoded[self.segment_start()..].strip_suffix("=\r\n")
+            && before.ends_with(|last| !matches!(last, ' ' | '\t'))
         {
             self.encoded.truncate(self.encoded.len() - 3);
         }
-        self.encoded.extend_from_slice(b"\r\n--");
-        self.encoded.extend_from_slice(BOUNDARY.as_bytes());
+        self.encoded.push_str("\r\n--");
+        self.encoded.push_str(BOUNDARY);
     }
 
     fn close_segment(&mut self) {
@@ -185,7 +184,7 @@ fn merged(content: &Holed) -> Vec<Piece> {
     pieces
 }
 
-fn write_shared_header(out: &mut Vec<u8>, head: &MailHead, language: &str) {
+fn write_shared_header(out: &mut String, head: &MailHead, language: &str) {
     header::write_mailbox(out, "From", &head.from);
     if let Some(reply_to) = &head.reply_to {
         header::write_mailbox(out, "Reply-To", reply_to);
@@ -200,7 +199,7 @@ fn write_shared_header(out: &mut Vec<u8>, head: &MailHead, language: &str) {
         header::write_text(out, "Feedback-ID", feedback_id);
     }
     if head.auto_submitted {
-        out.extend_from_slice(b"Auto-Submitted: auto-generated\r\n");
+        out.push_str("Auto-Submitted: auto-generated\r\n");
     }
     let language: String =
         language.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '-').take(35).collect();
@@ -210,7 +209,7 @@ fn write_shared_header(out: &mut Vec<u8>, head: &MailHead, language: &str) {
 }
 
 /// RFC 5322 §3.3, in UTC: `Sun, 29 Mar 2026 01:00:00 +0000`. Written by hand: chrono's formatter costs a microsecond.
-fn write_date(out: &mut Vec<u8>, date: Timestamp) {
+fn write_date(out: &mut String, date: Timestamp) {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -223,7 +222,7 @@ fn write_date(out: &mut Vec<u8>, date: Timestamp) {
         time.day(),
         time.year()
     );
-    out.extend_from_slice(line.as_bytes());
+    out.push_str(&line);
 }
 
 #[cfg(test)]

@@ -58,11 +58,12 @@ fn values() -> HoleValues {
         email: "zoe@example.org".to_owned(),
         unsubscribe_url: "https://example.org/u/abc?x=1&y=2".to_owned(),
         view_url: "https://example.org/v/abc".to_owned(),
+        preferences_url: "https://example.org/p/abc".to_owned(),
     }
 }
 
-fn write(head: &MailHead, mail: &RenderedMail, to: &Mailbox, values: &HoleValues) -> Vec<u8> {
-    let mut out = Vec::new();
+fn write(head: &MailHead, mail: &RenderedMail, to: &Mailbox, values: &HoleValues) -> String {
+    let mut out = String::new();
     let unsubscribe = head.list.is_some().then_some("https://example.org/u/abc");
     Letter::new(head, mail).write(
         &mut out,
@@ -77,7 +78,7 @@ fn write(head: &MailHead, mail: &RenderedMail, to: &Mailbox, values: &HoleValues
     out
 }
 
-fn parse(message: &[u8]) -> Message<'_> {
+fn parse(message: &str) -> Message<'_> {
     MessageParser::new().parse(message).unwrap()
 }
 
@@ -105,8 +106,8 @@ const ISSUE_FIELDS: [&str; 15] = [
 
 #[test]
 fn an_issue_has_each_field_once() {
-    let bytes = write(&issue_head(), &digest(), &mailbox("Zoë", "zoe@example.org"), &values());
-    let message = parse(&bytes);
+    let written = write(&issue_head(), &digest(), &mailbox("Zoë", "zoe@example.org"), &values());
+    let message = parse(&written);
     assert_eq!(names(&message), ISSUE_FIELDS[..14]);
     let raw = |name: &str| message.header_raw(name.to_owned()).unwrap_or_default().trim().to_owned();
     assert_eq!(raw("Date"), "Sun, 29 Mar 2026 01:02:03 +0000");
@@ -122,15 +123,15 @@ fn an_issue_has_each_field_once() {
 
 #[test]
 fn a_notice_says_that_no_person_wrote_it_and_has_no_list_fields() {
-    let bytes = write(&notice_head(), &digest(), &mailbox("", "zoe@example.org"), &values());
-    let names = names(&parse(&bytes));
+    let written = write(&notice_head(), &digest(), &mailbox("", "zoe@example.org"), &values());
+    let names = names(&parse(&written));
     assert!(names.contains(&"Auto-Submitted".to_owned()));
     assert!(!names.iter().any(|name| name.starts_with("List-") || name == "Feedback-ID"), "{names:?}");
 }
 
 #[test]
 fn one_click_is_offered_only_over_https() {
-    let mut out = Vec::new();
+    let mut out = String::new();
     let (to, values) = (mailbox("", "zoe@example.org"), values());
     let recipient = Recipient {
         mailbox: &to,
@@ -147,8 +148,8 @@ fn one_click_is_offered_only_over_https() {
 
 #[test]
 fn plain_text_comes_first_and_html_last() {
-    let bytes = write(&issue_head(), &digest(), &mailbox("", "zoe@example.org"), &values());
-    let message = parse(&bytes);
+    let written = write(&issue_head(), &digest(), &mailbox("", "zoe@example.org"), &values());
+    let message = parse(&written);
     let kinds: Vec<String> = message
         .parts
         .iter()
@@ -163,8 +164,8 @@ fn plain_text_comes_first_and_html_last() {
 
 #[test]
 fn a_local_part_beyond_ascii_stands_in_the_header_as_it_is() {
-    let bytes = write(&issue_head(), &digest(), &mailbox("", "zoë@example.org"), &values());
-    let message = parse(&bytes);
+    let written = write(&issue_head(), &digest(), &mailbox("", "zoë@example.org"), &values());
+    let message = parse(&written);
     assert_eq!(message.to().unwrap().first().unwrap().address(), Some("zoë@example.org"));
 }
 
@@ -194,7 +195,8 @@ fn any_values() -> impl Strategy<Value = HoleValues> {
         name,
         email,
         unsubscribe_url: url.clone(),
-        view_url: url,
+        view_url: url.clone(),
+        preferences_url: url,
     })
 }
 
@@ -205,12 +207,11 @@ fn part_text(message: &Message, index: usize) -> String {
     }
 }
 
-fn check_wire(bytes: &[u8]) -> Result<(), TestCaseError> {
-    prop_assert!(bytes.ends_with(b"\r\n"));
-    let text = std::str::from_utf8(bytes).unwrap();
-    prop_assert!(text.is_ascii());
+fn check_wire(message: &str) -> Result<(), TestCaseError> {
+    prop_assert!(message.ends_with("\r\n"));
+    prop_assert!(message.is_ascii());
     let mut in_header = true;
-    for line in text.strip_suffix("\r\n").unwrap().split("\r\n") {
+    for line in message.strip_suffix("\r\n").unwrap().split("\r\n") {
         prop_assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
         prop_assert!(!line.starts_with('.') && !line.starts_with("From "), "{line}");
         in_header &= !line.is_empty();
@@ -225,9 +226,9 @@ proptest! {
         subject in subject(), html in holed(), text in holed(), values in any_values()
     ) {
         let mail = RenderedMail { subject, html, text, language: "en".to_owned() };
-        let bytes = write(&issue_head(), &mail, &mailbox("Zoë", "zoe@example.org"), &values);
-        check_wire(&bytes)?;
-        let message = parse(&bytes);
+        let written = write(&issue_head(), &mail, &mailbox("Zoë", "zoe@example.org"), &values);
+        check_wire(&written)?;
+        let message = parse(&written);
         prop_assert_eq!(names(&message), &ISSUE_FIELDS[..14]);
         prop_assert_eq!(message.subject().unwrap_or_default(), mail.subject.fill(&values, str::to_owned));
         prop_assert_eq!(message.parts.len(), 3);
@@ -259,9 +260,10 @@ proptest! {
             email: hostile.clone(),
             unsubscribe_url: hostile.clone(),
             view_url: hostile.clone(),
+            preferences_url: hostile.clone(),
         };
         let to = mailbox(&hostile, "zoe@example.org");
-        let mut out = Vec::new();
+        let mut out = String::new();
         Letter::new(&head, &mail).write(&mut out, &Recipient {
             mailbox: &to,
             values: &values,
@@ -269,8 +271,7 @@ proptest! {
             date: Timestamp::from_millis(0),
             list_unsubscribe: Some(&format!("https://example.org/{hostile}")),
         });
-        let text = String::from_utf8(out.clone()).unwrap();
-        prop_assert!(!text.replace("\r\n", "").contains(['\r', '\n', '\0']));
+        prop_assert!(!out.replace("\r\n", "").contains(['\r', '\n', '\0']));
         let message = parse(&out);
         prop_assert_eq!(names(&message), &ISSUE_FIELDS[..14]);
         prop_assert_eq!(message.parts.len(), 3);

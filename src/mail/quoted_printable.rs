@@ -10,14 +10,14 @@ const MAX_COLUMN: usize = 75;
 ///
 /// Line breaks (`\n`) become CRLF; carriage returns are dropped. A dot at the start of a line is encoded, and so is
 /// `From `: the message needs neither dot-stuffing (RFC 5321 §4.5.2) nor `>From` quoting on its way.
-pub fn encode(out: &mut Vec<u8>, text: &str) {
+pub fn encode(out: &mut String, text: &str) {
     let (mut rest, mut column) = (text, 0);
     while let Some(character) = rest.chars().next() {
         // Most of a text stands for itself wherever it stands, and is copied in stretches.
         let room = MAX_COLUMN - column;
         let stretch = rest.bytes().take(room).take_while(|octet| is_always_plain(*octet)).count();
         if stretch > 0 {
-            out.extend_from_slice(&rest.as_bytes()[..stretch]);
+            out.push_str(&rest[..stretch]);
             column += stretch;
             rest = &rest[stretch..];
             continue;
@@ -26,39 +26,41 @@ pub fn encode(out: &mut Vec<u8>, text: &str) {
         column = encode_one(out, character, rest, column);
     }
     if column > 0 {
-        out.extend_from_slice(b"=\r\n");
+        out.push_str("=\r\n");
     }
 }
 
 /// Encodes one character with what stands behind it, and returns the column after it.
-fn encode_one(out: &mut Vec<u8>, character: char, after: &str, mut column: usize) -> usize {
+fn encode_one(out: &mut String, character: char, after: &str, mut column: usize) -> usize {
     match character {
         '\r' => return column,
         '\n' => {
-            out.extend_from_slice(b"\r\n");
+            out.push_str("\r\n");
             return 0;
         }
         _ => {}
     }
     let mut plain = is_plain(character, after, column);
     if column + width(character, plain) > MAX_COLUMN {
-        out.extend_from_slice(b"=\r\n");
+        out.push_str("=\r\n");
         column = 0;
         plain = is_plain(character, after, column);
     }
-    let mut octets = [0; 4];
-    let octets = character.encode_utf8(&mut octets).as_bytes();
     if plain {
-        out.extend_from_slice(octets);
+        out.push(character);
     } else {
-        octets.iter().for_each(|octet| push_escaped(out, *octet));
+        push_escaped(out, character);
     }
     column + width(character, plain)
 }
 
-/// Appends `=XX`.
-pub fn push_escaped(out: &mut Vec<u8>, octet: u8) {
-    out.extend_from_slice(&[b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+/// Appends `=XX` for each octet of a character.
+pub fn push_escaped(out: &mut String, character: char) {
+    for octet in character.encode_utf8(&mut [0; 4]).bytes() {
+        out.push('=');
+        out.push(char::from(HEX[usize::from(octet >> 4)]));
+        out.push(char::from(HEX[usize::from(octet & 15)]));
+    }
 }
 
 /// Whether this is printed as it is at every column.
@@ -89,9 +91,9 @@ mod tests {
     use super::encode;
 
     fn encoded(text: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         encode(&mut out, text);
-        String::from_utf8(out).unwrap()
+        out
     }
 
     #[test]
@@ -118,13 +120,12 @@ mod tests {
         fn what_is_encoded_decodes_to_the_same_on_short_safe_lines(
             parts in proptest::collection::vec("(?s:[a-zF .=\\t\r\né€😀]|From |.){0,120}", 0..4)
         ) {
-            let mut out = Vec::new();
+            let mut out = String::new();
             for part in &parts {
                 encode(&mut out, part);
             }
             prop_assert!(out.is_ascii());
-            let text = String::from_utf8(out.clone()).unwrap();
-            for line in text.split_inclusive("\r\n") {
+            for line in out.split_inclusive("\r\n") {
                 prop_assert!(line.ends_with("\r\n"));
                 let line = &line[..line.len() - 2];
                 prop_assert!(line.len() <= 76, "{line}");
@@ -132,7 +133,7 @@ mod tests {
                 prop_assert!(!line.ends_with([' ', '\t']), "{line}");
                 prop_assert!(!line.contains(['\r', '\n']), "{line:?}");
             }
-            let decoded = quoted_printable_decode(&out).unwrap_or_default();
+            let decoded = quoted_printable_decode(out.as_bytes()).unwrap_or_default();
             let decoded = String::from_utf8(decoded).unwrap().replace("\r\n", "\n");
             prop_assert_eq!(decoded, parts.concat().replace('\r', ""));
         }

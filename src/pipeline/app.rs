@@ -22,6 +22,7 @@ impl App {
     /// Opens the database and brings its tables up to date.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
         let clock = clock(&settings)?;
+        super::subscribe::check_list(&settings).await.map_err(Error::Invalid)?;
         let renderer = renderer(&settings)?;
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;

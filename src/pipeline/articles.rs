@@ -182,16 +182,5 @@ pub async fn find(conn: &mut db::Conn, id: i64) -> Result<Article, Error> {
     })
 }
 
-/// Keeps an article out of issues, or lets it in again; puts it at the top, or takes it from there.
-pub async fn flag(app: &App, id: i64, held: Option<bool>, pinned: Option<bool>) -> Result<Article, Error> {
-    let mut tx = app.db.begin().await?;
-    let article = find(&mut tx, id).await?;
-    let (held, pinned) = (held.unwrap_or(article.held), pinned.unwrap_or(article.pinned));
-    db::articles::set_flags(&mut tx, id, held, pinned).await?;
-    let article = find(&mut tx, id).await?;
-    db::commit(tx).await?;
-    Ok(article)
-}
-
 #[cfg(test)]
 mod tests;

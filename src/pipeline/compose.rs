@@ -1,10 +1,13 @@
 //! Compose: keeps the next issue of every schedule filled, freezes it at its cutoff, and sees to its approval.
 
+use std::collections::HashMap;
+
 use crate::db::articles::Article;
 use crate::db::issues::NewDraft;
 use crate::db::{self, Conn};
 use crate::domain::article::IssueArticle;
 use crate::domain::calendar::{Slots, Timestamp};
+use crate::domain::composition::Field;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::newsletter::{Approval, Newsletter, Order, Schedule};
 use crate::pipeline::editors::{self, Note};
@@ -70,6 +73,11 @@ async fn compose_schedule(
         let mut tx = app.db.begin().await?;
         db::newsletters::lock(&mut tx, newsletter.id).await?;
         let Some(draft) = ensure_draft(&mut tx, newsletter, schedule, now).await? else { return Ok(()) };
+        if db::starts::of(&mut tx, draft.id).await?.is_some() {
+            // An editor sends it now, as they saw it, and has time to take that back.
+            db::commit(tx).await?;
+            return Ok(());
+        }
         let articles = fill(&mut tx, newsletter, &draft, Some(&schedule.slots)).await?;
         if now < draft.cutoff_at {
             db::commit(tx).await?;
@@ -162,13 +170,19 @@ async fn ensure_draft(
     }
 }
 
-/// Puts into a draft what belongs there now, and returns it in order.
+/// Puts into a draft what belongs there now, and returns it in order. What an editor has touched stays as it is: what
+/// came since waits beside it.
 pub(super) async fn fill(
     conn: &mut Conn,
     newsletter: &Newsletter,
     draft: &Issue,
     slots: Option<&Slots>,
 ) -> Result<Vec<Article>, Error> {
+    if draft.edited {
+        let mut articles = db::articles::of_issue(conn, draft.id).await?;
+        articles.retain(|article| !article.held);
+        return Ok(articles);
+    }
     let oldest = oldest(conn, newsletter, draft, slots).await?;
     let candidates = db::articles::candidates(conn, newsletter.id, draft.schedule_id, oldest).await?;
     let articles = arrange(candidates, newsletter.rules.order, newsletter.rules.max_articles);
@@ -177,10 +191,20 @@ pub(super) async fn fill(
     Ok(articles)
 }
 
+/// Fills the drafts of a newsletter that nobody has touched, now: an article was added, held or pinned.
+pub(super) async fn refill(conn: &mut Conn, newsletter: &Newsletter) -> Result<(), Error> {
+    let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
+    for draft in db::issues::drafts_of(conn, newsletter.id).await? {
+        let schedule = schedules.iter().find(|schedule| Some(schedule.id) == draft.schedule_id);
+        fill(conn, newsletter, &draft, schedule.map(|schedule| &schedule.slots)).await?;
+    }
+    Ok(())
+}
+
 /// What an article must be as fresh as. Without a rule: all that came since content last froze on this schedule (or
 /// since its first issue began to fill, where none has), and at least since a day before the slot before, so that what
 /// a skipped issue left behind goes out with the next.
-async fn oldest(
+pub(super) async fn oldest(
     conn: &mut Conn,
     newsletter: &Newsletter,
     draft: &Issue,
@@ -220,7 +244,7 @@ fn arrange(candidates: Vec<Article>, order: Order, most: i64) -> Vec<Article> {
 
 /// One article of each source in turn; within a source, and among the sources' firsts, as they came.
 fn take_turns(articles: Vec<Article>) -> Vec<Article> {
-    let mut rounds: std::collections::HashMap<Option<i64>, usize> = std::collections::HashMap::new();
+    let mut rounds: HashMap<Option<i64>, usize> = HashMap::new();
     let mut numbered: Vec<(usize, Article)> = articles
         .into_iter()
         .map(|article| {
@@ -256,14 +280,20 @@ pub(super) async fn content(
 ) -> Result<IssueContent, Error> {
     let ids: Vec<i64> = articles.iter().map(|article| article.id).collect();
     let mut also = db::articles::also_at(conn, &ids).await?;
+    let composition = db::composing::composition(conn, draft).await?;
+    let section_of: HashMap<i64, String> = std::iter::zip(&composition.places, composition.sections())
+        .filter_map(|(place, section)| Some((place.article_id, section?.to_owned())))
+        .collect();
+    let own = |field: Field| composition.own(field).map(str::to_owned);
     let articles = articles
         .into_iter()
         .map(|article| IssueArticle {
             id: article.id,
             reading_minutes: reading_minutes(article.body_chars),
             also: also.remove(&article.id).unwrap_or_default(),
-            headline: article.title,
-            summary: article.summary,
+            headline: own(Field::Headline(article.id)).unwrap_or(article.title),
+            summary: own(Field::Summary(article.id)).unwrap_or(article.summary),
+            section: section_of.get(&article.id).filter(|_| draft.edited).cloned(),
             url: article.url,
             image_url: article.image_url,
             image_alt: article.image_alt,
@@ -280,6 +310,7 @@ pub(super) async fn content(
         subject: draft.subject.clone().unwrap_or_else(|| newsletter.rules.subject.clone()),
         preheader: draft.preheader.clone().unwrap_or_else(|| newsletter.rules.preheader.clone()),
         introduction: draft.introduction.clone(),
+        laid_out: draft.edited,
     })
 }
 
@@ -311,6 +342,9 @@ async fn see_to_approval(
     else {
         return Ok(());
     };
+    if db::starts::of(&mut tx, issue.id).await?.is_some() {
+        return Ok(());
+    }
     match todo(newsletter, &issue, now) {
         Todo::Nothing => {}
         Todo::Tell(note) => editors::tell(&mut tx, app, newsletter, &issue, note).await?,

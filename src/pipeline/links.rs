@@ -18,9 +18,34 @@ pub fn subscribe(app: &App, slug: &str) -> String {
     format!("{}/subscribe/{slug}", base(app))
 }
 
+/// The page on which a person changes what comes.
+pub fn preferences(app: &App, subscriber_id: i64) -> String {
+    format!("{}/preferences/{}", base(app), app.key.sign(&Token::Manage { subscriber_id }))
+}
+
+/// The page with the button that changes an address as `token` says.
+pub fn new_address(app: &App, token: &Token) -> String {
+    format!("{}/address/{}", base(app), app.key.sign(token))
+}
+
+/// The list of a newsletter's issues that went out.
+pub fn archive(app: &App, slug: &str) -> String {
+    format!("{}/archive/{slug}", base(app))
+}
+
+/// An issue as anybody may read it.
+pub fn issue(app: &App, slug: &str, number: i64) -> String {
+    format!("{}/archive/{slug}/{number}", base(app))
+}
+
 /// A delivery as a page.
 pub fn view(app: &App, delivery_id: i64) -> String {
     format!("{}/view/{}", base(app), app.key.sign(&Token::View { delivery_id }))
+}
+
+/// The page of the desk that says what sending an issue will do, with the buttons for it.
+pub fn sending(app: &App, issue_id: i64) -> String {
+    format!("{}/desk/issues/{issue_id}/send", base(app))
 }
 
 fn base(app: &App) -> &str {

@@ -4,11 +4,15 @@
 pub mod accounts;
 pub mod address;
 pub mod app;
+pub mod archive;
 pub mod articles;
+pub mod audience;
 pub mod bulk;
 pub mod caught;
+pub mod checks;
 pub mod collect;
 pub mod compose;
+pub mod composing;
 pub mod deliver;
 pub mod directory;
 pub mod doctor;
@@ -22,8 +26,10 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod results;
 pub mod signing;
 pub mod sources;
+pub mod start;
 pub mod story;
 pub mod subscribe;
 #[cfg(test)]

@@ -281,7 +281,7 @@ pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
                 edit.email
             )));
         }
-        let written = db::subscribers::readdress(&mut tx, &app.key, id, &edit.email, now).await;
+        let written = db::subscribers::set_address(&mut tx, &app.key, id, &edit.email, now).await;
         written.map_err(|error| match error.is_duplicate() {
             true => Error::Invalid(format!("{} is another subscriber's address already.", edit.email)),
             false => error.into(),

@@ -5,7 +5,7 @@
 
 use crate::db;
 use crate::db::dkim::DkimKey;
-use crate::domain::address::EmailAddress;
+use crate::domain::address::parse_domain;
 use crate::domain::calendar::Timestamp;
 use crate::mail::dkim::{self, SigningKey};
 
@@ -64,9 +64,7 @@ pub async fn add(
     algorithms: &[Algorithm],
     selector: Option<&str>,
 ) -> Result<Vec<Published>, Error> {
-    // An address is what parses domains: lower case, A-labels, no nonsense.
-    let domain = EmailAddress::parse(&format!("postmaster@{domain}")).map_err(Error::Invalid)?;
-    let domain = domain.domain();
+    let domain = parse_domain(domain).map_err(Error::Invalid)?;
     let made = app.clock.now();
     let mut keys = vec![];
     for algorithm in algorithms {
@@ -76,8 +74,8 @@ pub async fn add(
             (None, _) => format!("db{}-{}", made.to_utc().format("%Y%m%d"), algorithm.name()),
         };
         keys.push(DkimKey {
-            domain: domain.to_owned(),
-            selector: parse_selector(&selector, domain)?,
+            domain: domain.clone(),
+            selector: parse_selector(&selector, &domain)?,
             algorithm: format!("{}-sha256", algorithm.name()),
             private_key: algorithm.generate()?,
             created_at: made,
@@ -124,7 +122,8 @@ pub async fn list(app: &App) -> Result<Vec<Published>, Error> {
 /// Removes a key, and returns how many the domain has left: mail is no longer signed with it. Its DNS record must stay
 /// for as long as signed mail is under way.
 pub async fn remove(app: &App, domain: &str, selector: &str) -> Result<usize, Error> {
-    let (domain, selector) = (domain.to_ascii_lowercase(), selector.to_ascii_lowercase());
+    let domain = parse_domain(domain).map_err(Error::Invalid)?;
+    let selector = selector.to_ascii_lowercase();
     let mut conn = app.db.conn().await?;
     if !db::dkim::delete(&mut conn, &domain, &selector).await? {
         return Err(Error::NotFound(format!(

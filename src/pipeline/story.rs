@@ -17,6 +17,10 @@ use crate::pipeline::subscribe::followed;
 /// How many deliveries a story tells.
 const DELIVERIES: i64 = 20;
 
+/// How many deliveries, and how many single mails, the file for a person tells at most: a daily newsletter's of many
+/// years.
+const ALL: i64 = 10_000;
+
 /// Everything on record about an address. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Story {
@@ -28,7 +32,7 @@ pub struct Story {
     pub timezone: Option<String>,
     pub suppression: Option<SuppressionStory>,
     pub subscriptions: Vec<SubscriptionStory>,
-    /// The last 20, the newest first.
+    /// The last ones, the newest first.
     pub deliveries: Vec<DeliveryStory>,
 }
 
@@ -77,8 +81,67 @@ pub struct DeliveryStory {
     pub at: String,
 }
 
+/// Everything on record about a person, for themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnStory {
+    /// When this was written.
+    pub at: String,
+    /// When the address came here first, and when something about the person changed last.
+    pub known_since: String,
+    pub changed_at: String,
+    #[serde(flatten)]
+    pub story: Story,
+    /// What the admins call the person.
+    pub tags: Vec<String>,
+    /// Mails to the address that were not digests, the newest first.
+    pub other_mails: Vec<MailStory>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MailStory {
+    /// For instance `welcome`.
+    pub kind: String,
+    pub at: String,
+    pub state: &'static str,
+    /// What the relay said.
+    pub detail: Option<String>,
+}
+
+/// Tells a person everything that is held about them; none once they are erased.
+pub async fn own(app: &App, subscriber_id: i64) -> Result<Option<OwnStory>, Error> {
+    let mut conn = app.db.conn().await?;
+    let Some(subscriber) = db::subscribers::get(&mut conn, subscriber_id).await? else { return Ok(None) };
+    let times = db::subscribers::written_at(&mut conn, subscriber_id).await?;
+    let other_mails = db::notices::to(&mut conn, &subscriber.email, ALL).await?;
+    let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
+    drop(conn);
+    let kind = |content: &str| {
+        let content: serde_json::Value = serde_json::from_str(content).unwrap_or_default();
+        content["kind"].as_str().unwrap_or_default().to_owned()
+    };
+    let told = |mail: db::notices::Told| MailStory {
+        kind: kind(&mail.content),
+        at: mail.created_at.to_string(),
+        state: mail.state.as_str(),
+        detail: mail.detail,
+    };
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    Ok(Some(OwnStory {
+        at: app.clock.now().to_string(),
+        known_since: text(times.map(|(since, _)| since)),
+        changed_at: text(times.map(|(_, changed)| changed)),
+        story: tell(app, &subscriber.email, ALL).await?,
+        tags: tags.into_iter().map(|tag| tag.name).collect(),
+        other_mails: other_mails.into_iter().map(told).collect(),
+    }))
+}
+
 /// Tells everything on record about an address.
 pub async fn show(app: &App, email: &EmailAddress) -> Result<Story, Error> {
+    tell(app, email, DELIVERIES).await
+}
+
+async fn tell(app: &App, email: &EmailAddress, most_deliveries: i64) -> Result<Story, Error> {
     let mut conn = app.db.conn().await?;
     let suppression = db::suppressions::find(&mut conn, &app.key, email).await?;
     let suppression = suppression.map(|found| SuppressionStory {
@@ -110,7 +173,7 @@ pub async fn show(app: &App, email: &EmailAddress) -> Result<Story, Error> {
         let topics = db::newsletters::topics(&mut conn, id).await?;
         subscriptions.push(subscription_story(stored, newsletter, &schedules, &topics));
     }
-    let deliveries = db::people::sent(&mut conn, subscriber.id, None, DELIVERIES).await?;
+    let deliveries = db::people::sent(&mut conn, subscriber.id, None, most_deliveries).await?;
     Ok(Story {
         email: email.to_string(),
         is_subscriber: true,
@@ -165,50 +228,6 @@ pub async fn deliveries(
     sent.truncate(page);
     let last = sent.last().filter(|_| is_more).map(|last| (last.slot_at, last.issue_id));
     Ok((sent.into_iter().map(delivery_story).collect(), last))
-}
-
-/// Everything held about a subscriber, with every delivery that is kept, for a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Everything {
-    #[serde(flatten)]
-    pub story: Story,
-    pub tags: Vec<String>,
-    /// Mails that are not digests: confirmations, welcomes.
-    pub notices: Vec<NoticeStory>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NoticeStory {
-    pub event: String,
-    pub state: String,
-    pub at: String,
-}
-
-/// Tells everything held about a subscriber.
-pub async fn everything(app: &App, subscriber_id: i64) -> Result<Everything, Error> {
-    let subscriber = db::subscribers::get(&mut *app.db.conn().await?, subscriber_id).await?;
-    let subscriber = subscriber.ok_or_else(|| Error::NotFound("there is no such subscriber".to_owned()))?;
-    let mut story = show(app, &subscriber.email).await?;
-    story.deliveries.clear();
-    let mut before = None;
-    loop {
-        let (page, next) = deliveries(app, subscriber_id, before).await?;
-        story.deliveries.extend(page);
-        before = next;
-        if before.is_none() {
-            break;
-        }
-    }
-    let mut conn = app.db.conn().await?;
-    let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
-    let notices = db::people::notices(&mut conn, &subscriber.email).await?;
-    let notice =
-        |(event, state, at): (String, String, Timestamp)| NoticeStory { event, state, at: at.to_string() };
-    Ok(Everything {
-        story,
-        tags: tags.into_iter().map(|tag| tag.name).collect(),
-        notices: notices.into_iter().map(notice).collect(),
-    })
 }
 
 fn delivery_story(sent: Sent) -> DeliveryStory {

@@ -119,6 +119,27 @@ pub(super) fn group<'a>(
     sections.filter(|section| !section.articles.is_empty()).collect()
 }
 
+/// Sections of `articles` (with their views beside them) as an editor laid them out: neighbours under one heading.
+pub(super) fn follow<'a>(
+    articles: &[&IssueArticle],
+    views: &'a [ArticleView],
+    topics: &[Topic],
+) -> Vec<Section<'a>> {
+    let mut sections: Vec<Section<'a>> = vec![];
+    for (article, view) in std::iter::zip(articles, views) {
+        let name = article.section.as_deref().map(clean).filter(|name| !name.is_empty());
+        match sections.last_mut() {
+            Some(section) if section.name == name => section.articles.push(view),
+            _ => {
+                let topic = topics.iter().find(|topic| name.as_deref() == Some(clean(&topic.name).as_str()));
+                let topic = topic.map(|topic| clean(&topic.slug));
+                sections.push(Section { topic, name, articles: vec![view] });
+            }
+        }
+    }
+    sections
+}
+
 /// An address that may stand in a mail: absolute, `http` or `https`, no longer than mail programs take.
 pub(super) fn web_url(text: &str) -> Option<String> {
     const MAX: usize = 2_000;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::DigestInput;
-use super::article::{ArticleView, Section, group, view, web_url};
+use super::article::{ArticleView, Section, follow, group, view, web_url};
 use super::colour;
 use super::holes::{clean, mark};
 use crate::domain::article::IssueArticle;
@@ -43,6 +43,8 @@ struct DigestContext<'a> {
     subscriber: Value,
     unsubscribe_url: String,
     view_url: String,
+    preferences_url: String,
+    is_public: bool,
     language: &'a str,
     direction: &'static str,
     is_rtl: bool,
@@ -87,7 +89,7 @@ pub(super) fn digest(
         issue: issue(input, lines, words),
         lead: views.first(),
         others,
-        sections: group(&shown[shown.len().min(1)..], others, &input.content.topics, audience.topics),
+        sections: sections(input, &shown[shown.len().min(1)..], others),
         articles: &views,
         count: shown.len(),
         count_others: others.len(),
@@ -100,6 +102,8 @@ pub(super) fn digest(
         }),
         unsubscribe_url: person(Hole::UnsubscribeUrl),
         view_url: person(Hole::ViewUrl),
+        preferences_url: person(Hole::PreferencesUrl),
+        is_public: input.is_public,
         language: &audience.language,
         direction: direction(&audience.language),
         is_rtl: is_rtl(&audience.language),
@@ -107,6 +111,19 @@ pub(super) fn digest(
         words: digest_words(input, words, others.len()),
     };
     serde_json::to_value(context).expect("strings, numbers and lists are JSON")
+}
+
+/// The articles behind the lead in their sections: as an editor laid them out, or topic by topic.
+fn sections<'a>(
+    input: &DigestInput<'_>,
+    articles: &[&IssueArticle],
+    views: &'a [ArticleView],
+) -> Vec<Section<'a>> {
+    let topics = &input.content.topics;
+    match input.content.laid_out {
+        true => follow(articles, views, topics),
+        false => group(articles, views, topics, input.audience.topics),
+    }
 }
 
 /// The side at which a line begins.
@@ -181,6 +198,8 @@ fn digest_words(input: &DigestInput<'_>, words: &Words, others: usize) -> Value 
         "why": fill(words.why, &[("newsletter", &name)]),
         "how_often": how_often,
         "leave": words.leave,
+        "preferences": words.preferences,
+        "sign_up": fill(words.sign_up, &[("newsletter", &name)]),
         "view": words.view,
         "share": words.share,
         "more_online": words.more_online,

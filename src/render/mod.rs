@@ -87,6 +87,8 @@ pub struct DigestInput<'a> {
     pub site_url: Option<&'a str>,
     /// The issue's public page, the same for everybody, where there is one.
     pub issue_url: Option<&'a str>,
+    /// It is that page: the foot offers to sign up in the place of what a reader can do.
+    pub is_public: bool,
 }
 
 /// A digest for a cohort.
@@ -96,6 +98,12 @@ pub enum Digest {
     Cohort(RenderedMail),
     /// The templates decide by a reader's values: use [`Renderer::digest_for`] for each.
     PerReader,
+}
+
+/// A newsletter's colour as mails print it on their light and their dark ground, each as `#rrggbb`: moved as far as it
+/// must be to be read.
+pub fn readable_colour(colour: &str) -> (String, String) {
+    colour::readable(colour)
 }
 
 /// Renders mails. Cloning is cheap: clones share the parsed templates.
@@ -136,6 +144,20 @@ impl Renderer {
         }
     }
 
+    /// Subject and preheader alone, as one reader sees them.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn lines(
+        &self,
+        input: &DigestInput<'_>,
+        values: &HoleValues,
+    ) -> Result<(String, String), RenderError> {
+        let draft = self.draft(input)?;
+        let lines = self.written(&draft, draft.articles.len(), Some(values))?;
+        Ok((lines.subject, lines.preheader))
+    }
+
     fn cohort(&self, draft: &Draft<'_>) -> Result<Digest, RenderError> {
         if draft.per_reader() || self.0.is_per_reader(draft.are_personal()) {
             return Ok(Digest::PerReader);
@@ -145,6 +167,16 @@ impl Renderer {
         let is_text = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
         let may_be_empty = !mail.subject.0.iter().any(is_text);
         Ok(if may_be_empty { Digest::PerReader } else { Digest::Cohort(mail) })
+    }
+
+    /// The subject of an issue, for a reader of whom nothing is known.
+    ///
+    /// # Errors
+    /// As [`Renderer::digest`].
+    pub fn subject(&self, input: &DigestInput<'_>) -> Result<String, RenderError> {
+        let draft = self.draft(input)?;
+        let lines = self.written(&draft, draft.articles.len(), Some(&HoleValues::default()))?;
+        Ok(lines.subject)
     }
 
     /// A mail that is not a digest.
@@ -342,5 +374,6 @@ fn cleaned(values: &HoleValues) -> HoleValues {
         email: holes::clean(&values.email),
         unsubscribe_url: holes::clean(&values.unsubscribe_url),
         view_url: holes::clean(&values.view_url),
+        preferences_url: holes::clean(&values.preferences_url),
     }
 }

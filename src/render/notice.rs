@@ -9,7 +9,9 @@ use super::context::{align, postal_lines};
 use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
-use crate::domain::notice::{Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{
+    Access, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+};
 use crate::domain::words::{fill, words};
 
 /// The context of a notice's templates.
@@ -18,7 +20,10 @@ pub(super) fn notice(notice: &Notice) -> Value {
         Notice::Confirm(context) => confirm(context),
         Notice::Welcome(context) => welcome(context),
         Notice::Goodbye(context) => goodbye(context),
+        Notice::Address(context) => address(context),
+        Notice::Moved(context) => moved(context),
         Notice::Ready(context) | Notice::Held(context) | Notice::Failed(context) => issue_notice(context),
+        Notice::SignIn(context) | Notice::Invitation(context) => access(context),
     };
     let language = notice.language();
     context["language"] = json!(language);
@@ -57,12 +62,14 @@ fn welcome(welcome: &Welcome) -> Value {
     json!({
         "newsletter": newsletter,
         "unsubscribe_url": web_url(&welcome.unsubscribe_url),
+        "preferences_url": welcome.preferences_url.as_deref().and_then(web_url),
         "words": {
             "subject": fill(words.welcome_subject, &[("newsletter", &name)]),
             "text": fill(words.welcome_text, &[("newsletter", &name)]),
             "next_issue": next,
             "add_sender": fill(words.add_sender, &[("address", &clean(&welcome.newsletter.from))]),
             "leave": words.leave,
+            "preferences": words.preferences,
         },
     })
 }
@@ -78,6 +85,36 @@ fn goodbye(goodbye: &Goodbye) -> Value {
             "text": fill(words.goodbye_text, &[("newsletter", &name)]),
             "mistake": words.goodbye_mistake,
             "subscribe_again": words.subscribe_again,
+        },
+    })
+}
+
+fn address(address: &ConfirmAddress) -> Value {
+    let (_, words) = words(&address.language);
+    json!({
+        "newsletter": publication(&address.newsletter),
+        "confirm_url": web_url(&address.confirm_url),
+        "words": {
+            "subject": words.address_subject,
+            "ask": words.address_ask,
+            "button": words.address_button,
+            "ignore": words.address_ignore,
+            "until": when(words.confirm_until, address.valid_until, &address.zone, &address.language),
+            "copy_link": words.copy_link,
+        },
+    })
+}
+
+fn moved(moved: &Moved) -> Value {
+    let (_, words) = words(&moved.language);
+    json!({
+        "newsletter": publication(&moved.newsletter),
+        "preferences_url": web_url(&moved.preferences_url),
+        "words": {
+            "subject": words.moved_subject,
+            "text": words.moved_text,
+            "mistake": words.moved_mistake,
+            "preferences": words.preferences,
         },
     })
 }
@@ -102,6 +139,16 @@ fn issue_notice(notice: &IssueNotice) -> Value {
         "commands": commands
             .map(|command| json!({ "does": clean(&command.does), "line": clean(&command.line) }))
             .collect::<Vec<_>>(),
+    })
+}
+
+fn access(access: &Access) -> Value {
+    json!({
+        "newsletter": publication(&access.newsletter),
+        "service": clean(&access.service),
+        "url": web_url(&access.url),
+        "minutes": access.minutes,
+        "days": access.days,
     })
 }
 

@@ -12,7 +12,9 @@ use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox};
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
-use crate::domain::notice::{Command, Confirm, Goodbye, IssueNotice, Notice, Publication, Welcome};
+use crate::domain::notice::{
+    Access, Command, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+};
 use crate::domain::topic::{Topic, TopicSet};
 
 /// 2026-11-22T06:00:00Z, a Sunday.
@@ -42,6 +44,7 @@ impl DigestSample {
                 subject: String::new(),
                 preheader: String::new(),
                 introduction: if is_full { INTRODUCTION.to_owned() } else { String::new() },
+                laid_out: false,
             },
             schedule: schedule(),
             audience: Audience {
@@ -62,6 +65,7 @@ impl DigestSample {
             audience: &self.audience,
             site_url: self.has_pages.then_some("https://news.example/morning-brief"),
             issue_url: self.has_pages.then_some("https://news.example/morning-brief/128"),
+            is_public: false,
         }
     }
 }
@@ -73,6 +77,7 @@ pub(super) fn reader() -> HoleValues {
         email: "ada@reader.example".to_owned(),
         unsubscribe_url: "https://news.example/leave/7Qk2mW".to_owned(),
         view_url: "https://news.example/view/7Qk2mW".to_owned(),
+        preferences_url: "https://news.example/preferences/7Qk2mW".to_owned(),
     }
 }
 
@@ -131,17 +136,42 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
             newsletter,
             next_issue: Some(SLOT),
             unsubscribe_url: reader().unsubscribe_url,
+            preferences_url: Some(reader().preferences_url),
         }),
         "goodbye" => Notice::Goodbye(Goodbye {
             language: "en".to_owned(),
             newsletter,
             resubscribe_url: Some("https://news.example/morning-brief".to_owned()),
         }),
+        "address" => Notice::Address(ConfirmAddress {
+            language: "en".to_owned(),
+            zone: "Europe/Paris".to_owned(),
+            newsletter,
+            confirm_url: "https://news.example/address/7Qk2mW".to_owned(),
+            valid_until: SLOT,
+        }),
+        "moved" => Notice::Moved(Moved {
+            language: "en".to_owned(),
+            newsletter,
+            preferences_url: reader().preferences_url,
+        }),
         "ready" => Notice::Ready(issue("It goes out only when an editor approves it.", &commands)),
         "held" => Notice::Held(issue("Held by Grace: the lead's figures are wrong.", &commands)),
         "failed" => Notice::Failed(issue("The relay refused the sender: 550 5.7.1 not allowed.", &commands)),
+        "sign_in" => Notice::SignIn(access("sign-in/link", newsletter)),
+        "invitation" => Notice::Invitation(access("welcome", newsletter)),
         _ => return None,
     })
+}
+
+fn access(path: &str, newsletter: Publication) -> Access {
+    Access {
+        newsletter,
+        service: "news.example".to_owned(),
+        url: format!("https://news.example/{path}/7Qk2mW"),
+        minutes: 15,
+        days: 7,
+    }
 }
 
 /// The same notice in another language, and with every optional value left out.
@@ -163,11 +193,20 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
             welcome.language = language.to_owned();
             strip(&mut welcome.newsletter);
             welcome.next_issue = None;
+            welcome.preferences_url = None;
         }
         Notice::Goodbye(goodbye) => {
             goodbye.language = language.to_owned();
             strip(&mut goodbye.newsletter);
             goodbye.resubscribe_url = None;
+        }
+        Notice::Address(address) => {
+            address.language = language.to_owned();
+            strip(&mut address.newsletter);
+        }
+        Notice::Moved(moved) => {
+            moved.language = language.to_owned();
+            strip(&mut moved.newsletter);
         }
         Notice::Ready(issue) | Notice::Held(issue) | Notice::Failed(issue) => {
             strip(&mut issue.newsletter);
@@ -175,6 +214,7 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
             issue.commands.clear();
             issue.reason.clear();
         }
+        Notice::SignIn(access) | Notice::Invitation(access) => strip(&mut access.newsletter),
     }
     Some(notice)
 }
@@ -226,10 +266,14 @@ fn issue(is_full: bool) -> Issue {
         state: IssueState::Sending,
         reason: None,
         held: false,
+        pauses: 0,
         at_once: false,
         introduction: String::new(),
         subject: None,
         preheader: None,
+        edited: false,
+        version: 0,
+        frozen_at: None,
     }
 }
 
@@ -320,5 +364,6 @@ fn article(index: usize, is_full: bool, topics: &[Topic]) -> IssueArticle {
         } else {
             Vec::new()
         },
+        section: None,
     }
 }

@@ -7,7 +7,19 @@ use std::{fs, io};
 use super::error::{TemplateError, TemplateProblem};
 
 /// Every mail; a folder each.
-pub const MAILS: [&str; 7] = ["digest", "confirm", "welcome", "goodbye", "ready", "held", "failed"];
+pub const MAILS: [&str; 11] = [
+    "digest",
+    "confirm",
+    "welcome",
+    "goodbye",
+    "address",
+    "moved",
+    "ready",
+    "held",
+    "failed",
+    "sign_in",
+    "invitation",
+];
 
 /// A template longer than this is no template (the longest of ours has 5 KB).
 const MAX_BYTES: u64 = 256 * 1024;
@@ -42,7 +54,7 @@ pub(super) fn partial_name(file: &str) -> Option<&str> {
     Format::ALL.into_iter().find_map(|format| name.strip_suffix(format.ending()))
 }
 
-const EMBEDDED: [(&str, &str); 30] = [
+const EMBEDDED: [(&str, &str); 42] = [
     ("digest/subject.txt.hbs", include_str!("../../templates/mail/digest/subject.txt.hbs")),
     ("digest/body.mjml.hbs", include_str!("../../templates/mail/digest/body.mjml.hbs")),
     ("digest/body.txt.hbs", include_str!("../../templates/mail/digest/body.txt.hbs")),
@@ -55,6 +67,12 @@ const EMBEDDED: [(&str, &str); 30] = [
     ("goodbye/subject.txt.hbs", include_str!("../../templates/mail/goodbye/subject.txt.hbs")),
     ("goodbye/body.mjml.hbs", include_str!("../../templates/mail/goodbye/body.mjml.hbs")),
     ("goodbye/body.txt.hbs", include_str!("../../templates/mail/goodbye/body.txt.hbs")),
+    ("address/subject.txt.hbs", include_str!("../../templates/mail/address/subject.txt.hbs")),
+    ("address/body.mjml.hbs", include_str!("../../templates/mail/address/body.mjml.hbs")),
+    ("address/body.txt.hbs", include_str!("../../templates/mail/address/body.txt.hbs")),
+    ("moved/subject.txt.hbs", include_str!("../../templates/mail/moved/subject.txt.hbs")),
+    ("moved/body.mjml.hbs", include_str!("../../templates/mail/moved/body.mjml.hbs")),
+    ("moved/body.txt.hbs", include_str!("../../templates/mail/moved/body.txt.hbs")),
     ("ready/subject.txt.hbs", include_str!("../../templates/mail/ready/subject.txt.hbs")),
     ("ready/body.mjml.hbs", include_str!("../../templates/mail/ready/body.mjml.hbs")),
     ("ready/body.txt.hbs", include_str!("../../templates/mail/ready/body.txt.hbs")),
@@ -64,6 +82,12 @@ const EMBEDDED: [(&str, &str); 30] = [
     ("failed/subject.txt.hbs", include_str!("../../templates/mail/failed/subject.txt.hbs")),
     ("failed/body.mjml.hbs", include_str!("../../templates/mail/failed/body.mjml.hbs")),
     ("failed/body.txt.hbs", include_str!("../../templates/mail/failed/body.txt.hbs")),
+    ("sign_in/subject.txt.hbs", include_str!("../../templates/mail/sign_in/subject.txt.hbs")),
+    ("sign_in/body.mjml.hbs", include_str!("../../templates/mail/sign_in/body.mjml.hbs")),
+    ("sign_in/body.txt.hbs", include_str!("../../templates/mail/sign_in/body.txt.hbs")),
+    ("invitation/subject.txt.hbs", include_str!("../../templates/mail/invitation/subject.txt.hbs")),
+    ("invitation/body.mjml.hbs", include_str!("../../templates/mail/invitation/body.mjml.hbs")),
+    ("invitation/body.txt.hbs", include_str!("../../templates/mail/invitation/body.txt.hbs")),
     ("partials/head.mjml.hbs", include_str!("../../templates/mail/partials/head.mjml.hbs")),
     ("partials/masthead.mjml.hbs", include_str!("../../templates/mail/partials/masthead.mjml.hbs")),
     ("partials/story.mjml.hbs", include_str!("../../templates/mail/partials/story.mjml.hbs")),

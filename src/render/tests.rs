@@ -45,7 +45,7 @@ fn the_default_digest_looks_as_it_did() {
 fn a_cohorts_digest_has_holes_where_readers_differ() {
     let mail = cohort(&DigestSample::new("en", 3, true));
     for part in [&mail.html, &mail.text] {
-        for hole in [Hole::Email, Hole::UnsubscribeUrl, Hole::ViewUrl] {
+        for hole in [Hole::Email, Hole::UnsubscribeUrl, Hole::ViewUrl, Hole::PreferencesUrl] {
             assert!(part.0.contains(&Piece::Hole(hole)), "{hole:?}");
         }
     }
@@ -209,8 +209,8 @@ fn hostile_content_is_printed_and_does_nothing() {
     sample.content.topics[0].name = nasty;
     let mail = cohort(&sample);
     let holes = |holed: &Holed| holed.0.iter().filter(|piece| matches!(piece, Piece::Hole(_))).count();
-    assert_eq!(holes(&mail.html), 3, "{:?}", mail.html);
-    assert_eq!(holes(&mail.text), 3);
+    assert_eq!(holes(&mail.html), 4, "{:?}", mail.html);
+    assert_eq!(holes(&mail.text), 4);
     let html = plain(&read(&sample).html);
     for forbidden in ["<script", "javascript:", "\"onerror", "<!--[if x]", "<mj-", "</style>}", "\\u{"] {
         assert!(!html.contains(forbidden), "{forbidden} in {html}");

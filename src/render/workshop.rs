@@ -12,16 +12,23 @@ use super::{helpers, holes, nesting, sample, walk};
 use crate::domain::mail::{RenderedMail, escape_html};
 
 /// The values of one reader, by their names in the digest's context.
-const PERSONAL: [&str; 5] =
-    ["subscriber.name", "subscriber.first_name", "subscriber.email", "unsubscribe_url", "view_url"];
-
-/// Those, and the lines that print one of them.
-const PERSONAL_WITH_LINES: [&str; 7] = [
+const PERSONAL: [&str; 6] = [
     "subscriber.name",
     "subscriber.first_name",
     "subscriber.email",
     "unsubscribe_url",
     "view_url",
+    "preferences_url",
+];
+
+/// Those, and the lines that print one of them.
+const PERSONAL_WITH_LINES: [&str; 8] = [
+    "subscriber.name",
+    "subscriber.first_name",
+    "subscriber.email",
+    "unsubscribe_url",
+    "view_url",
+    "preferences_url",
     "issue.subject",
     "issue.preheader",
 ];

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::RawQuery;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Error;
 use super::form::Segment;
@@ -43,6 +43,11 @@ fn content_type(name: &str) -> &'static str {
 /// The address of an embedded file.
 pub fn address(name: &str) -> Option<String> {
     ASSETS.iter().find(|asset| asset.name == name).map(|asset| format!("/assets/{name}?{}", asset.version))
+}
+
+/// `GET /favicon.ico`: what browsers ask for where a page names no icon, as a mail that is viewed as a page.
+pub async fn icon() -> Result<Redirect, Error> {
+    address("icon.svg").map(|address| Redirect::to(&address)).ok_or(Error::NotFound)
 }
 
 /// `GET /assets/{name}`

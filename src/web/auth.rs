@@ -14,7 +14,7 @@ use super::Error;
 use super::form::Form;
 use super::sign_up::network_address;
 use crate::db::audit::{self, NewEntry};
-use crate::db::users::Session;
+use crate::db::sessions::Session;
 use crate::domain::user::{Role, User};
 use crate::pipeline::{App, accounts};
 
@@ -142,7 +142,7 @@ impl FromRequest<App> for Act {
             return Err(Error::FromElsewhere);
         }
         let by = SignedIn::from_request_parts(&mut parts, app).await?;
-        let form = Form::read(Request::from_parts(parts, body)).await?;
+        let form = Form::read_of_ours(Request::from_parts(parts, body)).await?;
         by.check(form.get("token"))?;
         Ok(Self { by, form })
     }
@@ -162,8 +162,11 @@ impl SignedIn {
 /// Whether a request that changes something comes from a page of ours, as far as the browser says.
 pub fn is_from_here(headers: &HeaderMap, public_url: &str) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
-        return false;
+    match text("sec-fetch-site") {
+        // The browser has compared them itself.
+        Some("same-origin") => return true,
+        Some("none") | None => {}
+        Some(_) => return false,
     }
     let Some(origin) = text("origin") else { return true };
     let authority =
@@ -189,6 +192,8 @@ mod tests {
         assert!(is_taken(&[]) && is_taken(&[("origin", "https://news.example.org")]));
         assert!(is_taken(&[("origin", "http://localhost:8080"), ("host", "localhost:8080")]));
         assert!(!is_taken(&[("origin", "https://evil.example")]) && !is_taken(&[("origin", "null")]));
+        assert!(is_taken(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(!is_taken(&[("sec-fetch-site", "none"), ("origin", "null")]));
         assert!(
             !is_taken(&[("sec-fetch-site", "cross-site")]) && !is_taken(&[("sec-fetch-site", "same-site")])
         );

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::form::Segment;
 use super::home::Shown;
+use super::readers::preferences;
 use super::sign_up::network_address;
 use super::{Error, page, words};
-use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, Asked, Confirmation};
@@ -52,7 +52,7 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
     let found = found(subscribe::peek(&app, &token).await?)?;
     let pending: Vec<&Asked> =
         found.iter().filter(|asked| asked.status == SubscriptionStatus::Pending).collect();
-    let Some(first) = pending.first() else { return outcome(found, app.clock.now()) };
+    let Some(first) = pending.first() else { return outcome(&app, found) };
     let names: Vec<String> = pending.iter().map(|asked| asked.newsletter.name.clone()).collect();
     let ask = Ask {
         title: format!("Confirm {}", words::list(&names)),
@@ -72,7 +72,7 @@ pub async fn submit(
 ) -> Result<Response, Error> {
     let from = network_address(peer, &headers).to_string();
     let found = found(subscribe::confirm(&app, &token, &from).await?)?;
-    outcome(found, app.clock.now())
+    outcome(&app, found)
 }
 
 fn found(confirmation: Confirmation) -> Result<Vec<Asked>, Error> {
@@ -88,6 +88,8 @@ struct Outcome {
     title: &'static str,
     confirmed: Vec<Coming>,
     several: bool,
+    /// Where the reader changes what comes.
+    preferences: String,
     /// The addresses that the mails come from.
     senders: Vec<String>,
     left: Vec<Shown>,
@@ -101,7 +103,10 @@ struct Coming {
 }
 
 /// What is now subscribed, and what the reader has left since.
-fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
+fn outcome(app: &App, found: Vec<Asked>) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let preferences =
+        found.first().map_or_else(String::new, |asked| preferences::path(app, asked.subscriber_id));
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
     let mut senders: Vec<String> = vec![];
@@ -122,6 +127,7 @@ fn outcome(found: Vec<Asked>, now: Timestamp) -> Result<Response, Error> {
         title: if confirmed.is_empty() { "You have left since" } else { "You are subscribed" },
         several: confirmed.len() > 1,
         confirmed,
+        preferences,
         senders,
         left: left.iter().map(|asked| Shown::new(&asked.newsletter, None)).collect(),
     };

@@ -23,6 +23,8 @@ pub enum Error {
     NotFound,
     /// 404: a link's token that this service did not make, or not this way.
     BadToken,
+    /// 404: a link of ours whose reader is erased, or never was: tests and previews have such links.
+    Nobody,
     /// 405: the page is there, but not for this method.
     Method,
     /// 408: the request did not come to its end in time, or the answer did not; it may have been done all the same.
@@ -91,6 +93,12 @@ impl Error {
                 "Part of it seems to be missing: some mail programs cut long links in two. Copy the whole address \
                  from the mail into your browser, or follow the link in a later mail.",
             ),
+            Self::Nobody => (
+                StatusCode::NOT_FOUND,
+                "Nobody is known under this link",
+                "Either everything about the reader was deleted, or the mail was a test or a preview. If mail still \
+                 comes to you, follow the link in the latest one.",
+            ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "That cannot be done here",
@@ -109,7 +117,8 @@ impl Error {
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "That is too much for this form",
-                "The form was larger than 64 KB, and nothing was changed. Go back and fill it in anew.",
+                "The form was larger than 64 KB (1 MB on the desk), and nothing was changed. Go back and write less into \
+                 it.",
             ),
             Self::NotAForm => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -8,8 +8,12 @@ use futures_util::StreamExt as _;
 
 use super::Error;
 
-/// The largest form that is read, in bytes.
+/// The largest form of somebody unknown that is read, in bytes.
 const MAX_FORM: usize = 64 * 1024;
+
+/// The largest form of somebody who is signed in: an issue of 200 articles with texts of their own, each letter of
+/// which may take six bytes.
+const MAX_FORM_OF_OURS: usize = 1024 * 1024;
 
 /// How much of a form that is too large is read and dropped, in bytes: a browser shows our answer only once it has
 /// sent all of its form, and a broken connection otherwise.
@@ -22,14 +26,36 @@ pub struct Form(Vec<(String, String)>);
 impl Form {
     /// Reads a URL-encoded form. Bytes that are not UTF-8 are replaced, and so is NUL, which PostgreSQL has in no text.
     pub async fn read(request: Request) -> Result<Self, Error> {
+        Self::read_up_to(request, MAX_FORM).await
+    }
+
+    /// The same for somebody who is signed in, who may write more.
+    pub async fn read_of_ours(request: Request) -> Result<Self, Error> {
+        Self::read_up_to(request, MAX_FORM_OF_OURS).await
+    }
+
+    async fn read_up_to(request: Request, most: usize) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
         if !is_urlencoded(&parts.headers) {
             return Err(Error::NotAForm);
         }
-        let bytes = read_body(body).await?;
-        let fields = url::form_urlencoded::parse(&bytes);
+        Ok(Self::parse(&read_body(body, most).await?))
+    }
+
+    /// The fields of an address's query.
+    pub fn of_query(query: Option<&str>) -> Self {
+        Self::parse(query.unwrap_or_default().as_bytes())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let fields = url::form_urlencoded::parse(bytes);
         let storable = |text: &str| text.replace('\0', "\u{fffd}");
-        Ok(Self(fields.map(|(name, value)| (storable(&name), storable(&value))).collect()))
+        Self(fields.map(|(name, value)| (storable(&name), storable(&value))).collect())
+    }
+
+    /// Every field, as it came.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The first value of a field; empty where it is not there.
@@ -55,14 +81,14 @@ fn is_urlencoded(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-async fn read_body(body: Body) -> Result<Vec<u8>, Error> {
+async fn read_body(body: Body, most: usize) -> Result<Vec<u8>, Error> {
     let mut stream = body.into_data_stream();
     let mut bytes = vec![];
     let mut dropped = 0;
     while let Some(chunk) = stream.next().await {
         // The connection broke: nobody is there to read the answer.
         let Ok(chunk) = chunk else { return Err(Error::Slow) };
-        if dropped == 0 && bytes.len() + chunk.len() <= MAX_FORM {
+        if dropped == 0 && bytes.len() + chunk.len() <= most {
             bytes.extend_from_slice(&chunk);
             continue;
         }

@@ -2,9 +2,10 @@
 //!
 //! Server-rendered; every form works without scripts. `GET` never changes anything, because link scanners follow
 //! links. Pages read through `db` and act through `pipeline`. What a handler cannot answer is an [`Error`], which is a
-//! page too. Who signs in is [`auth`]'s to say.
+//! page too. Who signs in is `auth`'s to say.
 
 mod account;
+mod ago;
 mod assets;
 mod auth;
 mod confirm;
@@ -29,7 +30,7 @@ mod words;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use error::Error;
 pub use serve::serve;
@@ -44,6 +45,7 @@ pub fn router(app: App) -> Router {
         .route("/subscribe/{slug}", get(sign_up::show_one))
         .route("/confirm/{token}", get(confirm::show).post(confirm::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
+        .route("/unsubscribe/{token}/undo", post(unsubscribe::undo))
         .route("/view/{token}", get(view::show))
         .merge(account::routes())
         .merge(desk::routes())
@@ -51,6 +53,7 @@ pub fn router(app: App) -> Router {
         .merge(readers::routes())
         .route("/healthz", get(home::health))
         .route("/assets/{name}", get(assets::get))
+        .route("/favicon.ico", get(assets::icon))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::Method })
         .layer(middleware::from_fn(frame::around))

@@ -4,16 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::form::{Form, Segment};
 use super::sign_up_form::{self, Problem, Typed};
 use super::{Error, page};
+use crate::domain::address::EmailAddress;
 use crate::pipeline;
 use crate::pipeline::App;
-use crate::pipeline::subscribe::{self, CONFIRM_DAYS};
+use crate::pipeline::subscribe::{self, CONFIRM_DAYS, Taken};
 
 /// How long the answer to a sign-up takes at least: known and unknown addresses cost the database a different number
 /// of milliseconds, and nobody is to learn from it which an address is.
@@ -27,8 +28,7 @@ pub async fn show(State(app): State<App>) -> Result<Response, Error> {
 
 /// `GET /subscribe/{slug}`: one newsletter, with its choices.
 pub async fn show_one(State(app): State<App>, Segment(slug): Segment) -> Result<Response, Error> {
-    let mut conn = app.db.conn().await?;
-    let form = sign_up_form::of_one(&mut conn, &slug, Typed::default(), vec![]).await?;
+    let form = sign_up_form::of_one(&app, &slug, Typed::default(), vec![]).await?;
     page::page(StatusCode::OK, "subscribe", &form.ok_or(Error::NotFound)?)
 }
 
@@ -53,20 +53,41 @@ pub async fn submit(
         Ok(asked) => asked,
         Err(problems) => return again(&app, typed, problems).await,
     };
+    if let Some(says) = subscribe::why_not(&app.settings, &asked.email).await {
+        return again(&app, typed, vec![Problem::new("email", &says)]).await;
+    }
+    if typed.is_trapped {
+        tokio::time::sleep(ANSWER_AFTER).await;
+        return check_inbox(&typed, &asked.email);
+    }
     asked.from = from.to_string();
     asked.words = consent_words(&app, &asked.newsletters).await?;
     let (signed_up, ()) = tokio::join!(subscribe::sign_up(&app, &asked), tokio::time::sleep(ANSWER_AFTER));
     match signed_up {
-        Ok(()) => {}
+        Ok(Taken::Yes) => {}
+        Ok(Taken::TooMany) => return too_many(&app, typed).await,
         Err(pipeline::Error::Invalid(says)) => {
             return again(&app, typed, vec![Problem::new("newsletter", &says)]).await;
         }
         Err(error) => return Err(error.into()),
     }
+    check_inbox(&typed, &asked.email)
+}
+
+/// The answer to whoever signs up, whatever came of it.
+fn check_inbox(typed: &Typed, email: &EmailAddress) -> Result<Response, Error> {
     let back = if typed.page.is_empty() { "/subscribe".into() } else { format!("/subscribe/{}", typed.page) };
-    let page =
-        CheckInbox { title: "Check your inbox", email: asked.email.to_string(), days: CONFIRM_DAYS, back };
+    let page = CheckInbox { title: "Check your inbox", email: email.to_string(), days: CONFIRM_DAYS, back };
     page::page(StatusCode::OK, "check_inbox", &page)
+}
+
+/// The form again (429): it says nothing of the address, only of the network.
+async fn too_many(app: &App, typed: Typed) -> Result<Response, Error> {
+    let says = "Many sign-ups came from your network within the last hour: try again in an hour";
+    let mut response = again(app, typed, vec![Problem::new("email", says)]).await?;
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("3600"));
+    Ok(response)
 }
 
 /// The words above the button, with the names of the newsletters asked for.
@@ -77,11 +98,9 @@ async fn consent_words(app: &App, slugs: &[String]) -> Result<String, Error> {
 
 /// The form again, with what was typed and what is wrong with it.
 async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Response, Error> {
-    let mut conn = app.db.conn().await?;
-    let slug = typed.page.clone();
-    let form = match sign_up_form::of_one(&mut conn, &slug, typed.clone(), problems.clone()).await? {
+    let form = match sign_up_form::of_one(app, &typed.page, typed.clone(), problems.clone()).await? {
         Some(form) => form,
-        None => sign_up_form::of_all(&mut conn, typed, problems).await?,
+        None => sign_up_form::of_all(&mut *app.db.conn().await?, typed, problems).await?,
     };
     page::page(StatusCode::UNPROCESSABLE_ENTITY, "subscribe", &form)
 }

@@ -4,15 +4,20 @@ use serde::Serialize;
 
 use super::form::Form;
 use super::home::{self, Shown};
-use super::words;
+use super::{Error, words};
 use crate::db::{Conn, DbError, newsletters};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, parse_zone};
 use crate::domain::newsletter::Schedule;
 use crate::domain::topic::Topic;
 use crate::domain::{language, topic};
+use crate::pipeline::App;
+use crate::pipeline::archive::{self, Published};
 use crate::pipeline::import::MAX_CONSENT;
 use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
+
+/// The field that people do not see.
+const TRAP: &str = "website";
 
 /// What somebody typed, as it came.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -27,6 +32,8 @@ pub struct Typed {
     pub hour: String,
     pub timezone: String,
     pub language: String,
+    /// A field that people do not see is filled in: it was a program.
+    pub is_trapped: bool,
 }
 
 /// What is wrong with a field, and what to do.
@@ -60,6 +67,7 @@ impl From<&Form> for Typed {
             hour: one("hour"),
             timezone: one("timezone"),
             language: one("language"),
+            is_trapped: !form.get(TRAP).trim().is_empty(),
         }
     }
 }
@@ -105,7 +113,7 @@ impl Typed {
 }
 
 /// A field that may be left empty.
-fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+pub fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
     if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
@@ -143,24 +151,49 @@ struct One {
     topics: Vec<TopicChoice>,
     hours: Vec<HourChoice>,
     zone: &'static str,
+    latest: Option<Latest>,
+}
+
+/// The issue that went out last.
+#[derive(Serialize)]
+struct Latest {
+    number: i64,
+    title: String,
+    date: String,
+    date_iso: String,
+    headlines: Vec<String>,
+    /// How many more there are.
+    others: usize,
+}
+
+/// How many headlines of the latest issue the page shows.
+const HEADLINES: usize = 5;
+
+impl From<Published> for Latest {
+    fn from(issue: Published) -> Self {
+        let Published { number, title, date, date_iso, content, .. } = issue;
+        let others = content.articles.len().saturating_sub(HEADLINES);
+        let headlines = content.articles.into_iter().map(|article| article.headline);
+        Self { number, title, date, date_iso, headlines: headlines.take(HEADLINES).collect(), others }
+    }
 }
 
 #[derive(Serialize)]
-struct ScheduleChoice {
+pub struct ScheduleChoice {
     name: String,
     words: String,
     chosen: bool,
 }
 
 #[derive(Serialize)]
-struct TopicChoice {
+pub struct TopicChoice {
     slug: String,
     name: String,
     chosen: bool,
 }
 
 #[derive(Serialize)]
-struct HourChoice {
+pub struct HourChoice {
     value: String,
     chosen: bool,
 }
@@ -174,7 +207,8 @@ pub async fn consent_words(conn: &mut Conn, slugs: &[String]) -> Result<String, 
     Ok(consent(&words::list(&names)).chars().take(MAX_CONSENT).collect())
 }
 
-fn consent(what: &str) -> String {
+/// The words above the button.
+pub fn consent(what: &str) -> String {
     format!(
         "By signing up you ask us to send you {what} by e-mail. You can leave at any time with one click."
     )
@@ -199,22 +233,26 @@ pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Re
 
 /// The form of one newsletter; none where there is no such newsletter.
 pub async fn of_one(
-    conn: &mut Conn,
+    app: &App,
     slug: &str,
     typed: Typed,
     problems: Vec<Problem>,
-) -> Result<Option<FormPage>, DbError> {
-    let Some(newsletter) = newsletters::find(conn, slug).await? else { return Ok(None) };
-    let mut schedules = newsletters::schedules_of(conn, newsletter.id).await?;
+) -> Result<Option<FormPage>, Error> {
+    let mut conn = app.db.conn().await?;
+    let Some(newsletter) = newsletters::find(&mut conn, slug).await? else { return Ok(None) };
+    let mut schedules = newsletters::schedules_of(&mut conn, newsletter.id).await?;
     schedules.retain(|schedule| !schedule.paused);
-    let topics = newsletters::topics(conn, newsletter.id).await?;
+    let topics = newsletters::topics(&mut conn, newsletter.id).await?;
+    // Who waits for a second connection while holding one can wait for ever.
+    drop(conn);
     let one = One {
         // Where there is a choice, the choice says how often.
         shown: Shown::new(&newsletter, schedules.first().filter(|_| schedules.len() == 1)),
-        schedules: schedule_choices(&schedules, &typed),
-        topics: topics.iter().map(|topic| topic_choice(topic, &typed)).collect(),
-        hours: if schedules.is_empty() { vec![] } else { hour_choices(&typed) },
+        schedules: schedule_choices(&schedules, &typed.schedule),
+        topics: topics.iter().map(|topic| topic_choice(topic, &typed.topics)).collect(),
+        hours: if schedules.is_empty() { vec![] } else { hour_choices(&typed.hour) },
         zone: newsletter.zone.name(),
+        latest: archive::latest(app, &newsletter).await?.map(Latest::from),
     };
     let title = format!("Sign up for {}", newsletter.name);
     Ok(Some(form_page(title, Some(one), vec![], typed, problems, consent(&newsletter.name))))
@@ -246,37 +284,38 @@ fn form_page(
     FormPage { title, one, newsletters, typed, problems, wrong, hours_open, zones, consent }
 }
 
-fn schedule_choices(schedules: &[Schedule], typed: &Typed) -> Vec<ScheduleChoice> {
+/// The schedules to choose from, where there is a choice; the first is ticked where none was chosen.
+pub fn schedule_choices(schedules: &[Schedule], typed: &str) -> Vec<ScheduleChoice> {
     if schedules.len() < 2 {
         return vec![];
     }
-    let known = schedules.iter().any(|schedule| schedule.name == typed.schedule);
+    let known = schedules.iter().any(|schedule| schedule.name == typed);
     let choice = |(index, schedule): (usize, &Schedule)| ScheduleChoice {
         name: schedule.name.clone(),
         words: words::frequency(&schedule.slots),
-        chosen: if known { schedule.name == typed.schedule } else { index == 0 },
+        chosen: if known { schedule.name == typed } else { index == 0 },
     };
     schedules.iter().enumerate().map(choice).collect()
 }
 
-fn topic_choice(topic: &Topic, typed: &Typed) -> TopicChoice {
-    TopicChoice {
-        slug: topic.slug.clone(),
-        name: topic.name.clone(),
-        chosen: typed.topics.contains(&topic.slug),
-    }
+pub fn topic_choice(topic: &Topic, typed: &[String]) -> TopicChoice {
+    TopicChoice { slug: topic.slug.clone(), name: topic.name.clone(), chosen: typed.contains(&topic.slug) }
 }
 
-/// Every full hour, and what was typed where it is none of them.
-fn hour_choices(typed: &Typed) -> Vec<HourChoice> {
-    let hours = (0..24).filter_map(|hour| TimeOfDay::from_minutes(hour * 60));
+/// Every full hour, and the one that was chosen where it is none of them.
+pub fn hour_choices(typed: &str) -> Vec<HourChoice> {
+    let chosen = TimeOfDay::parse(typed).ok();
+    let mut hours: Vec<TimeOfDay> = (0..24).filter_map(|hour| TimeOfDay::from_minutes(hour * 60)).collect();
+    hours.extend(chosen.filter(|chosen| !hours.contains(chosen)));
+    hours.sort_unstable();
     hours
-        .map(|hour| HourChoice { value: hour.to_string(), chosen: TimeOfDay::parse(&typed.hour) == Ok(hour) })
+        .into_iter()
+        .map(|hour| HourChoice { value: hour.to_string(), chosen: chosen == Some(hour) })
         .collect()
 }
 
 /// The zones named after a place, which is what people know theirs by.
-fn zones() -> Vec<&'static str> {
+pub fn zones() -> Vec<&'static str> {
     const AREAS: [&str; 9] = [
         "Africa/",
         "America/",

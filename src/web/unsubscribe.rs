@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::form::{Form, Segment};
+use super::readers::preferences;
 use super::{Error, page};
 use crate::domain::language::direction;
 use crate::domain::newsletter::Newsletter;
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Serialize)]
 struct Leave {
     title: String,
+    /// Where it can be had less often, or later.
+    preferences: String,
     name: String,
     language: String,
     dir: &'static str,
@@ -32,10 +35,13 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
     match subscribe::whose(&app, &token).await? {
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => nobody(),
-        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed } => left(*newsletter, false),
-        LeaveLink::Of { newsletter, .. } => {
+        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, can_return, .. } => {
+            left(&token, *newsletter, false, can_return)
+        }
+        LeaveLink::Of { newsletter, subscriber_id, .. } => {
             let leave = Leave {
                 title: format!("Leave {}", newsletter.name),
+                preferences: preferences::path(&app, subscriber_id),
                 dir: direction(&newsletter.language),
                 name: newsletter.name,
                 language: newsletter.language,
@@ -60,7 +66,37 @@ pub async fn submit(
     match subscribe::leave(&app, &token, reason).await? {
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => nobody(),
-        LeaveLink::Of { newsletter, .. } => left(*newsletter, answer.is_some()),
+        LeaveLink::Of { newsletter, can_return, .. } => {
+            left(&token, *newsletter, answer.is_some(), can_return)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Back {
+    title: String,
+    name: String,
+    language: String,
+    preferences: String,
+}
+
+/// `POST /unsubscribe/{token}/undo`: takes leaving back, soon after.
+pub async fn undo(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
+    match subscribe::come_back(&app, &token).await? {
+        LeaveLink::Forged => Err(Error::BadToken),
+        LeaveLink::Gone => nobody(),
+        LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, .. } => {
+            left(&token, *newsletter, false, false)
+        }
+        LeaveLink::Of { newsletter, subscriber_id, .. } => {
+            let back = Back {
+                title: format!("You get {} again", newsletter.name),
+                name: newsletter.name,
+                language: newsletter.language,
+                preferences: preferences::path(&app, subscriber_id),
+            };
+            page::page(StatusCode::OK, "readers/back", &back)
+        }
     }
 }
 
@@ -70,7 +106,7 @@ struct Nobody {
 }
 
 /// 200 all the same: to a mailbox provider it is as good as left.
-fn nobody() -> Result<Response, Error> {
+pub fn nobody() -> Result<Response, Error> {
     page::page(StatusCode::OK, "nobody", &Nobody { title: "Nobody is known under this link" })
 }
 
@@ -81,20 +117,32 @@ struct Left {
     slug: String,
     language: String,
     thanked: bool,
+    /// Where the answer goes.
+    leave: String,
+    /// Where the button that takes it back leads; empty where it is too late.
+    undo: String,
     reasons: [Reason; 4],
 }
 
+/// A reason for leaving, to choose.
 #[derive(Serialize)]
-struct Reason {
+pub struct Reason {
     value: &'static str,
     words: &'static str,
 }
 
-fn left(newsletter: Newsletter, thanked: bool) -> Result<Response, Error> {
+fn left(token: &str, newsletter: Newsletter, thanked: bool, can_return: bool) -> Result<Response, Error> {
     let Newsletter { name, slug, language, .. } = newsletter;
     let title = format!("You have left {name}");
-    let reasons = LeaveReason::ANSWERS.map(|reason| Reason { value: reason.as_str(), words: words(reason) });
-    page::page(StatusCode::OK, "left", &Left { title, name, slug, language, thanked, reasons })
+    let leave = format!("/unsubscribe/{token}");
+    let undo = if can_return { format!("/unsubscribe/{token}/undo") } else { String::new() };
+    let reasons = reasons();
+    page::page(StatusCode::OK, "left", &Left { title, name, slug, language, thanked, leave, undo, reasons })
+}
+
+/// What a reader can say about why they leave.
+pub fn reasons() -> [Reason; 4] {
+    LeaveReason::ANSWERS.map(|reason| Reason { value: reason.as_str(), words: words(reason) })
 }
 
 fn words(reason: LeaveReason) -> &'static str {

@@ -11,7 +11,7 @@ use crate::pipeline::App;
 use crate::pipeline::inspect;
 
 /// Mails carry their styles with them and show images from anywhere; scripts and forms they have none.
-const POLICY: (HeaderName, &str) = (
+pub const POLICY: (HeaderName, &str) = (
     header::CONTENT_SECURITY_POLICY,
     "default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
@@ -22,7 +22,9 @@ const POLICY: (HeaderName, &str) = (
 pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
     match app.key.read(&token) {
         Some(Token::View { delivery_id }) => {
-            let html = inspect::view(&app, delivery_id).await?;
+            // An article among a mail program's many; here it is what the page is for.
+            let html =
+                inspect::view(&app, delivery_id).await?.replacen("role=\"article\"", "role=\"main\"", 1);
             Ok(([POLICY], Html(html)).into_response())
         }
         _ => Err(Error::BadToken),

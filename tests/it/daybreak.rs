@@ -264,10 +264,28 @@ impl Daybreak {
         self.run(&["serve", "--once"]).await;
     }
 
+    /// Lets the service listen where mails say that it is, for a browser: at a loopback address that nobody else has,
+    /// so that it can be named before the service starts, and stays the same when it starts again.
+    pub fn on_loopback(&mut self) -> String {
+        let mut place = [0; 3];
+        getrandom::fill(&mut place).unwrap();
+        // Neither a network's own address nor one to everybody in it, and not 127.0.0.1.
+        let [a, b, c] = place.map(|byte: u8| byte.clamp(1, 254));
+        let address = format!("127.{a}.{b}.{c}:8000");
+        let url = format!("http://{address}");
+        self.set("DAYBREAK_LISTEN", address);
+        self.set("DAYBREAK_PUBLIC_URL", url.clone());
+        url
+    }
+
     /// Starts the service.
     pub async fn serve(&self, words: &[&str]) -> Service {
-        let words = [&["serve"], words].concat();
-        let mut child = self.command(&words).spawn().unwrap();
+        self.start(&[&["serve"], words].concat())
+    }
+
+    /// Starts a command that goes on until it is told to stop.
+    pub fn start(&self, words: &[&str]) -> Service {
+        let mut child = self.command(words).spawn().unwrap();
         let (log, logged) = watch::channel(String::new());
         let (said, heard) = watch::channel(String::new());
         tokio::spawn(gather(child.stderr.take().unwrap(), log));
@@ -405,7 +423,7 @@ async fn gather(pipe: impl AsyncRead + Unpin, into: watch::Sender<String>) {
     }
 }
 
-/// A running `daybreak serve`; it is killed when this is dropped.
+/// A running `daybreak serve` or `daybreak demo`; it is killed when this is dropped.
 pub struct Service {
     child: Child,
     log: watch::Receiver<String>,
@@ -423,9 +441,14 @@ impl Drop for Service {
 impl Service {
     /// Where its pages are.
     pub async fn pages(&self) -> String {
-        let said = self.wait(&self.said, "says where its pages are", |text| text.contains("http://")).await;
+        let said = self.says("http://").await;
         let address = said.split_once("http://").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
         format!("http://{}", address.unwrap())
+    }
+
+    /// Waits until it has printed these words, and returns all that it has.
+    pub async fn says(&self, words: &str) -> String {
+        self.wait(&self.said, &format!("says “{words}”"), |text| text.contains(words)).await
     }
 
     /// Waits until its log holds these words.

@@ -2,7 +2,8 @@
 
 use mail_parser::{MessageParser, MimeHeaders as _};
 
-use crate::sink::Accepted;
+use crate::daybreak::arrived;
+use crate::sink::{Accepted, Sink};
 
 /// A parsed message.
 #[derive(Clone, Debug)]
@@ -33,6 +34,19 @@ impl Mail {
         }
     }
 
+    /// The first address in the text that has this in it.
+    pub fn link(&self, part: &str) -> String {
+        let found = self.text.split_whitespace().find(|word| word.contains(part));
+        found.unwrap_or_else(|| panic!("no {part} in {}", self.text)).to_owned()
+    }
+
+    /// The same of the links in the HTML.
+    pub fn html_link(&self, part: &str) -> String {
+        let links = self.html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let found = links.into_iter().find(|link| link.contains(part));
+        found.unwrap_or_else(|| panic!("no link to {part} in {}", self.html)).to_owned()
+    }
+
     /// The lines of the header, unfolded.
     pub fn header(&self) -> Vec<(String, String)> {
         let raw = String::from_utf8_lossy(&self.raw);
@@ -60,4 +74,11 @@ impl From<&Accepted> for Mail {
     fn from(accepted: &Accepted) -> Self {
         Self::parse(&accepted.message)
     }
+}
+
+/// Waits for so many mails to an address, and returns the last of them.
+pub async fn mail_to(sink: &Sink, email: &str, count: usize) -> Mail {
+    let to_them = |all: &[Accepted]| all.iter().filter(|one| one.to == [email]).cloned().collect::<Vec<_>>();
+    let all = arrived(sink, &format!("mail {count} to {email}"), |all| to_them(all).len() >= count).await;
+    Mail::from(&to_them(&all)[count - 1])
 }

@@ -5,6 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails shows where")]
 
 mod bad_input;
+mod browser;
+mod browser_axe;
+mod browser_desk;
+mod browser_pages;
+mod browser_readers;
+mod browser_world;
 mod calendar;
 mod chance;
 mod clusters;
@@ -29,5 +35,6 @@ mod relay_slow;
 mod relays;
 mod sink;
 mod structure;
+mod users;
 mod web;
 mod why;

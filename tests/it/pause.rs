@@ -60,8 +60,9 @@ async fn pauses_and_goes_on(daybreak: &mut Daybreak, readers: usize, delay: Dura
     assert!(status.contains("is paused") && status.contains("an editor paused it"), "{status}");
     let got: BTreeSet<String> = recipients(&sink).into_iter().collect();
     let left = (1..=readers).map(|number| format!("reader{number}@example.net")).find(|to| !got.contains(to));
-    let why = daybreak.why(1, &left.unwrap()).await;
-    assert!(why.contains("issue 1 is paused (an editor paused it)"), "{why}");
+    let why = daybreak.json(&["issue", "why", "1", &left.unwrap()]).await;
+    assert!(why["answer"].as_str().unwrap().contains("issue 1 is paused (an editor paused it)"), "{why}");
+    assert_eq!((&why["reason"], why["next"].is_null()), (&"issue_paused".into(), true), "{why}");
     daybreak.run(&["issue", "resume", "1"]).await;
     daybreak.until_counted(SENT_ISSUES, 1).await;
     stop(services).await;

@@ -315,6 +315,33 @@ async fn a_relay_that_refuses_us_altogether_costs_nobody_their_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_editors_are_told_again_of_an_issue_that_is_paused_again() {
+    everywhere(async |daybreak| {
+        const TOLD: &str = "SELECT COUNT(*) FROM notices WHERE event LIKE 'failed:1:paused:%'";
+        let refusal = "550 5.7.1 Relay access denied";
+        let refusing = daybreak.sink_with(Options { refuse_mail: Some(refusal), ..Options::default() }).await;
+        due(daybreak, &many_readers(3)).await;
+        for pauses in 1..=3 {
+            daybreak.run(&["serve", "--once"]).await;
+            assert_eq!(daybreak.issues("brief").await[0]["state"], "paused");
+            assert_eq!(daybreak.number(TOLD).await, pauses);
+            daybreak.run(&["serve", "--once"]).await;
+            assert_eq!(daybreak.number(TOLD).await, pauses, "once for each pause");
+            daybreak.run(&["issue", "resume", "1"]).await;
+        }
+        assert_eq!(refusing.accepted().len(), 0);
+
+        let sink = daybreak.sink().await;
+        daybreak.run(&["serve", "--once"]).await;
+        daybreak.serve_once("2026-03-02T10:00:00Z").await;
+        let got = recipients(&sink);
+        let notes = got.iter().filter(|to| *to == "ed@example.org").count();
+        assert_eq!((got.len(), notes), (6, 3), "{got:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_stops_answering_holds_one_connection_up_and_not_the_others() {
     everywhere(async |daybreak| {
         let sink = daybreak.sink().await;

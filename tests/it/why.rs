@@ -1,5 +1,7 @@
 //! For each person, the service can say why an issue was or was not sent.
 
+use serde_json::json;
+
 use crate::daybreak::{everywhere, recipients};
 use crate::feeds::{Feeds, Item};
 
@@ -44,6 +46,12 @@ async fn there_is_an_answer_for_everybody() {
 
         daybreak.run(&["serve", "--once"]).await;
         let early = daybreak.why(1, "ann@example.net").await;
+        let json = daybreak.json(&["issue", "why", "1", "ann@example.net"]).await;
+        assert_eq!(
+            json,
+            json!({ "issue": 1, "state": null, "reason": "issue_draft", "detail": null, "attempts": 0, "since": null,
+                "next": "2026-03-02T07:00:00Z", "answer": early })
+        );
         assert!(early.contains("has not gone out yet") && early.contains("2026-03-02T07:00:00Z"), "{early}");
 
         daybreak.serve_once("2026-03-02T07:00:00Z").await;
@@ -72,6 +80,29 @@ async fn there_is_an_answer_for_everybody() {
                 assert!(why.contains(word), "{email}: “{why}” does not say “{word}”");
             }
         }
+        let answer = async |email: &str| daybreak.json(&["issue", "why", "1", email]).await;
+        for (email, state, reason, attempts, next) in [
+            ("ann@example.net", Some("sent"), None, 1, None),
+            ("left@example.net", Some("skipped"), Some("unsubscribed"), 0, None),
+            ("away@example.net", Some("skipped"), Some("paused"), 0, None),
+            ("late@example.net", Some("queued"), Some("own_hour"), 0, Some("2026-03-02T22:00:00Z")),
+            ("unknown@example.net", Some("failed"), Some("bad_address"), 1, None),
+            ("weekly@example.net", None, Some("other_schedule"), 0, None),
+            ("newcomer@example.net", None, Some("subscribed_later"), 0, None),
+            ("elsewhere@example.net", None, Some("not_subscribed"), 0, None),
+            ("nobody@example.net", None, Some("not_a_subscriber"), 0, None),
+        ] {
+            let answer = answer(email).await;
+            let told = [&answer["state"], &answer["reason"], &answer["attempts"], &answer["next"]];
+            assert_eq!(told, [&json!(state), &json!(reason), &json!(attempts), &json!(next)], "{answer}");
+            assert_eq!(answer["since"].is_null(), state.is_none(), "{answer}");
+        }
+        let full = answer("full@example.net").await;
+        assert_eq!((&full["issue"], &full["state"], &full["attempts"]), (&json!(1), &json!("deferred"), &json!(1)));
+        assert!(full["detail"].as_str().unwrap().contains("Mailbox full"), "{full}");
+        assert!(full["next"].as_str().unwrap().starts_with("2026-03-02T07:05"), "{full}");
+        assert!(full["since"].as_str().unwrap().starts_with("2026-03-02T07:00"), "{full}");
+
         let error = daybreak.fails(&["issue", "why", "99", "ann@example.net"]).await;
         assert!(error.contains("no issue 99") && error.contains("issue list"), "{error}");
         let error = daybreak.fails(&["issue", "why", "1", "no address"]).await;

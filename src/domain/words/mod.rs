@@ -53,6 +53,10 @@ pub struct Words {
     pub several_days: &'static str,
     pub every_month: &'static str,
     pub leave: &'static str,
+    /// Leads to the page on which a reader changes what comes.
+    pub preferences: &'static str,
+    /// Under an issue that anybody may read. `{newsletter}`
+    pub sign_up: &'static str,
     pub view: &'static str,
     pub share: &'static str,
     /// Leads to the articles that this mail had no room for.
@@ -80,6 +84,13 @@ pub struct Words {
     pub goodbye_text: &'static str,
     pub goodbye_mistake: &'static str,
     pub subscribe_again: &'static str,
+    pub address_subject: &'static str,
+    pub address_ask: &'static str,
+    pub address_button: &'static str,
+    pub address_ignore: &'static str,
+    pub moved_subject: &'static str,
+    pub moved_text: &'static str,
+    pub moved_mistake: &'static str,
 }
 
 /// The fixed words for readers of `language`, or the English ones.

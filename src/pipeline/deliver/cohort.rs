@@ -33,6 +33,10 @@ pub struct Edition {
     /// How long after it was due it is worth sending, in milliseconds.
     lasts: i64,
     site_url: String,
+    /// Its public page; none before it has a number.
+    issue_url: Option<String>,
+    /// It is rendered for that page.
+    pub is_public: bool,
     /// Every topic that an article of the issue has.
     topics: TopicSet,
 }
@@ -60,6 +64,7 @@ impl Edition {
         signer: Option<Signer>,
     ) -> Self {
         let site_url = links::subscribe(app, &newsletter.slug);
+        let issue_url = (issue.number > 0).then(|| links::issue(app, &newsletter.slug, issue.number));
         let mut head = head(&newsletter);
         head.list = Some(ListHead {
             name: newsletter.name.clone(),
@@ -69,7 +74,19 @@ impl Edition {
         head.feedback_id = Some(format!("{}:{}:digest:daybreak", issue.id, newsletter.slug));
         let topics = content.articles.iter().fold(TopicSet::EMPTY, |all, article| all.union(article.topics));
         let lasts = issue_lasts(issue.slot_at, schedule.as_ref().map(|schedule| &schedule.slots));
-        Self { newsletter, issue, content, schedule, head, signer, lasts, site_url, topics }
+        Self {
+            newsletter,
+            issue,
+            content,
+            schedule,
+            head,
+            signer,
+            lasts,
+            site_url,
+            issue_url,
+            is_public: false,
+            topics,
+        }
     }
 
     /// From when on a mail that was due then is worth nothing.
@@ -85,7 +102,8 @@ impl Edition {
             schedule: self.schedule.as_ref(),
             audience,
             site_url: Some(&self.site_url),
-            issue_url: None,
+            issue_url: self.issue_url.as_deref(),
+            is_public: self.is_public,
         }
     }
 

@@ -86,6 +86,7 @@ pub fn hole_values(app: &App, reader: &Reader, subscription_id: i64, delivery_id
         email: reader.email.as_str().to_owned(),
         unsubscribe_url: links::unsubscribe(app, subscription_id),
         view_url: links::view(app, delivery_id),
+        preferences_url: links::preferences(app, reader.id),
     }
 }
 
@@ -96,7 +97,7 @@ impl DeliveryJob {
         app: &App,
         verp: Option<&Verp>,
         now: Timestamp,
-        out: &mut Vec<u8>,
+        out: &mut String,
     ) -> Result<Addresses, Error> {
         let from = &self.edition.newsletter.from.address;
         let values = hole_values(app, &self.reader, self.claimed.subscription_id, self.claimed.id);
@@ -124,7 +125,7 @@ impl DeliveryJob {
 
 impl NoticeJob {
     /// Writes the message into `out`, signed, and returns its envelope.
-    pub fn write(&self, now: Timestamp, out: &mut Vec<u8>) -> Result<Addresses, Error> {
+    pub fn write(&self, now: Timestamp, out: &mut String) -> Result<Addresses, Error> {
         let mailbox = Mailbox { name: self.notice.name.clone(), address: self.notice.email.clone() };
         let recipient = Recipient {
             mailbox: &mailbox,
@@ -139,7 +140,7 @@ impl NoticeJob {
     }
 }
 
-fn sign(signer: Option<&Signer>, message: &mut Vec<u8>) -> Result<(), Error> {
+fn sign(signer: Option<&Signer>, message: &mut String) -> Result<(), Error> {
     match signer {
         Some(signer) => {
             signer.sign(message).map_err(|why| Error::Invalid(format!("the mail cannot be signed: {why}")))

@@ -20,7 +20,7 @@ use super::line::{Line, Slot, Task, Work};
 use super::recorder::{Done, Settled};
 use super::relay::Working;
 use super::verdict::{self, Answer, Verdict, give_back, pass_on};
-use super::{DRAIN, Error, Shared, within};
+use super::{DRAIN, Shared, within};
 
 /// How old a reader's row may be when their message goes out: older, and it is read again. At full speed a batch is
 /// on the wire within this time, so the check costs nothing there.
@@ -243,17 +243,15 @@ impl Worker {
             return None;
         }
         let app = &self.shared.app;
-        let mut message = self.spare.pop().map(String::into_bytes).unwrap_or_default();
+        let mut message = self.spare.pop().unwrap_or_default();
         message.clear();
         let now = app.clock.now();
         let written = match &job {
             Job::Delivery(job) => job.write(app, self.shared.verp.as_ref(), now, &mut message),
             Job::Notice(job) => job.write(now, &mut message),
         };
-        let readable =
-            |message| String::from_utf8(message).map_err(|_| Error::Invalid("it is not UTF-8".to_owned()));
-        match written.and_then(|addresses| Ok((addresses, readable(message)?))) {
-            Ok((addresses, message)) => Some(Outgoing { job, slot, addresses, message }),
+        match written {
+            Ok(addresses) => Some(Outgoing { job, slot, addresses, message }),
             Err(error) => {
                 let done = match &job {
                     Job::Delivery(job) => {

@@ -27,7 +27,7 @@ struct Sending<'a> {
     envelope: &'a str,
     keys: Vec<&'a Published>,
     /// A message as we sign it.
-    message: Vec<u8>,
+    message: String,
 }
 
 /// Looks at each domain that a newsletter is sent from.
@@ -55,13 +55,12 @@ pub async fn examine(
 }
 
 /// A message from this domain, signed with each of its keys.
-async fn signed(app: &App, domain: &str) -> Result<Vec<u8>, Error> {
+async fn signed(app: &App, domain: &str) -> Result<String, Error> {
     let date = app.clock.now().to_utc().format("%a, %d %b %Y %H:%M:%S +0000");
     let mut message = format!(
         "From: doctor@{domain}\r\nTo: doctor@{domain}\r\nDate: {date}\r\nSubject: doctor\r\nMessage-ID: \
          <doctor@{domain}>\r\n\r\nNobody is sent this.\r\n"
-    )
-    .into_bytes();
+    );
     let signer = cohort::signer(&mut *app.db.conn().await?, domain).await?;
     if let Some(signer) = signer {
         signer.sign(&mut message).map_err(Error::Invalid)?;
@@ -168,7 +167,7 @@ async fn receive(sending: &Sending<'_>, dns: Option<&Dns>) -> Vec<Finding> {
     let Some(dns) = dns else {
         return vec![Finding::silence("DKIM", format!("{domain}: DNS cannot be asked"))];
     };
-    match dns.judge(&sending.message, sending.envelope).await {
+    match dns.judge(sending.message.as_bytes(), sending.envelope).await {
         Ok(judged) => {
             let mut findings = dkim(sending, &judged);
             findings.push(dmarc(sending, judged.dmarc));

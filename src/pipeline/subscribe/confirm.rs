@@ -27,6 +27,7 @@ pub enum Confirmation {
 /// A newsletter that was asked for, and what was chosen about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    pub subscriber_id: i64,
     pub newsletter: Newsletter,
     /// The reader's name; may be empty.
     pub name: String,
@@ -123,6 +124,7 @@ impl Rows {
         let chosen = self.topics.iter().filter(|topic| self.subscription.topics.contains(topic));
         let zone = self.subscriber.zone.unwrap_or(self.newsletter.zone);
         Asked {
+            subscriber_id: self.subscriber.id,
             name: self.subscriber.name.clone(),
             topics: chosen.map(|topic| topic.name.clone()).collect(),
             hour: self.subscription.hour.map(|hour| (hour, zone)),

@@ -4,12 +4,17 @@
 
 use super::super::{Error, links};
 use super::queue;
-use crate::db::{DbError, newsletters, subscribers, subscriptions};
+use super::sign_up::welcome;
+use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
+use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{Goodbye, Notice, Publication};
-use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus};
+use crate::domain::subscription::{Subscription, SubscriptionEvent, SubscriptionStatus};
 use crate::domain::token::Token;
 use crate::pipeline::App;
+
+/// How long after leaving it can be taken back with a button; later a reader signs up and confirms anew.
+pub const UNDO_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// How somebody left, or what they say about why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,10 @@ pub enum LeaveLink {
     Gone,
     Of {
         newsletter: Box<Newsletter>,
+        subscriber_id: i64,
         status: SubscriptionStatus,
+        /// It can still be taken back.
+        can_return: bool,
     },
 }
 
@@ -65,11 +73,25 @@ pub async fn whose(app: &App, token: &str) -> Result<LeaveLink, Error> {
     let Some(subscription) = subscriptions::get(&mut conn, subscription_id).await? else {
         return Ok(LeaveLink::Gone);
     };
-    let newsletter = newsletters::get(&mut conn, subscription.newsletter_id).await?;
-    Ok(newsletter.map_or(LeaveLink::Gone, |newsletter| LeaveLink::Of {
+    link(&mut conn, &subscription, app.clock.now()).await
+}
+
+async fn link(conn: &mut Conn, subscription: &Subscription, now: Timestamp) -> Result<LeaveLink, Error> {
+    let Some(newsletter) = newsletters::get(conn, subscription.newsletter_id).await? else {
+        return Ok(LeaveLink::Gone);
+    };
+    let left_at = subscriptions::left_at(conn, subscription.id).await?;
+    Ok(LeaveLink::Of {
         newsletter: Box::new(newsletter),
+        subscriber_id: subscription.subscriber_id,
         status: subscription.status,
-    }))
+        can_return: can_return(subscription.status, left_at, now),
+    })
+}
+
+/// Whether leaving can be taken back.
+pub fn can_return(status: SubscriptionStatus, left_at: Option<Timestamp>, now: Timestamp) -> bool {
+    status == SubscriptionStatus::Unsubscribed && left_at.is_some_and(|at| now <= at.plus_millis(UNDO_MILLIS))
 }
 
 /// Ends the subscription that `token` names, and queues a goodbye to who was a reader. Leaving again changes nothing,
@@ -78,18 +100,34 @@ pub async fn leave(app: &App, token: &str, reason: LeaveReason) -> Result<LeaveL
     let Some(Token::Leave { subscription_id }) = app.key.read(token) else { return Ok(LeaveLink::Forged) };
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let event = SubscriptionEvent::Leave;
-    let changed = subscriptions::apply(&mut tx, subscription_id, event, Some(reason.as_str()), now).await?;
-    let Some(changed) = changed else { return Ok(LeaveLink::Gone) };
-    if changed.before == Some(SubscriptionStatus::Unsubscribed) && LeaveReason::ANSWERS.contains(&reason) {
-        subscriptions::explain(&mut tx, subscription_id, reason.as_str(), now).await?;
-    }
-    let subscription = changed.now;
-    let Some(newsletter) = newsletters::get(&mut tx, subscription.newsletter_id).await? else {
+    let Some(subscription) = end(&mut tx, app, subscription_id, reason, now).await? else {
         return Ok(LeaveLink::Gone);
     };
+    let link = link(&mut tx, &subscription, now).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(link)
+}
+
+/// Ends a subscription, and queues a goodbye to who was a reader; none where there is no such subscription.
+pub(super) async fn end(
+    tx: &mut Conn,
+    app: &App,
+    subscription_id: i64,
+    reason: LeaveReason,
+    now: Timestamp,
+) -> Result<Option<Subscription>, Error> {
+    let event = SubscriptionEvent::Leave;
+    let changed = subscriptions::apply(tx, subscription_id, event, Some(reason.as_str()), now).await?;
+    let Some(changed) = changed else { return Ok(None) };
+    if changed.before == Some(SubscriptionStatus::Unsubscribed) && LeaveReason::ANSWERS.contains(&reason) {
+        subscriptions::explain(tx, subscription_id, reason.as_str(), now).await?;
+    }
+    let subscription = changed.now;
+    let Some(newsletter) = newsletters::get(tx, subscription.newsletter_id).await? else {
+        return Ok(None);
+    };
     if changed.before == Some(SubscriptionStatus::Active)
-        && let Some(subscriber) = subscribers::get(&mut tx, subscription.subscriber_id).await?
+        && let Some(subscriber) = subscribers::get(tx, subscription.subscriber_id).await?
     {
         let notice = Notice::Goodbye(Goodbye {
             language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
@@ -97,8 +135,47 @@ pub async fn leave(app: &App, token: &str, reason: LeaveReason) -> Result<LeaveL
             resubscribe_url: Some(links::subscribe(app, &newsletter.slug)),
         });
         let event = format!("goodbye:{subscription_id}:{}", now.millis());
-        queue(&mut tx, app, &event, newsletter.id, &subscriber, &notice).await?;
+        queue(tx, app, &event, newsletter.id, &subscriber, &notice).await?;
     }
+    Ok(Some(subscription))
+}
+
+/// Takes leaving back, as the link of the mail that was left by; as [`take_back`].
+pub async fn come_back(app: &App, token: &str) -> Result<LeaveLink, Error> {
+    let Some(Token::Leave { subscription_id }) = app.key.read(token) else { return Ok(LeaveLink::Forged) };
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    take_back(&mut tx, app, subscription_id, now).await?;
+    let Some(subscription) = subscriptions::get(&mut tx, subscription_id).await? else {
+        return Ok(LeaveLink::Gone);
+    };
+    let link = link(&mut tx, &subscription, now).await?;
     tx.commit().await.map_err(DbError::from)?;
-    Ok(LeaveLink::Of { newsletter: Box::new(newsletter), status: subscription.status })
+    Ok(link)
+}
+
+/// Makes a subscription what it was before the reader left, with everything that was chosen, and queues a welcome.
+/// Nothing happens where they did not leave, or longer ago than [`UNDO_MILLIS`].
+pub(super) async fn take_back(
+    tx: &mut Conn,
+    app: &App,
+    subscription_id: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(subscription) = subscriptions::get(tx, subscription_id).await? else { return Ok(()) };
+    let left_at = subscriptions::left_at(tx, subscription_id).await?;
+    if !can_return(subscription.status, left_at, now) {
+        return Ok(());
+    }
+    let event = SubscriptionEvent::Return;
+    let Some(changed) = subscriptions::apply(tx, subscription_id, event, None, now).await? else {
+        return Ok(());
+    };
+    let newsletter = newsletters::get(tx, subscription.newsletter_id).await?;
+    let subscriber = subscribers::get(tx, subscription.subscriber_id).await?;
+    if let (Some(newsletter), Some(subscriber)) = (newsletter, subscriber) {
+        let event = format!("welcome:{subscription_id}:{}", now.millis());
+        welcome(tx, app, &event, &newsletter, &subscriber, &changed.now, now).await?;
+    }
+    Ok(())
 }

@@ -5,11 +5,20 @@
 
 mod confirm;
 mod leave;
+mod moving;
+mod preferences;
+mod refuse;
 mod sign_up;
 
 pub use confirm::{Asked, Confirmation, confirm, peek};
-pub use leave::{LeaveLink, LeaveReason, leave, whose};
-pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, clean_name, sign_up};
+pub use leave::{LeaveLink, LeaveReason, UNDO_MILLIS, come_back, leave, whose};
+pub use moving::{AddressChange, ask_to_move, move_to, peek_move};
+pub use preferences::{
+    About, Choices, Following, MAX_PAUSE_DAYS, Person, about, choose, leave_some, pause, person,
+    take_back_some,
+};
+pub use refuse::{check_list, why_not};
+pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, Taken, clean_name, sign_up};
 
 use chrono_tz::Tz;
 
@@ -65,12 +74,23 @@ async fn queue(
     if suppressions::is_suppressed(tx, &app.key, &to.email).await? {
         return Ok(());
     }
-    let now = app.clock.now();
-    let content = serde_json::to_string(notice).expect("a notice holds nothing that JSON cannot");
+    queue_at(tx, app, event, newsletter_id, to, notice, app.clock.now()).await?;
+    Ok(())
+}
+
+/// Queues `notice` to be sent at that time, unless one was queued for the same `event`. Returns whether it was queued.
+async fn queue_at(
+    tx: &mut Conn,
+    app: &App,
+    event: &str,
+    newsletter_id: i64,
+    to: &Subscriber,
+    notice: &Notice,
+    due_at: Timestamp,
+) -> Result<bool, Error> {
+    let content = notice.to_json();
     // A name that somebody typed beside another's address must not reach that other: only owners are addressed by it.
     let name = if matches!(notice, Notice::Confirm(_)) { "" } else { to.name.as_str() };
-    let new =
-        notices::NewNotice { event, newsletter_id, email: &to.email, name, content: &content, due_at: now };
-    notices::queue(tx, &new, now).await?;
-    Ok(())
+    let new = notices::NewNotice { event, newsletter_id, email: &to.email, name, content: &content, due_at };
+    Ok(notices::queue(tx, &new, app.clock.now()).await?)
 }

@@ -1,11 +1,14 @@
 //! Signing up: anybody can type any address into a form, so nothing comes of it but a mail that asks the owner.
 
+use std::net::IpAddr;
+
 use chrono_tz::Tz;
 
 use super::super::{Error, links};
-use super::{next_issue, queue};
+use super::{next_issue, queue, queue_at};
+use crate::db::notices::Queued;
 use crate::db::subscriptions::{Changed, Choice};
-use crate::db::{Conn, DbError, newsletters, notices, subscribers, subscriptions, suppressions};
+use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::newsletter::Newsletter;
@@ -23,6 +26,13 @@ pub const CONFIRM_DAYS: i64 = 7;
 pub const MAX_NEWSLETTERS: usize = 50;
 
 const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+
+/// How many sign-ups an hour may come from one network: more than a classroom or a stand at a fair.
+const MAX_PER_NETWORK: i64 = 60;
+
+/// How many sign-ups a day do something for one address.
+const MAX_PER_ADDRESS: i64 = 10;
 
 /// How long a link that confirms works, in milliseconds.
 pub(super) const VALID: i64 = CONFIRM_DAYS * 24 * HOUR;
@@ -50,6 +60,23 @@ pub struct SignUp {
     pub words: String,
 }
 
+/// What became of a sign-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Whatever is to be done was done; whoever asked learns no more.
+    Yes,
+    /// Too many came from that network: nothing was done.
+    TooMany,
+}
+
+/// A subscription that waits to be confirmed.
+struct Pending {
+    newsletter: Newsletter,
+    subscription: Subscription,
+    /// No mail has asked for it yet, as it stands now.
+    is_new: bool,
+}
+
 /// A name fit for a mail's header: at most 200 characters on one line, without control and invisible characters.
 ///
 /// # Errors
@@ -67,24 +94,29 @@ pub fn clean_name(text: &str) -> Result<String, String> {
 ///
 /// - New, or left before: pending, and one mail that confirms everything asked for.
 /// - Pending: what was chosen first stays until the link to confirm it expires, because whoever asks again may be
-///   somebody else. Where all of it was pending already, the mail is repeated at most once an hour for an address.
+///   somebody else.
 /// - Active in everything asked for: nothing changes, and a welcome is repeated, at most once a day for an address.
 /// - Suppressed: nothing happens.
 ///
+/// An address gets at most one mail an hour that asks: the next one waits until the hour is over.
+///
 /// # Errors
 /// [`Error::Invalid`] where the form asks for what there is not.
-pub async fn sign_up(app: &App, asked: &SignUp) -> Result<(), Error> {
+pub async fn sign_up(app: &App, asked: &SignUp) -> Result<Taken, Error> {
     let name = clean_name(&asked.name).map_err(Error::Invalid)?;
     let now = app.clock.now();
+    if let Err(taken) = is_within_limits(app, asked, now).await? {
+        return Ok(taken);
+    }
     let mut tx = app.db.begin().await?;
     let wanted = wanted(&mut tx, asked).await?;
     if suppressions::is_suppressed(&mut tx, &app.key, &asked.email).await? {
-        return Ok(());
+        return Ok(Taken::Yes);
     }
     let known = subscribers::ensure(&mut tx, &app.key, &asked.email, now).await?;
     let subscriber = introduce(&mut tx, known, asked, name, now).await?;
     let consent = Consent { at: now, from: asked.from.clone(), words: asked.words.clone() };
-    let mut pending = vec![];
+    let mut pending: Vec<Pending> = vec![];
     let mut active = vec![];
     for (newsletter, choice) in wanted {
         let event = SubscriptionEvent::SignUp;
@@ -98,7 +130,7 @@ pub async fn sign_up(app: &App, asked: &SignUp) -> Result<(), Error> {
             subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
             subscriptions::agree(&mut tx, changed.now.id, &consent, now).await?;
         }
-        pending.push((newsletter, changed));
+        pending.push(Pending { newsletter, subscription: changed.now, is_new: !waited });
     }
     if pending.is_empty() {
         repeat_welcome(&mut tx, app, &subscriber, &active, now).await?;
@@ -106,7 +138,38 @@ pub async fn sign_up(app: &App, asked: &SignUp) -> Result<(), Error> {
         ask(&mut tx, app, &subscriber, &pending, now).await?;
     }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(())
+    Ok(Taken::Yes)
+}
+
+/// Counts a sign-up, and says whether there are not too many: from a network, which is told, and for an address, which is
+/// not: whoever types it in must not learn what others did.
+async fn is_within_limits(app: &App, asked: &SignUp, now: Timestamp) -> Result<Result<(), Taken>, Error> {
+    let mut tx = app.db.begin().await?;
+    let mut within = Ok(());
+    let address = format!("sign-up:address:{}", app.key.address_hash(&asked.email));
+    if attempts::count(&mut tx, &address, DAY, now).await?.count > MAX_PER_ADDRESS {
+        within = Err(Taken::Yes);
+    }
+    if let Some(network) = network(&asked.from) {
+        let network = format!("sign-up:network:{}", app.key.blind("network", &network));
+        if attempts::count(&mut tx, &network, HOUR, now).await?.count > MAX_PER_NETWORK {
+            within = Err(Taken::TooMany);
+        }
+    }
+    attempts::forget_old(&mut tx, now).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(within)
+}
+
+/// What counts as one network: an IPv4 address, or the 64 bits of an IPv6 address that one customer has at least
+/// (RFC 6177 §2). None for this machine: behind a proxy that does not say for whom it asks, everybody would share one
+/// limit.
+fn network(from: &str) -> Option<String> {
+    match from.parse::<IpAddr>().ok()?.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V4(address) => Some(address.to_string()),
+        IpAddr::V6(address) => Some(format!("{:x}/64", u128::from(address) >> 64)),
+    }
 }
 
 /// The newsletters asked for and what was chosen about each: topics and schedule go by name, so that one form can
@@ -179,46 +242,95 @@ async fn introduce(
     Ok(subscriber)
 }
 
-/// Queues the mail that lets the owner confirm: at once for what is newly pending, at most once an hour for an
-/// address where all of it was pending before.
+/// Queues the mail that lets the owner confirm: at once, or, where such a mail went to the address less than an hour ago,
+/// when the hour is over. What is asked for meanwhile joins the mail that waits.
 async fn ask(
     tx: &mut Conn,
     app: &App,
     subscriber: &Subscriber,
-    pending: &[(Newsletter, Changed)],
+    pending: &[Pending],
     now: Timestamp,
 ) -> Result<(), Error> {
     let hash = app.key.address_hash(&subscriber.email);
-    let hour = now.millis().div_euclid(HOUR);
-    let event = |hour: i64| format!("confirm:{hash}:{hour}");
-    let mut asked_lately = false;
-    for hour in [hour, hour - 1] {
-        let at = notices::queued_at(tx, &event(hour)).await?;
-        asked_lately |= at.is_some_and(|at| at.plus_millis(HOUR) > now);
+    let event = |due: Timestamp| format!("confirm:{hash}:{}", due.millis().div_euclid(HOUR));
+    let asks_for_more = pending.iter().any(|pending| pending.is_new);
+    // Somebody else may sign the same address up at this moment: then the mail that they queued is found next time.
+    for _ in 0..3 {
+        let due = match latest(tx, &event, now).await? {
+            Some((_, mail)) if !asks_for_more && mail.due_at.plus_millis(HOUR) > now => return Ok(()),
+            Some((event, mail)) if mail.is_waiting => {
+                let joined = joined(app, &mail.content, pending, now).to_json();
+                if notices::rewrite(tx, &event, &joined, now).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            Some((_, mail)) => now.max(mail.due_at.plus_millis(HOUR)),
+            None => now,
+        };
+        let all = pending.iter().collect();
+        let notice = confirmation(app, subscriber, all, now);
+        if queue_at(tx, app, &event(due), pending[0].newsletter.id, subscriber, &notice, due).await? {
+            return Ok(());
+        }
     }
-    let newly: Vec<String> = pending
-        .iter()
-        .filter(|(_, changed)| changed.before != Some(SubscriptionStatus::Pending))
-        .map(|(_, changed)| changed.now.id.to_string())
-        .collect();
-    let event = match (asked_lately, newly.as_slice()) {
-        (false, _) => event(hour),
-        (true, []) => return Ok(()),
-        // Its first mail, whatever the address was asked about before; a millisecond tells it from one after a
-        // further leave.
-        (true, newly) => format!("confirm:{hash}:{}:{}", newly.join("+"), now.millis()),
-    };
-    let Some((first, _)) = pending.first() else { return Ok(()) };
+    Ok(())
+}
+
+/// The latest mail that asks an address to confirm, with its event: due in this hour by the clock, the next, or the one
+/// before.
+async fn latest(
+    tx: &mut Conn,
+    event: &impl Fn(Timestamp) -> String,
+    now: Timestamp,
+) -> Result<Option<(String, Queued)>, Error> {
+    for hours in [1, 0, -1] {
+        let event = event(now.plus_millis(hours * HOUR));
+        if let Some(mail) = notices::queued(tx, &event).await? {
+            return Ok(Some((event, mail)));
+        }
+    }
+    Ok(None)
+}
+
+fn confirmation(app: &App, subscriber: &Subscriber, pending: Vec<&Pending>, now: Timestamp) -> Notice {
     let expires = now.plus_millis(VALID);
-    let subscription_ids = pending.iter().map(|(_, changed)| changed.now.id).collect();
-    let notice = Notice::Confirm(Confirm {
+    let subscription_ids = pending.iter().map(|pending| pending.subscription.id).collect();
+    let first = &pending[0].newsletter;
+    Notice::Confirm(Confirm {
         language: subscriber.language.clone().unwrap_or_else(|| first.language.clone()),
         zone: subscriber.zone.unwrap_or(first.zone).name().to_owned(),
-        newsletters: pending.iter().map(|(newsletter, _)| Publication::from(newsletter)).collect(),
+        newsletters: pending.iter().map(|pending| Publication::from(&pending.newsletter)).collect(),
         confirm_url: links::confirm(app, &Token::Confirm { subscription_ids, expires }),
         valid_until: Some(expires),
-    });
-    queue(tx, app, &event, first.id, subscriber, &notice).await
+    })
+}
+
+/// The mail that waits, with what is asked for now beside what it asks for already.
+fn joined(app: &App, content: &str, pending: &[Pending], now: Timestamp) -> Notice {
+    let waiting = match serde_json::from_str(content) {
+        Ok(Notice::Confirm(waiting)) => waiting,
+        _ => Confirm::default(),
+    };
+    let token = waiting.confirm_url.rsplit('/').next().and_then(|token| app.key.read(token));
+    let mut subscription_ids = match token {
+        Some(Token::Confirm { subscription_ids, .. }) => subscription_ids,
+        _ => vec![],
+    };
+    let mut newsletters = waiting.newsletters;
+    for Pending { newsletter, subscription, .. } in pending {
+        if !subscription_ids.contains(&subscription.id) && subscription_ids.len() < MAX_NEWSLETTERS {
+            subscription_ids.push(subscription.id);
+            newsletters.push(Publication::from(newsletter));
+        }
+    }
+    let expires = now.plus_millis(VALID);
+    Notice::Confirm(Confirm {
+        newsletters,
+        confirm_url: links::confirm(app, &Token::Confirm { subscription_ids, expires }),
+        valid_until: Some(expires),
+        ..waiting
+    })
 }
 
 /// Tells a reader who signs up again that all is well: one mail a day, whatever somebody asks for in their name.
@@ -254,6 +366,7 @@ pub(super) async fn welcome(
         newsletter: Publication::from(newsletter),
         next_issue: next.map(|next| next.at),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
+        preferences_url: Some(links::preferences(app, subscriber.id)),
     });
     queue(tx, app, event, newsletter.id, subscriber, &notice).await
 }

@@ -75,6 +75,7 @@ fn reader() -> impl Strategy<Value = HoleValues> {
             email,
             unsubscribe_url: format!("https://x.example/leave?{token}"),
             view_url: format!("https://x.example/view?{token}"),
+            preferences_url: format!("https://x.example/change?{token}"),
         }
     })
 }

@@ -38,6 +38,10 @@ const OFFICE: [(&str, &str, Role, bool); 6] = [
     ("/office/system", "System", Role::Admin, false),
 ];
 
+/// Places that belong to no newsletter: only who may so much everywhere gets in.
+const OF_ALL: [&str; 5] =
+    ["/office/subscribers", "/office/relays", "/office/users", "/office/audit", "/office/system"];
+
 /// What every page of desk and office has, around its own content.
 #[derive(Serialize)]
 pub struct Desk<'p, T> {
@@ -62,7 +66,10 @@ pub fn show<T: Serialize>(
     content: &T,
 ) -> Result<Response, Error> {
     let places = |all: &[(&'static str, &'static str, Role, bool)]| -> Vec<Place> {
-        let seen = all.iter().filter(|(_, _, role, _)| by.user.may_somewhere(*role));
+        let seen = all.iter().filter(|(href, _, role, _)| match OF_ALL.contains(href) {
+            true => by.user.may_everywhere(*role),
+            false => by.user.may_somewhere(*role),
+        });
         seen.map(|(href, words, _, main)| {
             let below = path.strip_prefix(href).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             // Today is the front page, and not above all others.

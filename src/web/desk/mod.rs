@@ -1,6 +1,15 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
 mod frame;
+mod inbox;
+mod issue;
+mod issue_form;
+mod issue_page;
+mod issues;
+mod paging;
+mod sending;
+mod today;
+mod words;
 
 use axum::Router;
 
@@ -10,4 +19,9 @@ use crate::pipeline::App;
 /// The pages of the desk.
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(today::routes())
+        .merge(inbox::routes())
+        .merge(issues::routes())
+        .merge(issue::routes())
+        .merge(sending::routes())
 }

@@ -1,5 +1,6 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
+mod audit;
 mod bulk;
 mod import;
 mod import_form;
@@ -9,6 +10,8 @@ mod segments;
 mod subscribers;
 mod subscribers_view;
 mod suppressions;
+mod user;
+mod users;
 mod words;
 
 use axum::Router;
@@ -25,6 +28,9 @@ const SUBSCRIBERS: &str = "/office/subscribers";
 
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(audit::routes())
         .merge(subscribers::routes())
         .merge(person::routes())
         .merge(import::routes())

@@ -206,7 +206,7 @@ pub async fn unsuppress(State(app): State<App>, Segment(id): Segment, act: Act) 
 pub async fn export(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.export", &what(id)).await?;
-    let everything = story::everything(&app, id).await?;
+    let everything = story::own(&app, id).await?.ok_or(Error::NotFound)?;
     note(&app, &act.by, "subscriber.export", &what(id), None).await?;
     let text = serde_json::to_string_pretty(&everything).map_err(|error| Error::Page(error.to_string()))?;
     let headers = [

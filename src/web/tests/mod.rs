@@ -1,6 +1,12 @@
 //! The pages through the real router, over a real connection, on every database.
 
+mod abuse;
+mod archive;
 mod asking;
+mod desk;
+mod desk_inbox;
+mod desk_issue;
+mod desk_today;
 mod hostile;
 mod leaving;
 mod mailbox;
@@ -8,6 +14,9 @@ mod office_bulk;
 mod office_import;
 mod office_people;
 mod pages;
+mod readers;
+mod sending;
+mod signing_in;
 
 use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;

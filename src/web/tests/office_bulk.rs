@@ -83,8 +83,11 @@ async fn everybody_found_is_changed_in_steps_and_put_back_within_the_hour() {
         assert_eq!(count(&house, "state=active").await, 999);
         assert_eq!(house.statuses("r500@example.org").await, ["unsubscribed"]);
         assert_eq!(house.stored("r7@example.org").await[0].left_reason.as_deref(), Some("link"));
-        let lines = crate::db::testing::audit_lines(&house.app.db).await.join("\n");
-        assert!(lines.contains("subscribers.change action 1: End the subscription to brief of"), "{lines}");
+        let lines = house.lines_of_audit().await.join("\n");
+        assert!(
+            lines.contains("subscribers.change done: action 1: End the subscription to brief of"),
+            "{lines}"
+        );
         assert!(lines.contains("subscribers.change.undo"), "{lines}");
         house.close().await;
     }

@@ -125,10 +125,10 @@ async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
 
         let again = house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
         assert_eq!(figures(&again), ["0", "0", "2", "2"], "{again}");
-        let lines = crate::db::testing::audit_lines(&house.app.db).await.join("\n");
+        let lines = house.lines_of_audit().await.join("\n");
         for action in ["import.upload", "import.check", "import.run"] {
             assert!(
-                lines.contains(&format!("ed@example.org {action} import 1: people.csv")),
+                lines.contains(&format!("ed@example.org {action} done: import 1: people.csv")),
                 "{action}: {lines}"
             );
         }
@@ -242,8 +242,8 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
         let again = house.take_in(&ed, all.body.as_bytes(), &columns).await;
         assert_eq!(figures(&again), ["0", "0", "2", "1"], "{again}");
         assert_eq!(export("state=odd").await.status, 422);
-        let lines = crate::db::testing::audit_lines(&house.app.db).await.join("\n");
-        assert!(lines.contains("ed@example.org subscribers.export people"), "{lines}");
+        let lines = house.lines_of_audit().await.join("\n");
+        assert!(lines.contains("ed@example.org subscribers.export done: people"), "{lines}");
         house.close().await;
     }
 }

@@ -12,7 +12,7 @@ async fn every_page_keeps_the_browser_careful() {
             let policy = answer.header("content-security-policy");
             assert!(policy.starts_with("default-src 'none';") && policy.contains("frame-ancestors 'none'"));
             assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-            assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+            assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
             assert_eq!(answer.header("cache-control"), "no-store", "{path}");
             assert_eq!(answer.header("set-cookie"), "");
             assert!(!answer.body.contains("<script") && !answer.body.contains(" style="), "{path}");
@@ -31,6 +31,9 @@ async fn embedded_files_are_kept_for_good_under_an_address_with_their_hash() {
         assert_eq!(kept.header("content-type"), "text/css; charset=utf-8");
         assert!(kept.header("cache-control").contains("immutable"));
         assert_eq!(house.get("/assets/daybreak.css?v=old").await.header("cache-control"), "no-cache");
+        let icon = house.get("/favicon.ico").await;
+        assert_eq!(icon.status, 303);
+        assert_eq!(house.get(icon.header("location")).await.header("content-type"), "image/svg+xml");
         assert_eq!(house.get("/assets/secret").await.status, 404);
         assert_eq!(house.get("/assets/..%2f..%2fCargo.toml").await.status, 404);
         house.close().await;

@@ -1,1 +1,0 @@
--- PostgreSQL needs room on its pages here; SQLite changes a row where it stands.

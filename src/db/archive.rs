@@ -1,0 +1,75 @@
+//! The archive: issues that went out, as anybody may read them.
+//!
+//! An issue is in the archive from the moment it is addressed, and no more once it is cancelled.
+
+use super::row::Row;
+use super::{Conn, DbError, one_row, sql};
+use crate::domain::issue::{Issue, IssueContent};
+
+use super::issues::{COLUMNS, issue};
+
+/// What is in the archive.
+const PUBLIC: &str = "words IS NOT NULL AND number > 0 AND state IN ('sending', 'paused', 'sent')";
+
+/// Puts an issue into the archive; `words` is what it is found by ([`crate::domain::issue::folded`]).
+pub async fn publish(conn: &mut Conn, issue_id: i64, words: &str) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET words = $2 WHERE id = $1").bind(issue_id).bind(words);
+    one_row("putting an issue into the archive", &query.execute(conn).await?)
+}
+
+/// At most `limit` issues that hold each of these words, the newest first, of numbers below `before`. Words are
+/// folded, and at most [`MOST_WORDS`] count.
+pub async fn list(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    words: &[String],
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(Issue, IssueContent)>, DbError> {
+    let holds: String =
+        (0..words.len().min(MOST_WORDS)).map(|n| format!(" AND words LIKE ${} ESCAPE '\\'", n + 4)).collect();
+    let statement = sql(format!(
+        "SELECT {COLUMNS}, content FROM issues
+         WHERE newsletter_id = $1 AND number < $2 AND {PUBLIC}{holds}
+         ORDER BY number DESC, id DESC LIMIT $3"
+    ));
+    let mut query = sqlx::query(statement).bind(newsletter_id).bind(before.unwrap_or(i64::MAX)).bind(limit);
+    for word in words.iter().take(MOST_WORDS) {
+        query = query.bind(pattern(word));
+    }
+    query.fetch_all(conn).await?.iter().map(with_content).collect()
+}
+
+/// How many words of a search count.
+pub const MOST_WORDS: usize = 6;
+
+/// The issue of this number, where it is in the archive.
+pub async fn find(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    number: i64,
+) -> Result<Option<(Issue, IssueContent)>, DbError> {
+    let statement = sql(format!(
+        "SELECT {COLUMNS}, content FROM issues WHERE newsletter_id = $1 AND number = $2 AND {PUBLIC}
+         ORDER BY id DESC LIMIT 1"
+    ));
+    let row = sqlx::query(statement).bind(newsletter_id).bind(number).fetch_optional(conn).await?;
+    row.as_ref().map(with_content).transpose()
+}
+
+fn with_content(row: &sqlx::any::AnyRow) -> Result<(Issue, IssueContent), DbError> {
+    let content = Row::new(row, "issues").opt_parsed("content", |text| serde_json::from_str(text).ok())?;
+    Ok((issue(row)?, content.unwrap_or_default()))
+}
+
+/// A text that holds `word` anywhere, for `LIKE … ESCAPE '\'`.
+fn pattern(word: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for character in word.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern + "%"
+}

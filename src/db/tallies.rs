@@ -1,0 +1,87 @@
+//! Counts over all readers of an issue, kept: a page that shows them does not count.
+
+use super::articles::json;
+use super::row::Row;
+use super::{Conn, DbError, one_row};
+use crate::domain::calendar::Timestamp;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Who will get it, and why others will not.
+    Audience,
+    /// What became of its mails.
+    Results,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Audience => "audience",
+            Self::Results => "results",
+        }
+    }
+}
+
+/// Counts by a word, as they were at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    pub at: Timestamp,
+    pub counts: Vec<(String, i64)>,
+}
+
+impl Tally {
+    pub fn of(&self, word: &str) -> i64 {
+        self.counts.iter().filter(|(counted, _)| counted == word).map(|(_, count)| count).sum()
+    }
+}
+
+/// What was counted last; none where nothing was yet.
+pub async fn get(conn: &mut Conn, issue_id: i64, kind: Kind) -> Result<Option<Tally>, DbError> {
+    let row = sqlx::query(
+        "SELECT issue_id AS id, counts, counted_at FROM issue_tallies WHERE issue_id = $1 AND kind = $2",
+    )
+    .bind(issue_id)
+    .bind(kind.as_str())
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let row = Row::new(&row, "issue_tallies");
+    let counts = row.opt_parsed("counts", |text| serde_json::from_str(text).ok())?;
+    Ok(counts.zip(row.opt_time("counted_at")?).map(|(counts, at)| Tally { at, counts }))
+}
+
+/// Whether it is ours to count: nobody has begun to since `before`.
+pub async fn claim(
+    conn: &mut Conn,
+    issue_id: i64,
+    kind: Kind,
+    now: Timestamp,
+    before: Timestamp,
+) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "INSERT INTO issue_tallies (issue_id, kind, asked_at) VALUES ($1, $2, $3)
+         ON CONFLICT (issue_id, kind) DO UPDATE SET asked_at = excluded.asked_at WHERE issue_tallies.asked_at < $4",
+    )
+    .bind(issue_id)
+    .bind(kind.as_str())
+    .bind(now.millis())
+    .bind(before.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Keeps what was counted.
+pub async fn put(conn: &mut Conn, issue_id: i64, kind: Kind, tally: &Tally) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE issue_tallies SET counts = $3, counted_at = $4 WHERE issue_id = $1 AND kind = $2",
+    )
+    .bind(issue_id)
+    .bind(kind.as_str())
+    .bind(json(&tally.counts))
+    .bind(tally.at.millis())
+    .execute(conn)
+    .await?;
+    one_row("keeping a count", &result)
+}

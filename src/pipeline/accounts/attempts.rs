@@ -1,0 +1,83 @@
+//! How often something may be tried: counted in the database, so that a limit holds over restarts and nodes.
+
+use std::net::IpAddr;
+
+use super::super::{App, Error};
+use super::hash_of;
+use crate::db::attempts;
+
+const MINUTE: i64 = 60 * 1000;
+
+/// So many tries within so many minutes of the first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    name: &'static str,
+    most: i64,
+    minutes: i64,
+}
+
+/// Passwords for one address, known or not: whoever guesses gets some thousand tries a week.
+pub(super) const PASSWORDS: Limit = Limit { name: "password", most: 10, minutes: 15 };
+/// Passwords from one network: a newsroom behind one address has more than one person in it.
+pub(super) const FROM_NETWORK: Limit = Limit { name: "network", most: 60, minutes: 15 };
+/// Codes of one account, of whoever has its password already. Three codes of a million are good at a time.
+pub(super) const CODES: Limit = Limit { name: "code", most: 5, minutes: 15 };
+/// Mailed links for one address, known or not.
+pub(super) const MAILED: Limit = Limit { name: "mailed", most: 1, minutes: 5 };
+/// Mailed links asked for from one network.
+pub(super) const MAILED_FROM_NETWORK: Limit = Limit { name: "mailed-network", most: 20, minutes: 15 };
+
+/// What an attempt is counted under: no address is kept in readable form.
+fn key(limit: Limit, of: &str) -> String {
+    format!("{}:{}", limit.name, &hash_of(of)[..32])
+}
+
+/// A try too many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooMany {
+    /// Until the next may be.
+    pub minutes: i64,
+    /// It is the first that is refused: worth a line in the audit log, as the thousandth is not.
+    pub is_first: bool,
+}
+
+/// Counts a try, and says where it is one too many.
+pub(super) async fn count(app: &App, limit: Limit, of: &str) -> Result<Option<TooMany>, Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let tried = attempts::count(&mut conn, &key(limit, of), limit.minutes * MINUTE, now).await?;
+    if tried.count == 1 {
+        attempts::forget_old(&mut conn, now).await?;
+    }
+    let left = tried.since.millis() + limit.minutes * MINUTE - now.millis();
+    let too_many = TooMany { minutes: (left + MINUTE - 1) / MINUTE, is_first: tried.count == limit.most + 1 };
+    Ok((tried.count > limit.most).then_some(too_many))
+}
+
+/// It succeeded: the next failure is the first again.
+pub(super) async fn forget(app: &App, limit: Limit, of: &str) -> Result<(), Error> {
+    Ok(attempts::forget(&mut *app.db.conn().await?, &key(limit, of)).await?)
+}
+
+/// What counts as one network: an IPv4 address, or the 64 bits that one household has of IPv6.
+pub(super) fn network_of(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_household_is_one_network() {
+        assert_eq!(network_of("2001:db8:1:2:3:4:5:6"), network_of("2001:db8:1:2::9"));
+        assert_ne!(network_of("2001:db8:1:2::9"), network_of("2001:db8:1:3::9"));
+        assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
+    }
+}

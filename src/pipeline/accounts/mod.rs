@@ -1,0 +1,148 @@
+//! Accounts: who signs in, with what, and for how long; and the record of what they do.
+//!
+//! Secrets are kept as hashes only: passwords with Argon2id, the values of cookies and links with SHA-256 (they are
+//! 256 random bits, which nobody guesses). Nobody who is not signed in learns which addresses have an account:
+//! answers, and the time that they take, are the same.
+
+mod attempts;
+mod links;
+mod own;
+mod password;
+mod second_factor;
+mod sessions;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+pub use self::links::{
+    INVITATION_DAYS, LINK_MINUTES, NewAccount, Welcome, accept, first_admin_link, mail_link, peek_link,
+    peek_welcome, sign_in_by_link, sign_in_link,
+};
+pub use self::own::{change_name, change_password};
+pub use self::password::{MIN_PASSWORD, hash_password, is_password};
+pub use self::second_factor::{enrol, pending_secret, remove_own_second_factor};
+pub use self::sessions::{end_others, end_session, form_token, of_cookie, sign_out, start_session};
+pub use self::sign_in::{Entrance, TICKET_MINUTES, sign_in, sign_in_by_code};
+pub use self::users::{
+    Invited, NewUser, Roles, add, disable, enable, end_all_sessions, find, find_by_email, invite,
+    invite_again, remove_second_factor, set_password, set_roles,
+};
+
+use super::{App, Error};
+use crate::db::Conn;
+use crate::db::audit::{self, NewEntry};
+use crate::domain::user::User;
+use crate::pipeline::import::{MAX_NAME, one_line};
+
+/// Where a request to sign in comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct From<'r> {
+    /// What the browser calls itself.
+    pub agent: &'r str,
+    pub network: &'r str,
+}
+
+/// What is wrong with a field of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub field: &'static str,
+    /// A sentence that says what is wrong and what to do.
+    pub says: String,
+}
+
+impl Problem {
+    fn new(field: &'static str, says: impl Into<String>) -> Self {
+        Self { field, says: says.into() }
+    }
+}
+
+/// Who does something to accounts, for the audit log.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    user_id: Option<i64>,
+    who: String,
+    network: String,
+}
+
+impl Actor {
+    pub fn new(user: &User, network: &str) -> Self {
+        Self { user_id: Some(user.id), who: user.email.as_str().to_owned(), network: network.to_owned() }
+    }
+
+    pub fn command_line() -> Self {
+        Self { user_id: None, who: "command line".to_owned(), network: String::new() }
+    }
+
+    /// Whether it is this account itself.
+    fn is(&self, user_id: i64) -> bool {
+        self.user_id == Some(user_id)
+    }
+
+    async fn note(&self, app: &App, conn: &mut Conn, action: &str, what: &str) -> Result<(), Error> {
+        let entry = NewEntry {
+            user_id: self.user_id,
+            who: &self.who,
+            action,
+            what,
+            newsletter_id: None,
+            is_denied: false,
+            network: &self.network,
+        };
+        Ok(audit::write(conn, &entry, app.clock.now()).await?)
+    }
+}
+
+/// 256 random bits, as they stand in a cookie or a link.
+pub fn secret() -> Result<String, Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Io(format!("the system gives no randomness: {error}")))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What is kept of a secret.
+pub fn hash_of(secret: &str) -> String {
+    digest(&SHA256, secret.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether two secrets are the same, in a time that does not say where they differ.
+fn is_same(one: &str, other: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
+}
+
+/// A name on one line; empty where they go by their address.
+fn clean_name(text: &str) -> Result<String, Problem> {
+    one_line("name", text, MAX_NAME).map_err(|_| {
+        Problem::new("name", format!("The name is longer than {MAX_NAME} characters: shorten it."))
+    })
+}
+
+/// A new password's hash, or what is wrong with it.
+async fn new_password(password: &str) -> Result<Result<String, Problem>, Error> {
+    match hash_password(password).await {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(Error::Invalid(says)) => Ok(Err(Problem::new("password", format!("{says}.")))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes down what somebody did, in the transaction of the change.
+pub async fn note(
+    app: &App,
+    conn: &mut Conn,
+    user: &User,
+    network: &str,
+    action: &str,
+    what: &str,
+    newsletter_id: Option<i64>,
+) -> Result<(), Error> {
+    let who = user.email.as_str();
+    let entry =
+        NewEntry { user_id: Some(user.id), who, action, what, newsletter_id, is_denied: false, network };
+    Ok(audit::write(conn, &entry, app.clock.now()).await?)
+}

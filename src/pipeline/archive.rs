@@ -1,0 +1,116 @@
+//! The archive: issues that went out, as anybody may read them.
+
+use super::deliver::cohort::Edition;
+use super::{App, Error, links};
+use crate::db;
+use crate::domain::calendar::Timestamp;
+use crate::domain::issue::{Issue, IssueContent, folded};
+use crate::domain::language::long_date;
+use crate::domain::mail::{HoleValues, escape_html};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::topic::TopicSet;
+use crate::render::{Audience, DigestInput, RenderError};
+
+/// The longest search that is looked at, in characters.
+pub const MAX_SEARCH: usize = 100;
+
+/// An issue in the archive.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub number: i64,
+    /// Its subject, as a reader of whom nothing is known gets it.
+    pub title: String,
+    /// Its day in words, in the newsletter's language and the schedule's zone.
+    pub date: String,
+    /// The same for machines, for instance 2026-11-22.
+    pub date_iso: String,
+    pub slot_at: Timestamp,
+    pub content: IssueContent,
+}
+
+/// At most `limit` issues that hold every word of `search`, the newest first, of numbers below `before`.
+pub async fn list(
+    app: &App,
+    newsletter: &Newsletter,
+    search: &str,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Published>, Error> {
+    let search: String = search.chars().take(MAX_SEARCH).collect();
+    let words: Vec<String> =
+        folded(&search).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let mut conn = app.db.conn().await?;
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+    let found = db::archive::list(&mut conn, newsletter.id, &words, before, limit).await?;
+    drop(conn);
+    let published = |(issue, content)| published(app, newsletter, &schedules, issue, content);
+    found.into_iter().map(published).collect()
+}
+
+/// The latest issue, where one went out.
+pub async fn latest(app: &App, newsletter: &Newsletter) -> Result<Option<Published>, Error> {
+    Ok(list(app, newsletter, "", None, 1).await?.pop())
+}
+
+fn published(
+    app: &App,
+    newsletter: &Newsletter,
+    schedules: &[Schedule],
+    issue: Issue,
+    content: IssueContent,
+) -> Result<Published, Error> {
+    let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+    let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
+    let audience = Audience { topics: TopicSet::EMPTY, language: newsletter.language.clone(), zone };
+    let input = DigestInput {
+        newsletter,
+        issue: &issue,
+        content: &content,
+        schedule,
+        audience: &audience,
+        site_url: None,
+        issue_url: None,
+        is_public: true,
+    };
+    let title = match app.renderer.subject(&input) {
+        // Nothing in it is in the newsletter's own language.
+        Err(RenderError::NoArticles) => newsletter.name.clone(),
+        rendered => rendered?,
+    };
+    Ok(Published {
+        number: issue.number,
+        title,
+        date: long_date(issue.slot_at, zone, &newsletter.language),
+        date_iso: issue.slot_at.in_zone(zone).date_naive().to_string(),
+        slot_at: issue.slot_at,
+        content,
+    })
+}
+
+/// An issue as a page that anybody may read: the mail's HTML without anything that is one reader's.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is no such issue in the archive, or nothing in it is in the newsletter's language.
+pub async fn html(app: &App, slug: &str, number: i64) -> Result<String, Error> {
+    let gone = || Error::NotFound(format!("“{slug}” has no issue {number} in the archive"));
+    let mut conn = app.db.conn().await?;
+    let newsletter = db::newsletters::find(&mut conn, slug).await?.ok_or_else(gone)?;
+    let (issue, _) = db::archive::find(&mut conn, newsletter.id, number).await?.ok_or_else(gone)?;
+    let mut edition = Edition::load(app, &mut conn, issue.id).await?;
+    drop(conn);
+    edition.is_public = true;
+    // For templates of one's own that print them all the same.
+    let page = links::subscribe(app, slug);
+    let values = HoleValues {
+        name: String::new(),
+        email: String::new(),
+        unsubscribe_url: page.clone(),
+        view_url: links::issue(app, slug, number),
+        preferences_url: page,
+    };
+    let mail = match app.renderer.digest_for(&edition.input(&edition.default_audience()), &values) {
+        Err(RenderError::NoArticles) => return Err(gone()),
+        rendered => rendered?,
+    };
+    Ok(mail.html.fill(&HoleValues::default(), escape_html))
+}

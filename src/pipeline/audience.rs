@@ -1,0 +1,133 @@
+//! How many an issue goes to, and what became of its mails: counted in the background, and kept for a while, because
+//! counting walks over every reader.
+
+use std::time::Duration;
+
+use crate::db;
+use crate::db::tallies::{Kind, Tally};
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::issue::{Issue, IssueState};
+
+use super::{App, Error, address, compose};
+
+const MINUTE: i64 = 60 * 1000;
+
+/// How old a count may be before it is counted anew.
+const FRESH: i64 = 5 * MINUTE;
+
+/// Nobody else begins to count for so long.
+const COUNTING: i64 = MINUTE;
+
+/// An issue's results no longer change so long after its slot: every delivery has come to its end by then.
+const SETTLED: i64 = 10 * 24 * 60 * MINUTE;
+
+/// How long a page waits for a count that was never made before.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What stands for those who get it, among the reasons of the others.
+const GETS: &str = "gets";
+
+/// Who gets an issue, and why the others do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    pub readers: i64,
+    /// Those who will not get it, by reason, the most frequent first.
+    pub others: Vec<(SkipReason, i64)>,
+    pub counted_at: Timestamp,
+}
+
+/// Who would get an issue that has not gone out; none while that is counted for the first time.
+pub async fn audience(app: &App, issue: &Issue) -> Result<Option<Audience>, Error> {
+    let Some(tally) = tally(app, issue, Kind::Audience).await? else { return Ok(None) };
+    let mut others: Vec<(SkipReason, i64)> = SkipReason::ALL
+        .into_iter()
+        .map(|reason| (reason, tally.of(reason.as_str())))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    others.sort_by_key(|(_, count)| -count);
+    Ok(Some(Audience { readers: tally.of(GETS), others, counted_at: tally.at }))
+}
+
+/// What became of an issue's mails, by the state of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Results {
+    pub sent: i64,
+    pub failed: i64,
+    /// Not decided yet: queued, on the wire, or put off.
+    pub open: i64,
+    pub counted_at: Timestamp,
+}
+
+/// The results of an issue that was addressed; none while they are counted for the first time.
+pub async fn results(app: &App, issue: &Issue) -> Result<Option<Results>, Error> {
+    let Some(tally) = tally(app, issue, Kind::Results).await? else { return Ok(None) };
+    let of = |state: DeliveryState| tally.of(state.as_str());
+    Ok(Some(Results {
+        sent: of(DeliveryState::Sent),
+        failed: of(DeliveryState::Failed),
+        open: of(DeliveryState::Queued) + of(DeliveryState::Claimed) + of(DeliveryState::Deferred),
+        counted_at: tally.at,
+    }))
+}
+
+/// The count as it is kept. An old one is given out, and counted anew behind the page's back.
+async fn tally(app: &App, issue: &Issue, kind: Kind) -> Result<Option<Tally>, Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let known = db::tallies::get(&mut conn, issue.id, kind).await?;
+    if known.as_ref().is_some_and(|tally| is_good(tally, issue, kind, now)) {
+        return Ok(known);
+    }
+    if !db::tallies::claim(&mut conn, issue.id, kind, now, now.plus_millis(-COUNTING)).await? {
+        return Ok(known);
+    }
+    drop(conn);
+    let (counting, issue) = (app.clone(), issue.clone());
+    let counting = tokio::spawn(async move {
+        let id = issue.id;
+        let counted = count(&counting, issue, kind).await;
+        counted.inspect_err(|error| tracing::error!(issue = id, %error, "readers could not be counted")).ok()
+    });
+    if known.is_some() {
+        return Ok(known);
+    }
+    // It goes on where nobody waits for it any more.
+    Ok(tokio::time::timeout(PATIENCE, counting).await.ok().and_then(Result::ok).flatten())
+}
+
+fn is_good(tally: &Tally, issue: &Issue, kind: Kind, now: Timestamp) -> bool {
+    let is_settled =
+        kind == Kind::Results && issue.state.is_final() && tally.at > issue.slot_at.plus_millis(SETTLED);
+    // A clock that was set back must not make a count good for long.
+    is_settled || (tally.at <= now && now < tally.at.plus_millis(FRESH))
+}
+
+async fn count(app: &App, issue: Issue, kind: Kind) -> Result<Tally, Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let counts = match kind {
+        Kind::Results => {
+            let counts = db::keeping::counts(&mut conn, issue.id).await?;
+            counts.into_iter().map(|count| (count.state.to_owned(), count.count)).collect()
+        }
+        Kind::Audience => {
+            let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id)
+                .await?
+                .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;
+            let content = match issue.state {
+                IssueState::Draft => {
+                    let articles = db::articles::of_issue(&mut conn, issue.id).await?;
+                    compose::content(&mut conn, &newsletter, &issue, articles).await?
+                }
+                _ => db::issues::content(&mut conn, issue.id).await?.unwrap_or_default(),
+            };
+            let groups = address::audience(&mut conn, &newsletter, &issue, &content, now).await?;
+            let word = |reason: Option<SkipReason>| reason.map_or(GETS, SkipReason::as_str).to_owned();
+            groups.into_iter().map(|group| (word(group.reason), group.count)).collect()
+        }
+    };
+    let tally = Tally { at: now, counts };
+    db::tallies::put(&mut conn, issue.id, kind, &tally).await?;
+    Ok(tally)
+}

@@ -1,0 +1,527 @@
+//! Composing: what editors do to a draft before it freezes. Every edit is a version with a step in the history; one that
+//! was made from an older version is not applied.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::db::articles::Article;
+use crate::db::composing::Step;
+use crate::db::{self, Conn};
+use crate::domain::composition::{self, Composition, Field, Item, Place};
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::user::User;
+use crate::sources::text::fold;
+
+use super::newsletters::parse_line;
+use super::{App, Error, accounts, articles, compose, editors};
+
+/// The most articles that an issue holds, whatever the newsletter's own limit for those that go in by themselves.
+pub const MOST_ARTICLES: usize = 200;
+
+/// How many of the articles that wait are listed.
+const MOST_WAITING: i64 = 50;
+
+/// Who edits.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'b> {
+    CommandLine,
+    User { user: &'b User, network: &'b str },
+}
+
+impl By<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::CommandLine => "the command line".to_owned(),
+            Self::User { user, .. } => user.shown().to_owned(),
+        }
+    }
+}
+
+/// A draft as an editor sees it.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub issue: Issue,
+    pub newsletter: Newsletter,
+    pub schedule: Option<Schedule>,
+    /// As it stands in the mail, also where nobody has touched it.
+    pub composition: Composition,
+    /// The articles that are in it, by id.
+    pub articles: HashMap<i64, Article>,
+    /// Those that might go in, the newest first, and how many there are.
+    pub waiting: Vec<Article>,
+    pub count_waiting: i64,
+}
+
+impl Open {
+    /// What stands in a field: the editor's text, or the article's own.
+    pub fn shown(&self, field: Field) -> &str {
+        shown(&self.composition, &self.articles, field)
+    }
+}
+
+fn shown<'a>(composition: &'a Composition, articles: &'a HashMap<i64, Article>, field: Field) -> &'a str {
+    let own = composition.own(field);
+    own.or_else(|| articles_own(articles, field)).unwrap_or_default()
+}
+
+fn articles_own(articles: &HashMap<i64, Article>, field: Field) -> Option<&str> {
+    match field {
+        Field::Headline(id) => articles.get(&id).map(|article| article.title.as_str()),
+        Field::Summary(id) => articles.get(&id).map(|article| article.summary.as_str()),
+        _ => None,
+    }
+}
+
+/// Opens a draft, to show it.
+pub async fn open(app: &App, issue: Issue) -> Result<Open, Error> {
+    let mut conn = app.db.conn().await?;
+    let newsletter = newsletter_of(&mut conn, &issue).await?;
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+    let schedule = schedules.into_iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+    let (composition, articles) = current(&mut conn, &issue).await?;
+    let slots = schedule.as_ref().map(|schedule| &schedule.slots);
+    let oldest = compose::oldest(&mut conn, &newsletter, &issue, slots).await?;
+    let waiting = db::articles::waiting(&mut conn, &issue, oldest, MOST_WAITING).await?;
+    let count_waiting = db::articles::count_waiting(&mut conn, &issue, oldest).await?;
+    Ok(Open { issue, newsletter, schedule, composition, articles, waiting, count_waiting })
+}
+
+/// How many articles might go into a draft and are not in it.
+pub async fn count_waiting(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    draft: &Issue,
+    schedule: Option<&Schedule>,
+) -> Result<i64, Error> {
+    let oldest = compose::oldest(conn, newsletter, draft, schedule.map(|schedule| &schedule.slots)).await?;
+    Ok(db::articles::count_waiting(conn, draft, oldest).await?)
+}
+
+async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Error> {
+    db::newsletters::get(conn, issue.newsletter_id)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))
+}
+
+/// A draft as it stands in the mail: one that nobody has touched, topic by topic.
+async fn current(conn: &mut Conn, issue: &Issue) -> Result<(Composition, HashMap<i64, Article>), Error> {
+    let mut composition = db::composing::composition(conn, issue).await?;
+    let articles = db::articles::of_issue(conn, issue.id).await?;
+    if !issue.edited {
+        let topics = db::newsletters::topics(conn, issue.newsletter_id).await?;
+        let labels: Vec<_> = articles.iter().map(|article| (article.id, article.topics)).collect();
+        let texts = std::mem::take(&mut composition.places);
+        let with_texts = |place: Place| match texts.iter().find(|other| other.article_id == place.article_id)
+        {
+            Some(other) => Place { heading: place.heading, ..other.clone() },
+            None => place,
+        };
+        composition.places = composition::by_topic(&labels, &topics).into_iter().map(with_texts).collect();
+    }
+    Ok((composition, by_id(articles)))
+}
+
+fn by_id(articles: Vec<Article>) -> HashMap<i64, Article> {
+    articles.into_iter().map(|article| (article.id, article)).collect()
+}
+
+/// What an editor does besides writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Move(Item, isize),
+    Put(i64),
+    TakeOut(i64),
+    RemoveHeading(i64),
+    /// Lets articles go in by themselves again, in the newsletter's order.
+    FillAgain,
+}
+
+/// One save of the editor's page.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// The version that the editor saw.
+    pub version: i64,
+    /// What stands one below the other, as the editor saw it; empty: as it is.
+    pub items: Vec<Item>,
+    /// The texts that the editor changed.
+    pub texts: BTreeMap<Field, String>,
+    pub act: Option<Act>,
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is the issue's next version; what was done, in words.
+    Changed {
+        version: i64,
+        what: String,
+    },
+    Unchanged,
+    /// Not applied: the issue was changed since that version.
+    Stale,
+    /// Not applied: the issue is no draft any more.
+    Closed,
+}
+
+/// What is wrong with texts before they are saved: each with a sentence that says what to do.
+pub fn problems(app: &App, texts: &BTreeMap<Field, String>) -> Vec<(Field, String)> {
+    texts.iter().filter_map(|(field, text)| problem(app, *field, text).map(|says| (*field, says))).collect()
+}
+
+fn problem(app: &App, field: Field, text: &str) -> Option<String> {
+    let count = text.chars().count();
+    if count > field.limit() {
+        return Some(format!("It has {count} characters, and {} is the most: shorten it.", field.limit()));
+    }
+    let line = match field {
+        Field::Subject => "subject",
+        Field::Preheader => "preheader",
+        _ => return None,
+    };
+    match parse_line(app, line, text) {
+        Err(Error::Invalid(says)) => Some(says),
+        _ => None,
+    }
+}
+
+/// Applies an edit to a draft.
+///
+/// # Errors
+/// `Invalid` where a text has one of the [`problems`], or the issue would hold too much.
+pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, Error> {
+    if let Some((field, says)) = problems(app, &edit.texts).into_iter().next() {
+        return Err(Error::Invalid(format!("{field}: {says}")));
+    }
+    let mut tx = app.db.begin().await?;
+    let issue = editors::find_issue_alone(&mut tx, id).await?;
+    if issue.state != IssueState::Draft {
+        return Ok(Done::Closed);
+    }
+    if issue.version != edit.version {
+        return Ok(Done::Stale);
+    }
+    let (before, _) = current(&mut tx, &issue).await?;
+    let known = known(&mut tx, &issue, &before, edit).await?;
+    let topics = db::newsletters::topics(&mut tx, issue.newsletter_id).await?;
+    let mut after = before.clone();
+    after.edited = true;
+    lay_out(&mut after, edit, &known);
+    match edit.act {
+        None => {}
+        Some(Act::Move(item, by)) => {
+            let mut items = after.items();
+            composition::shift(&mut items, item, by);
+            after.arrange(&items);
+        }
+        Some(Act::Put(id)) => {
+            let article = known.get(&id).ok_or_else(|| {
+                Error::Invalid("this article is held, or of another newsletter: it cannot go in".to_owned())
+            })?;
+            let labels = topics.iter().filter(|topic| article.topics.contains(topic));
+            after.put(id, &labels.map(|topic| topic.name.clone()).collect::<Vec<_>>());
+        }
+        Some(Act::TakeOut(id)) => after.take_out(id),
+        Some(Act::RemoveHeading(id)) => {
+            after.set(Field::Heading(id), None);
+        }
+        Some(Act::FillAgain) => after.edited = false,
+    }
+    write_texts(app, &mut after, &edit.texts, &known)?;
+    finish(app, tx, by, &issue, &before, after, None).await
+}
+
+/// The articles that an edit may name: those of the issue, and any other of its newsletter that nobody holds.
+async fn known(
+    conn: &mut Conn,
+    issue: &Issue,
+    before: &Composition,
+    edit: &Edit,
+) -> Result<HashMap<i64, Article>, Error> {
+    let mut ids: HashSet<i64> = before.places.iter().map(|place| place.article_id).collect();
+    ids.extend(edit.items.iter().filter_map(|item| match item {
+        Item::Article(id) => Some(*id),
+        Item::Heading(_) => None,
+    }));
+    ids.extend(match edit.act {
+        Some(Act::Put(id)) => Some(id),
+        _ => None,
+    });
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let mut found = db::articles::of_ids(conn, issue.newsletter_id, &ids).await?;
+    found.retain(|article| !article.held);
+    Ok(by_id(found))
+}
+
+/// Puts articles and headings as the editor saw them: nothing moves under their hands, whatever came meanwhile.
+fn lay_out(after: &mut Composition, edit: &Edit, known: &HashMap<i64, Article>) {
+    let items: Vec<Item> = edit
+        .items
+        .iter()
+        .copied()
+        .filter(|item| match item {
+            Item::Article(id) => known.contains_key(id),
+            Item::Heading(_) => true,
+        })
+        .collect();
+    for item in &items {
+        if let Item::Article(id) = item {
+            after.put(*id, &[]);
+        }
+    }
+    for (field, text) in &edit.texts {
+        if matches!(field, Field::Heading(_)) {
+            after.set(*field, Some(fold(text)).filter(|text| !text.is_empty()));
+        }
+    }
+    if !items.is_empty() {
+        after.arrange(&items);
+    }
+}
+
+fn write_texts(
+    app: &App,
+    after: &mut Composition,
+    texts: &BTreeMap<Field, String>,
+    articles: &HashMap<i64, Article>,
+) -> Result<(), Error> {
+    for (field, text) in texts {
+        let written = match field {
+            Field::Heading(_) => continue,
+            Field::Introduction => Some(text.trim().to_owned()),
+            Field::Subject => Some(parse_line(app, "subject", text)?).filter(|line| !line.is_empty()),
+            Field::Preheader => Some(parse_line(app, "preheader", text)?).filter(|line| !line.is_empty()),
+            // No headline is the article's own; no summary is none.
+            Field::Headline(_) => Some(fold(text)).filter(|text| !text.is_empty()),
+            Field::Summary(_) => Some(fold(text)),
+        };
+        let is_own = written.as_deref() == articles_own(articles, *field);
+        after.set(*field, written.filter(|_| !is_own));
+    }
+    Ok(())
+}
+
+/// Writes what an edit made of a draft as its next version, with a step and an entry in the audit log.
+async fn finish(
+    app: &App,
+    mut tx: db::Tx,
+    by: By<'_>,
+    issue: &Issue,
+    before: &Composition,
+    after: Composition,
+    what: Option<String>,
+) -> Result<Done, Error> {
+    let done = write(app, &mut tx, by, issue, before, after, what).await?;
+    db::commit(tx).await?;
+    Ok(done)
+}
+
+async fn write(
+    app: &App,
+    conn: &mut Conn,
+    by: By<'_>,
+    issue: &Issue,
+    before: &Composition,
+    after: Composition,
+    what: Option<String>,
+) -> Result<Done, Error> {
+    if after.places.len() > MOST_ARTICLES {
+        return Err(Error::Invalid(format!(
+            "the issue would hold {} articles, and {MOST_ARTICLES} is the most: take some out first",
+            after.places.len()
+        )));
+    }
+    let newsletter = newsletter_of(conn, issue).await?;
+    let said = match what {
+        Some(what) => what,
+        None => {
+            let ids: Vec<i64> =
+                before.places.iter().chain(&after.places).map(|place| place.article_id).collect();
+            let articles = by_id(db::articles::of_ids(conn, issue.newsletter_id, &ids).await?);
+            let title = |id: i64| {
+                let title = articles.get(&id).map_or("an article", |article| article.title.as_str());
+                shorten(title)
+            };
+            composition::difference(before, &after, &title).join("; ")
+        }
+    };
+    if said.is_empty() {
+        return Ok(Done::Unchanged);
+    }
+    let version = db::composing::write(conn, issue.id, &after).await?;
+    let step = Step { version, at: app.clock.now(), who: by.name(), what: said.clone() };
+    db::composing::note(conn, issue.id, &step, before).await?;
+    if before.edited && !after.edited {
+        let draft = Issue { edited: false, ..issue.clone() };
+        let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
+        let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+        compose::fill(conn, &newsletter, &draft, schedule.map(|schedule| &schedule.slots)).await?;
+    }
+    if let By::User { user, network } = by {
+        let what = format!("issue {} of {}: {said}", issue.id, newsletter.name);
+        accounts::note(app, conn, user, network, "issue.edit", &what, Some(newsletter.id)).await?;
+    }
+    Ok(Done::Changed { version, what: said })
+}
+
+/// A title as a step tells it.
+fn shorten(title: &str) -> String {
+    match title.chars().count() {
+        ..=60 => title.to_owned(),
+        _ => format!("{}…", title.chars().take(59).collect::<String>().trim_end()),
+    }
+}
+
+/// Puts an article into a draft, or takes it out, as the draft stands now.
+///
+/// # Errors
+/// `Invalid` where the issue is no draft, or the article is held or of another newsletter.
+pub async fn put(app: &App, by: By<'_>, id: i64, act: Act) -> Result<Done, Error> {
+    let version = editors::find_issue(&mut *app.db.conn().await?, id).await?.version;
+    match edit(app, by, id, &Edit { version, act: Some(act), ..Edit::default() }).await? {
+        Done::Closed => Err(Error::Invalid("this issue no longer changes: its content is frozen".to_owned())),
+        Done::Stale => Err(Error::Invalid("somebody changed the issue at this moment: try again".to_owned())),
+        done => Ok(done),
+    }
+}
+
+/// Goes back to what an issue was before a step. Without the version that the editor saw, only the last step is taken
+/// back.
+///
+/// # Errors
+/// `NotFound` where the step is no longer kept.
+pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) -> Result<Done, Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = editors::find_issue_alone(&mut tx, id).await?;
+    if issue.state != IssueState::Draft {
+        return Ok(Done::Closed);
+    }
+    if issue.version != seen.unwrap_or(step) {
+        return Ok(Done::Stale);
+    }
+    let (undone, mut after) = db::composing::step_back(&mut tx, id, step)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("issue {id} has no step {step} any more")))?;
+    let (before, _) = current(&mut tx, &issue).await?;
+    let ids: Vec<i64> = after.places.iter().map(|place| place.article_id).collect();
+    let there = db::articles::of_ids(&mut tx, issue.newsletter_id, &ids).await?;
+    let may_stand =
+        |place: &Place| there.iter().any(|article| article.id == place.article_id && !article.held);
+    after.places.retain(may_stand);
+    let what = format!("went back to before {} {}", whose(&undone, by), undone.what);
+    finish(app, tx, by, &issue, &before, after, Some(what)).await
+}
+
+fn whose(step: &Step, by: By<'_>) -> String {
+    if step.who == by.name() { "they".to_owned() } else { step.who.clone() }
+}
+
+/// Keeps an article out of issues, or lets it in again; puts it at the top, or takes it from there. Drafts follow, those
+/// that editors have touched by a step of their own.
+pub async fn flag(
+    app: &App,
+    by: By<'_>,
+    id: i64,
+    held: Option<bool>,
+    pinned: Option<bool>,
+) -> Result<Article, Error> {
+    let mut tx = app.db.begin().await?;
+    let newsletter_id = articles::find(&mut tx, id).await?.newsletter_id;
+    db::newsletters::lock(&mut tx, newsletter_id).await?;
+    let before = articles::find(&mut tx, id).await?;
+    let (is_held, is_pinned) = (held.unwrap_or(before.held), pinned.unwrap_or(before.pinned));
+    db::articles::set_flags(&mut tx, id, is_held, is_pinned).await?;
+    for draft in db::issues::drafts_of(&mut tx, newsletter_id).await? {
+        if !draft.edited {
+            continue;
+        }
+        let (was, _) = current(&mut tx, &draft).await?;
+        let mut after = was.clone();
+        if is_held {
+            after.take_out(id);
+        } else if is_pinned
+            && !before.pinned
+            && !db::articles::has_gone_out(&mut tx, id, draft.schedule_id).await?
+        {
+            after.lead_with(id);
+        }
+        write(app, &mut tx, by, &draft, &was, after, None).await?;
+    }
+    let newsletter = db::newsletters::get(&mut tx, newsletter_id).await?;
+    if let Some(newsletter) = &newsletter {
+        compose::refill(&mut tx, newsletter).await?;
+    }
+    if let By::User { user, network } = by {
+        let action = match (held, pinned) {
+            (Some(true), _) => "article.hold",
+            (Some(false), _) => "article.release",
+            (None, Some(true)) => "article.pin",
+            (None, _) => "article.unpin",
+        };
+        let what = format!("article {id}, {}", shorten(&before.title));
+        accounts::note(app, &mut tx, user, network, action, &what, Some(newsletter_id)).await?;
+    }
+    let article = articles::find(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(article)
+}
+
+/// Parts an article from the story it was taken for a telling of.
+pub async fn stand_alone(app: &App, by: By<'_>, id: i64) -> Result<Article, Error> {
+    let mut tx = app.db.begin().await?;
+    let article = articles::find(&mut tx, id).await?;
+    db::newsletters::lock(&mut tx, article.newsletter_id).await?;
+    db::articles::stand_alone(&mut tx, id).await?;
+    if let Some(newsletter) = db::newsletters::get(&mut tx, article.newsletter_id).await? {
+        compose::refill(&mut tx, &newsletter).await?;
+    }
+    if let By::User { user, network } = by {
+        let what = format!("article {id}, {}", shorten(&article.title));
+        accounts::note(app, &mut tx, user, network, "article.part", &what, Some(article.newsletter_id))
+            .await?;
+    }
+    let article = articles::find(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(article)
+}
+
+/// Adds an article that an editor brought, and lets drafts that nobody has touched take it in.
+pub async fn add(
+    app: &App,
+    by: By<'_>,
+    newsletter: &Newsletter,
+    found: &crate::domain::article::FoundArticle,
+    topics: &[String],
+) -> Result<articles::Added, Error> {
+    let added = articles::add(app, &newsletter.slug, found, topics).await?;
+    let mut tx = app.db.begin().await?;
+    db::newsletters::lock(&mut tx, newsletter.id).await?;
+    compose::refill(&mut tx, newsletter).await?;
+    if let (By::User { user, network }, articles::Added::New(article)) = (by, &added) {
+        let what = format!("article {}, {}", article.id, shorten(&article.title));
+        accounts::note(app, &mut tx, user, network, "article.add", &what, Some(newsletter.id)).await?;
+    }
+    db::commit(tx).await?;
+    Ok(added)
+}
+
+/// Writes an issue's introduction, subject and preheader while it is filling, and leaves its articles to come and go as
+/// they do; none leaves what is there, an empty subject or preheader goes back to the newsletter's line.
+pub async fn write_words(
+    app: &App,
+    by: By<'_>,
+    id: i64,
+    words: &BTreeMap<Field, String>,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = editors::find_issue_alone(&mut tx, id).await?;
+    if issue.state != IssueState::Draft {
+        return Err(Error::Invalid(format!(
+            "issue {id} is {}: its words no longer change",
+            issue.state.as_str()
+        )));
+    }
+    let before = db::composing::composition(&mut tx, &issue).await?;
+    let mut after = before.clone();
+    write_texts(app, &mut after, words, &HashMap::new())?;
+    finish(app, tx, by, &issue, &before, after, None).await.map(drop)
+}

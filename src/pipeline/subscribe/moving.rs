@@ -1,0 +1,156 @@
+//! Changing an address: a mail to the new one asks its owner, and only then do mails go there. The old one is told.
+
+use super::super::{Error, links};
+use super::preferences::{Person, person};
+use super::queue;
+use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions};
+use crate::domain::address::EmailAddress;
+use crate::domain::newsletter::Newsletter;
+use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
+use crate::domain::subscription::{Subscriber, SubscriptionStatus};
+use crate::domain::token::Token;
+use crate::pipeline::App;
+
+const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+
+/// How long the link in the mail to the new address works.
+const VALID: i64 = 2 * DAY;
+
+/// How many new addresses a person may name in a day.
+const MAX_A_DAY: i64 = 5;
+
+/// Queues the mail that lets the owner of a new address confirm it, at most once an hour for an address. The outcome
+/// is the same whether somebody has the address or not.
+///
+/// # Errors
+/// [`Error::Invalid`] where it is their address already, they get nothing, or named too many; [`Error::NotFound`] where
+/// they were erased.
+pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Result<(), Error> {
+    let now = app.clock.now();
+    let gone = || Error::NotFound("nobody is known under this link any more".to_owned());
+    let asking = person(app, subscriber_id).await?.ok_or_else(gone)?;
+    if asking.subscriber.email == *to {
+        return Err(Error::Invalid("That is your address already: write the new one".to_owned()));
+    }
+    let mut tx = app.db.begin().await?;
+    if attempts::count(&mut tx, &format!("move:{subscriber_id}"), DAY, now).await?.count > MAX_A_DAY {
+        tx.commit().await.map_err(DbError::from)?;
+        return Err(Error::Invalid(format!(
+            "You have named {MAX_A_DAY} addresses today: try again tomorrow"
+        )));
+    }
+    let newsletter = sender(&asking).ok_or_else(|| {
+        Error::Invalid("You get no newsletter at the moment: sign up with the new address instead".to_owned())
+    })?;
+    let expires = now.plus_millis(VALID);
+    let token = Token::Move {
+        subscriber_id,
+        expires,
+        to: to.clone(),
+        from: app.key.address_mark(&asking.subscriber.email),
+    };
+    let notice = Notice::Address(ConfirmAddress {
+        language: language(&asking.subscriber, newsletter),
+        zone: asking.subscriber.zone.unwrap_or(newsletter.zone).name().to_owned(),
+        newsletter: Publication::from(newsletter),
+        confirm_url: links::new_address(app, &token),
+        valid_until: expires,
+    });
+    let hash = app.key.address_hash(to);
+    let asked = attempts::count(&mut tx, &format!("move-to:{hash}"), HOUR, now).await?.count;
+    if asked > 1 {
+        return Ok(tx.commit().await.map_err(DbError::from)?);
+    }
+    let event = format!("address:{subscriber_id}:{hash}:{}", now.millis());
+    // The name is its owner's only once they confirm.
+    let receiver = Subscriber { email: to.clone(), name: String::new(), ..asking.subscriber.clone() };
+    queue(&mut tx, app, &event, newsletter.id, &receiver, &notice).await?;
+    Ok(tx.commit().await.map_err(DbError::from)?)
+}
+
+fn language(subscriber: &Subscriber, newsletter: &Newsletter) -> String {
+    subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone())
+}
+
+/// The newsletter that such mails come from: one that the person gets.
+fn sender(person: &Person) -> Option<&Newsletter> {
+    person.active().next().map(|following| &following.newsletter)
+}
+
+/// What a link that changes an address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressChange {
+    /// This service did not make the link.
+    Forged,
+    /// It is too old, or the person was erased, or has changed their address otherwise since.
+    Expired,
+    /// It waits for the button.
+    Asked { to: EmailAddress },
+    /// Somebody gets newsletters at the new address already: both stay as they are.
+    Taken { to: EmailAddress },
+    /// The person's mails go there.
+    Done { subscriber_id: i64, to: EmailAddress },
+}
+
+/// What [`move_to`] would do. Changes nothing: scanners follow links.
+pub async fn peek_move(app: &App, token: &str) -> Result<AddressChange, Error> {
+    let mut conn = app.db.conn().await?;
+    Ok(look(&mut conn, app, token).await?.0)
+}
+
+/// What the link leads to, and whose address it changes.
+async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange, Option<Subscriber>), Error> {
+    let Some(Token::Move { subscriber_id, expires, to, from }) = app.key.read(token) else {
+        return Ok((AddressChange::Forged, None));
+    };
+    let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else {
+        return Ok((AddressChange::Expired, None));
+    };
+    if subscriber.email == to {
+        return Ok((AddressChange::Done { subscriber_id, to }, None));
+    }
+    if app.clock.now() > expires || app.key.address_mark(&subscriber.email) != from {
+        return Ok((AddressChange::Expired, None));
+    }
+    let is_taken = subscribers::find(conn, &to).await?.is_some();
+    Ok(if is_taken {
+        (AddressChange::Taken { to }, None)
+    } else {
+        (AddressChange::Asked { to }, Some(subscriber))
+    })
+}
+
+/// Has a person's mails go to the address that the link was sent to, and tells the address before.
+pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let (found, subscriber) = look(&mut tx, app, token).await?;
+    let (AddressChange::Asked { to }, Some(before)) = (&found, subscriber) else { return Ok(found) };
+    match subscribers::set_address(&mut tx, &app.key, before.id, to, now).await {
+        Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to: to.clone() }),
+        changed => changed?,
+    }
+    // What went to the address before is no more about anybody.
+    notices::forget(&mut tx, &before.email).await?;
+    if let Some(newsletter) = first_newsletter(&mut tx, before.id).await? {
+        let notice = Notice::Moved(Moved {
+            language: language(&before, &newsletter),
+            newsletter: Publication::from(&newsletter),
+            preferences_url: links::preferences(app, before.id),
+        });
+        let event = format!("moved:{}:{}", before.id, now.millis());
+        queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;
+    }
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(AddressChange::Done { subscriber_id: before.id, to: to.clone() })
+}
+
+async fn first_newsletter(tx: &mut Conn, subscriber_id: i64) -> Result<Option<Newsletter>, Error> {
+    let all = subscriptions::of_subscriber(tx, subscriber_id).await?;
+    let active = all.iter().find(|stored| stored.subscription.status == SubscriptionStatus::Active);
+    match active.or(all.first()) {
+        Some(stored) => Ok(newsletters::get(tx, stored.subscription.newsletter_id).await?),
+        None => Ok(None),
+    }
+}

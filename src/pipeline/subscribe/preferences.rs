@@ -1,0 +1,266 @@
+//! What readers change by themselves, through the link in every mail: what comes, when, in which language, or nothing.
+//!
+//! The link names the person; every function takes who that is, and reads again what they follow.
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use super::super::Error;
+use super::leave::{LeaveReason, can_return, end, take_back};
+use super::{NextIssue, followed, next_issue};
+use crate::db::subscriptions::{Choice, Stored};
+use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions, suppressions};
+use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::subscription::{Subscriber, SubscriptionStatus, SuppressionReason};
+use crate::domain::topic::{Topic, TopicSet};
+use crate::pipeline::App;
+
+/// How far ahead a reader can pause, in days.
+pub const MAX_PAUSE_DAYS: i64 = 366;
+
+/// A person with everything that they follow or followed.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub subscriber: Subscriber,
+    /// Why nothing can be sent to the address, where nothing can.
+    pub suppressed: Option<SuppressionReason>,
+    /// The oldest first.
+    pub follows: Vec<Following>,
+}
+
+impl Person {
+    pub fn of(&self, slug: &str) -> Option<&Following> {
+        self.follows.iter().find(|following| following.newsletter.slug == slug)
+    }
+
+    pub fn active(&self) -> impl Iterator<Item = &Following> {
+        self.follows.iter().filter(|following| following.status() == SubscriptionStatus::Active)
+    }
+
+    /// What they left lately, and can still take back.
+    pub fn left_lately(&self) -> impl Iterator<Item = &Following> {
+        self.follows.iter().filter(|following| following.can_return)
+    }
+}
+
+/// One newsletter of a person's.
+#[derive(Clone, Debug)]
+pub struct Following {
+    pub newsletter: Newsletter,
+    pub schedules: Vec<Schedule>,
+    pub topics: Vec<Topic>,
+    pub stored: Stored,
+    pub next: Option<NextIssue>,
+    /// They left, and can still take it back.
+    pub can_return: bool,
+    /// None where it comes.
+    pub paused_until: Option<Timestamp>,
+}
+
+impl Following {
+    pub fn status(&self) -> SubscriptionStatus {
+        self.stored.subscription.status
+    }
+
+    /// The schedules to choose from: those that are not paused, and their own.
+    pub fn offers(&self) -> Vec<Schedule> {
+        let own = self.schedule().map(|schedule| schedule.id);
+        let offered = self.schedules.iter().filter(|schedule| !schedule.paused || Some(schedule.id) == own);
+        offered.cloned().collect()
+    }
+
+    /// The schedule that they follow.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        followed(&self.schedules, &self.stored.subscription)
+    }
+}
+
+/// Who this is, and what they follow; none once they are erased.
+pub async fn person(app: &App, subscriber_id: i64) -> Result<Option<Person>, Error> {
+    let mut conn = app.db.conn().await?;
+    read(&mut conn, app, subscriber_id).await
+}
+
+async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<Person>, Error> {
+    let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else { return Ok(None) };
+    let now = app.clock.now();
+    let suppressed = suppressions::find(conn, &app.key, &subscriber.email).await?.map(|found| found.reason);
+    let mut follows = vec![];
+    for stored in subscriptions::of_subscriber(conn, subscriber_id).await? {
+        let id = stored.subscription.newsletter_id;
+        let Some(newsletter) = newsletters::get(conn, id).await? else { continue };
+        let schedules = newsletters::schedules_of(conn, id).await?;
+        let topics = newsletters::topics(conn, id).await?;
+        let from = stored.subscription.paused_until.filter(|until| *until > now);
+        let next =
+            next_issue(&newsletter, &schedules, &subscriber, &stored.subscription, from.unwrap_or(now));
+        let can_return = can_return(stored.subscription.status, stored.left_at, now);
+        follows.push(Following {
+            newsletter,
+            schedules,
+            topics,
+            next,
+            can_return,
+            paused_until: from,
+            stored,
+        });
+    }
+    Ok(Some(Person { subscriber, suppressed, follows }))
+}
+
+/// What a person tells about themselves.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// May be empty.
+    pub name: String,
+    /// None: each newsletter's own.
+    pub language: Option<String>,
+    pub zone: Option<Tz>,
+}
+
+/// Writes what a person tells about themselves.
+///
+/// # Errors
+/// [`Error::NotFound`] where they were erased.
+pub async fn about(app: &App, subscriber_id: i64, about: About) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let mut subscriber = known(&mut tx, subscriber_id).await?;
+    subscriber.name = about.name;
+    subscriber.language = about.language;
+    subscriber.zone = about.zone;
+    subscribers::update(&mut tx, &subscriber, now).await?;
+    Ok(tx.commit().await.map_err(DbError::from)?)
+}
+
+async fn known(tx: &mut Conn, subscriber_id: i64) -> Result<Subscriber, Error> {
+    let found = subscribers::get(tx, subscriber_id).await?;
+    found.ok_or_else(|| Error::NotFound("nobody is known under this link any more".to_owned()))
+}
+
+/// What a reader chooses about one newsletter.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    /// Slugs; none: every topic.
+    pub topics: Vec<String>,
+    /// The schedule's name; none: the first.
+    pub schedule: Option<String>,
+    /// None: when the issue is out.
+    pub hour: Option<TimeOfDay>,
+    /// None: it stays as it is.
+    pub zone: Option<Tz>,
+}
+
+/// Writes what a reader chose about a newsletter that they get.
+///
+/// # Errors
+/// [`Error::NotFound`] where they do not get it.
+pub async fn choose(app: &App, subscriber_id: i64, slug: &str, choices: &Choices) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let (person, following) = follows(&mut tx, app, subscriber_id, slug).await?;
+    let wanted = following.topics.iter().filter(|topic| choices.topics.contains(&topic.slug));
+    // Whoever ticks every topic wants all of them, also those to come.
+    let all = following.topics.iter().fold(TopicSet::EMPTY, TopicSet::with);
+    let topics = Some(wanted.fold(TopicSet::EMPTY, TopicSet::with)).filter(|topics| *topics != all);
+    let offers = following.offers();
+    let schedule = offers.iter().find(|schedule| Some(&schedule.name) == choices.schedule.as_ref());
+    let before = following.stored.subscription.schedule_id;
+    let choice = Choice {
+        schedule_id: schedule.map_or(before, |schedule| Some(schedule.id)),
+        topics: topics.unwrap_or(TopicSet::EMPTY),
+        hour: choices.hour,
+    };
+    subscriptions::choose(&mut tx, following.stored.subscription.id, choice, now).await?;
+    if choices.zone.is_some() && choices.zone != person.subscriber.zone {
+        let subscriber = Subscriber { zone: choices.zone, ..person.subscriber };
+        subscribers::update(&mut tx, &subscriber, now).await?;
+    }
+    Ok(tx.commit().await.map_err(DbError::from)?)
+}
+
+/// A newsletter that a person gets.
+async fn follows(
+    tx: &mut Conn,
+    app: &App,
+    subscriber_id: i64,
+    slug: &str,
+) -> Result<(Person, Following), Error> {
+    let person = read(tx, app, subscriber_id).await?;
+    let following = person.as_ref().and_then(|person| person.of(slug)).cloned();
+    let active = following.filter(|following| following.status() == SubscriptionStatus::Active);
+    person
+        .zip(active)
+        .ok_or_else(|| Error::NotFound(format!("“{slug}” does not come to whom this link belongs to")))
+}
+
+/// Stops a newsletter until the morning of that day in the reader's zone; none: it comes again.
+///
+/// # Errors
+/// [`Error::Invalid`] for a day that is not to come, or too far off; [`Error::NotFound`] where they do not get it.
+pub async fn pause(app: &App, subscriber_id: i64, slug: &str, until: Option<NaiveDate>) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let (person, following) = follows(&mut tx, app, subscriber_id, slug).await?;
+    let zone = person.subscriber.zone.unwrap_or(following.newsletter.zone);
+    let until = until.map(|date| instant_of(date, TimeOfDay::midnight(), zone));
+    if let Some(until) = until {
+        if until <= now {
+            return Err(Error::Invalid("Choose a day that is to come".to_owned()));
+        }
+        if until > now.plus_millis(MAX_PAUSE_DAYS * 24 * 60 * 60 * 1000) {
+            return Err(Error::Invalid(
+                "Choose a day within a year; for longer, leave the newsletter and come back".to_owned(),
+            ));
+        }
+    }
+    subscriptions::pause(&mut tx, following.stored.subscription.id, until, now).await?;
+    Ok(tx.commit().await.map_err(DbError::from)?)
+}
+
+/// Ends what a person gets or was asked to confirm: one newsletter, by its slug, or all.
+///
+/// # Errors
+/// [`Error::NotFound`] where they were erased.
+pub async fn leave_some(
+    app: &App,
+    subscriber_id: i64,
+    slug: Option<&str>,
+    reason: LeaveReason,
+) -> Result<(), Error> {
+    change(app, subscriber_id, slug, Change::Leave(reason)).await
+}
+
+/// Takes back what a person left lately: one newsletter, by its slug, or all.
+///
+/// # Errors
+/// [`Error::NotFound`] where they were erased.
+pub async fn take_back_some(app: &App, subscriber_id: i64, slug: Option<&str>) -> Result<(), Error> {
+    change(app, subscriber_id, slug, Change::TakeBack).await
+}
+
+enum Change {
+    Leave(LeaveReason),
+    TakeBack,
+}
+
+async fn change(app: &App, subscriber_id: i64, slug: Option<&str>, change: Change) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    known(&mut tx, subscriber_id).await?;
+    let Some(person) = read(&mut tx, app, subscriber_id).await? else { return Ok(()) };
+    let meant = |following: &&Following| slug.is_none_or(|slug| slug == following.newsletter.slug);
+    for following in person.follows.iter().filter(meant) {
+        let id = following.stored.subscription.id;
+        match change {
+            // Leaving all again says nothing new about what was left before.
+            Change::Leave(_) if slug.is_none() && following.status() == SubscriptionStatus::Unsubscribed => {}
+            Change::Leave(reason) => {
+                end(&mut tx, app, id, reason, now).await?;
+            }
+            Change::TakeBack => take_back(&mut tx, app, id, now).await?,
+        }
+    }
+    Ok(tx.commit().await.map_err(DbError::from)?)
+}

@@ -1,0 +1,267 @@
+//! An issue: the editor's page, its saves, and its undo.
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::issue_form::{Typed, mark};
+use super::issue_page::{Editor, Head, Kept, LostText, Reading, StepView, Stories, lost_text, steps};
+use crate::db;
+use crate::domain::composition::{Field, Item};
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::user::Role;
+use crate::pipeline::composing::{self, By, Done};
+use crate::pipeline::{self, App, inspect};
+use crate::web::Error;
+use crate::web::auth::{Act, SignedIn};
+use crate::web::said::{self, Said};
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/desk/issues/{issue}", get(show).post(save))
+        .route("/desk/issues/{issue}/undo/{step}", post(undo))
+}
+
+/// Steps of the history that the page shows.
+const SHOWN_STEPS: i64 = 15;
+
+/// The longest sentence about a save: it travels in a cookie.
+const LONGEST_WORDS: usize = 300;
+
+async fn find(app: &App, id: i64) -> Result<Issue, Error> {
+    db::issues::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
+}
+
+/// `GET /desk/issues/{issue}`
+async fn show(
+    State(app): State<App>,
+    by: SignedIn,
+    path: Result<Path<i64>, PathRejection>,
+) -> Result<Response, Error> {
+    let Path(id) = path.map_err(|_| Error::NotFound)?;
+    let issue = find(&app, id).await?;
+    by.require(&app, Role::Viewer, issue.newsletter_id, "issue.look", &format!("issue {id}")).await?;
+    let is_editor = by.user.may(Role::Editor, issue.newsletter_id);
+    match issue.state {
+        IssueState::Draft if is_editor => editor(&app, &by, StatusCode::OK, issue, Kept::Nothing).await,
+        _ => reading(&app, &by, StatusCode::OK, issue, vec![]).await,
+    }
+}
+
+/// The page to write on.
+async fn editor(
+    app: &App,
+    by: &SignedIn,
+    status: StatusCode,
+    issue: Issue,
+    kept: Kept<'_>,
+) -> Result<Response, Error> {
+    let id = issue.id;
+    let lines = lines(app, id).await?;
+    let open = composing::open(app, issue).await?;
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let topics = db::newsletters::topics(&mut conn, open.newsletter.id).await?;
+    let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
+    let history = steps(db::composing::steps(&mut conn, id, 0, SHOWN_STEPS).await?, now, zone);
+    drop(conn);
+    let page = Editor::of(open, lines, history, &topics, kept, now);
+    super::show(by, status, "/desk/issues", page.title(), "desk/issue", &page)
+}
+
+/// Subject and preheader as they will be printed; none where there is nothing to print, or a line is at fault.
+async fn lines(app: &App, id: i64) -> Result<Option<(String, String)>, Error> {
+    match inspect::lines(app, id).await {
+        // A template of one's own may fail at this issue: the preview says how.
+        Err(pipeline::Error::Render(_)) => Ok(None),
+        lines => Ok(lines?),
+    }
+}
+
+/// The page to read.
+async fn reading(
+    app: &App,
+    by: &SignedIn,
+    status: StatusCode,
+    issue: Issue,
+    unsaved: Vec<LostText>,
+) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let content = db::issues::content(&mut *app.db.conn().await?, issue.id).await?;
+    let lines = lines(app, issue.id).await?;
+    let open = composing::open(app, issue.clone()).await?;
+    let head = Head::of(&issue, &open.newsletter, open.schedule.as_ref(), now);
+    let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
+    let taken = db::composing::steps(&mut *app.db.conn().await?, issue.id, 0, SHOWN_STEPS).await?;
+    let (introduction, stories) = match content {
+        Some(content) => (content.introduction.clone(), Stories::frozen(content)),
+        None => (issue.introduction.clone(), Stories::of_draft(&open)),
+    };
+    let page = Reading::of(head, &issue, &introduction, stories, lines, steps(taken, now, zone), unsaved);
+    super::show(by, status, "/desk/issues", page.title(), "desk/issue_read", &page)
+}
+
+/// `POST /desk/issues/{issue}`: everything on the editor's page, and what the button says in `do`.
+///
+/// A script that asks for JSON gets the new version and marks, or why nothing was saved (409, 422); the page then sends
+/// the form as a browser does, and shows what is to be decided.
+async fn save(
+    State(app): State<App>,
+    path: Result<Path<i64>, PathRejection>,
+    headers: HeaderMap,
+    act: Act,
+) -> Result<Response, Error> {
+    let Path(id) = path.map_err(|_| Error::NotFound)?;
+    let issue = find(&app, id).await?;
+    act.by.require(&app, Role::Editor, issue.newsletter_id, "issue.edit", &format!("issue {id}")).await?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_script = accept.starts_with("application/json");
+    let typed = Typed::read(&act.form);
+    if issue.state != IssueState::Draft {
+        return closed(&app, &act.by, id, &typed, is_script).await;
+    }
+    let problems = composing::problems(&app, &typed.changed);
+    if !problems.is_empty() {
+        if is_script {
+            let says = problems.iter().map(|(field, says)| format!("{field}: {says}"));
+            return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, &says.collect::<Vec<_>>().join(" ")));
+        }
+        let kept = Kept::Problems(&typed, problems.into_iter().collect());
+        return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, issue, kept).await;
+    }
+    let by = By::User { user: &act.by.user, network: &act.by.network };
+    match composing::edit(&app, by, id, &typed.edit()).await? {
+        Done::Closed => closed(&app, &act.by, id, &typed, is_script).await,
+        Done::Stale => stale(&app, &act.by, id, &typed, is_script).await,
+        Done::Changed { .. } | Done::Unchanged if is_script => saved(&app, id).await,
+        Done::Changed { version, what } => {
+            let said = Said {
+                words: sentence(&what),
+                undo: format!("/desk/issues/{id}/undo/{version}"),
+                undo_words: "Undo".to_owned(),
+            };
+            Ok(said::then(&app, &format!("/desk/issues/{id}{}", place(&typed)), said))
+        }
+        Done::Unchanged => {
+            let to = format!("/desk/issues/{id}{}", place(&typed));
+            Ok(said::then_say(&app, &to, "There was nothing to save: it stands as you see it."))
+        }
+    }
+}
+
+/// "Changed the subject." of "changed the subject".
+fn sentence(what: &str) -> String {
+    let mut letters = what.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let rest: String = letters.collect();
+    match rest.chars().count() > LONGEST_WORDS {
+        true => format!("{first}{}…", rest.chars().take(LONGEST_WORDS).collect::<String>()),
+        false => format!("{first}{rest}."),
+    }
+}
+
+/// Where on the page the editor was at work.
+fn place(typed: &Typed) -> String {
+    match typed.act {
+        Some(composing::Act::Move(Item::Article(id), _) | composing::Act::Put(id)) => format!("#i{id}"),
+        Some(composing::Act::Move(Item::Heading(id), _)) => format!("#ih{id}"),
+        _ => String::new(),
+    }
+}
+
+fn refused(status: StatusCode, says: &str) -> Response {
+    as_json(status, &json!({ "says": says }))
+}
+
+fn as_json(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+/// What a script needs to go on: the version, and the marks of what is stored.
+async fn saved(app: &App, id: i64) -> Result<Response, Error> {
+    let open = composing::open(app, find(app, id).await?).await?;
+    let ids = open.composition.places.iter().map(|place| place.article_id);
+    let fields = ids.flat_map(|id| [Field::Headline(id), Field::Summary(id), Field::Heading(id)]);
+    let fields = [Field::Introduction, Field::Subject, Field::Preheader].into_iter().chain(fields);
+    let marks: serde_json::Map<String, Value> =
+        fields.map(|field| (format!("was-{field}"), mark(open.shown(field)).into())).collect();
+    let step = db::composing::steps(&mut *app.db.conn().await?, id, 0, 1).await?;
+    let what = step.first().map_or("nothing changed", |step| step.what.as_str());
+    let answer = json!({ "version": open.issue.version, "says": sentence(what), "marks": marks });
+    Ok(as_json(StatusCode::OK, &answer))
+}
+
+/// Somebody was faster: what was typed is kept, and what they did is told.
+async fn stale(app: &App, by: &SignedIn, id: i64, typed: &Typed, is_script: bool) -> Result<Response, Error> {
+    let issue = find(app, id).await?;
+    let since = since(app, &issue, typed.version).await?;
+    if is_script {
+        return Ok(refused(
+            StatusCode::CONFLICT,
+            "Somebody else changed this issue meanwhile, and nothing was saved. Press Save: both texts are shown.",
+        ));
+    }
+    editor(app, by, StatusCode::CONFLICT, issue, Kept::Stale(typed, since)).await
+}
+
+async fn since(app: &App, issue: &Issue, version: i64) -> Result<Vec<StepView>, Error> {
+    let mut conn = app.db.conn().await?;
+    let taken = db::composing::steps(&mut conn, issue.id, version, SHOWN_STEPS).await?;
+    let schedules = db::newsletters::schedules_of(&mut conn, issue.newsletter_id).await?;
+    let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+    let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
+    let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
+    Ok(steps(taken, app.clock.now(), zone))
+}
+
+/// It froze while somebody wrote: what they typed is shown, to copy.
+async fn closed(
+    app: &App,
+    by: &SignedIn,
+    id: i64,
+    typed: &Typed,
+    is_script: bool,
+) -> Result<Response, Error> {
+    if is_script {
+        return Ok(refused(
+            StatusCode::CONFLICT,
+            "This issue is frozen and no longer changes: nothing was saved.",
+        ));
+    }
+    let unsaved = typed.changed.iter().map(|(field, text)| lost_text(*field, text)).collect();
+    reading(app, by, StatusCode::CONFLICT, find(app, id).await?, unsaved).await
+}
+
+/// `POST /desk/issues/{issue}/undo/{step}`: back to what it was before that step. With the field `version` any step that
+/// is kept, without it only the last.
+async fn undo(
+    State(app): State<App>,
+    path: Result<Path<(i64, i64)>, PathRejection>,
+    act: Act,
+) -> Result<Response, Error> {
+    let Path((id, step)) = path.map_err(|_| Error::NotFound)?;
+    let issue = find(&app, id).await?;
+    let what = format!("issue {id}: undo of step {step}");
+    act.by.require(&app, Role::Editor, issue.newsletter_id, "issue.edit", &what).await?;
+    let by = By::User { user: &act.by.user, network: &act.by.network };
+    let page = format!("/desk/issues/{id}");
+    Ok(match composing::undo(&app, by, id, step, act.form.get("version").parse().ok()).await? {
+        Done::Changed { version, what } => {
+            let undo = format!("{page}/undo/{version}");
+            said::then(&app, &page, Said { words: sentence(&what), undo, undo_words: "Undo that".to_owned() })
+        }
+        Done::Unchanged => said::then_say(&app, &page, "It stands as it was before already."),
+        Done::Stale => said::then_say(
+            &app,
+            &page,
+            "Nothing was undone: the issue was changed meanwhile. Look at its history below, and choose the step.",
+        ),
+        Done::Closed => {
+            said::then_say(&app, &page, "Nothing was undone: the issue is frozen and no longer changes.")
+        }
+    })
+}

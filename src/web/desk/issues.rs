@@ -1,0 +1,171 @@
+//! The issues of every newsletter, the latest slot first.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use super::paging::{self, Pages};
+use super::words::{self, Moment, State as Shown};
+use crate::db;
+use crate::db::tallies::Kind;
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::Newsletter;
+use crate::domain::user::Role;
+use crate::pipeline::{App, editors};
+use crate::web::Error;
+use crate::web::auth::{Act, SignedIn};
+use crate::web::form::Form;
+use crate::web::said;
+
+pub fn routes() -> Router<App> {
+    Router::new().route("/desk/issues", get(list).post(start))
+}
+
+/// Rows on a page.
+const PAGE: usize = 30;
+
+/// A newsletter in a list to choose from.
+#[derive(Clone, Debug, Serialize)]
+pub struct Choice {
+    pub value: String,
+    pub words: String,
+    pub chosen: bool,
+}
+
+#[derive(Serialize)]
+struct List {
+    newsletters: Vec<Choice>,
+    rows: Vec<Row>,
+    pages: Pages,
+    is_empty: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    href: String,
+    title: String,
+    state: Shown,
+    slot: Moment,
+    says: String,
+}
+
+/// The newsletters that somebody may look at.
+pub async fn visible(app: &App, by: &SignedIn) -> Result<Vec<Newsletter>, Error> {
+    let mut newsletters = db::newsletters::list(&mut *app.db.conn().await?).await?;
+    newsletters.retain(|newsletter| by.user.may(Role::Viewer, newsletter.id));
+    Ok(newsletters)
+}
+
+/// The zone in which an issue's times are told: its schedule's, or its newsletter's.
+pub async fn zones(app: &App) -> Result<HashMap<i64, Tz>, Error> {
+    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
+    Ok(schedules.into_iter().map(|schedule| (schedule.id, schedule.slots.zone)).collect())
+}
+
+/// `GET /desk/issues[?newsletter=SLUG]`
+async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -> Result<Response, Error> {
+    let query = Form::of_query(query.as_deref());
+    let newsletters = visible(&app, &by).await?;
+    let wanted = query.get("newsletter");
+    let chosen: Vec<i64> = newsletters
+        .iter()
+        .filter(|newsletter| wanted.is_empty() || newsletter.slug == wanted)
+        .map(|newsletter| newsletter.id)
+        .collect();
+    let from = paging::From::of(&query);
+    let limit = i64::try_from(PAGE).unwrap_or(30) + 1;
+    let mut conn = app.db.conn().await?;
+    let mut issues = db::issues::page(&mut conn, &chosen, from.key, from.is_newer, limit).await?;
+    let rest = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs((!wanted.is_empty()).then_some(("newsletter", wanted)))
+        .finish();
+    let pages =
+        paging::cut(&mut issues, from, PAGE, "/desk/issues", &rest, |issue| (issue.slot_at, issue.id));
+    let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
+    let articles = db::issues::article_counts(&mut conn, &ids).await?;
+    let mut sent = HashMap::new();
+    for issue in issues.iter().filter(|issue| issue.state == IssueState::Sent) {
+        // What was counted before: a list does not count.
+        if let Some(tally) = db::tallies::get(&mut conn, issue.id, Kind::Results).await? {
+            sent.insert(issue.id, tally.of("sent"));
+        }
+    }
+    drop(conn);
+    let zones = zones(&app).await?;
+    let now = app.clock.now();
+    let row = |issue: &Issue| {
+        let newsletter = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)?;
+        let zone = issue.schedule_id.and_then(|id| zones.get(&id).copied()).unwrap_or(newsletter.zone);
+        Some(Row {
+            href: format!("/desk/issues/{}", issue.id),
+            title: title(issue, newsletter),
+            state: words::state(issue),
+            slot: Moment::of(words::when(issue.slot_at, now, zone), issue.slot_at, zone),
+            says: says(issue, articles.get(&issue.id).copied().unwrap_or(0), sent.get(&issue.id).copied()),
+        })
+    };
+    let page = List {
+        rows: issues.iter().filter_map(row).collect(),
+        newsletters: choices(&newsletters, wanted),
+        is_empty: issues.is_empty(),
+        pages,
+    };
+    super::show(&by, StatusCode::OK, "/desk/issues", "Issues", "desk/issues", &page)
+}
+
+pub fn choices(newsletters: &[Newsletter], chosen: &str) -> Vec<Choice> {
+    let choice = |newsletter: &Newsletter| Choice {
+        value: newsletter.slug.clone(),
+        words: newsletter.name.clone(),
+        chosen: newsletter.slug == chosen,
+    };
+    newsletters.iter().map(choice).collect()
+}
+
+/// "Morning Brief, No. 12"; without a number before it is frozen.
+fn title(issue: &Issue, newsletter: &Newsletter) -> String {
+    match issue.number {
+        0 => newsletter.name.clone(),
+        number => format!("{}, No. {number}", newsletter.name),
+    }
+}
+
+fn says(issue: &Issue, articles: i64, sent: Option<i64>) -> String {
+    let articles = words::count(articles, "article");
+    match (issue.state, sent, &issue.reason) {
+        (IssueState::Sent, Some(sent), _) => format!("{articles}, {} delivered", words::number(sent)),
+        (IssueState::Skipped | IssueState::Cancelled | IssueState::Paused, _, Some(reason)) => {
+            format!("{articles}: {reason}")
+        }
+        _ => articles,
+    }
+}
+
+/// `POST /desk/issues`: an issue for a newsletter without a schedule.
+async fn start(State(app): State<App>, act: Act) -> Result<Response, Error> {
+    let slug = act.form.get("newsletter");
+    let newsletter = db::newsletters::find(&mut *app.db.conn().await?, slug).await?.ok_or(Error::NotFound)?;
+    let what = format!("an issue of {}", newsletter.name);
+    act.by.require(&app, Role::Editor, newsletter.id, "issue.start", &what).await?;
+    let issue = editors::filling(&app, &newsletter.slug, None).await?;
+    let mut tx = app.db.begin().await?;
+    let by = &act.by;
+    crate::pipeline::accounts::note(
+        &app,
+        &mut tx,
+        &by.user,
+        &by.network,
+        "issue.start",
+        &what,
+        Some(newsletter.id),
+    )
+    .await?;
+    db::commit(tx).await?;
+    Ok(said::then_say(&app, &format!("/desk/issues/{}", issue.id), "The issue is filling."))
+}

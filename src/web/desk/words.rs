@@ -1,0 +1,162 @@
+//! Numbers, times and states as the desk says them.
+
+use chrono::Datelike as _;
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::SkipReason;
+use crate::domain::issue::{Issue, IssueState};
+use crate::web::words::zone_name;
+
+const MINUTE: i64 = 60 * 1000;
+
+/// A number with its thousands apart: 12,480.
+pub fn number(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// "1 article", "7 articles".
+pub fn count(many: i64, what: &str) -> String {
+    let ending = if many == 1 { "" } else { "s" };
+    format!("{} {what}{ending}", number(many))
+}
+
+/// The hour in a zone: 07:00.
+pub fn hour(at: Timestamp, zone: Tz) -> String {
+    at.in_zone(zone).format("%H:%M").to_string()
+}
+
+/// The day as seen from now: "today", "tomorrow", "on Friday", "on Friday, 21 November".
+pub fn day(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let (at, now) = (at.in_zone(zone), now.in_zone(zone));
+    match (at.date_naive() - now.date_naive()).num_days() {
+        0 => "today".to_owned(),
+        1 => "tomorrow".to_owned(),
+        -1 => "yesterday".to_owned(),
+        2..=6 => at.format("on %A").to_string(),
+        _ if at.year() == now.year() => at.format("on %A, %-d %B").to_string(),
+        _ => at.format("on %A, %-d %B %Y").to_string(),
+    }
+}
+
+/// "tomorrow at 07:00".
+pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    format!("{} at {}", day(at, now, zone), hour(at, zone))
+}
+
+/// How long ago within a day, and when before: "5 minutes ago", "yesterday at 07:00".
+pub fn ago(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    match (now.millis() - at.millis()) / MINUTE {
+        ..=0 => "just now".to_owned(),
+        minutes @ 1..60 => format!("{} ago", count(minutes, "minute")),
+        minutes @ 60..720 => format!("{} ago", count(minutes / 60, "hour")),
+        _ => when(at, now, zone),
+    }
+}
+
+/// A moment: in words, and exactly for whoever points at it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Moment {
+    pub words: String,
+    pub exact: String,
+    pub iso: String,
+}
+
+impl Moment {
+    pub fn past(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
+        Self::of(ago(at, now, zone), at, zone)
+    }
+
+    pub fn of(words: String, at: Timestamp, zone: Tz) -> Self {
+        let exact = format!("{} {}", at.in_zone(zone).format("%Y-%m-%d %H:%M"), zone_name(zone));
+        Self { words, exact, iso: at.to_string() }
+    }
+}
+
+/// Whose issue it is: "Tomorrow’s", "Friday’s", "The 21 December".
+pub fn whose(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let (at, now) = (at.in_zone(zone), now.in_zone(zone));
+    match (at.date_naive() - now.date_naive()).num_days() {
+        0 => "Today’s".to_owned(),
+        1 => "Tomorrow’s".to_owned(),
+        -1 => "Yesterday’s".to_owned(),
+        2..=6 => at.format("%A’s").to_string(),
+        _ if at.year() == now.year() => at.format("The %-d %B").to_string(),
+        _ => at.format("The %-d %B %Y").to_string(),
+    }
+}
+
+/// Why readers do not get an issue, behind their number.
+pub fn reason(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Unconfirmed => "have not confirmed",
+        SkipReason::Unsubscribed => "have left",
+        SkipReason::Suppressed => "are on the suppression list",
+        SkipReason::Paused => "have paused it",
+        SkipReason::NoArticles => "find nothing on their topics or in their language",
+        SkipReason::Cancelled => "because it was cancelled",
+    }
+}
+
+/// An issue's state as a word, and how it is coloured.
+#[derive(Clone, Debug, Serialize)]
+pub struct State {
+    pub words: &'static str,
+    pub tone: &'static str,
+}
+
+pub fn state(issue: &Issue) -> State {
+    let (words, tone) = match (issue.state, issue.held) {
+        (IssueState::Draft, true) => ("filling, held", "warn"),
+        (IssueState::Draft, false) => ("filling", ""),
+        (IssueState::Frozen, true) => ("held", "warn"),
+        (IssueState::Frozen, false) => ("frozen", "warn"),
+        (IssueState::Approved, _) => ("approved", "good"),
+        (IssueState::Sending, _) => ("going out", "good"),
+        (IssueState::Sent, _) => ("sent", "good"),
+        (IssueState::Paused, _) => ("paused", "bad"),
+        (IssueState::Cancelled, _) => ("cancelled", "bad"),
+        (IssueState::Skipped, _) => ("skipped", "bad"),
+    };
+    State { words, tone }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        assert_eq!(
+            [0, 999, 1000, 12_480, 1_000_000, -1500].map(number),
+            ["0", "999", "1,000", "12,480", "1,000,000", "-1,500"]
+        );
+        assert_eq!(
+            (count(1, "article"), count(0, "article")),
+            ("1 article".to_owned(), "0 articles".to_owned())
+        );
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let zone = chrono_tz::Europe::Paris;
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let now = at("2026-11-21T22:30:00Z");
+        assert_eq!(when(at("2026-11-22T06:00:00Z"), now, zone), "tomorrow at 07:00");
+        assert_eq!(whose(at("2026-11-22T06:00:00Z"), now, zone), "Tomorrow’s");
+        assert_eq!(whose(at("2026-12-24T06:00:00Z"), now, zone), "The 24 December");
+        assert_eq!(ago(at("2026-11-21T22:29:00Z"), now, zone), "1 minute ago");
+        assert_eq!(ago(at("2026-11-21T20:30:00Z"), now, zone), "2 hours ago");
+        assert_eq!(ago(at("2026-11-20T08:30:00Z"), now, zone), "yesterday at 09:30");
+        assert_eq!(ago(at("2026-11-22T08:30:00Z"), now, zone), "just now");
+    }
+}

@@ -1,0 +1,192 @@
+//! One newsletter of a reader's: how often it comes, about what and when; and for how long it does not.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::super::form::Form;
+use super::super::sign_up_form::{
+    HourChoice, Problem, ScheduleChoice, TopicChoice, hour_choices, optional, schedule_choices, topic_choice,
+    zones,
+};
+use super::super::{Error, page, words};
+use super::preferences::{Manages, day_words, of_field, parse_day, pause_days, status, titled};
+use crate::domain::calendar::{TimeOfDay, parse_zone};
+use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline;
+use crate::pipeline::App;
+use crate::pipeline::subscribe::{self, Choices, Following, Person};
+
+/// A newsletter that the person gets.
+///
+/// # Errors
+/// [`Error::NotFound`] where they do not get it, [`Error::Nobody`] where they are erased.
+async fn followed(app: &App, manages: &Manages) -> Result<(Person, Following), Error> {
+    let person = manages.person(app).await?;
+    let following = person.of(&manages.slug).cloned();
+    let active = following.filter(|following| following.status() == SubscriptionStatus::Active);
+    active.map(|following| (person, following)).ok_or(Error::NotFound)
+}
+
+#[derive(Serialize)]
+struct ChoicesPage<'a> {
+    title: String,
+    home: &'a str,
+    slug: &'a str,
+    name: &'a str,
+    language: &'a str,
+    problems: &'a [Problem],
+    schedules: Vec<ScheduleChoice>,
+    topics: Vec<TopicChoice>,
+    hours: Vec<HourChoice>,
+    timezone: &'a str,
+    example: &'static str,
+    zones: Vec<&'static str>,
+    wrong_hour: Option<&'a str>,
+    wrong_zone: Option<&'a str>,
+}
+
+/// What was chosen, as a form holds it.
+struct Chosen {
+    schedule: String,
+    topics: Vec<String>,
+    hour: String,
+    timezone: String,
+}
+
+fn choices_page(
+    manages: &Manages,
+    following: &Following,
+    chosen: &Chosen,
+    problems: &[Problem],
+) -> Result<Response, Error> {
+    let newsletter = &following.newsletter;
+    let choices = ChoicesPage {
+        title: titled(&format!("Change {}", newsletter.name), problems),
+        home: &manages.home,
+        slug: &newsletter.slug,
+        name: &newsletter.name,
+        language: &newsletter.language,
+        problems,
+        schedules: schedule_choices(&following.offers(), &chosen.schedule),
+        topics: following.topics.iter().map(|topic| topic_choice(topic, &chosen.topics)).collect(),
+        hours: hour_choices(&chosen.hour),
+        timezone: &chosen.timezone,
+        example: newsletter.zone.name(),
+        zones: zones(),
+        wrong_hour: of_field(problems, "hour"),
+        wrong_zone: of_field(problems, "timezone"),
+    };
+    page::page(status(problems), "readers/newsletter", &choices)
+}
+
+/// `GET /preferences/{token}/newsletters/{slug}`
+pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
+    let (person, following) = followed(&app, &manages).await?;
+    let subscription = &following.stored.subscription;
+    let topics = following.topics.iter().filter(|topic| subscription.topics.contains(topic));
+    let chosen = Chosen {
+        schedule: following.schedule().map(|schedule| schedule.name.clone()).unwrap_or_default(),
+        topics: topics.map(|topic| topic.slug.clone()).collect(),
+        hour: subscription.hour.map(|hour| hour.to_string()).unwrap_or_default(),
+        timezone: person.subscriber.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
+    };
+    choices_page(&manages, &following, &chosen, &[])
+}
+
+/// `POST /preferences/{token}/newsletters/{slug}`
+pub async fn submit(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
+    let form = Form::read(request).await?;
+    let chosen = Chosen {
+        schedule: form.get("schedule").to_owned(),
+        topics: form.all("topic"),
+        hour: form.get("hour").to_owned(),
+        timezone: form.get("timezone").to_owned(),
+    };
+    let (_, following) = followed(&app, &manages).await?;
+    let mut problems = vec![];
+    let mut note = |field, says: String| problems.push(Problem::new(field, &says));
+    let hour = optional(&chosen.hour, TimeOfDay::parse).map_err(|says| note("hour", says)).ok();
+    let zone = optional(&chosen.timezone, parse_zone).map_err(|says| note("timezone", says)).ok();
+    let (Some(hour), Some(zone)) = (hour, zone) else {
+        return choices_page(&manages, &following, &chosen, &problems);
+    };
+    let schedule = (!chosen.schedule.is_empty()).then_some(chosen.schedule);
+    let choices = Choices { topics: chosen.topics, schedule, hour, zone };
+    subscribe::choose(&app, manages.subscriber_id, &manages.slug, &choices).await?;
+    Ok(manages.back("saved"))
+}
+
+#[derive(Serialize)]
+struct PausePage<'a> {
+    title: String,
+    home: &'a str,
+    slug: &'a str,
+    name: &'a str,
+    language: &'a str,
+    problems: &'a [Problem],
+    wrong_day: Option<&'a str>,
+    /// The day on which it comes again; empty where it is not paused.
+    paused: String,
+    day: &'a str,
+    first: String,
+    last: String,
+    zone: String,
+}
+
+fn pause_page(
+    app: &App,
+    manages: &Manages,
+    (person, following): &(Person, Following),
+    day: &str,
+    problems: &[Problem],
+) -> Result<Response, Error> {
+    let newsletter = &following.newsletter;
+    let zone = person.subscriber.zone.unwrap_or(newsletter.zone);
+    let (first, last) = pause_days(app.clock.now(), zone);
+    let pause = PausePage {
+        title: titled(&format!("Pause {}", newsletter.name), problems),
+        home: &manages.home,
+        slug: &newsletter.slug,
+        name: &newsletter.name,
+        language: &newsletter.language,
+        problems,
+        wrong_day: of_field(problems, "day"),
+        paused: following.paused_until.map(|until| day_words(until, zone)).unwrap_or_default(),
+        day,
+        first,
+        last,
+        zone: words::zone_name(zone),
+    };
+    page::page(status(problems), "readers/pause", &pause)
+}
+
+/// `GET /preferences/{token}/newsletters/{slug}/pause`
+pub async fn show_pause(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
+    pause_page(&app, &manages, &followed(&app, &manages).await?, "", &[])
+}
+
+/// `POST /preferences/{token}/newsletters/{slug}/pause`
+pub async fn pause(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
+    let form = Form::read(request).await?;
+    let found = followed(&app, &manages).await?;
+    let day = form.get("day");
+    let said = match parse_day(day) {
+        Err(says) => Err(pipeline::Error::Invalid(says)),
+        Ok(until) => subscribe::pause(&app, manages.subscriber_id, &manages.slug, Some(until)).await,
+    };
+    match said {
+        Ok(()) => Ok(manages.back("paused")),
+        Err(pipeline::Error::Invalid(says)) => {
+            pause_page(&app, &manages, &found, day, &[Problem::new("day", &says)])
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /preferences/{token}/newsletters/{slug}/resume`
+pub async fn resume(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
+    followed(&app, &manages).await?;
+    subscribe::pause(&app, manages.subscriber_id, &manages.slug, None).await?;
+    Ok(manages.back("resumed"))
+}

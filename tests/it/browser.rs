@@ -1,0 +1,375 @@
+//! A real Chromium, driven through the WebDriver protocol (W3C, `chromedriver`), and what a person does with one: open,
+//! read, write, press, use the keyboard. Elements are named by the words that a person sees.
+//!
+//! `tests/run` installs it and names its driver in `TEST_CHROMEDRIVER`; without that the tests that need one say so and
+//! pass. Of the protocol a dozen commands are used, which is less than a crate for all of it would take to explain.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
+
+use crate::daybreak::PATIENCE;
+
+/// What a browser takes of a machine is much: so many of them run at a time.
+static SEATS: Semaphore = Semaphore::const_new(2);
+
+/// Nothing of the browser's own reaches out into the world, and no test depends on what is there.
+const ARGUMENTS: [&str; 10] = [
+    "--headless=new",
+    "--lang=en",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-crash-reporter",
+    // Containers often have no more than 64 MB of shared memory.
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.*",
+    // The browser ends when its driver does, however that is.
+    "--remote-debugging-pipe",
+];
+
+/// Keys that have no sign (WebDriver §17.4.2).
+pub const TAB: char = '\u{E004}';
+pub const ENTER: char = '\u{E007}';
+
+/// Which colours the reader's system asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Light,
+    Dark,
+}
+
+impl Scheme {
+    pub const BOTH: [Self; 2] = [Self::Light, Self::Dark];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+/// The widths that pages are looked at: a phone's and a desk's, in pixels.
+pub const WIDTHS: [u32; 2] = [390, 1280];
+
+/// An element of the page, as the driver calls it.
+pub struct Element(String);
+
+/// A running browser with a profile of its own; it ends when this is dropped.
+pub struct Browser {
+    client: reqwest::Client,
+    /// The address of the session at the driver.
+    session: String,
+    driver: Child,
+    /// Chromium's own process.
+    process: Option<u64>,
+    /// Everything that driver and browser write.
+    folder: Option<TempDir>,
+    _seat: SemaphorePermit<'static>,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // A browser that ends by itself writes its profile down, which nobody wants.
+        if let Some(process) = self.process {
+            let _ = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {process}")]).status();
+        }
+        let _ = self.driver.start_kill();
+        let Some(folder) = self.folder.take().map(TempDir::keep) else { return };
+        // Its other processes follow within a moment, and may write until then.
+        let begun = Instant::now();
+        while folder.exists() && begun.elapsed() < Duration::from_secs(5) {
+            let _ = std::fs::remove_dir_all(&folder);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn driver() -> Option<String> {
+    static SAY_ONCE: Once = Once::new();
+    let driver = std::env::var("TEST_CHROMEDRIVER").ok().filter(|path| !path.is_empty());
+    if driver.is_none() {
+        // Straight to standard error: what is printed by a test that passes is not shown.
+        SAY_ONCE.call_once(|| {
+            let note =
+                "note: TEST_CHROMEDRIVER is not set: nothing is tested in a browser (tests/run installs one)";
+            let _ = writeln!(std::io::stderr(), "{note}");
+        });
+    }
+    driver
+}
+
+fn is_root() -> bool {
+    let id = std::process::Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout == b"0\n")
+}
+
+impl Browser {
+    /// Starts a browser with a desk's width, light colours and no motion; none where there is no driver.
+    pub async fn start() -> Option<Self> {
+        let driver = driver()?;
+        let seat = SEATS.acquire().await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let mut child = Command::new(driver)
+            .arg("--port=0")
+            .env("TMPDIR", folder.path())
+            .env("HOME", folder.path())
+            .env("TZ", "Europe/Paris")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("TEST_CHROMEDRIVER cannot be started: {error}"));
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = async {
+            while let Ok(Some(line)) = said.next_line().await {
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    return port.trim_end_matches('.').to_owned();
+                }
+            }
+            panic!("chromedriver ended before it said its port");
+        };
+        let port = timeout(PATIENCE, port).await.expect("chromedriver says its port");
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
+        arguments.push(format!("--user-data-dir={}", folder.path().join("profile").display()));
+        if is_root() {
+            // Chromium's own sandbox refuses to be root's.
+            arguments.push("--no-sandbox".to_owned());
+        }
+        let session = format!("http://127.0.0.1:{port}/session");
+        let mut browser =
+            Self { client, session, driver: child, process: None, folder: Some(folder), _seat: seat };
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "timeouts": { "pageLoad": 30_000, "script": 60_000 },
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let opened = browser.post("", wanted).await;
+        browser.session = format!("{}/{}", browser.session, opened["sessionId"].as_str().unwrap());
+        browser.process = opened["capabilities"]["goog:processID"].as_u64();
+        browser.look(1280, Scheme::Light).await;
+        Some(browser)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {
+        let answer =
+            request.send().await.map_err(|error| format!("chromedriver does not answer: {error}"))?;
+        let has_failed = !answer.status().is_success();
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        let mut answer: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+        let value = answer["value"].take();
+        if has_failed { Err(format!("{}: {}", value["error"], value["message"])) } else { Ok(value) }
+    }
+
+    async fn try_post(&self, path: &str, body: Value) -> Result<Value, String> {
+        self.send(self.client.post(format!("{}{path}", self.session)).body(body.to_string())).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        self.try_post(path, body.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{path} {:.300}: {error}", body.to_string()))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answered = self.send(self.client.get(format!("{}{path}", self.session))).await;
+        answered.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// A command of Chromium's own protocol.
+    async fn command(&self, command: &str, parameters: Value) -> Value {
+        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+    }
+
+    /// Sets the width of the window and the colours that the system asks for. Nothing moves, so that nothing is judged
+    /// halfway.
+    pub async fn look(&self, width: u32, scheme: Scheme) {
+        let size = json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme.name() },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.command("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Lets no page run a script from now on.
+    pub async fn without_scripts(&self) {
+        self.command("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    }
+
+    /// All of its cookies.
+    pub async fn cookies(&self) -> Value {
+        self.command("Network.getCookies", json!({})).await["cookies"].take()
+    }
+
+    /// Has these cookies from now on, and no others.
+    pub async fn take_cookies(&self, cookies: Option<&Value>) {
+        self.command("Network.clearBrowserCookies", json!({})).await;
+        if let Some(cookies) = cookies {
+            self.command("Network.setCookies", json!({ "cookies": cookies })).await;
+        }
+    }
+
+    /// Loads the page anew, with or without its Content-Security-Policy.
+    pub async fn without_policies(&self, without: bool) {
+        self.command("Page.setBypassCSP", json!({ "enabled": without })).await;
+        self.post("/refresh", json!({})).await;
+    }
+
+    /// Opens a page, and waits until it is there.
+    pub async fn open(&self, address: &str) {
+        self.post("/url", json!({ "url": address })).await;
+    }
+
+    pub async fn address(&self) -> String {
+        self.get("/url").await.as_str().unwrap().to_owned()
+    }
+
+    /// What a script returns; it is the driver's, and the page's policy does not apply to it.
+    pub async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// The same of a script that calls its last argument when it has ended.
+    pub async fn run_to_end(&self, script: &str) -> Value {
+        self.post("/execute/async", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Waits for the first element of an XPath.
+    pub async fn find(&self, path: &str) -> Element {
+        let begun = Instant::now();
+        loop {
+            let found = self.try_post("/element", json!({ "using": "xpath", "value": path })).await;
+            match found {
+                Ok(found) => {
+                    let id = found.as_object().and_then(|found| found.values().next()?.as_str());
+                    return Element(id.unwrap().to_owned());
+                }
+                Err(error) => assert!(
+                    begun.elapsed() < Duration::from_secs(20),
+                    "there is no {path} on {}: {error}\n{}",
+                    self.address().await,
+                    self.text().await
+                ),
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All that the page says.
+    pub async fn text(&self) -> String {
+        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page's headline says so.
+    pub async fn reads(&self, headline: &str) {
+        self.find(&format!("//h1[normalize-space() = \"{headline}\"]")).await;
+    }
+
+    async fn click(&self, path: &str) {
+        let Element(id) = self.find(path).await;
+        self.post(&format!("/element/{id}/click"), json!({})).await;
+    }
+
+    /// Presses the button, or follows the link, of these words, and waits until the page that it leads to is there.
+    pub async fn press(&self, words: &str) {
+        self.run("window.isTheOldPage = true").await;
+        self.click(&format!("(//button | //a)[normalize-space() = \"{words}\"]")).await;
+        let is_new = json!({
+            "script": "return !window.isTheOldPage && document.readyState === 'complete'",
+            "args": [],
+        });
+        let begun = Instant::now();
+        // Between two pages there is none to ask.
+        while self.try_post("/execute/sync", is_new.clone()).await != Ok(Value::Bool(true)) {
+            assert!(begun.elapsed() < PATIENCE, "“{words}” leads nowhere from {}", self.address().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Presses what shows more of the same page.
+    pub async fn unfold(&self, words: &str) {
+        self.click(&format!("//summary[normalize-space() = \"{words}\"]")).await;
+    }
+
+    /// Ticks the choice of these words.
+    pub async fn choose(&self, words: &str) {
+        self.click(&format!("//label[starts-with(normalize-space(), \"{words}\")]")).await;
+    }
+
+    /// Writes into the field whose label begins so.
+    pub async fn write(&self, label: &str, text: &str) {
+        let of = format!("//label[starts-with(normalize-space(), \"{label}\")]/@for");
+        let Element(id) = self.find(&format!("//*[@id = {of}]")).await;
+        self.post(&format!("/element/{id}/clear"), json!({})).await;
+        self.post(&format!("/element/{id}/value"), json!({ "text": text })).await;
+    }
+
+    /// Types on the keyboard, wherever the focus is.
+    pub async fn type_keys(&self, keys: &str) {
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key.to_string() }))
+            })
+            .collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes });
+        self.post("/actions", json!({ "actions": [keyboard] })).await;
+    }
+
+    /// Goes on with the tabulator until the focus is on what has these words, or is labelled so. Wherever the focus
+    /// comes on the way, it must be seen.
+    pub async fn tab_to(&self, words: &str) {
+        const FOCUS: &str = "const at = document.activeElement, style = getComputedStyle(at); \
+            const label = at.labels?.[0] ?? at; \
+            return [label.textContent.replace(/\\s+/g, ' ').trim(), at === document.body || \
+                (at.matches(':focus-visible') && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 1)];";
+        let mut passed = vec![];
+        while passed.len() < 80 {
+            self.type_keys(&TAB.to_string()).await;
+            let focus = self.run(FOCUS).await;
+            let name = focus[0].as_str().unwrap_or_default().to_owned();
+            assert!(focus[1] == true, "the focus on “{name}” cannot be seen");
+            if name.starts_with(words) {
+                return;
+            }
+            passed.push(name);
+        }
+        panic!("the tabulator never comes to “{words}”, but to {passed:?}");
+    }
+
+    /// The errors that the page's console got since this was asked last: what the page's policy refused, scripts that
+    /// failed, files that are missing. That the page itself was answered with an error is none.
+    pub async fn logged_errors(&self) -> Vec<String> {
+        let logged = self.post("/se/log", json!({ "type": "browser" })).await;
+        let page = self.address().await;
+        let errors = logged.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE");
+        let messages = errors.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        messages.filter(|message| !message.starts_with(&format!("{page} - Failed to load"))).collect()
+    }
+
+    /// A picture of the whole page, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let size = self.command("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let made = self.command("Page.captureScreenshot", wanted).await;
+        STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
+    }
+}

@@ -1,0 +1,165 @@
+//! The editors' desk in a real browser: today, the inbox, the list of issues and the editor's page, at both widths and in
+//! both schemes; order by keys and without scripts; lengths as one types.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::browser::{Browser, Scheme, WIDTHS};
+use crate::browser_pages::faults;
+use crate::daybreak::{Daybreak, on_sqlite};
+use crate::feeds::{Feeds, Item};
+
+const ARROW_UP: char = '\u{e013}';
+const ARROW_DOWN: char = '\u{e015}';
+
+/// A newsletter with six stories on two topics, and where its pages are.
+async fn brief(daybreak: &mut Daybreak) -> (Feeds, String) {
+    let feeds = Feeds::start().await;
+    let base = daybreak.on_loopback();
+    daybreak.at("2026-03-01T12:00:00Z");
+    let description = "description=What happened while you slept.";
+    daybreak.newsletter(&["topics=World,Sport", description, "max-articles=4"]).await;
+    daybreak.schedule("07:00", "Europe/Paris", "daily").await;
+    let stories = [
+        Item::new("A treaty is signed after a night that nobody in the room will forget").about("World"),
+        Item::new("A match is won").about("Sport"),
+        Item::new("The night train is back").about("World"),
+        Item::new("A library lends silence"),
+        Item::new("Rewetting the fens"),
+        Item::new("A race is lost").about("Sport"),
+    ];
+    daybreak.source(&feeds, "/feed", &stories).await;
+    daybreak.readers(&crate::daybreak::many_readers(30)).await;
+    daybreak.run(&["source", "poll"]).await;
+    (feeds, base)
+}
+
+/// Signs in an editor by the link that makes their password.
+async fn sign_in(daybreak: &Daybreak, browser: &Browser) {
+    let words = ["user", "add", "ann@news.example.org", "--role", "editor", "--name", "Ann"];
+    let invited = daybreak.json(&words).await;
+    browser.open(invited["link"].as_str().unwrap()).await;
+    browser.write("Password", "a long enough sentence").await;
+    browser.press("Keep it and sign in").await;
+    browser.reads("Today").await;
+}
+
+/// The headlines of the issue that is filling, as it is stored.
+async fn order(daybreak: &Daybreak) -> Vec<String> {
+    let query =
+        "SELECT a.title FROM issue_articles ia JOIN articles a ON a.id = ia.article_id ORDER BY ia.position";
+    daybreak.texts(query).await
+}
+
+/// The sentence by which the editor's page says what became of a save.
+async fn until_said(browser: &Browser, words: &str) {
+    browser.find(&format!("//*[@role = 'status'][contains(., '{words}')]")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_editor_composes_with_keys_and_without_scripts() {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        let (_feeds, base) = brief(daybreak).await;
+        let service = daybreak.serve(&["--role", "web"]).await;
+        service.pages().await;
+        sign_in(daybreak, &browser).await;
+        let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
+        let page = format!("{base}/desk/issues/{issue}");
+        let before = order(daybreak).await;
+        assert_eq!(before.len(), 4);
+
+        browser.open(&page).await;
+        let grip = "document.querySelectorAll('.story [data-grip]')[1]";
+        browser.run(&format!("{grip}.focus()")).await;
+        browser.type_keys(&ARROW_UP.to_string()).await;
+        until_said(&browser, "Saved.").await;
+        let seen = browser
+            .run("return [...document.querySelectorAll('.story .headline')].map((h) => h.value)")
+            .await;
+        let seen: Vec<&str> = seen.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(order(daybreak).await, seen);
+        assert_ne!(before, seen);
+        // The same key the other way, and it stands as it stood.
+        browser.type_keys(&ARROW_DOWN.to_string()).await;
+        until_said(&browser, "place 2 of").await;
+        until_said(&browser, "Saved.").await;
+
+        // What is typed is measured at once, and saved with the next move.
+        browser.run("document.querySelector('#subject').focus()").await;
+        browser.type_keys("Exactly forty-five letters stand in this line").await;
+        browser.find("//*[@data-count][. = '45']").await;
+        browser.run(&format!("{grip}.focus()")).await;
+        browser.type_keys(&ARROW_UP.to_string()).await;
+        until_said(&browser, "place 1 of").await;
+        until_said(&browser, "Saved.").await;
+        let subject = daybreak.texts("SELECT subject FROM issues WHERE subject IS NOT NULL").await;
+        assert_eq!(subject, ["Exactly forty-five letters stand in this line"]);
+
+        browser.without_scripts().await;
+        browser.open(&page).await;
+        let before = order(daybreak).await;
+        browser.find("//li[@data-item][1]//button[. = 'Down']").await;
+        browser.press("Down").await;
+        browser.find("//*[@role = 'status'][contains(., 'Moved')]").await;
+        assert_ne!(order(daybreak).await, before);
+        browser.press("Undo").await;
+        browser.find("//*[@role = 'status'][contains(., 'Went back')]").await;
+        assert_eq!(order(daybreak).await, before);
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrong_with_the_pages_of_composing() {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        let (_feeds, base) = brief(daybreak).await;
+        let service = daybreak.serve(&["--role", "web"]).await;
+        service.pages().await;
+        sign_in(daybreak, &browser).await;
+        let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
+        let mut wrong = vec![];
+        for (name, path) in [
+            ("desk-today", "/desk".to_owned()),
+            ("desk-inbox", "/desk/inbox".to_owned()),
+            ("desk-inbox-none", "/desk/inbox?q=nothing".to_owned()),
+            ("desk-issues", "/desk/issues".to_owned()),
+            ("desk-issue", format!("/desk/issues/{issue}")),
+            ("desk-issue-edited", format!("/desk/issues/{issue}")),
+            ("desk-issue-frozen", format!("/desk/issues/{issue}")),
+        ] {
+            if name == "desk-issue-frozen" {
+                daybreak.run(&["issue", "approve", &issue.to_string()]).await;
+            }
+            browser.open(&format!("{base}{path}")).await;
+            match name {
+                "desk-inbox" => browser.press("Add an article").await,
+                "desk-issue-edited" => {
+                    browser.press("To the top").await;
+                    browser.find("//*[@role = 'status'][contains(., 'Moved')]").await;
+                }
+                _ => {}
+            }
+            for width in WIDTHS {
+                for scheme in Scheme::BOTH {
+                    browser.look(width, scheme).await;
+                    let found = faults(&browser).await;
+                    wrong.extend(
+                        found.iter().map(|says| format!("{name} at {width}, {}: {says}", scheme.name())),
+                    );
+                    if let Ok(folder) = std::env::var("TEST_SCREENSHOTS") {
+                        let file = Path::new(&folder).join(format!("{name}-{width}-{}.png", scheme.name()));
+                        std::fs::write(file, browser.picture().await).unwrap();
+                    }
+                }
+            }
+            browser.look(1280, Scheme::Light).await;
+        }
+        assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+        service.stop().await;
+    })
+    .await;
+}

@@ -1,0 +1,271 @@
+//! Every page there is, in a real browser, at both widths and in both schemes: axe-core finds nothing on it, nothing of
+//! it is wider than the window, and it logs no error. `tests/screenshots` makes pictures of the same pages.
+
+#![expect(clippy::print_stderr, reason = "a test that fails says on which page")]
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::browser::{Browser, Scheme, WIDTHS};
+use crate::browser_axe::violations;
+use crate::browser_world::{PASSWORD, Who, World};
+use crate::daybreak::on_sqlite;
+
+/// A page, and how one comes to it.
+struct Page {
+    /// What its pictures are called.
+    name: &'static str,
+    address: String,
+    who: Who,
+    steps: Vec<Step>,
+}
+
+/// What is done on the way.
+enum Step {
+    Write(&'static str, &'static str),
+    Choose(&'static str),
+    Press(&'static str),
+    Unfold(&'static str),
+}
+
+fn page(name: &'static str, address: impl Into<String>) -> Page {
+    Page { name, address: address.into(), who: Who::Anybody, steps: vec![] }
+}
+
+impl Page {
+    /// Who opens it.
+    fn by(mut self, who: Who) -> Self {
+        self.who = who;
+        self
+    }
+
+    fn write(mut self, label: &'static str, text: &'static str) -> Self {
+        self.steps.push(Step::Write(label, text));
+        self
+    }
+
+    fn choose(mut self, words: &'static str) -> Self {
+        self.steps.push(Step::Choose(words));
+        self
+    }
+
+    fn press(mut self, words: &'static str) -> Self {
+        self.steps.push(Step::Press(words));
+        self
+    }
+
+    fn unfold(mut self, words: &'static str) -> Self {
+        self.steps.push(Step::Unfold(words));
+        self
+    }
+
+    async fn open(&self, browser: &Browser, world: &World) {
+        world.sign_in(browser, self.who).await;
+        browser.open(&self.address).await;
+        for step in &self.steps {
+            match step {
+                Step::Write(label, text) => browser.write(label, text).await,
+                Step::Choose(words) => browser.choose(words).await,
+                Step::Press(words) => browser.press(words).await,
+                Step::Unfold(words) => browser.unfold(words).await,
+            }
+        }
+    }
+}
+
+/// Every page, in an order in which those that change something come after those that show it.
+fn pages(world: &World) -> Vec<Page> {
+    let at = |path: &str| format!("{}{path}", world.base);
+    let mailbox = |path: &str| format!("{}/mailbox{path}", world.demo);
+    vec![
+        page("home", at("/")),
+        page("home-empty", &world.empty),
+        page("subscribe", at("/subscribe")),
+        page("subscribe-problems", at("/subscribe")).write("Name", "Ann").press("Sign up"),
+        page("subscribe-one", at("/subscribe/brief")).unfold("Get it at an hour of your own"),
+        page("subscribe-one-problems", at("/subscribe/brief"))
+            .write("E-mail address", "ann@example")
+            .unfold("Get it at an hour of your own")
+            .write("Time zone", "Paris, France")
+            .press("Sign up for Morning Brief"),
+        page("subscribe-right-to-left", at("/subscribe/ufuq")),
+        page("check-inbox", at("/subscribe/brief"))
+            .write("E-mail address", "a.rather.long.address.of.somebody@subdomain.example.net")
+            .choose("Sport")
+            .press("Sign up for Morning Brief"),
+        page("confirm", &world.confirm),
+        page("confirmed", &world.confirm).press("Yes, send it to me"),
+        page("confirm-several", &world.confirm_several),
+        page("confirmed-several", &world.confirm_several).press("Yes, send them to me"),
+        page("confirm-expired", &world.confirm_expired),
+        page("confirm-after-leaving", &world.confirm_after_leaving),
+        page("digest", &world.digest),
+        page("leave", &world.leave),
+        page("left", &world.leave).press("Leave Morning Brief"),
+        page("left-thanked", &world.leave).choose("It came too often").press("Send the answer"),
+        page("left-nobody", &world.leave_erased),
+        page("error-no-such-page", at("/nowhere")),
+        page("error-cut-link", at("/unsubscribe/abc")),
+        page("sign-in", at("/sign-in")),
+        page("sign-in-wrong", at("/sign-in"))
+            .write("E-mail address", "nobody@example.org")
+            .write("Password", "a guess")
+            .press("Sign in"),
+        page("sign-in-code", at("/sign-in"))
+            .write("E-mail address", "guarded@example.org")
+            .write("Password", PASSWORD)
+            .press("Sign in"),
+        page("sign-in-code-wrong", at("/sign-in"))
+            .write("E-mail address", "guarded@example.org")
+            .write("Password", PASSWORD)
+            .press("Sign in")
+            .write("The six digits", "000000")
+            .press("Sign in"),
+        page("sign-in-mailed", at("/sign-in"))
+            .write("E-mail address", "nobody@example.org")
+            .press("Mail me a link instead"),
+        page("sign-in-link", &world.sign_in_link),
+        page("sign-in-link-gone", at("/sign-in/link/abc")),
+        page("welcome-first", &world.welcome_first),
+        page("welcome-first-problems", &world.welcome_first)
+            .write("E-mail address", "ann")
+            .write("Password", "short")
+            .press("Make my account"),
+        page("welcome", &world.welcome),
+        page("account", at("/account")).by(Who::Editor),
+        page("account-problem", at("/account"))
+            .by(Who::Editor)
+            .write("Your password now", "a guess")
+            .write("The new password", PASSWORD)
+            .press("Change the password"),
+        page("account-said", at("/account"))
+            .by(Who::Editor)
+            .write("As colleagues know you", "Ed Itor")
+            .press("Save the name"),
+        page("second-factor", at("/account/second-factor")).by(Who::Editor),
+        page("second-factor-problem", at("/account/second-factor"))
+            .by(Who::Editor)
+            .write("The six digits", "000000")
+            .press("Set up the second factor"),
+        page("second-factor-set", at("/account/second-factor")).by(Who::Guarded),
+        page("users", at("/office/users")).by(Who::Admin),
+        page("user-invite", at("/office/users/invite")).by(Who::Admin),
+        page("user-invite-problem", at("/office/users/invite"))
+            .by(Who::Admin)
+            .write("E-mail address", "somebody")
+            .press("Invite them"),
+        page("user", at("/office/users/2")).by(Who::Admin),
+        page("user-with-second-factor", at("/office/users/4")).by(Who::Admin),
+        page("error-not-yours", at("/office/users")).by(Who::Viewer),
+        page("audit", at("/office/audit")).by(Who::Admin),
+        page("audit-found-none", at("/office/audit?who=nobody")).by(Who::Admin),
+        page("subscribers", at("/office/subscribers")).by(Who::Admin),
+        page("subscribers-found", at("/office/subscribers?newsletter=brief&q=example")).by(Who::Admin),
+        page("subscribers-found-none", at("/office/subscribers?q=nobody")).by(Who::Admin),
+        page("subscribers-problem", at("/office/subscribers?state=odd&from=never")).by(Who::Admin),
+        page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
+        page("subscriber-problem", at("/office/subscribers/1"))
+            .by(Who::Admin)
+            .write("Time zone", "Mars")
+            .press("Change"),
+        page("subscriber-erase", at("/office/subscribers/1/erase")).by(Who::Admin),
+        page("bulk-first", at("/office/bulk?kind=tag&deed_tag=press")).by(Who::Admin),
+        page("segments-none", at("/office/segments")).by(Who::Admin),
+        page("segments", at("/office/subscribers?q=a"))
+            .by(Who::Admin)
+            .write("Keep this filter as a segment", "Press")
+            .press("Keep segment"),
+        page("segments-kept", at("/office/segments")).by(Who::Admin),
+        page("suppressions", at("/office/suppressions")).by(Who::Admin),
+        page("suppressions-problem", at("/office/suppressions"))
+            .by(Who::Admin)
+            .write("The address", "somebody@nowhere")
+            .press("Suppress this address"),
+        page("import", at("/office/import")).by(Who::Admin),
+        page("mailbox", mailbox("")),
+        page("mailbox-found-none", mailbox("?to=nobody")),
+        page("mailbox-last", mailbox("?page=1000")),
+        page("mail", mailbox("/1")),
+        page("mail-text", mailbox("/1/text")),
+        page("mail-headers", mailbox("/1/headers")),
+        page("mail-source", mailbox("/1/source")),
+    ]
+}
+
+/// Opens every page, and looks at each at both widths and in both schemes.
+async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        daybreak.leaves_some_open();
+        let world = World::make(daybreak, &browser).await;
+        for page in pages(&world) {
+            eprintln!("-- {}", page.name);
+            page.open(&browser, &world).await;
+            for width in WIDTHS {
+                for scheme in Scheme::BOTH {
+                    browser.look(width, scheme).await;
+                    look(&browser, &page, width, scheme).await;
+                }
+            }
+        }
+        world.end().await;
+    })
+    .await;
+}
+
+/// How much wider than the window the page is, in pixels.
+const TOO_WIDE: &str = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
+
+/// All that is wrong with the page that a browser shows.
+pub async fn faults(browser: &Browser) -> Vec<String> {
+    let mut found = violations(browser).await;
+    let too_wide = browser.run(TOO_WIDE).await;
+    if too_wide != 0 {
+        found.push(format!("{too_wide} pixels are outside of the window"));
+    }
+    found.extend(browser.logged_errors().await);
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrong_with_any_page() {
+    let wrong = Mutex::new(vec![]);
+    look_at_every_page(async |browser, page, width, scheme| {
+        let place = format!("{} at {width} pixels, {}", page.name, scheme.name());
+        let found = faults(browser).await.into_iter().map(|says| format!("{place}: {says}"));
+        wrong.lock().unwrap().extend(found);
+    })
+    .await;
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_page_is_found_in_the_scheme_and_at_the_width_that_show_it() {
+    const PAGE: &str = "data:text/html,<!doctype html><html lang=en><title>A page</title>\
+        <style>main { width: 1200px; color: %23555 } @media (prefers-color-scheme: dark) { body { background: %23222 } }\
+        </style>\
+        <main><h1>A headline</h1><p>Too dark in the dark.</p></main><script>throw Error('a tantrum')</script>";
+    let Some(browser) = Browser::start().await else { return };
+    browser.open(PAGE).await;
+    let found = faults(&browser).await;
+    assert!(!found.is_empty() && found.iter().all(|says| says.contains("a tantrum")), "{found:?}");
+    browser.look(390, Scheme::Dark).await;
+    let found = faults(&browser).await;
+    for fault in ["(color-contrast) at p:", "outside of the window"] {
+        assert!(found.iter().any(|says| says.contains(fault)), "no {fault} in {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "makes pictures for people to look at: tests/screenshots runs it"]
+async fn pictures_of_every_page() {
+    let folder =
+        std::env::var("TEST_SCREENSHOTS").expect("TEST_SCREENSHOTS names the folder for the pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    look_at_every_page(async |browser, page, width, scheme| {
+        let file = format!("{}-{width}-{}.png", page.name, scheme.name());
+        std::fs::write(Path::new(&folder).join(file), browser.picture().await).unwrap();
+    })
+    .await;
+}

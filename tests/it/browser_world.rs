@@ -1,0 +1,208 @@
+//! What there is to see on the pages: newsletters, readers at every point of their way, and those who sign in.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::browser::Browser;
+use crate::daybreak::{Daybreak, MONDAY, Service};
+use crate::feeds::{Feeds, Item};
+use crate::mail::mail_to;
+use crate::sink::Sink;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "a ferry leaves at four";
+
+/// Who opens a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// Nobody is signed in.
+    Anybody,
+    Viewer,
+    Editor,
+    Admin,
+    /// An editor with a second factor.
+    Guarded,
+}
+
+/// Their addresses and roles, in the order in which they get their accounts.
+const USERS: [(Who, &str, &str); 4] = [
+    (Who::Admin, "admin@example.org", "admin"),
+    (Who::Editor, "editor@example.org", "editor"),
+    (Who::Viewer, "viewer@example.org", "viewer"),
+    (Who::Guarded, "guarded@example.org", "editor"),
+];
+
+/// A running service whose readers are at every point of their way, another that is empty, and the demo.
+pub struct World {
+    pub base: String,
+    pub empty: String,
+    pub demo: String,
+    pub confirm: String,
+    pub confirm_several: String,
+    pub confirm_expired: String,
+    pub confirm_after_leaving: String,
+    pub leave: String,
+    pub leave_erased: String,
+    pub digest: String,
+    pub sign_in_link: String,
+    pub welcome: String,
+    pub welcome_first: String,
+    /// The cookies of those who are signed in.
+    cookies: HashMap<Who, Value>,
+    services: Vec<Service>,
+    _outside: (Sink, Feeds),
+}
+
+impl World {
+    pub async fn make(daybreak: &mut Daybreak, browser: &Browser) -> Self {
+        let (sink, feeds) = (daybreak.sink().await, Feeds::start().await);
+        let empty = format!("sqlite://{}", daybreak.folder().join("empty.db").display());
+        let mut nothing_yet = Daybreak::beside(daybreak, empty);
+        let empty = nothing_yet.on_loopback();
+        let base = daybreak.on_loopback();
+
+        daybreak.at("2026-02-20T05:00:00Z");
+        let description = "description=What happened while you slept, in a dozen stories and five minutes.";
+        let topics = "topics=World,Business,Science and technology,Culture,Sport";
+        let postal = "postal-address=Morning Brief, 12 North Quay, Port Ellery";
+        daybreak.newsletter(&[description, topics, postal]).await;
+        daybreak.schedule("07:00", "Europe/Paris", "daily").await;
+        daybreak.schedule("09:00", "Europe/Paris", "mon").await;
+        daybreak.newsletter_called("evening", &["description=The day in three pictures."]).await;
+        daybreak.execute("UPDATE newsletters SET name = 'Evening Post' WHERE slug = 'evening'").await;
+        let arabic = ["newsletter", "add", "ufuq", "--name", "الأفق", "--language", "ar", "--set"];
+        let settings = ["description=أخبار الصباح في خمس دقائق", "--set", "topics=العالم,الثقافة"];
+        daybreak.run(&[&arabic[..], &settings, &["--from", "ufuq@news.example.org"]].concat()).await;
+        daybreak.schedule_of("ufuq", "06:30", "Africa/Cairo", "daily").await;
+        daybreak.source(&feeds, "/feed", &stories()).await;
+
+        let service = daybreak.serve(&[]).await;
+        service.pages().await;
+        sign_up(&base, "slow@example.com", &["brief"]).await;
+        let confirm_expired = mail_to(&sink, "slow@example.com", 1).await.link("/confirm/");
+        service.stop().await;
+
+        daybreak.at(MONDAY);
+        let service = daybreak.serve(&[]).await;
+        service.pages().await;
+        let mut confirm = vec![];
+        for (email, newsletters) in [
+            ("ann@example.net", &["brief"][..]),
+            ("zoe@example.net", &["brief", "evening", "ufuq"]),
+            ("left@example.net", &["brief"]),
+            ("gone@example.net", &["brief"]),
+            ("dan@example.net", &["brief"]),
+        ] {
+            sign_up(&base, email, newsletters).await;
+            confirm.push(mail_to(&sink, email, 1).await.link("/confirm/"));
+        }
+        let [ann, zoe, left, gone, dan] = confirm.try_into().unwrap();
+        let mut leave = vec![];
+        for (email, link) in
+            [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)]
+        {
+            post(link, "").await;
+            leave.push(mail_to(&sink, email, 2).await.link("/unsubscribe/"));
+        }
+        post(&leave[0], "").await;
+        daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
+        service.stop().await;
+
+        daybreak.at("2026-03-02T05:59:59Z");
+        let service = daybreak.serve(&[]).await;
+        service.pages().await;
+        let cookies = sign_everybody_in(daybreak, browser).await;
+        let secret = "UPDATE users SET totp_secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ' WHERE email = 'guarded@example.org'";
+        daybreak.execute(secret).await;
+        browser.open(&format!("{base}/sign-in")).await;
+        browser.write("E-mail address", "editor@example.org").await;
+        browser.press("Mail me a link instead").await;
+        browser.reads("Check your inbox").await;
+        let sign_in_link = mail_to(&sink, "editor@example.org", 1).await.link("/sign-in/link/");
+        let digest = mail_to(&sink, "dan@example.net", 3).await.link("/view/");
+
+        let nothing = nothing_yet.serve(&[]).await;
+        let said = nothing.says("/welcome/").await;
+        let welcome_first =
+            said.split_whitespace().find(|word| word.contains("/welcome/")).unwrap().to_owned();
+        let demo = daybreak.start(&["demo", "--subscribers", "80"]);
+        let said = demo.says("/mailbox").await;
+        let (demo_base, _) =
+            said.split_once("The mailbox ").unwrap().1.trim().split_once("/mailbox").unwrap();
+        Self {
+            base,
+            empty,
+            demo: demo_base.to_owned(),
+            confirm: ann,
+            confirm_several: zoe,
+            confirm_expired,
+            confirm_after_leaving: left,
+            leave: leave[2].clone(),
+            leave_erased: leave[1].clone(),
+            digest,
+            sign_in_link,
+            welcome: welcome(daybreak, "invited@example.org", "viewer").await,
+            welcome_first,
+            cookies,
+            services: vec![service, nothing, demo],
+            _outside: (sink, feeds),
+        }
+    }
+
+    /// Lets the browser be theirs.
+    pub async fn sign_in(&self, browser: &Browser, who: Who) {
+        browser.take_cookies(self.cookies.get(&who)).await;
+    }
+
+    pub async fn end(self) {
+        for service in self.services {
+            service.stop().await;
+        }
+    }
+}
+
+/// Invites somebody, and returns the link by which they come.
+async fn welcome(daybreak: &Daybreak, email: &str, role: &str) -> String {
+    let invited = daybreak.json(&["user", "add", email, "--role", role]).await;
+    invited["link"].as_str().unwrap().to_owned()
+}
+
+/// Gives everybody who signs in their account and their password, and keeps their cookies.
+async fn sign_everybody_in(daybreak: &Daybreak, browser: &Browser) -> HashMap<Who, Value> {
+    let mut cookies = HashMap::new();
+    for (who, email, role) in USERS {
+        browser.take_cookies(None).await;
+        browser.open(&welcome(daybreak, email, role).await).await;
+        browser.write("Name", &format!("{who:?}")).await;
+        browser.write("Password", PASSWORD).await;
+        browser.press("Keep it and sign in").await;
+        cookies.insert(who, browser.cookies().await);
+    }
+    browser.take_cookies(None).await;
+    // Of pages that were only passed through.
+    browser.logged_errors().await;
+    cookies
+}
+
+fn stories() -> Vec<Item> {
+    vec![
+        Item::new("A treaty is signed after eleven years of talks").about("World"),
+        Item::new("The last ferry of the winter leaves early").about("Business"),
+        Item::new("A telescope sees a planet turn").about("Science and technology"),
+        Item::new("A match is won in the ninetieth minute").about("Sport"),
+    ]
+}
+
+async fn post(address: &str, body: &str) {
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(address);
+    let form = "application/x-www-form-urlencoded";
+    let answer = request.header("content-type", form).body(body.to_owned()).send().await.unwrap();
+    assert!(answer.status().is_success(), "{address} answered {}", answer.status());
+}
+
+async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
+    let fields = newsletters.iter().map(|slug| ("newsletter", *slug)).chain([("email", email)]);
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    post(&format!("{base}/subscribe"), &body).await;
+}
