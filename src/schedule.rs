@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::pipeline::{App, Error, address, collect, compose, deliver, keep, start};
+use crate::pipeline::{App, Error, address, bulk, collect, compose, deliver, import, keep, start};
 use crate::sources::fetch::Fetcher;
 
 /// Slots are met to the second.
@@ -119,6 +119,8 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
             for shrunk in keep::shrink(app).await? {
                 tracing::info!(?shrunk, "an old issue's deliveries are counted and removed");
             }
+            bulk::forget(app).await?;
+            import::uploads::forget(app).await?;
         }
     }
     Ok(())

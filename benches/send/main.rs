@@ -129,7 +129,7 @@ async fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
         (report.sqlite, report.message_bytes) = (Some(backend), bytes);
     }
     if options.only != Some(Kind::Sqlite) {
-        match rivals::postgres_programs() {
+        match postgres::programs() {
             Some(programs) => {
                 let server = Postgres::start(programs)?;
                 let bench = Bench { options, sink: &sink, place: Place::Postgres(&server) };

@@ -6,10 +6,28 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::rivals::is_root;
-
 /// Clock ticks a second in `/proc`, on every Linux of today.
 const TICKS: f64 = 100.0;
+
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+/// The newest folder with PostgreSQL's server programs.
+pub fn programs() -> Option<PathBuf> {
+    let version = |folder: &Path| -> Option<u32> { folder.parent()?.file_name()?.to_str()?.parse().ok() };
+    let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = folders.map(|entry| entry.path().join("bin")).collect();
+    found.retain(|folder| folder.join("initdb").is_file());
+    found.sort_by_key(|folder| version(folder));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let elsewhere = || {
+        let initdb =
+            std::env::split_paths(&path).map(|folder| folder.join("initdb")).find(|file| file.is_file());
+        initdb?.canonicalize().ok()?.parent().map(Path::to_path_buf)
+    };
+    found.pop().or_else(elsewhere)
+}
 
 /// A server reached by a Unix socket alone; it is stopped and its folder removed when this is dropped.
 pub struct Postgres {

@@ -2,21 +2,18 @@
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::UsageWho;
 use tokio::process::{Child, Command};
 
+use super::postgres::is_root;
 use super::road::cpu_seconds;
 
 /// Where Debian puts them, besides the folders of `PATH`.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/libexec/postfix", "/usr/local/sbin"];
-
-pub fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
-}
 
 fn find(name: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -98,15 +95,4 @@ impl Source {
         }
         Ok(Taken { seconds, cpu_seconds: cpu_seconds(UsageWho::RUSAGE_CHILDREN)? - cpu })
     }
-}
-
-/// The newest folder with PostgreSQL's server programs.
-pub fn postgres_programs() -> Option<PathBuf> {
-    let version = |folder: &Path| -> Option<u32> { folder.parent()?.file_name()?.to_str()?.parse().ok() };
-    let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = folders.map(|entry| entry.path().join("bin")).collect();
-    found.retain(|folder| folder.join("initdb").is_file());
-    found.sort_by_key(|folder| version(folder));
-    let elsewhere = || find("initdb").ok()?.canonicalize().ok()?.parent().map(Path::to_path_buf);
-    found.pop().or_else(elsewhere)
 }

@@ -260,6 +260,7 @@ async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
         },
         consent_words: asked.consent,
         map: asked.map,
+        columns: None,
         encoding: asked.encoding,
         dry_run: asked.dry_run,
     };

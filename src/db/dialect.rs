@@ -49,6 +49,37 @@ impl Dialect {
         }
     }
 
+    /// Where a text begins within another, from 1: `position(text, part)`.
+    pub fn position(self) -> &'static str {
+        match self {
+            Self::Sqlite => "instr",
+            Self::Postgres => "strpos",
+        }
+    }
+
+    /// A text in lower case (on SQLite its ASCII letters alone), as the index of names has it.
+    pub fn lower(self, column: &str) -> String {
+        format!("lower({column}) {}", self.bytewise()).trim_end().to_owned()
+    }
+
+    /// The domain of an address, as its index has it.
+    pub fn domain(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("substr({column}, instr({column}, '@') + 1)"),
+            Self::Postgres => format!("split_part({column}, '@', 2) COLLATE \"C\""),
+        }
+    }
+
+    /// A text's last word in lower case, as the index of names has it.
+    pub fn last_word(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => {
+                format!("lower(substr({column}, length(rtrim({column}, replace({column}, ' ', ''))) + 1))")
+            }
+            Self::Postgres => format!("lower(regexp_replace({column}, '^.* ', '')) COLLATE \"C\""),
+        }
+    }
+
     /// What to add to a `SELECT` whose rows nobody else is to change before the transaction ends. On SQLite whoever
     /// writes is alone anyway.
     pub fn for_update(self) -> &'static str {

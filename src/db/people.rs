@@ -132,6 +132,30 @@ pub struct Exported {
     pub consent: Option<Consent>,
 }
 
+const EXPORTED: &str =
+    "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
+         t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
+     FROM subscriptions t
+     JOIN subscribers s ON s.id = t.subscriber_id
+     LEFT JOIN suppressions x ON x.email_hash = s.email_hash
+     LEFT JOIN schedules c ON c.id = t.schedule_id";
+
+/// These people's subscriptions to a newsletter, in no order: each with the person's id.
+pub async fn export_of(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    subscriber_ids: &[i64],
+) -> Result<Vec<(i64, Exported)>, DbError> {
+    let list = Dialect::of(conn).list("$2");
+    let exporting = EXPORTED.replacen("t.id,", "t.id, t.subscriber_id,", 1);
+    let query = sql(format!("{exporting} WHERE t.newsletter_id = $1 AND t.subscriber_id IN {list}"));
+    let ids = serde_json::to_string(subscriber_ids).expect("numbers are JSON");
+    let rows = sqlx::query(query).bind(newsletter_id).bind(ids).persistent(false).fetch_all(conn).await?;
+    rows.iter()
+        .map(|row| Ok((Row::new(row, "subscriptions").int("subscriber_id")?, exported(row)?)))
+        .collect()
+}
+
 /// A page of at most `limit` subscriptions of a newsletter, behind the one with the id `after`.
 pub async fn export(
     conn: &mut Conn,
@@ -140,22 +164,16 @@ pub async fn export(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Exported>, DbError> {
-    let rows = sqlx::query(
-        "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics, t.at_minute,
-             t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
-         FROM subscriptions t
-         JOIN subscribers s ON s.id = t.subscriber_id
-         LEFT JOIN suppressions x ON x.email_hash = s.email_hash
-         LEFT JOIN schedules c ON c.id = t.schedule_id
-         WHERE t.newsletter_id = $1 AND t.id > $2 AND ($3 = '' OR t.status = $3)
-         ORDER BY t.id LIMIT $4",
-    )
-    .bind(newsletter_id)
-    .bind(after)
-    .bind(status.map_or("", SubscriptionStatus::as_str))
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    let query = sql(format!(
+        "{EXPORTED} WHERE t.newsletter_id = $1 AND t.id > $2 AND ($3 = '' OR t.status = $3) ORDER BY t.id LIMIT $4"
+    ));
+    let rows = sqlx::query(query)
+        .bind(newsletter_id)
+        .bind(after)
+        .bind(status.map_or("", SubscriptionStatus::as_str))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(exported).collect()
 }
 
@@ -193,17 +211,32 @@ pub struct Sent {
     pub updated_at: Timestamp,
 }
 
-/// What was sent to a person, or not and why: the last `limit` deliveries, the newest first.
-pub async fn sent(conn: &mut Conn, subscriber_id: i64, limit: i64) -> Result<Vec<Sent>, DbError> {
+/// What was sent to a person, or not and why: at most `limit` deliveries, the newest issue first, of those before the
+/// issue `before` (its slot and its id).
+///
+/// Deliveries have no index of people: each issue of what the person follows, whose deliveries are still there, is asked
+/// for theirs.
+pub async fn sent(
+    conn: &mut Conn,
+    subscriber_id: i64,
+    before: Option<(Timestamp, i64)>,
+    limit: i64,
+) -> Result<Vec<Sent>, DbError> {
+    let (slot_at, issue_id) = before.unwrap_or((Timestamp::from_millis(i64::MAX), i64::MAX));
     let rows = sqlx::query(
         "SELECT d.id, n.slug, d.issue_id, i.slot_at, d.state, d.reason, d.detail, d.updated_at
-         FROM deliveries d
-         JOIN issues i ON i.id = d.issue_id
-         JOIN newsletters n ON n.id = i.newsletter_id
-         WHERE d.subscriber_id = $1
-         ORDER BY i.slot_at DESC, d.id DESC LIMIT $2",
+         FROM issues i
+         CROSS JOIN deliveries d
+         CROSS JOIN newsletters n
+         WHERE d.issue_id = i.id AND d.subscriber_id = $1 AND n.id = i.newsletter_id
+             AND (i.slot_at, i.id) < ($2, $3)
+             AND i.newsletter_id IN (SELECT s.newsletter_id FROM subscriptions s WHERE s.subscriber_id = $1)
+             AND i.shrunk_at IS NULL
+         ORDER BY i.slot_at DESC, i.id DESC LIMIT $4",
     )
     .bind(subscriber_id)
+    .bind(slot_at.millis())
+    .bind(issue_id)
     .bind(limit)
     .fetch_all(conn)
     .await?;

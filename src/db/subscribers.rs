@@ -138,10 +138,14 @@ pub async fn erase(
         .bind(id)
         .execute(&mut *conn)
         .await?;
-        sqlx::query("DELETE FROM subscriptions WHERE subscriber_id = $1")
-            .bind(id)
-            .execute(&mut *conn)
-            .await?;
+        for rest in [
+            "DELETE FROM subscriber_tags WHERE subscriber_id = $1",
+            // Why somebody left, in their own words, may stand there.
+            "DELETE FROM bulk_changes WHERE action_id IN (SELECT id FROM bulk_actions) AND subscriber_id = $1",
+            "DELETE FROM subscriptions WHERE subscriber_id = $1",
+        ] {
+            sqlx::query(rest).bind(id).execute(&mut *conn).await?;
+        }
         let result =
             sqlx::query("DELETE FROM subscribers WHERE id = $1").bind(id).execute(&mut *conn).await?;
         one_row("erasing a subscriber", &result)?;

@@ -2,7 +2,7 @@
 //! outlives the person's erasure.
 
 use super::row::Row;
-use super::{Conn, DbError};
+use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{Suppression, SuppressionReason};
@@ -84,4 +84,87 @@ pub async fn forget(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// An entry of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub hash: String,
+    pub suppression: Suppression,
+    /// Who has the address, where somebody has.
+    pub subscriber_id: Option<i64>,
+}
+
+/// A page of the list, the newest first: of those behind `from` (a time and a hash), or, going back, before it.
+pub async fn list(
+    conn: &mut Conn,
+    reason: Option<SuppressionReason>,
+    from: Option<(Timestamp, &str)>,
+    back: bool,
+    limit: i64,
+) -> Result<Vec<Listed>, DbError> {
+    let (sign, direction) = if back { (">", "ASC") } else { ("<", "DESC") };
+    let (at, hash) = from.unwrap_or((Timestamp::from_millis(i64::MAX), ""));
+    // The reason is one of our own words, and each way has its index.
+    let reason = reason.map_or_else(String::new, |reason| format!("AND x.reason = '{}'", reason.as_str()));
+    let query = sql(format!(
+        "{LISTED} WHERE (x.created_at, x.email_hash) {sign} ($1, $2) {reason}
+         ORDER BY x.created_at {direction}, x.email_hash {direction} LIMIT $3"
+    ));
+    let rows =
+        sqlx::query(query).bind(at.millis()).bind(hash).bind(limit).persistent(false).fetch_all(conn).await?;
+    let mut listed: Vec<Listed> = rows.iter().map(listed).collect::<Result<_, _>>()?;
+    if back {
+        listed.reverse();
+    }
+    Ok(listed)
+}
+
+const LISTED: &str = "SELECT x.email_hash, x.email, x.reason, x.detail, x.created_at,
+         (SELECT s.id FROM subscribers s WHERE s.email_hash = x.email_hash) AS subscriber_id
+     FROM suppressions x";
+
+fn listed(row: &sqlx::any::AnyRow) -> Result<Listed, DbError> {
+    let entry = Row::new(row, "suppressions");
+    Ok(Listed {
+        hash: entry.text("email_hash")?,
+        subscriber_id: entry.opt_int("subscriber_id")?,
+        suppression: suppression(row)?,
+    })
+}
+
+/// The entry of an address, also where only its hash is left.
+pub async fn entry(
+    conn: &mut Conn,
+    key: &SigningKey,
+    email: &EmailAddress,
+) -> Result<Option<Listed>, DbError> {
+    by_hash(conn, &key.address_hash(email)).await
+}
+
+pub async fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Listed>, DbError> {
+    let query = sql(format!("{LISTED} WHERE x.email_hash = $1"));
+    sqlx::query(query).bind(hash).fetch_optional(conn).await?.as_ref().map(listed).transpose()
+}
+
+/// At most `limit` entries whose address begins so, in the order of the addresses.
+pub async fn beginning(conn: &mut Conn, words: &str, limit: i64) -> Result<Vec<Listed>, DbError> {
+    let query = sql(format!(
+        "{LISTED} WHERE x.email IS NOT NULL AND x.email >= $1 AND x.email < $2 ORDER BY x.email LIMIT $3"
+    ));
+    let rows = sqlx::query(query)
+        .bind(words)
+        .bind(format!("{words}\u{10ffff}"))
+        .bind(limit)
+        .persistent(false)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(listed).collect()
+}
+
+/// Takes an entry off the list. Returns whether it was on it.
+pub async fn lift(conn: &mut Conn, hash: &str) -> Result<bool, DbError> {
+    let result =
+        sqlx::query("DELETE FROM suppressions WHERE email_hash = $1").bind(hash).execute(conn).await?;
+    Ok(result.rows_affected() == 1)
 }

@@ -3,21 +3,29 @@
 //! The CSV has the columns that an import reads: importing an export changes nothing, and elsewhere it brings back
 //! nobody who must not be mailed.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::db;
+use crate::db::directory::{From, Person, Place};
 use crate::db::people::Exported;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::directory::Wanted;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Field, protect};
 
 /// People per page.
 const PAGE: i64 = 1000;
+const FOUND: usize = 1000;
+
+/// How long a page of found people is looked for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 const COLUMNS: [Field; 11] = [
     Field::Email,
@@ -157,10 +165,70 @@ pub async fn export(
     Ok(count)
 }
 
-fn csv_of(rows: &[[String; COLUMNS.len()]]) -> Vec<u8> {
+/// Writes everybody whom a filter finds as CSV, in pieces, and returns how many lines of people there are: one for each
+/// subscription, to the filter's newsletter or to any, and one with the status `none` (which no import takes) for who
+/// has none. The last column names the newsletter. It ends quietly where nobody takes the pieces any more.
+pub async fn export_found(
+    app: &App,
+    wanted: &Wanted,
+    pieces: &tokio::sync::mpsc::Sender<Vec<u8>>,
+) -> Result<u64, Error> {
+    let newsletters = match &wanted.newsletter {
+        Some(newsletter) => vec![newsletter.clone()],
+        None => db::newsletters::list(&mut *app.db.conn().await?).await?,
+    };
+    let mut topics = vec![];
+    for newsletter in &newsletters {
+        topics.push(db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?);
+    }
+    let heading = COLUMNS.iter().map(|field| field.heading().to_owned()).chain(["newsletter".to_owned()]);
+    let mut piece = csv_of(&[heading.collect::<Vec<_>>()]);
+    let mut count = 0;
+    let mut place: Option<Place> = None;
+    loop {
+        // A connection per page: none is held while a slow reader takes its time.
+        let mut conn = app.db.conn().await?;
+        let from = place.as_ref().map_or(From::Start, From::Behind);
+        let walked = db::directory::walk(&mut conn, &wanted.filter, from, FOUND, PATIENCE).await?;
+        let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
+        let mut lines: HashMap<i64, Vec<Vec<String>>> = HashMap::new();
+        for (newsletter, topics) in newsletters.iter().zip(&topics) {
+            for (id, person) in db::people::export_of(&mut conn, newsletter.id, &ids).await? {
+                let cells = Line::new(person, topics).cells().into_iter().chain([newsletter.slug.clone()]);
+                lines.entry(id).or_default().push(cells.collect());
+            }
+        }
+        if lines.len() < ids.len() {
+            for person in db::directory::rows(&mut conn, &ids).await? {
+                lines.entry(person.id).or_insert_with(|| vec![without_subscription(&person)]);
+            }
+        }
+        drop(conn);
+        let rows: Vec<Vec<String>> = ids.iter().filter_map(|id| lines.remove(id)).flatten().collect();
+        count += u64::try_from(rows.len()).unwrap_or(0);
+        piece.extend(csv_of(&rows));
+        if !piece.is_empty() && pieces.send(std::mem::take(&mut piece)).await.is_err() {
+            return Ok(count);
+        }
+        place = walked.after;
+        if place.is_none() {
+            return Ok(count);
+        }
+    }
+}
+
+fn without_subscription(person: &Person) -> Vec<String> {
+    let mut cells = vec![String::new(); COLUMNS.len() + 1];
+    cells[0] = protect(&person.email);
+    cells[1] = protect(&person.name);
+    cells[2] = "none".to_owned();
+    cells
+}
+
+fn csv_of<R: AsRef<[String]>>(rows: &[R]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(vec![]);
     for row in rows {
-        writer.write_record(row).expect("every row has the same length, and memory takes it");
+        writer.write_record(row.as_ref()).expect("every row has the same length, and memory takes it");
     }
     writer.into_inner().expect("memory takes it")
 }

@@ -6,12 +6,13 @@ use serde::Serialize;
 use crate::db;
 use crate::db::import::Change;
 use crate::db::people::{Filter, Listed};
+use crate::db::subscriptions::Choice;
 use crate::db::{Conn, DbError};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::{
-    Consent, Subscription, SubscriptionEvent, SubscriptionStatus, Suppression, SuppressionReason,
+    Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus, Suppression, SuppressionReason,
 };
 use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
@@ -251,6 +252,59 @@ pub async fn unsuppress(app: &App, email: &EmailAddress) -> Result<Suppression, 
     db::suppressions::unsuppress(&mut tx, &app.key, email).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(found)
+}
+
+/// What an admin changes about a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub email: EmailAddress,
+    pub name: String,
+    pub language: Option<String>,
+    pub zone: Option<Tz>,
+}
+
+/// Changes who a person is: name, address, language, zone.
+///
+/// # Errors
+/// `Invalid` where somebody else has the address, or it must not be mailed.
+pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
+    let now = app.clock.now();
+    let name = one_line("name", &edit.name, MAX_NAME).map_err(Error::Invalid)?;
+    let mut tx = app.db.begin().await?;
+    let before = db::subscribers::get(&mut tx, id).await?;
+    let before = before.ok_or_else(|| Error::NotFound("there is no such subscriber".to_owned()))?;
+    if before.email != edit.email {
+        if db::suppressions::is_suppressed(&mut tx, &app.key, &edit.email).await? {
+            return Err(Error::Invalid(format!(
+                "{} is on the suppression list: nothing is mailed to it. Take it off the list first, if its owner \
+                 asks for that.",
+                edit.email
+            )));
+        }
+        let written = db::subscribers::set_address(&mut tx, &app.key, id, &edit.email, now).await;
+        written.map_err(|error| match error.is_duplicate() {
+            true => Error::Invalid(format!("{} is another subscriber's address already.", edit.email)),
+            false => error.into(),
+        })?;
+    }
+    let changed =
+        Subscriber { id, email: edit.email.clone(), name, language: edit.language.clone(), zone: edit.zone };
+    db::subscribers::update(&mut tx, &changed, now).await?;
+    db::commit(tx).await?;
+    Ok(())
+}
+
+/// Writes which schedule, topics and hour a person has of a newsletter.
+///
+/// # Errors
+/// A subscription that is not there.
+pub async fn choose(app: &App, newsletter_id: i64, subscriber_id: i64, choice: Choice) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let found = db::subscriptions::find(&mut tx, newsletter_id, subscriber_id).await?;
+    let found = found.ok_or_else(|| Error::NotFound("there is no such subscription".to_owned()))?;
+    db::subscriptions::choose(&mut tx, found.id, choice, app.clock.now()).await?;
+    db::commit(tx).await?;
+    Ok(())
 }
 
 /// What erasing a person left to do.

@@ -91,6 +91,8 @@ pub struct OwnStory {
     pub changed_at: String,
     #[serde(flatten)]
     pub story: Story,
+    /// What the admins call the person.
+    pub tags: Vec<String>,
     /// Mails to the address that were not digests, the newest first.
     pub other_mails: Vec<MailStory>,
 }
@@ -111,6 +113,7 @@ pub async fn own(app: &App, subscriber_id: i64) -> Result<Option<OwnStory>, Erro
     let Some(subscriber) = db::subscribers::get(&mut conn, subscriber_id).await? else { return Ok(None) };
     let times = db::subscribers::written_at(&mut conn, subscriber_id).await?;
     let other_mails = db::notices::to(&mut conn, &subscriber.email, ALL).await?;
+    let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
     drop(conn);
     let kind = |content: &str| {
         let content: serde_json::Value = serde_json::from_str(content).unwrap_or_default();
@@ -128,6 +131,7 @@ pub async fn own(app: &App, subscriber_id: i64) -> Result<Option<OwnStory>, Erro
         known_since: text(times.map(|(since, _)| since)),
         changed_at: text(times.map(|(_, changed)| changed)),
         story: tell(app, &subscriber.email, ALL).await?,
+        tags: tags.into_iter().map(|tag| tag.name).collect(),
         other_mails: other_mails.into_iter().map(told).collect(),
     }))
 }
@@ -169,7 +173,7 @@ async fn tell(app: &App, email: &EmailAddress, most_deliveries: i64) -> Result<S
         let topics = db::newsletters::topics(&mut conn, id).await?;
         subscriptions.push(subscription_story(stored, newsletter, &schedules, &topics));
     }
-    let deliveries = db::people::sent(&mut conn, subscriber.id, most_deliveries).await?;
+    let deliveries = db::people::sent(&mut conn, subscriber.id, None, most_deliveries).await?;
     Ok(Story {
         email: email.to_string(),
         is_subscriber: true,
@@ -208,6 +212,22 @@ fn subscription_story(
         left_at: text(stored.left_at),
         left_reason: stored.left_reason,
     }
+}
+
+/// A page of what was sent to a person or not and why, the newest issue first, behind `before`; and where the next page
+/// begins: an issue's slot and id.
+pub async fn deliveries(
+    app: &App,
+    subscriber_id: i64,
+    before: Option<(Timestamp, i64)>,
+) -> Result<(Vec<DeliveryStory>, Option<(Timestamp, i64)>), Error> {
+    let mut conn = app.db.conn().await?;
+    let mut sent = db::people::sent(&mut conn, subscriber_id, before, DELIVERIES + 1).await?;
+    let page = usize::try_from(DELIVERIES).unwrap_or(usize::MAX);
+    let is_more = sent.len() > page;
+    sent.truncate(page);
+    let last = sent.last().filter(|_| is_more).map(|last| (last.slot_at, last.issue_id));
+    Ok((sent.into_iter().map(delivery_story).collect(), last))
 }
 
 fn delivery_story(sent: Sent) -> DeliveryStory {

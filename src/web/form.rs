@@ -63,6 +63,11 @@ impl Form {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
+    /// The first value of a field; none where the form has no such field.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
     /// Every value of a field that is not empty.
     pub fn all(&self, name: &str) -> Vec<String> {
         let values = self.0.iter().filter(|(field, value)| field == name && !value.is_empty());

@@ -3,23 +3,31 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Error;
+use super::office::UPLOAD_PATH;
 
 /// How long a request may take, body and answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a file may take to come: 500 MB over a line of 1.2 Mbit/s.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// Scripts and styles are files of ours, nothing comes from elsewhere but images, nobody frames us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
                       img-src 'self' https: data:; frame-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
-/// Answers within 30 seconds and adds the headers that a page has not set itself.
+/// Answers within 30 seconds, or an hour where a file is uploaded, and adds the headers that a page has not set itself.
 pub async fn around(request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    let patience = match request.uri().path() {
+        UPLOAD_PATH if request.method() == Method::POST => UPLOAD_PATIENCE,
+        _ => PATIENCE,
+    };
+    let mut response = match tokio::time::timeout(patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Error::Slow.into_response(),
     };

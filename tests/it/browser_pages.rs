@@ -194,6 +194,29 @@ fn pages(world: &World) -> Vec<Page> {
         page("error-not-yours", at("/office/users")).by(Who::Viewer),
         page("audit", at("/office/audit")).by(Who::Admin),
         page("audit-found-none", at("/office/audit?who=nobody")).by(Who::Admin),
+        page("subscribers", at("/office/subscribers")).by(Who::Admin),
+        page("subscribers-found", at("/office/subscribers?newsletter=brief&q=example")).by(Who::Admin),
+        page("subscribers-found-none", at("/office/subscribers?q=nobody")).by(Who::Admin),
+        page("subscribers-problem", at("/office/subscribers?state=odd&from=never")).by(Who::Admin),
+        page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
+        page("subscriber-problem", at("/office/subscribers/1"))
+            .by(Who::Admin)
+            .write("Time zone", "Mars")
+            .press("Change"),
+        page("subscriber-erase", at("/office/subscribers/1/erase")).by(Who::Admin),
+        page("bulk-first", at("/office/bulk?kind=tag&deed_tag=press")).by(Who::Admin),
+        page("segments-none", at("/office/segments")).by(Who::Admin),
+        page("segments", at("/office/subscribers?q=a"))
+            .by(Who::Admin)
+            .write("Keep this filter as a segment", "Press")
+            .press("Keep segment"),
+        page("segments-kept", at("/office/segments")).by(Who::Admin),
+        page("suppressions", at("/office/suppressions")).by(Who::Admin),
+        page("suppressions-problem", at("/office/suppressions"))
+            .by(Who::Admin)
+            .write("The address", "somebody@nowhere")
+            .press("Suppress this address"),
+        page("import", at("/office/import")).by(Who::Admin),
         page("mailbox", mailbox("")),
         page("mailbox-found-none", mailbox("?to=nobody")),
         page("mailbox-last", mailbox("?page=1000")),

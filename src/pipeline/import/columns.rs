@@ -138,6 +138,46 @@ const FIELDS: [(Field, &str, &[&str]); 13] = [
 ];
 
 impl Field {
+    pub const ALL: [Self; FIELDS.len()] = [
+        Self::Email,
+        Self::Name,
+        Self::FirstName,
+        Self::LastName,
+        Self::Status,
+        Self::Topics,
+        Self::Frequency,
+        Self::Hour,
+        Self::Timezone,
+        Self::Language,
+        Self::ConsentAt,
+        Self::ConsentFrom,
+        Self::ConsentWords,
+    ];
+
+    /// The field with this heading.
+    pub fn of_heading(heading: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.heading() == heading)
+    }
+
+    /// What the field is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Email => "E-mail address",
+            Self::Name => "Name",
+            Self::FirstName => "First name",
+            Self::LastName => "Last name",
+            Self::Status => "Status",
+            Self::Topics => "Topics",
+            Self::Frequency => "Schedule",
+            Self::Hour => "Hour",
+            Self::Timezone => "Time zone",
+            Self::Language => "Language",
+            Self::ConsentAt => "Date of consent",
+            Self::ConsentFrom => "Source of consent",
+            Self::ConsentWords => "Words of consent",
+        }
+    }
+
     /// The heading that `export` writes, and the name in `--map column=field`.
     pub fn heading(self) -> &'static str {
         FIELDS.iter().find(|(field, ..)| *field == self).map_or("", |(_, heading, _)| heading)
@@ -177,6 +217,17 @@ impl Columns {
             let index = index.ok_or_else(|| Error::Invalid(no_such_field(field)))?;
             columns.places[index] = Some(place);
         }
+        let columns = Self::found(header, taken, columns.places);
+        if columns.place(Field::Email).is_none() {
+            return Err(Error::Invalid(no_address(header)));
+        }
+        Ok(columns)
+    }
+
+    /// Finds by their headings the fields that have no place yet, in the columns that are not taken.
+    fn found(header: &StringRecord, mut taken: Vec<bool>, places: [Option<usize>; FIELDS.len()]) -> Self {
+        let plain: Vec<String> = header.iter().map(plain).collect();
+        let mut columns = Self { count: header.len(), places };
         for (index, (_, _, words)) in FIELDS.iter().enumerate() {
             if columns.places[index].is_some() {
                 continue;
@@ -187,10 +238,34 @@ impl Columns {
                 taken[place] = true;
             }
         }
-        if columns.place(Field::Email).is_none() {
-            return Err(Error::Invalid(no_address(header)));
+        columns
+    }
+
+    /// Takes the fields as they were said, column by column.
+    ///
+    /// # Errors
+    /// Another number of columns than the header has; no address, or a field twice.
+    pub fn said(header: &StringRecord, fields: &[Option<Field>]) -> Result<Self, Error> {
+        if header.len() != fields.len() {
+            let (has, said) = (header.len(), fields.len());
+            return Err(Error::Invalid(format!("the file has {has} columns, and {said} were told about")));
+        }
+        check(fields).map_err(Error::Invalid)?;
+        let mut columns = Self { count: header.len(), places: [None; FIELDS.len()] };
+        for (index, (field, ..)) in FIELDS.iter().enumerate() {
+            columns.places[index] = fields.iter().position(|said| *said == Some(*field));
         }
         Ok(columns)
+    }
+
+    /// What each column of a header seems to hold.
+    pub fn guess(header: &StringRecord) -> Vec<Option<Field>> {
+        let columns = Self::found(header, vec![false; header.len()], [None; FIELDS.len()]);
+        let field = |place| {
+            let index = columns.places.iter().position(|found| *found == Some(place))?;
+            FIELDS.get(index).map(|(field, ..)| *field)
+        };
+        (0..header.len()).map(field).collect()
     }
 
     fn place(&self, field: Field) -> Option<usize> {
@@ -216,6 +291,26 @@ impl Columns {
         let unused = header.iter().enumerate().filter(|(place, _)| !self.places.contains(&Some(*place)));
         unused.map(|(_, name)| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
     }
+}
+
+/// Whether columns with these fields are a list of people.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn check(fields: &[Option<Field>]) -> Result<(), String> {
+    for field in Field::ALL {
+        let count = fields.iter().filter(|said| **said == Some(field)).count();
+        let words = field.words();
+        if count > 1 {
+            return Err(format!(
+                "{count} columns are said to be “{words}”: keep one of them, and skip the others."
+            ));
+        }
+        if field == Field::Email && count == 0 {
+            return Err("Say which column holds the e-mail address: nobody is found without.".to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// A heading without case, spaces and signs: `E-Mail-Adresse` is `emailadresse`.

@@ -13,6 +13,7 @@ mod records;
 mod report;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 
 use std::io::{Read, Write};
 
@@ -44,6 +45,8 @@ pub struct Request {
     pub consent_words: String,
     /// Columns that hold another field than their name tells: (column, field).
     pub map: Vec<(String, String)>,
+    /// What every column holds, in their order; none: found by the columns' names.
+    pub columns: Option<Vec<Option<Field>>>,
     /// The file's encoding, a label such as `windows-1250`; none: found out.
     pub encoding: Option<String>,
     /// Only say what would be done.
@@ -76,6 +79,7 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
             words: request.consent_words.clone(),
         },
         map: request.map.clone(),
+        columns: request.columns.clone(),
         encoding,
     };
     drop(conn);

@@ -10,7 +10,7 @@ use csv::StringRecord;
 use encoding_rs::Encoding;
 use tokio::sync::mpsc::Sender;
 
-use super::columns::Columns;
+use super::columns::{Columns, Field};
 use super::decode;
 use super::entry::{Entry, Reading};
 use super::records::{Record, Records};
@@ -34,6 +34,8 @@ pub struct Words {
     pub schedules: Vec<Schedule>,
     pub consent: Consent,
     pub map: Vec<(String, String)>,
+    /// What every column holds, where that was said.
+    pub columns: Option<Vec<Option<Field>>>,
     pub encoding: Option<&'static Encoding>,
 }
 
@@ -70,7 +72,10 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
     let (input, encoding) = decode::open(input, words.encoding).map_err(unreadable)?;
     let mut records = Records::open(input).map_err(unreadable)?;
     let header = header(&mut records)?;
-    let columns = Columns::read(&header, &words.map)?;
+    let columns = match &words.columns {
+        Some(said) => Columns::said(&header, said)?,
+        None => Columns::read(&header, &words.map)?,
+    };
     let head = Batch::Head {
         encoding: encoding.name().to_owned(),
         separator: records.separator().to_string(),
@@ -100,7 +105,8 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
     Ok(())
 }
 
-fn header(records: &mut Records) -> Result<StringRecord, Error> {
+/// The names of a file's columns.
+pub fn header(records: &mut Records) -> Result<StringRecord, Error> {
     match records.next().map_err(unreadable)? {
         Some(Record::Fields { fields, .. }) => Ok(fields),
         Some(Record::Refused { line, why }) => {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::columns::protect;
 use crate::pipeline::Error;
@@ -11,7 +11,7 @@ use crate::pipeline::Error;
 pub const KEPT_NOTES: usize = 1000;
 
 /// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Nothing was written: this is what would be.
     pub dry_run: bool,
@@ -39,7 +39,7 @@ pub struct Report {
 }
 
 /// Something to know about one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The line in the file on which the record begins, from 1.
     pub line: u64,
@@ -47,7 +47,7 @@ pub struct Note {
     pub reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NoteKind {
     Refused,

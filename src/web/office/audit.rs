@@ -73,7 +73,7 @@ impl Line {
     }
 }
 
-/// What an action about users is called; others are shown by their own name.
+/// What an action about users or subscribers is called; others are shown by their own name.
 fn words(action: &str) -> &'static str {
     match action {
         "user.sign_in" => "Signed in",
@@ -91,6 +91,29 @@ fn words(action: &str) -> &'static str {
         "user.end_session" => "Ended sessions",
         "user.list" | "user.show" => "Looked at users",
         "audit.list" => "Looked at the audit log",
+        "subscribers.list" | "subscriber.see" => "Looked at subscribers",
+        "subscribers.export" => "Exported subscribers",
+        "subscribers.change" => "Changed many subscribers",
+        "subscribers.change.undo" => "Undid a change to many",
+        "subscribers.change.stop" => "Stopped a change to many",
+        "subscribers.change.go_on" => "Let a change to many go on",
+        "subscriber.edit" => "Changed a subscriber",
+        "subscriber.tag" => "Tagged a subscriber",
+        "subscriber.untag" => "Took a tag from a subscriber",
+        "subscriber.suppress" | "suppression.add" => "Suppressed an address",
+        "subscriber.unsuppress" | "suppression.remove" => "Took an address off the suppression list",
+        "subscriber.export" => "Exported what is held of a subscriber",
+        "subscriber.erase" => "Erased a subscriber",
+        "subscription.pause" => "Paused a subscription",
+        "subscription.resume" => "Resumed a subscription",
+        "subscription.choose" => "Changed topics or schedule of a subscriber",
+        "subscription.leave" => "Ended a subscription",
+        "segment.keep" => "Kept a segment",
+        "segment.remove" => "Removed a segment",
+        "import.upload" => "Uploaded a file of subscribers",
+        "import.check" => "Looked what an import would do",
+        "import.run" => "Imported subscribers",
+        "import.remove" => "Removed an uploaded file",
         _ => "",
     }
 }

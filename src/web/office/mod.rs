@@ -1,17 +1,35 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
 mod audit;
+mod bulk;
 mod dkim;
+mod import;
+mod import_form;
 mod newsletters;
+mod person;
+mod person_acts;
 mod relays;
 mod schedules;
+mod segments;
+mod subscribers;
+mod subscribers_view;
+mod suppressions;
 mod system;
 mod user;
 mod users;
+mod words;
 
 use axum::Router;
 
-use crate::pipeline::App;
+use crate::domain::user::Role;
+use crate::pipeline::{App, accounts};
+use crate::web::Error;
+use crate::web::auth::SignedIn;
+
+pub use self::import::UPLOAD_PATH;
+
+/// Where the rail is, on every page about people.
+const SUBSCRIBERS: &str = "/office/subscribers";
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -22,4 +40,32 @@ pub fn routes() -> Router<App> {
         .merge(users::routes())
         .merge(user::routes())
         .merge(audit::routes())
+        .merge(subscribers::routes())
+        .merge(person::routes())
+        .merge(import::routes())
+        .merge(segments::routes())
+        .merge(suppressions::routes())
+        .merge(bulk::routes())
+}
+
+/// Succeeds for admins of every newsletter: people belong to none, and may read several.
+async fn require(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
+    by.require_everywhere(app, Role::Admin, action, what).await
+}
+
+/// Writes down what an admin did.
+async fn note(
+    app: &App,
+    by: &SignedIn,
+    action: &str,
+    what: &str,
+    newsletter_id: Option<i64>,
+) -> Result<(), Error> {
+    let mut conn = app.db.conn().await?;
+    Ok(accounts::note(app, &mut conn, &by.user, &by.network, action, what, newsletter_id).await?)
+}
+
+/// The number in an address.
+fn number(segment: &str) -> Result<i64, Error> {
+    segment.parse().map_err(|_| Error::NotFound)
 }

@@ -1,0 +1,337 @@
+//! `cargo bench --bench pages`: how long the office's pages take over HTTP at a million subscribers, on SQLite and on a
+//! PostgreSQL of its own.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it finds")]
+
+#[expect(dead_code, reason = "the other benchmark also asks for its CPU time")]
+#[path = "send/postgres.rs"]
+mod postgres;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args as _, FromArgMatches as _, Parser, ValueEnum};
+use daybreak::config::{Secret, Settings};
+use daybreak::db::dialect::Dialect;
+use daybreak::db::import::{Change, OnRecord, Tie};
+use daybreak::db::subscriptions::Choice;
+use daybreak::db::{self, Db};
+use daybreak::domain::address::EmailAddress;
+use daybreak::domain::subscription::SubscriptionStatus;
+use daybreak::domain::user::Role;
+use daybreak::pipeline::newsletters::{self, NewNewsletter};
+use daybreak::pipeline::{App, accounts};
+use daybreak::web;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use self::postgres::Postgres;
+
+/// Subscribers written in one transaction.
+const GROUP: u64 = 5_000;
+
+/// What a page may take.
+const LIMIT: Duration = Duration::from_millis(100);
+
+const FIRST: [&str; 8] = ["Ann", "Bob", "Chloé", "Dora", "Émile", "Fatima", "Greta", "Hugo"];
+const LAST: [&str; 7] = ["Adams", "Baker", "Cohen", "Dupont", "Evans", "Fischer", "García"];
+
+#[derive(Parser, Debug)]
+#[command(name = "pages", about = "Measures the office's pages at many subscribers")]
+struct Options {
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    subscribers: u64,
+    /// How often each page is asked for
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// One database only
+    #[arg(long)]
+    only: Option<Kind>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = daybreak::app::runtime()
+        .map_err(|error| error.to_string().into())
+        .and_then(|runtime| runtime.block_on(measure(&options)));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pages: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every page kept within the limit.
+async fn measure(options: &Options) -> Result<bool, Box<dyn Error>> {
+    let mut is_well = true;
+    if options.only != Some(Kind::Postgres) {
+        let folder = TempDir::new()?;
+        let url = format!("sqlite://{}", folder.path().join("pages.db").display());
+        is_well &= on("SQLite", &url, options).await?;
+    }
+    if options.only != Some(Kind::Sqlite) {
+        let Some(programs) = postgres::programs() else {
+            eprintln!("PostgreSQL is left out: its server is missing (Debian: apt-get install postgresql)");
+            return Ok(is_well);
+        };
+        let server = Postgres::start(programs)?;
+        is_well &= on("PostgreSQL", &server.database("pages")?, options).await?;
+    }
+    Ok(is_well)
+}
+
+async fn on(name: &str, url: &str, options: &Options) -> Result<bool, Box<dyn Error>> {
+    let begun = Instant::now();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let app = App::open(settings(url, &base)?).await?;
+    let town = settle(&app, options.subscribers).await?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(web::serve(listener, web::router(app.clone()), async move {
+        let _ = stopped.await;
+    }));
+    println!("\n{name}, {} subscribers (made in {:.0?})", options.subscribers, begun.elapsed());
+    println!("{:<52} {:>8} {:>8} {:>8} {:>8}", "page", "p50 ms", "p95 ms", "most", "CPU ms");
+    let cookie = sign_in(&app).await?;
+    let browser = Browser { client: reqwest::Client::builder().no_proxy().build()?, base, cookie };
+    let mut is_well = true;
+    for (words, path) in pages(&town) {
+        is_well &= browser.measure(words, &path, options.rounds).await?;
+    }
+    // Pages deeper in the list cost what the first does.
+    let mut path = format!("{LIST}?newsletter=brief&state=active");
+    for _ in 0..20 {
+        let Some(next) = next_of(&browser.get(&path).await?.1) else { break };
+        path = next;
+    }
+    is_well &= browser.measure("active in a newsletter, the 21st page", &path, options.rounds).await?;
+    let _ = stop.send(());
+    served.await??;
+    app.db.close().await;
+    Ok(is_well)
+}
+
+const LIST: &str = "/office/subscribers";
+
+/// Every kind of road that a list can take, and the other pages.
+fn pages(town: &Town) -> Vec<(&'static str, String)> {
+    let list = |query: &str| format!("{LIST}?{query}");
+    vec![
+        ("everybody", LIST.to_owned()),
+        ("a newsletter", list("newsletter=brief")),
+        ("active in a newsletter", list("newsletter=brief&state=active")),
+        ("not confirmed in a newsletter", list("newsletter=brief&state=pending")),
+        ("left, anywhere", list("state=unsubscribed")),
+        ("paused in a small newsletter", list("newsletter=weekly&state=paused")),
+        ("suppressed", list("state=suppressed")),
+        ("suppressed in a small newsletter", list("newsletter=weekly&state=suppressed")),
+        ("a topic", list("newsletter=brief&topic=world")),
+        ("a tag", list("tag=press")),
+        ("a tag and a rare language", list("tag=press&language=is")),
+        ("a rare language", list("language=is")),
+        ("a language that nobody has, in a newsletter", list("newsletter=brief&language=zu")),
+        ("joined within days", list("from=2026-01-10&until=2026-01-11")),
+        ("a whole address", list(&format!("q=reader{}%40inbox7.example", town.middle))),
+        ("the beginning of an address", list("q=reader12")),
+        ("a domain", list("q=%40inbox7.example")),
+        ("a first name", list("q=chlo%C3%A9")),
+        ("a last name", list("q=garc%C3%ADa")),
+        (
+            "a last name, among those who left a newsletter",
+            list("q=cohen&newsletter=brief&state=unsubscribed"),
+        ),
+        ("within an address (looked through)", list("q=box999")),
+        ("nobody (looked through)", list("q=nobody+has+that")),
+        ("a person", format!("{LIST}/{}", town.middle)),
+        ("the suppression list", "/office/suppressions".to_owned()),
+        ("the suppression list by reason", "/office/suppressions?reason=complained".to_owned()),
+        ("an address on the suppression list", "/office/suppressions?q=reader70".to_owned()),
+        ("imports", "/office/import".to_owned()),
+    ]
+}
+
+struct Browser {
+    client: reqwest::Client,
+    base: String,
+    cookie: String,
+}
+
+impl Browser {
+    async fn get(&self, path: &str) -> Result<(Duration, String), Box<dyn Error>> {
+        let begun = Instant::now();
+        let request = self.client.get(format!("{}{path}", self.base)).header("cookie", &self.cookie);
+        let response = request.send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if !status.is_success() {
+            return Err(format!("{path}: {status}").into());
+        }
+        Ok((begun.elapsed(), text))
+    }
+
+    async fn measure(&self, words: &str, path: &str, rounds: u32) -> Result<bool, Box<dyn Error>> {
+        self.get(path).await?;
+        let mut times = vec![];
+        let before = cpu_seconds()?;
+        for _ in 0..rounds {
+            times.push(self.get(path).await?.0);
+        }
+        // Of the service and of this browser; PostgreSQL's is not in it. Where a machine has other work to do, it keeps
+        // its meaning, and the time that a page takes does not.
+        let cpu = (cpu_seconds()? - before) / f64::from(rounds) * 1000.0;
+        times.sort_unstable();
+        let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+        let millis = |time: Duration| time.as_secs_f64() * 1000.0;
+        let is_well = at(95) <= LIMIT;
+        let verdict = if is_well { "" } else { "  NO: more than 100 ms" };
+        let most = times.last().copied().unwrap_or_default();
+        let (half, slow, most) = (millis(at(50)), millis(at(95)), millis(most));
+        println!("{words:<52} {half:>8.1} {slow:>8.1} {most:>8.1} {cpu:>8.1}{verdict}");
+        Ok(is_well)
+    }
+}
+
+/// CPU seconds of this process so far.
+fn cpu_seconds() -> Result<f64, nix::Error> {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
+    let seconds = |time: nix::sys::time::TimeVal| {
+        Duration::from_micros(
+            u64::try_from(nix::sys::time::TimeValLike::num_microseconds(&time)).unwrap_or(0),
+        )
+        .as_secs_f64()
+    };
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// The address of the next page.
+fn next_of(body: &str) -> Option<String> {
+    let rest = body.split("rel=\"next\" href=\"").nth(1)?;
+    Some(rest.split('"').next()?.replace("&amp;", "&").replace("&#x3D;", "="))
+}
+
+async fn sign_in(app: &App) -> Result<String, Box<dyn Error>> {
+    let email = EmailAddress::parse("admin@news.example")?;
+    let id = accounts::add(app, &email, "Admin", Some(Role::Admin)).await?;
+    let value = accounts::start_session(app, id, "bench", "127.0.0.1").await?;
+    Ok(format!("daybreak={value}"))
+}
+
+/// The settings as they are where nobody has set anything; the environment is not asked.
+fn settings(database_url: &str, public_url: &str) -> Result<Settings, Box<dyn Error>> {
+    let command = Settings::augment_args(clap::Command::new("bench"))
+        .mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+    let mut settings = Settings::from_arg_matches(&command.try_get_matches_from(["bench"])?)?;
+    settings.database_url = Secret::new(database_url);
+    settings.public_url = public_url.to_owned();
+    Ok(settings)
+}
+
+struct Town {
+    /// Somebody in the middle.
+    middle: u64,
+}
+
+/// A large newsletter with everybody, a small one with a hundredth, and people of every kind.
+async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
+    let mut ids = vec![];
+    for slug in ["brief", "weekly"] {
+        let new = NewNewsletter {
+            slug: slug.to_owned(),
+            name: format!("The {slug}"),
+            from: format!("{slug}@news.example"),
+            timezone: "Europe/Paris".to_owned(),
+            language: "en".to_owned(),
+            settings: vec![],
+        };
+        ids.push(newsletters::add(app, &new).await?.id);
+    }
+    let (brief, weekly) = (ids[0], ids[1]);
+    let mut tx = app.db.begin().await?;
+    newsletters::ensure_topic(&mut tx, brief, "World").await?;
+    let tag = db::tags::ensure(&mut tx, "press", app.clock.now()).await?.id;
+    db::commit(tx).await?;
+    add_people(app, brief, subscribers).await?;
+    let joined = "1767225600000 + id * 1000";
+    for statement in [
+        // One a second since the beginning of 2026.
+        format!("UPDATE subscribers SET created_at = {joined}"),
+        "UPDATE subscriptions SET created_at = 1767225600000 + subscriber_id * 1000".to_owned(),
+        "UPDATE subscribers SET language = 'is' WHERE id % 5000 = 17".to_owned(),
+        format!(
+            "INSERT INTO subscriptions (newsletter_id, subscriber_id, status, topics, created_at, updated_at)
+             SELECT {weekly}, id, 'active', 0, created_at, created_at FROM subscribers WHERE id % 100 = 3"
+        ),
+        "UPDATE subscriptions SET paused_until = 4102444800000 WHERE subscriber_id % 1000 = 3".to_owned(),
+        format!("INSERT INTO subscriber_tags (tag_id, subscriber_id) SELECT {tag}, id FROM subscribers WHERE id % 500 = 1"),
+        "INSERT INTO suppressions (email_hash, email, reason, detail, created_at)
+         SELECT email_hash, email, CASE WHEN id % 70000 = 0 THEN 'complained' ELSE 'bounced' END, '', created_at
+         FROM subscribers WHERE id % 70 = 0"
+            .to_owned(),
+        format!(
+            "INSERT INTO issues (newsletter_id, number, slot_at, slot_date, cutoff_at, state, created_at, addressed_at)
+             VALUES ({brief}, 1, 1767225600000, '2026-01-01', 1767225600000, 'sent', 0, 1767225600000)"
+        ),
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, not_before, due_at, updated_at)
+         SELECT 1, s.subscriber_id, s.id, 'sent', 0, 0, 1767225600000 FROM subscriptions s WHERE s.newsletter_id = 1"
+            .to_owned(),
+    ] {
+        run(&app.db, statement).await?;
+    }
+    if app.db.dialect() == Dialect::Postgres {
+        run(&app.db, "VACUUM ANALYZE").await?;
+    }
+    Ok(Town { middle: subscribers / 2 })
+}
+
+async fn run(db: &Db, statement: impl Into<String>) -> Result<(), Box<dyn Error>> {
+    sqlx::query(sqlx::AssertSqlSafe(statement.into())).execute(&mut *db.conn().await?).await?;
+    Ok(())
+}
+
+async fn add_people(app: &App, newsletter_id: i64, subscribers: u64) -> Result<(), Box<dyn Error>> {
+    let languages = ["en", "de", "fr"];
+    for start in (0..subscribers).step_by(usize::try_from(GROUP)?) {
+        let mut changes = vec![];
+        for number in start..subscribers.min(start + GROUP) {
+            let place = usize::try_from(number)?;
+            let status = match number % 20 {
+                0 => SubscriptionStatus::Pending,
+                1 | 2 => SubscriptionStatus::Unsubscribed,
+                _ => SubscriptionStatus::Active,
+            };
+            let tie = Tie {
+                id: None,
+                status,
+                choice: Choice::default(),
+                consent: None,
+                left_at: (status == SubscriptionStatus::Unsubscribed).then(|| app.clock.now()),
+                left_reason: None,
+            };
+            let after = OnRecord {
+                name: format!("{} {}", FIRST[place % FIRST.len()], LAST[place / 3 % LAST.len()]),
+                language: Some(languages[place % languages.len()].to_owned()),
+                tie: Some(tie),
+                ..OnRecord::default()
+            };
+            let email = EmailAddress::parse(&format!("reader{number}@inbox{}.example", number % 1_000))?;
+            changes.push(Change { email, before: OnRecord::default(), after });
+        }
+        let mut tx = app.db.begin().await?;
+        db::import::write(&mut tx, &app.key, newsletter_id, &changes, app.clock.now()).await?;
+        db::commit(tx).await?;
+    }
+    Ok(())
+}

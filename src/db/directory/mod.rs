@@ -1,0 +1,332 @@
+//! People as an admin looks for them: whom a filter finds, page by page, and how many they are.
+//!
+//! A page is a **walk** along an index, in windows of some hundred entries: what the index does not decide is looked at
+//! for the entries of a window alone. A walk ends when the page is full, when the index does, or when its time is up;
+//! then it says up to where it has come, and the next page goes on from there. So no filter makes the database read
+//! a million people for one page, whatever it asks for.
+
+mod rows;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+pub use self::rows::{Person, PersonTie, rows};
+use self::sql::{Road, Text};
+use super::dialect::Dialect;
+use super::row::Row;
+use super::{Conn, DbError, sql as statement};
+use crate::domain::calendar::Timestamp;
+
+/// Whom to find. What is none, or empty, does not matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those with a subscription to this newsletter; state, topic, schedule and joining are then about it.
+    pub newsletter_id: Option<i64>,
+    pub state: Option<State>,
+    /// The set that holds the topic alone.
+    pub topic: Option<i64>,
+    /// The schedule that they follow, and whether it is the newsletter's first, which those follow who chose none.
+    pub schedule: Option<(i64, bool)>,
+    pub tag_id: Option<i64>,
+    /// A tag as it is stored, for instance `pt-BR`.
+    pub language: Option<String>,
+    /// Joined then or later.
+    pub joined_from: Option<Timestamp>,
+    /// Joined before.
+    pub joined_before: Option<Timestamp>,
+    /// What address or name hold, in lower case.
+    pub words: String,
+    /// What counts as paused.
+    pub now: Timestamp,
+}
+
+impl Filter {
+    pub fn everybody(now: Timestamp) -> Self {
+        Self {
+            newsletter_id: None,
+            state: None,
+            topic: None,
+            schedule: None,
+            tag_id: None,
+            language: None,
+            joined_from: None,
+            joined_before: None,
+            words: String::new(),
+            now,
+        }
+    }
+}
+
+/// How somebody stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Gets what is sent: subscribed, neither paused nor suppressed.
+    Active,
+    Pending,
+    Unsubscribed,
+    /// Subscribed, and asked for a rest.
+    Paused,
+    /// On the suppression list, whatever the subscription.
+    Suppressed,
+}
+
+impl State {
+    pub const ALL: [Self; 5] =
+        [Self::Active, Self::Pending, Self::Unsubscribed, Self::Paused, Self::Suppressed];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Paused => "paused",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A value that a list is ordered by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Int(i64),
+    Text(String),
+}
+
+/// A place in a list: between two people, or before the first of a road.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    road: usize,
+    at: Option<(Value, Value)>,
+}
+
+impl Place {
+    /// As it stands in an address.
+    pub fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).expect("a place is numbers and texts"))
+    }
+
+    /// None where it is no place.
+    pub fn decode(text: &str) -> Option<Self> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+    }
+}
+
+/// Somebody whom a walk has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub subscriber_id: i64,
+    pub place: Place,
+}
+
+/// What a walk has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// In the order of the list, whichever way the walk went.
+    pub people: Vec<Found>,
+    /// Where those before them are; none: these are the first.
+    pub before: Option<Place>,
+    /// Where those behind them are; none: these are the last.
+    pub after: Option<Place>,
+    /// Its time was up before the page was full: there may be more behind `after` (going back: before `before`).
+    pub is_cut: bool,
+    /// How many entries were looked through, about.
+    pub looked: u64,
+}
+
+/// Which way to walk, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From<'p> {
+    Start,
+    Behind(&'p Place),
+    Before(&'p Place),
+}
+
+/// How many entries of an index are looked at in one go, at first and at most: with look-ups in other tables, few enough
+/// that PostgreSQL never thinks of reading those tables whole.
+const FIRST_WINDOW: i64 = if cfg!(test) { 16 } else { 256 };
+const WINDOW: i64 = 1024;
+/// Without such look-ups.
+const WIDE_WINDOW: i64 = 8192;
+
+/// Finds at most `limit` people, in about `patience`.
+pub async fn walk(
+    conn: &mut Conn,
+    filter: &Filter,
+    from: From<'_>,
+    limit: usize,
+    patience: Duration,
+) -> Result<Walked, DbError> {
+    let began = Instant::now();
+    let roads = sql::roads(Dialect::of(conn), filter);
+    let back = matches!(from, From::Before(_));
+    let start = match from {
+        From::Start => None,
+        From::Behind(place) | From::Before(place) => Some(place).filter(|place| fits(&roads, place)),
+    };
+    let mut here = start.cloned().unwrap_or(Place { road: 0, at: None });
+    let mut walked = Walked::default();
+    let mut window = 0;
+    let ended = loop {
+        let road = &roads[here.road];
+        let want = limit + 1 - walked.people.len();
+        window = next_window(road, window, want);
+        let found = find(conn, road, &here, back, window, want).await?;
+        let is_full = found.len() >= want;
+        walked.people.extend(found);
+        walked.looked += u64::try_from(window).unwrap_or(0);
+        if is_full {
+            break true;
+        }
+        match end_of(conn, road, &here, back, window).await? {
+            Some(at) => {
+                here.at = Some(at);
+                if began.elapsed() >= patience {
+                    break false;
+                }
+            }
+            // A road that has ended was short: the next one is begun in any case.
+            None => match next_road(roads.len(), here.road, back) {
+                Some(road) => (here, window) = (Place { road, at: None }, 0),
+                None => break true,
+            },
+        }
+    };
+    let is_more = walked.people.len() > limit;
+    walked.people.truncate(limit);
+    let last = walked.people.last().map(|found| found.place.clone());
+    let onward = match ended {
+        false => Some(here),
+        true => last.filter(|_| is_more),
+    };
+    walked.is_cut = !ended;
+    if back {
+        walked.people.reverse();
+        walked.before = onward;
+        // Nobody is before the start: from there on is the first page.
+        walked.after = match walked.people.last() {
+            Some(last) => Some(last.place.clone()),
+            None => walked.before.clone(),
+        };
+    } else {
+        walked.after = onward;
+        walked.before = start.and(walked.people.first()).map(|first| first.place.clone());
+    }
+    Ok(walked)
+}
+
+/// How many people a filter finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub people: u64,
+    /// There are more than were counted.
+    pub is_more: bool,
+}
+
+/// Counts the people whom a filter finds, up to `most`, for about `patience`.
+pub async fn count(
+    conn: &mut Conn,
+    filter: &Filter,
+    most: u64,
+    patience: Duration,
+) -> Result<Counted, DbError> {
+    let began = Instant::now();
+    let roads = sql::roads(Dialect::of(conn), filter);
+    let mut here = Place { road: 0, at: None };
+    let mut counted = Counted::default();
+    let mut window = 0;
+    loop {
+        let road = &roads[here.road];
+        window = next_window(road, window, usize::MAX);
+        let mut text = Text::default();
+        let query = road.count(&mut text, here.at.as_ref(), window);
+        let row = text.bind(sqlx::query(statement(query))).fetch_one(&mut *conn).await?;
+        counted.people += u64::try_from(Row::new(&row, "subscribers").int("people")?).unwrap_or(0);
+        if counted.people > most {
+            return Ok(Counted { people: most, is_more: true });
+        }
+        match end_of(conn, road, &here, false, window).await? {
+            Some(at) => {
+                here.at = Some(at);
+                if began.elapsed() >= patience {
+                    return Ok(Counted { is_more: true, ..counted });
+                }
+            }
+            None => match next_road(roads.len(), here.road, false) {
+                Some(road) => (here, window) = (Place { road, at: None }, 0),
+                None => return Ok(counted),
+            },
+        }
+    }
+}
+
+/// Whether a place, which anybody can write into an address, is one on these roads.
+fn fits(roads: &[Road], place: &Place) -> bool {
+    roads.get(place.road).is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at)))
+}
+
+fn next_road(count: usize, road: usize, back: bool) -> Option<usize> {
+    if back { road.checked_sub(1) } else { Some(road + 1).filter(|next| *next < count) }
+}
+
+fn next_window(road: &Road, window: i64, want: usize) -> i64 {
+    let most = if road.looks_up() { WINDOW } else { WIDE_WINDOW };
+    match window {
+        // Every entry is somebody: as many are looked at as are wanted.
+        _ if road.finds_all() => i64::try_from(want).unwrap_or(most).min(most),
+        0 => FIRST_WINDOW,
+        window => (window * 4).min(most),
+    }
+}
+
+async fn find(
+    conn: &mut Conn,
+    road: &Road,
+    here: &Place,
+    back: bool,
+    window: i64,
+    want: usize,
+) -> Result<Vec<Found>, DbError> {
+    let mut text = Text::default();
+    let query = road.find(&mut text, here.at.as_ref(), back, window, i64::try_from(want).unwrap_or(i64::MAX));
+    let rows = text.bind(sqlx::query(statement(query))).fetch_all(conn).await?;
+    let found = |row: &sqlx::any::AnyRow| {
+        let at = Some(place(road, row)?);
+        let subscriber_id = Row::new(row, "subscribers").int("subscriber_id")?;
+        Ok(Found { subscriber_id, place: Place { road: here.road, at } })
+    };
+    rows.iter().map(found).collect()
+}
+
+/// The last entry of a window; none where the road ends within it.
+async fn end_of(
+    conn: &mut Conn,
+    road: &Road,
+    here: &Place,
+    back: bool,
+    window: i64,
+) -> Result<Option<(Value, Value)>, DbError> {
+    let mut text = Text::default();
+    let query = road.end(&mut text, here.at.as_ref(), back, window);
+    let row = text.bind(sqlx::query(statement(query))).fetch_optional(conn).await?;
+    row.map(|row| place(road, &row)).transpose()
+}
+
+fn place(road: &Road, row: &sqlx::any::AnyRow) -> Result<(Value, Value), DbError> {
+    let row = Row::new(row, "subscribers");
+    let value = |is_text: bool, column: &'static str| match is_text {
+        true => row.text(column).map(Value::Text),
+        false => row.int(column).map(Value::Int),
+    };
+    Ok((value(road.texts.0, "a")?, value(road.texts.1, "b")?))
+}

@@ -1,0 +1,457 @@
+//! A filter → the roads that a walk takes: each an index to go along, and what is looked at on the way.
+
+use super::super::dialect::Dialect;
+use super::{Filter, State, Value};
+
+/// The values of a statement, in the order of their places.
+#[derive(Debug, Default)]
+pub struct Text(Vec<Value>);
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+impl Text {
+    /// The place that a value is bound to.
+    fn put(&mut self, value: &Value) -> String {
+        self.0.push(value.clone());
+        format!("${}", self.0.len())
+    }
+
+    /// Binds the values. Planned anew each time: a plan that PostgreSQL keeps knows nothing of how few a window is.
+    pub fn bind(self, query: Query<'_>) -> Query<'_> {
+        self.0.into_iter().fold(query.persistent(false), |query, value| match value {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+        })
+    }
+}
+
+/// A condition: SQL with `{}` for each of its values.
+#[derive(Clone, Debug)]
+struct Condition(String, Vec<Value>);
+
+impl Condition {
+    fn plain(sql: impl Into<String>) -> Self {
+        Self(sql.into(), vec![])
+    }
+
+    fn int(sql: impl Into<String>, value: i64) -> Self {
+        Self(sql.into(), vec![Value::Int(value)])
+    }
+
+    fn text(sql: impl Into<String>, value: &str) -> Self {
+        Self(sql.into(), vec![Value::Text(value.to_owned())])
+    }
+
+    fn not(self) -> Self {
+        Self(format!("NOT ({})", self.0), self.1)
+    }
+
+    fn all(conditions: Vec<Self>) -> Self {
+        let texts: Vec<&str> = conditions.iter().map(|condition| condition.0.as_str()).collect();
+        Self(texts.join(" AND "), conditions.iter().flat_map(|condition| condition.1.clone()).collect())
+    }
+
+    fn any(conditions: Vec<Self>) -> Self {
+        let texts: Vec<String> = conditions.iter().map(|condition| format!("({})", condition.0)).collect();
+        let values = conditions.iter().flat_map(|condition| condition.1.clone()).collect();
+        Self(format!("({})", texts.join(" OR ")), values)
+    }
+
+    fn write(&self, text: &mut Text) -> String {
+        let mut pieces = self.0.split("{}");
+        let mut sql = pieces.next().unwrap_or_default().to_owned();
+        for (piece, value) in pieces.zip(&self.1) {
+            sql.push_str(&text.put(value));
+            sql.push_str(piece);
+        }
+        sql
+    }
+}
+
+/// An index to go along, and what is looked at on the way.
+#[derive(Clone, Debug)]
+pub struct Road {
+    /// The table that the index is of, with its letter: `s` subscribers, `t` subscriptions, `x` suppressions, `g` tags.
+    from: &'static str,
+    /// What the index is ordered by, behind what `within` says.
+    order: (String, &'static str),
+    /// Which of these two are texts.
+    pub texts: (bool, bool),
+    ascending: bool,
+    /// What the index decides.
+    within: Vec<Condition>,
+    /// What is looked at besides.
+    besides: Vec<Condition>,
+}
+
+impl Road {
+    fn of_people(within: Vec<Condition>) -> Self {
+        Self {
+            from: "subscribers s",
+            order: ("s.created_at".to_owned(), "s.id"),
+            texts: (false, false),
+            ascending: false,
+            within,
+            besides: vec![],
+        }
+    }
+
+    fn of_ties(within: Vec<Condition>) -> Self {
+        Self {
+            from: "subscriptions t",
+            order: ("t.created_at".to_owned(), "t.id"),
+            ..Self::of_people(within)
+        }
+    }
+
+    fn of_words(expression: &str, words: &str) -> Self {
+        let within = vec![begins(expression, words)];
+        let order = (expression.to_owned(), "s.id");
+        Self { order, texts: (true, false), ascending: true, ..Self::of_people(within) }
+    }
+
+    fn is_of_ties(&self) -> bool {
+        self.from == "subscriptions t"
+    }
+
+    /// Whether every entry is somebody who is wanted.
+    pub fn finds_all(&self) -> bool {
+        self.besides.is_empty() && self.from != "suppressions x"
+    }
+
+    /// Whether other tables are asked for each entry.
+    pub fn looks_up(&self) -> bool {
+        self.from != "subscribers s" || self.besides.iter().any(|condition| condition.0.contains("SELECT"))
+    }
+
+    pub fn takes(&self, at: &(Value, Value)) -> bool {
+        let is_text = |value: &Value| matches!(value, Value::Text(_));
+        (is_text(&at.0), is_text(&at.1)) == self.texts
+    }
+
+    fn direction(&self, back: bool) -> (&'static str, &'static str) {
+        if self.ascending == back { ("<", "DESC") } else { (">", "ASC") }
+    }
+
+    /// The entries behind `at`, or before it.
+    fn entries(&self, text: &mut Text, at: Option<&(Value, Value)>, back: bool, columns: &str) -> String {
+        let Self { from, order: (a, b), .. } = self;
+        let (sign, direction) = self.direction(back);
+        let mut conditions: Vec<String> = self.within.iter().map(|condition| condition.write(text)).collect();
+        if let Some((first, second)) = at {
+            let (first, second) = (text.put(first), text.put(second));
+            conditions.push(format!("({a}, {b}) {sign} ({first}, {second})"));
+        }
+        let conditions = match conditions.is_empty() {
+            true => String::new(),
+            false => format!("WHERE {}", conditions.join(" AND ")),
+        };
+        format!(
+            "SELECT {a} AS a, {b} AS b{columns} FROM {from} {conditions}
+             ORDER BY {a} {direction}, {b} {direction}"
+        )
+    }
+
+    /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
+    /// is looked at of an entry's own table comes with the entry, so that no table is joined with itself.
+    fn wanted(
+        &self,
+        text: &mut Text,
+        at: Option<&(Value, Value)>,
+        back: bool,
+        window: i64,
+    ) -> (String, char) {
+        const PERSON: &str = ", s.id, s.email, s.email_hash, s.name, s.language, s.created_at";
+        const TIE: &str = ", t.id, t.subscriber_id, t.newsletter_id, t.status, t.paused_until, t.topics, \
+                           t.schedule_id, t.created_at";
+        let (columns, letter, person) = match self.from {
+            "subscribers s" => (PERSON, 's', None),
+            "subscriptions t" => (TIE, 't', Some("s.id = t.subscriber_id")),
+            "suppressions x" => ("", 'x', Some("s.email_hash = x.b")),
+            _ => ("", 'g', Some("s.id = g.a")),
+        };
+        // Its values come first, as its places do.
+        let mut entries = self.entries(text, at, back, columns);
+        entries.push_str(&format!(" LIMIT {}", text.put(&Value::Int(window))));
+        let besides: String =
+            self.besides.iter().map(|condition| format!(" AND {}", condition.write(text))).collect();
+        let from = match person {
+            None => format!("FROM ({entries}) s WHERE 1 = 1{besides}"),
+            // `CROSS JOIN` keeps SQLite from turning the tables round.
+            Some(is_it) => {
+                format!("FROM ({entries}) {letter} CROSS JOIN subscribers s WHERE {is_it}{besides}")
+            }
+        };
+        (from, letter)
+    }
+
+    pub fn find(
+        &self,
+        text: &mut Text,
+        at: Option<&(Value, Value)>,
+        back: bool,
+        window: i64,
+        limit: i64,
+    ) -> String {
+        let (_, direction) = self.direction(back);
+        let (wanted, letter) = self.wanted(text, at, back, window);
+        let limit = text.put(&Value::Int(limit));
+        format!(
+            "SELECT {letter}.a, {letter}.b, s.id AS subscriber_id {wanted}
+             ORDER BY {letter}.a {direction}, {letter}.b {direction} LIMIT {limit}"
+        )
+    }
+
+    pub fn count(&self, text: &mut Text, at: Option<&(Value, Value)>, window: i64) -> String {
+        let rows = match self.finds_all() {
+            true => {
+                let entries = self.entries(text, at, false, "");
+                format!("FROM ({entries} LIMIT {}) d", text.put(&Value::Int(window)))
+            }
+            false => self.wanted(text, at, false, window).0,
+        };
+        format!("SELECT COUNT(*) AS people {rows}")
+    }
+
+    pub fn end(&self, text: &mut Text, at: Option<&(Value, Value)>, back: bool, window: i64) -> String {
+        let entries = self.entries(text, at, back, "");
+        format!("{entries} LIMIT 1 OFFSET {}", text.put(&Value::Int(window - 1)))
+    }
+}
+
+/// What a road has decided already.
+#[derive(Clone, Copy, Default)]
+struct Decided {
+    newsletter: bool,
+    state: bool,
+    joined: bool,
+    tag: bool,
+    language: bool,
+}
+
+/// The roads to the people whom a filter finds, in the order of the list: nobody is found on two of them.
+pub fn roads(dialect: Dialect, filter: &Filter) -> Vec<Road> {
+    if filter.words.is_empty() {
+        return vec![main_road(filter, &[])];
+    }
+    let mut roads = vec![];
+    let mut before: Vec<Condition> = vec![];
+    for (expression, words) in searched(dialect, &filter.words) {
+        let mut road = Road::of_words(&expression, &words);
+        if expression.contains("s.name") {
+            // What the index holds.
+            road.within.push(Condition::plain("s.name <> ''"));
+        }
+        road.besides = before.clone();
+        road.besides.extend(besides(filter, Decided::default(), false));
+        before.push(begins(&expression, &words).not());
+        roads.push(road);
+    }
+    // Who has the words somewhere within comes last: no index finds them.
+    let mut rest: Vec<Condition> = filter
+        .words
+        .split_whitespace()
+        .map(|word| {
+            let name = format!("{}(lower(s.name), {{}}) > 0", dialect.position());
+            let mut places: Vec<Condition> =
+                spellings(word).iter().map(|word| Condition::text(&name, word)).collect();
+            places.push(Condition::text(format!("{}(s.email, {{}}) > 0", dialect.position()), word));
+            Condition::any(places)
+        })
+        .collect();
+    rest.extend(before);
+    roads.push(main_road(filter, &rest));
+    roads
+}
+
+/// What is looked up by its beginning: (expression, words).
+fn searched(dialect: Dialect, words: &str) -> Vec<(String, String)> {
+    let address = || ("s.email".to_owned(), words.to_owned());
+    if let Some(domain) = words.strip_prefix('@') {
+        return vec![(dialect.domain("s.email"), domain.to_owned())];
+    }
+    if words.contains('@') {
+        return vec![address()];
+    }
+    let mut searched = vec![address(), (dialect.domain("s.email"), words.to_owned())];
+    for expression in [dialect.lower("s.name"), dialect.last_word("s.name")] {
+        searched.extend(spellings(words).into_iter().map(|words| (expression.clone(), words)));
+    }
+    searched
+}
+
+/// How words may be spelt in lower case: SQLite folds ASCII alone, so that `Émile` and `ÉMILE` keep their É.
+fn spellings(words: &str) -> Vec<String> {
+    let upper_first: String = {
+        let mut letters = words.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+    };
+    let mut spellings = vec![words.to_owned()];
+    for other in [upper_first, words.to_uppercase()] {
+        let other = other.to_ascii_lowercase();
+        if !spellings.contains(&other) {
+            spellings.push(other);
+        }
+    }
+    spellings
+}
+
+fn begins(expression: &str, words: &str) -> Condition {
+    Condition(
+        format!("{expression} >= {{}} AND {expression} < {{}}"),
+        vec![Value::Text(words.to_owned()), Value::Text(format!("{words}\u{10ffff}"))],
+    )
+}
+
+/// The road along which those come whom the filter finds, the newest first; the rarer what it goes by, the better.
+fn main_road(filter: &Filter, also: &[Condition]) -> Road {
+    use State as S;
+    let tie_joined = || joined("t", filter);
+    let (mut road, decided) = match (filter.tag_id, filter.state, filter.newsletter_id, &filter.language) {
+        (Some(tag_id), ..) => {
+            let road = Road {
+                from: "subscriber_tags g",
+                order: ("g.subscriber_id".to_owned(), "g.tag_id"),
+                ..Road::of_people(vec![Condition::int("g.tag_id = {}", tag_id)])
+            };
+            (road, Decided { tag: true, ..Decided::default() })
+        }
+        (_, Some(S::Suppressed), ..) => {
+            let road = Road {
+                from: "suppressions x",
+                order: ("x.created_at".to_owned(), "x.email_hash"),
+                texts: (false, true),
+                ..Road::of_people(vec![])
+            };
+            (road, Decided { state: true, ..Decided::default() })
+        }
+        (_, Some(S::Paused), ..) => {
+            (Road::of_ties(vec![Condition::plain("t.paused_until IS NOT NULL")]), Decided::default())
+        }
+        (_, Some(state @ (S::Pending | S::Unsubscribed)), newsletter_id, _) => {
+            // The status stands in the text: an index of some rows is only used where the text tells that it has them.
+            let status =
+                Condition::plain(format!("t.status = '{}' AND t.status <> 'active'", state.as_str()));
+            let decided = Decided { state: true, ..Decided::default() };
+            match newsletter_id {
+                None => (Road::of_ties(vec![status]), decided),
+                Some(id) => {
+                    let mut within = vec![Condition::int("t.newsletter_id = {}", id), status];
+                    within.extend(tie_joined());
+                    (Road::of_ties(within), Decided { newsletter: true, joined: true, ..decided })
+                }
+            }
+        }
+        (_, _, Some(id), _) => {
+            let mut within = vec![Condition::int("t.newsletter_id = {}", id)];
+            within.extend(tie_joined());
+            (Road::of_ties(within), Decided { newsletter: true, joined: true, ..Decided::default() })
+        }
+        (.., Some(language)) => {
+            let mut within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
+            within.extend(joined("s", filter));
+            (Road::of_people(within), Decided { language: true, joined: true, ..Decided::default() })
+        }
+        _ => (Road::of_people(joined("s", filter)), Decided { joined: true, ..Decided::default() }),
+    };
+    road.besides = besides(filter, decided, road.is_of_ties());
+    road.besides.extend_from_slice(also);
+    road
+}
+
+fn joined(letter: &str, filter: &Filter) -> Vec<Condition> {
+    let from =
+        filter.joined_from.map(|at| Condition::int(format!("{letter}.created_at >= {{}}"), at.millis()));
+    let before =
+        filter.joined_before.map(|at| Condition::int(format!("{letter}.created_at < {{}}"), at.millis()));
+    from.into_iter().chain(before).collect()
+}
+
+/// Whether the filter asks for something of a subscription.
+fn needs_tie(filter: &Filter) -> bool {
+    filter.newsletter_id.is_some()
+        || filter.topic.is_some()
+        || filter.schedule.is_some()
+        || filter.state.is_some_and(|state| state != State::Suppressed)
+}
+
+/// What the filter asks for of one subscription.
+fn of_tie(letter: &str, filter: &Filter, decided: Decided) -> Vec<Condition> {
+    let mut conditions = vec![];
+    if let Some(id) = filter.newsletter_id.filter(|_| !decided.newsletter) {
+        conditions.push(Condition::int(format!("{letter}.newsletter_id = {{}}"), id));
+    }
+    let now = filter.now.millis();
+    match filter.state.filter(|_| !decided.state) {
+        Some(State::Active) => conditions.push(Condition::int(
+            format!("{letter}.status = 'active' AND COALESCE({letter}.paused_until, 0) <= {{}}"),
+            now,
+        )),
+        Some(State::Paused) => conditions.push(Condition::int(
+            format!("{letter}.status = 'active' AND {letter}.paused_until > {{}}"),
+            now,
+        )),
+        Some(state @ (State::Pending | State::Unsubscribed)) => {
+            conditions.push(Condition::plain(format!("{letter}.status = '{}'", state.as_str())));
+        }
+        Some(State::Suppressed) | None => {}
+    }
+    if let Some(topic) = filter.topic {
+        let chosen = format!("({letter}.topics = 0 OR ({letter}.topics & {{}}) <> 0)");
+        conditions.push(Condition::int(chosen, topic));
+    }
+    if let Some((id, is_first)) = filter.schedule {
+        let none = if is_first { format!(" OR {letter}.schedule_id IS NULL") } else { String::new() };
+        conditions.push(Condition::int(format!("({letter}.schedule_id = {{}}{none})"), id));
+    }
+    if filter.newsletter_id.is_some() && !decided.joined {
+        conditions.extend(joined(letter, filter));
+    }
+    conditions
+}
+
+/// What is to be looked at besides what the road has decided. Each sub-select gives one value, and so is asked for one
+/// entry at a time: PostgreSQL would turn an `EXISTS` into a join, and read the whole other table for it.
+fn besides(filter: &Filter, decided: Decided, is_of_ties: bool) -> Vec<Condition> {
+    let mut conditions = vec![];
+    if needs_tie(filter) && is_of_ties {
+        conditions.extend(of_tie("t", filter, decided));
+        if filter.newsletter_id.is_none() {
+            // Somebody with several such subscriptions stands in the list once, at the newest.
+            let mut others = vec![Condition::plain(
+                "o.subscriber_id = t.subscriber_id AND (o.created_at, o.id) > (t.created_at, t.id)",
+            )];
+            others.extend(of_tie("o", filter, Decided::default()));
+            let Condition(text, values) = Condition::all(others);
+            conditions.push(Condition(
+                format!("(SELECT 1 FROM subscriptions o WHERE {text} LIMIT 1) IS NULL"),
+                values,
+            ));
+        }
+    } else if needs_tie(filter) {
+        let mut its = vec![Condition::plain("o.subscriber_id = s.id")];
+        its.extend(of_tie("o", filter, Decided { newsletter: false, joined: false, ..decided }));
+        let Condition(text, values) = Condition::all(its);
+        let text = format!("(SELECT 1 FROM subscriptions o WHERE {text} LIMIT 1) = 1");
+        conditions.push(Condition(text, values));
+    }
+    const SUPPRESSED: &str = "(SELECT 1 FROM suppressions y WHERE y.email_hash = s.email_hash)";
+    match filter.state {
+        Some(State::Suppressed) if !decided.state => {
+            conditions.push(Condition::plain(format!("{SUPPRESSED} = 1")));
+        }
+        Some(State::Active) => conditions.push(Condition::plain(format!("{SUPPRESSED} IS NULL"))),
+        _ => {}
+    }
+    if let Some(tag_id) = filter.tag_id.filter(|_| !decided.tag) {
+        let text = "(SELECT 1 FROM subscriber_tags h WHERE h.tag_id = {} AND h.subscriber_id = s.id) = 1";
+        conditions.push(Condition::int(text, tag_id));
+    }
+    if let Some(language) = filter.language.as_deref().filter(|_| !decided.language) {
+        conditions.push(Condition::text("s.language = {}", language));
+    }
+    if filter.newsletter_id.is_none() && !decided.joined {
+        conditions.extend(joined("s", filter));
+    }
+    conditions
+}

@@ -1,0 +1,103 @@
+//! Tags: what admins call people, and who is called so.
+
+use super::dialect::Dialect;
+use super::row::Row;
+use super::{Conn, DbError, sql};
+use crate::domain::calendar::Timestamp;
+
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    pub id: i64,
+    pub name: String,
+}
+
+fn tag(row: &sqlx::any::AnyRow) -> Result<Tag, DbError> {
+    let row = Row::new(row, "tags");
+    Ok(Tag { id: row.int("id")?, name: row.text("name")? })
+}
+
+/// Every tag, in the order of the names.
+pub async fn list(conn: &mut Conn) -> Result<Vec<Tag>, DbError> {
+    sqlx::query("SELECT id, name FROM tags ORDER BY name LIMIT 1000")
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(tag)
+        .collect()
+}
+
+pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Tag>, DbError> {
+    let row = sqlx::query("SELECT id, name FROM tags WHERE id = $1").bind(id).fetch_optional(conn).await?;
+    row.as_ref().map(tag).transpose()
+}
+
+pub async fn find(conn: &mut Conn, name: &str) -> Result<Option<Tag>, DbError> {
+    let row =
+        sqlx::query("SELECT id, name FROM tags WHERE name = $1").bind(name).fetch_optional(conn).await?;
+    row.as_ref().map(tag).transpose()
+}
+
+/// The tag of this name: the one there is, or a new one.
+pub async fn ensure(conn: &mut Conn, name: &str, now: Timestamp) -> Result<Tag, DbError> {
+    sqlx::query("INSERT INTO tags (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(now.millis())
+        .execute(&mut *conn)
+        .await?;
+    find(conn, name).await?.ok_or(DbError::WrongRows { what: "adding a tag", rows: 0 })
+}
+
+/// A person's tags, in the order of their names.
+pub async fn of_subscriber(conn: &mut Conn, subscriber_id: i64) -> Result<Vec<Tag>, DbError> {
+    let rows = sqlx::query(
+        "SELECT t.id, t.name FROM subscriber_tags g JOIN tags t ON t.id = g.tag_id
+         WHERE g.subscriber_id = $1 ORDER BY t.name",
+    )
+    .bind(subscriber_id)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(tag).collect()
+}
+
+/// Gives people a tag, and returns those who did not have it.
+pub async fn put(conn: &mut Conn, tag_id: i64, subscriber_ids: &[i64]) -> Result<Vec<i64>, DbError> {
+    let list = Dialect::of(conn).list("$2");
+    let query = sql(format!(
+        "INSERT INTO subscriber_tags (tag_id, subscriber_id)
+         SELECT $1, id FROM subscribers WHERE id IN {list} ON CONFLICT (tag_id, subscriber_id) DO NOTHING
+         RETURNING subscriber_id"
+    ));
+    changed(conn, query, tag_id, subscriber_ids).await
+}
+
+/// Takes a tag from people, and returns those who had it.
+pub async fn take(conn: &mut Conn, tag_id: i64, subscriber_ids: &[i64]) -> Result<Vec<i64>, DbError> {
+    let list = Dialect::of(conn).list("$2");
+    let query = sql(format!(
+        "DELETE FROM subscriber_tags WHERE tag_id = $1 AND subscriber_id IN {list} RETURNING subscriber_id"
+    ));
+    changed(conn, query, tag_id, subscriber_ids).await
+}
+
+async fn changed(
+    conn: &mut Conn,
+    query: sqlx::AssertSqlSafe<String>,
+    tag_id: i64,
+    subscriber_ids: &[i64],
+) -> Result<Vec<i64>, DbError> {
+    let ids = serde_json::to_string(subscriber_ids).expect("numbers are JSON");
+    let rows = sqlx::query(query).bind(tag_id).bind(ids).persistent(false).fetch_all(conn).await?;
+    rows.iter().map(|row| Row::new(row, "subscriber_tags").int("subscriber_id")).collect()
+}
+
+/// Removes a tag that nobody has any more. Returns whether it is gone.
+pub async fn remove_unused(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "DELETE FROM tags WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM subscriber_tags WHERE tag_id = $1)",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}

@@ -1,0 +1,333 @@
+//! Files that admins upload: kept beside the database while they are looked at and taken in, and removed afterwards.
+//!
+//! The file lies on the machine that took it. A dry run and the import itself are done in the background; whoever was at
+//! it gives a sign of life each second, so that one whose process died can be told to begin anew, which does no harm.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::columns::Columns;
+use super::records::{Record, Records};
+use super::{Field, Files, Report, Request, decode, import};
+use crate::db;
+use crate::db::imports::{Import, ImportState, NewImport};
+use crate::pipeline::bulk::ALIVE_MILLIS;
+use crate::pipeline::{App, Error};
+
+/// The largest file that is taken, in bytes.
+pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
+
+/// How long a file that nobody took in is kept, and the notes about one that was.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// More columns than that are not shown, and nobody's list of people has them.
+const MAX_COLUMNS: usize = 100;
+
+/// How many people are shown as an example, and how much of each of their cells.
+const EXAMPLES: usize = 3;
+const SHOWN: usize = 60;
+
+/// The folder of the files: beside the SQLite file, or with the system's temporary ones.
+fn folder(app: &App) -> PathBuf {
+    match app.db.file() {
+        Some(file) => PathBuf::from(format!("{}-imports", file.display())),
+        None => std::env::temp_dir().join("daybreak-imports"),
+    }
+}
+
+fn private(app: &App, name: &str) -> io::Result<File> {
+    let folder = folder(app);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let path = folder.join(name);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    // Anybody may have made that folder where others may write, too: what lies in theirs, they can change.
+    let (ours, theirs) = (file.metadata()?, std::fs::metadata(&folder)?);
+    if ours.uid() == theirs.uid() && theirs.mode() & 0o022 == 0 {
+        return Ok(file);
+    }
+    let _ = std::fs::remove_file(path);
+    let why = format!("{} belongs to somebody else, or others may write there", folder.display());
+    Err(io::Error::other(why))
+}
+
+/// A file that is being uploaded; dropped before its end, it is removed.
+pub struct Upload {
+    file: Option<BufWriter<File>>,
+    path: PathBuf,
+    stored: String,
+    bytes: u64,
+}
+
+impl Upload {
+    pub fn begin(app: &App) -> Result<Self, Error> {
+        let stored = format!("{}.csv", crate::pipeline::accounts::secret()?);
+        let file = private(app, &stored).map_err(|error| failed(&error))?;
+        let path = folder(app).join(&stored);
+        Ok(Self { file: Some(BufWriter::with_capacity(256 * 1024, file)), path, stored, bytes: 0 })
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    /// `Invalid` where the file is too large.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if self.bytes > MAX_UPLOAD {
+            let most = MAX_UPLOAD / 1024 / 1024;
+            return Err(Error::Invalid(format!(
+                "The file is larger than {most} MB: cut it into several, or use daybreak subscriber import."
+            )));
+        }
+        match &mut self.file {
+            Some(file) => file.write_all(bytes).map_err(|error| failed(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the upload down, and returns its id.
+    pub async fn finish(
+        mut self,
+        app: &App,
+        newsletter_id: i64,
+        who: &str,
+        file_name: &str,
+    ) -> Result<i64, Error> {
+        if self.bytes == 0 {
+            return Err(Error::Invalid(
+                "The file is empty: choose one with a line for each person.".to_owned(),
+            ));
+        }
+        if let Some(mut file) = self.file.take() {
+            file.flush().map_err(|error| failed(&error))?;
+        }
+        let new = NewImport {
+            newsletter_id,
+            who,
+            file_name,
+            stored: &self.stored,
+            bytes: i64::try_from(self.bytes).unwrap_or(i64::MAX),
+        };
+        let id = db::imports::insert(&mut *app.db.conn().await?, &new, app.clock.now()).await?;
+        self.path.clear();
+        Ok(id)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // It goes with the old files otherwise.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn failed(error: &io::Error) -> Error {
+    Error::Io(format!("an uploaded file cannot be kept: {error}"))
+}
+
+fn stored(app: &App, upload: &Import) -> Result<File, Error> {
+    File::open(folder(app).join(&upload.stored)).map_err(|_| {
+        Error::Invalid("The file is not here any more: upload it again. Doing so does no harm.".to_owned())
+    })
+}
+
+/// The first lines of a file, and what its columns seem to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peek {
+    pub header: Vec<String>,
+    /// The first people's cells, in the order of the header.
+    pub examples: Vec<Vec<String>>,
+    pub guessed: Vec<Option<Field>>,
+}
+
+/// Looks at the first lines of an upload.
+///
+/// # Errors
+/// `Invalid` where they are no table.
+pub async fn peek(app: &App, upload: &Import) -> Result<Peek, Error> {
+    let file = stored(app, upload)?;
+    let looked = tokio::task::spawn_blocking(move || look(Box::new(file)));
+    looked.await.map_err(|error| Error::Io(format!("looking at a file broke down: {error}")))?
+}
+
+fn look(file: Box<dyn Read + Send>) -> Result<Peek, Error> {
+    let unreadable = |error: io::Error| Error::Io(format!("an uploaded file cannot be read: {error}"));
+    let (input, _) = decode::open(file, None).map_err(unreadable)?;
+    let mut records = Records::open(input).map_err(unreadable)?;
+    let header = super::parse::header(&mut records)?;
+    if header.len() > MAX_COLUMNS {
+        return Err(Error::Invalid(format!(
+            "The file has {} columns; at most {MAX_COLUMNS} are looked at: remove those that are not needed.",
+            header.len()
+        )));
+    }
+    let mut examples = vec![];
+    while examples.len() < EXAMPLES
+        && let Some(record) = records.next().map_err(unreadable)?
+    {
+        if let Record::Fields { fields, .. } = record {
+            examples
+                .push((0..header.len()).map(|place| shown(fields.get(place).unwrap_or_default())).collect());
+        }
+    }
+    Ok(Peek { guessed: Columns::guess(&header), header: header.iter().map(shown).collect(), examples })
+}
+
+fn shown(cell: &str) -> String {
+    let cell = cell.trim();
+    let mut shown: String =
+        cell.chars().take(SHOWN).map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
+    if cell.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Begins a dry run or the import itself, in the background.
+///
+/// # Errors
+/// `Invalid` where the columns make no sense, the file is gone, or somebody is at it already.
+pub async fn begin(
+    app: &App,
+    upload: &Import,
+    columns: &[Option<Field>],
+    consent_words: &str,
+    dry_run: bool,
+) -> Result<(), Error> {
+    drop(stored(app, upload)?);
+    super::columns::check(columns).map_err(Error::Invalid)?;
+    let names: Vec<Option<&str>> = columns.iter().map(|field| field.map(Field::heading)).collect();
+    let names = serde_json::to_string(&names).expect("headings are texts");
+    let (now, state) = (app.clock.now(), if dry_run { ImportState::Checking } else { ImportState::Running });
+    let alive_since = now.plus_millis(-ALIVE_MILLIS);
+    let mut conn = app.db.conn().await?;
+    if !db::imports::begin(&mut conn, upload.id, state, &names, consent_words, alive_since, now).await? {
+        return Err(Error::Invalid(
+            "This file is being read already, or was taken in: see its report.".to_owned(),
+        ));
+    }
+    drop(conn);
+    let (app, id) = (app.clone(), upload.id);
+    tokio::spawn(async move {
+        if let Err(error) = work(&app, id).await {
+            tracing::error!(import = id, %error, "an import stands still");
+        }
+    });
+    Ok(())
+}
+
+/// The fields of an upload's columns, as they were said last.
+pub fn columns(upload: &Import) -> Vec<Option<Field>> {
+    let names: Vec<Option<String>> =
+        upload.columns.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    names.iter().map(|name| name.as_deref().and_then(Field::of_heading)).collect()
+}
+
+/// Reads an upload to its end, and writes down what came of it.
+async fn work(app: &App, id: i64) -> Result<(), Error> {
+    let Some(upload) = db::imports::get(&mut *app.db.conn().await?, id).await? else { return Ok(()) };
+    let dry_run = upload.state == ImportState::Checking;
+    let worked = read(app, &upload, dry_run).await;
+    let (state, report, error) = match &worked {
+        Ok(report) => {
+            // Notes hold addresses, and stand in their file alone.
+            let numbers = Report { notes: vec![], ..report.clone() };
+            let text = serde_json::to_string(&numbers).expect("a report is numbers and texts");
+            (if dry_run { ImportState::Checked } else { ImportState::Done }, Some(text), None)
+        }
+        Err(error) => (ImportState::Failed, None, Some(error.to_string())),
+    };
+    let mut conn = app.db.conn().await?;
+    db::imports::finish(&mut conn, id, state, report.as_deref(), error.as_deref(), app.clock.now()).await?;
+    if state == ImportState::Done {
+        // What was taken in is in the database.
+        let _ = std::fs::remove_file(folder(app).join(&upload.stored));
+    }
+    Ok(())
+}
+
+async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error> {
+    let newsletter = db::newsletters::get(&mut *app.db.conn().await?, upload.newsletter_id).await?;
+    let newsletter = newsletter.ok_or_else(|| Error::NotFound("the newsletter is gone".to_owned()))?;
+    let request = Request {
+        newsletter: newsletter.slug,
+        file_name: upload.file_name.clone(),
+        consent_words: upload.consent_words.clone(),
+        columns: Some(columns(upload)),
+        dry_run,
+        ..Request::default()
+    };
+    let notes = private(app, &notes_name(upload)).map_err(|error| failed(&error))?;
+    let progress = AtomicU64::new(0);
+    let files = Files {
+        input: Box::new(stored(app, upload)?),
+        report: Some(Box::new(BufWriter::new(notes))),
+        progress: &|bytes| progress.store(bytes, Ordering::Relaxed),
+    };
+    let beat = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let bytes = i64::try_from(progress.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            let mut conn = app.db.conn().await?;
+            db::imports::beat(&mut conn, upload.id, bytes, app.clock.now()).await?;
+        }
+    };
+    tokio::select! {
+        report = import(app, &request, files) => report,
+        failed = beat => failed,
+    }
+}
+
+fn notes_name(upload: &Import) -> String {
+    format!("{}.notes.csv", upload.stored.trim_end_matches(".csv"))
+}
+
+/// The notes about an upload's lines, a CSV file; none where there are none any more.
+pub fn notes(app: &App, upload: &Import) -> Option<File> {
+    File::open(folder(app).join(notes_name(upload))).ok()
+}
+
+/// A note about a line: its number, what became of it, and why.
+pub type NoteLine = [String; 3];
+
+/// The first notes about an upload's lines.
+pub fn first_notes(app: &App, upload: &Import, most: usize) -> Vec<NoteLine> {
+    let Some(file) = notes(app, upload) else { return vec![] };
+    let mut lines = csv::Reader::from_reader(file);
+    let cell = |record: &csv::StringRecord, place: usize| record.get(place).unwrap_or_default().to_owned();
+    let records = lines.records().map_while(Result::ok).take(most);
+    records.map(|record| [0, 1, 2].map(|place| cell(&record, place))).collect()
+}
+
+/// Removes an upload and what is kept of it.
+pub async fn remove(app: &App, upload: &Import) -> Result<(), Error> {
+    db::imports::remove(&mut *app.db.conn().await?, upload.id).await?;
+    for name in [upload.stored.clone(), notes_name(upload)] {
+        let _ = std::fs::remove_file(folder(app).join(name));
+    }
+    Ok(())
+}
+
+/// Removes files that have lain there for a week.
+pub async fn forget(app: &App) -> Result<(), Error> {
+    let folder = folder(app);
+    let removed = tokio::task::spawn_blocking(move || {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let age = entry.metadata().and_then(|about| about.modified()).map(age_of);
+            if age.is_ok_and(|age| age > KEPT) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    });
+    removed.await.map_err(|error| Error::Io(format!("removing old files broke down: {error}")))
+}
+
+/// How long ago a file was written, by the clock that files are dated by.
+fn age_of(written: SystemTime) -> Duration {
+    written.elapsed().unwrap_or_default()
+}

@@ -1,0 +1,221 @@
+//! Changing everybody whom a filter finds: what it would do in numbers, how it goes on, and the way back.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Serialize;
+
+use super::subscribers_view::how_many;
+use super::words::{When, counted, when};
+use super::{SUBSCRIBERS, note, number, require};
+use crate::db;
+use crate::db::bulk::{BulkAction, BulkKind, BulkState};
+use crate::domain::calendar::Timestamp;
+use crate::pipeline::bulk::{self, ALIVE_MILLIS, Deed, can_undo};
+use crate::pipeline::directory::{self, Asked};
+use crate::pipeline::{self, App};
+use crate::web::Error;
+use crate::web::auth::{Act, SignedIn};
+use crate::web::desk;
+use crate::web::form::{Form, Segment};
+
+/// How long it may take to count those whom it would change: a million take some seconds.
+const COUNTING: Duration = Duration::from_secs(12);
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/office/bulk", get(show_first).post(begin))
+        .route("/office/bulk/{id}", get(show))
+        .route("/office/bulk/{id}/undo", post(undo))
+        .route("/office/bulk/{id}/stop", post(stop))
+        .route("/office/bulk/{id}/go-on", post(go_on))
+}
+
+/// What a form asks for.
+fn read_deed(kind: &str, tag: &str, newsletter: &str) -> Result<Deed, Error> {
+    let kind = BulkKind::parse(kind)
+        .ok_or_else(|| Error::Refused("Choose what to do with the people that were found.".to_owned()))?;
+    let object = match kind {
+        BulkKind::Tag | BulkKind::Untag => bulk::tag_name(tag).map_err(Error::Refused)?,
+        BulkKind::Unsubscribe => newsletter.to_owned(),
+        BulkKind::Suppress => String::new(),
+    };
+    Ok(Deed { kind, object })
+}
+
+#[derive(Serialize)]
+struct First {
+    sentence: String,
+    consequence: &'static str,
+    is_nobody: bool,
+    filter: String,
+    kind: &'static str,
+    object: String,
+    button: String,
+}
+
+fn consequence(kind: BulkKind) -> &'static str {
+    match kind {
+        BulkKind::Tag => {
+            "Who has the tag already keeps it. Nobody is mailed, and nothing that is sent changes."
+        }
+        BulkKind::Untag => "Who does not have the tag stays as they are. Nobody is mailed.",
+        BulkKind::Unsubscribe => {
+            "Nothing of the newsletter is sent to them any more, also not of an issue that is going out. Who has left \
+             already stays as they are. After the hour in which it can be undone, only signing up and confirming anew \
+             brings anybody back. Nobody is mailed about it."
+        }
+        BulkKind::Suppress => {
+            "No newsletter mails these addresses any more, whatever they follow, and no import brings them back. Who is \
+             on the list already stays there, with the reason they have."
+        }
+    }
+}
+
+/// `GET /office/bulk?filter=…&kind=…`: what it would do, and the button.
+async fn show_first(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    by: SignedIn,
+) -> Result<Response, Error> {
+    require(&app, &by, "subscribers.change", "many subscribers").await?;
+    let query = query.unwrap_or_default();
+    let field = |name: &str| {
+        let mut fields = url::form_urlencoded::parse(query.as_bytes());
+        let found = fields.find(|(field, _)| field == name).map(|(_, value)| value.into_owned());
+        found.unwrap_or_default().replace('\0', "\u{fffd}")
+    };
+    let deed = read_deed(&field("kind"), &field("deed_tag"), &field("deed_newsletter"))?;
+    let asked = Asked::parse(&field("filter"));
+    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
+    let mut conn = app.db.conn().await?;
+    let found = db::directory::count(&mut conn, &wanted.filter, u64::MAX - 1, COUNTING).await?;
+    drop(conn);
+    let (many, verb) = (how_many(found, u64::MAX), deed.words(&app).await?);
+    let page = First {
+        sentence: format!("{verb} {many}: all {} as they are now.", wanted.words()),
+        consequence: consequence(deed.kind),
+        is_nobody: found.people == 0,
+        filter: asked.query(),
+        kind: deed.kind.as_str(),
+        button: format!("{verb} {many}"),
+        object: deed.object,
+    };
+    desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Change many people", "office/bulk_first", &page)
+}
+
+fn deed_of(form: &Form) -> Result<Deed, Error> {
+    read_deed(form.get("kind"), form.get("object"), form.get("object"))
+}
+
+/// `POST /office/bulk`: begins.
+async fn begin(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
+    require(&app, &by, "subscribers.change", form.get("kind")).await?;
+    let deed = deed_of(&form)?;
+    let asked = Asked::parse(form.get("filter"));
+    let (id, words) = bulk::begin(&app, &asked, &deed, by.user.email.as_str()).await?;
+    note(&app, &by, "subscribers.change", &format!("action {id}: {words}"), None).await?;
+    bulk::go_on(&app, id);
+    Ok(to(id))
+}
+
+fn to(id: i64) -> Response {
+    use axum::response::{IntoResponse as _, Redirect};
+    Redirect::to(&format!("/office/bulk/{id}")).into_response()
+}
+
+#[derive(Serialize)]
+struct Page {
+    id: i64,
+    words: String,
+    who: String,
+    begun: When,
+    changed: String,
+    is_running: bool,
+    is_undoing: bool,
+    is_undone: bool,
+    is_done: bool,
+    /// Whoever was at it has died.
+    stands_still: bool,
+    can_undo: bool,
+    undo_until: String,
+}
+
+/// `GET /office/bulk/{id}`: how far it has come.
+async fn show(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Result<Response, Error> {
+    require(&app, &by, "subscribers.change", "many subscribers").await?;
+    let now = app.clock.now();
+    let action = db::bulk::get(&mut *app.db.conn().await?, number(&id)?).await?.ok_or(Error::NotFound)?;
+    let is_at_work = matches!(action.state, BulkState::Running | BulkState::Undoing);
+    let page = page(action, now);
+    let mut response =
+        desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Change many people", "office/bulk", &page)?;
+    if is_at_work && !page.stands_still {
+        // Shows by itself how it goes on, without scripts.
+        response.headers_mut().insert(HeaderName::from_static("refresh"), HeaderValue::from_static("2"));
+    }
+    Ok(response)
+}
+
+fn page(action: BulkAction, now: Timestamp) -> Page {
+    let until = action.finished_at.map(|at| at.plus_millis(bulk::UNDO_MILLIS).to_utc());
+    let is_at_work = matches!(action.state, BulkState::Running | BulkState::Undoing);
+    Page {
+        id: action.id,
+        begun: when(action.created_at, now),
+        changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
+        is_running: action.state == BulkState::Running,
+        is_undoing: action.state == BulkState::Undoing,
+        is_undone: action.state == BulkState::Undone,
+        is_done: action.state == BulkState::Done,
+        stands_still: is_at_work && now.millis() - action.beat_at.millis() > ALIVE_MILLIS,
+        can_undo: can_undo(&action, now),
+        undo_until: until.map(|until| until.format("%H:%M UTC").to_string()).unwrap_or_default(),
+        words: action.words,
+        who: action.who,
+    }
+}
+
+/// `POST /office/bulk/{id}/undo`
+async fn undo(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &by, "subscribers.change.undo", &format!("action {id}")).await?;
+    match bulk::undo(&app, id).await {
+        Ok(action) => {
+            note(&app, &by, "subscribers.change.undo", &format!("action {id}: {}", action.words), None)
+                .await?;
+            bulk::go_on(&app, id);
+        }
+        // Pressed twice, or by two people.
+        Err(pipeline::Error::Invalid(says)) => {
+            let action = db::bulk::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;
+            if !matches!(action.state, BulkState::Undoing | BulkState::Undone) {
+                return Err(Error::Refused(says));
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(to(id))
+}
+
+/// `POST /office/bulk/{id}/stop`
+async fn stop(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &by, "subscribers.change.stop", &format!("action {id}")).await?;
+    bulk::stop(&app, id).await?;
+    note(&app, &by, "subscribers.change.stop", &format!("action {id}"), None).await?;
+    Ok(to(id))
+}
+
+/// `POST /office/bulk/{id}/go-on`: where whoever was at it has died.
+async fn go_on(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &by, "subscribers.change", &format!("action {id}")).await?;
+    note(&app, &by, "subscribers.change.go_on", &format!("action {id}"), None).await?;
+    bulk::go_on(&app, id);
+    Ok(to(id))
+}

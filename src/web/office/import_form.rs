@@ -1,0 +1,232 @@
+//! What the pages of an import show.
+
+use serde::Serialize;
+
+use super::subscribers_view::{Choice, newsletter_choices};
+use super::words::{When, counted, grouped, size, when};
+use crate::db;
+use crate::db::imports::{Import, ImportState};
+use crate::pipeline::bulk::ALIVE_MILLIS;
+use crate::pipeline::import::uploads::{self, NoteLine, Peek};
+use crate::pipeline::import::{Field, Report};
+use crate::pipeline::{self, App};
+use crate::web::Error;
+
+/// How many notes about lines stand on the page.
+const NOTES: usize = 50;
+
+#[derive(Serialize)]
+struct Row {
+    id: i64,
+    file_name: String,
+    newsletter: String,
+    who: String,
+    state: &'static str,
+    class: &'static str,
+    at: When,
+}
+
+/// The page on which an import begins.
+#[derive(Serialize)]
+pub struct Begin {
+    newsletters: Vec<Choice>,
+    imports: Vec<Row>,
+    problem: Option<String>,
+    most: String,
+}
+
+fn state_words(state: ImportState) -> (&'static str, &'static str) {
+    match state {
+        ImportState::Uploaded => ("waits for its columns", "warn"),
+        ImportState::Checking => ("dry run under way", "warn"),
+        ImportState::Checked => ("dry run done", "warn"),
+        ImportState::Running => ("under way", "warn"),
+        ImportState::Done => ("taken in", "good"),
+        ImportState::Failed => ("failed", "bad"),
+    }
+}
+
+impl Begin {
+    pub async fn new(app: &App, problem: Option<String>) -> Result<Self, Error> {
+        let now = app.clock.now();
+        let mut conn = app.db.conn().await?;
+        let newsletters = db::newsletters::list(&mut conn).await?;
+        let row = |import: Import| {
+            let (state, class) = state_words(import.state);
+            let newsletter = newsletters.iter().find(|newsletter| newsletter.id == import.newsletter_id);
+            Row {
+                id: import.id,
+                file_name: import.file_name,
+                newsletter: newsletter.map(|newsletter| newsletter.name.clone()).unwrap_or_default(),
+                who: import.who,
+                state,
+                class,
+                at: when(import.created_at, now),
+            }
+        };
+        let imports = db::imports::list(&mut conn, 20).await?.into_iter().map(row).collect();
+        Ok(Self {
+            newsletters: newsletter_choices(&newsletters, ""),
+            imports,
+            problem,
+            most: size(i64::try_from(uploads::MAX_UPLOAD).unwrap_or(i64::MAX)),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Column {
+    place: usize,
+    heading: String,
+    examples: Vec<String>,
+    fields: Vec<Choice>,
+}
+
+#[derive(Serialize)]
+struct Numbers {
+    is_dry: bool,
+    new: String,
+    changed: String,
+    unchanged: String,
+    refused: String,
+    incomplete: Option<String>,
+    suppressed: Option<String>,
+    /// Nothing new in the file.
+    is_idle: bool,
+    button: String,
+}
+
+#[derive(Serialize)]
+struct Note {
+    line: String,
+    what: String,
+    why: String,
+}
+
+/// The page of an import.
+#[derive(Serialize)]
+pub struct View {
+    id: i64,
+    file_name: String,
+    size: String,
+    newsletter: String,
+    problem: Option<String>,
+    failed: Option<String>,
+    /// The file cannot be read as a table, or is gone.
+    unreadable: Option<String>,
+    columns: Vec<Column>,
+    consent: String,
+    is_checking: bool,
+    is_running: bool,
+    is_checked: bool,
+    is_done: bool,
+    stands_still: bool,
+    progress: i64,
+    bytes: i64,
+    progress_words: String,
+    numbers: Option<Numbers>,
+    notes: Vec<Note>,
+    notes_left: Option<String>,
+    has_notes: bool,
+}
+
+impl View {
+    pub fn is_at_work(&self) -> bool {
+        (self.is_checking || self.is_running) && !self.stands_still
+    }
+
+    pub async fn new(
+        app: &App,
+        import: Import,
+        wrong: Option<(Vec<Option<Field>>, String, String)>,
+    ) -> Result<Self, Error> {
+        let now = app.clock.now();
+        let newsletter = db::newsletters::get(&mut *app.db.conn().await?, import.newsletter_id).await?;
+        let newsletter = newsletter.map(|newsletter| newsletter.name).unwrap_or_default();
+        let is_at_work = import.state.is_at_work();
+        let (said, consent, problem) = match wrong {
+            Some((said, consent, problem)) => (said, consent, Some(problem)),
+            None => (uploads::columns(&import), import.consent_words.clone(), None),
+        };
+        let (mut columns, mut unreadable) = (vec![], None);
+        if !is_at_work && import.state != ImportState::Done {
+            match uploads::peek(app, &import).await {
+                Ok(peek) => columns = columns_of(peek, said),
+                Err(pipeline::Error::Invalid(says)) => unreadable = Some(says),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let report: Option<Report> =
+            import.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let is_told = matches!(import.state, ImportState::Checked | ImportState::Done);
+        let report = report.filter(|_| is_told);
+        let notes: Vec<NoteLine> = if is_told { uploads::first_notes(app, &import, NOTES) } else { vec![] };
+        let shown = u64::try_from(notes.len()).unwrap_or(0);
+        let notes_left = report.as_ref().and_then(|report| report.notes_in_all.checked_sub(shown));
+        let (progress, bytes) = (import.progress, import.bytes);
+        Ok(Self {
+            id: import.id,
+            size: size(bytes),
+            problem,
+            failed: import.error.filter(|_| import.state == ImportState::Failed),
+            unreadable,
+            columns,
+            consent,
+            is_checking: import.state == ImportState::Checking,
+            is_running: import.state == ImportState::Running,
+            is_checked: import.state == ImportState::Checked,
+            is_done: import.state == ImportState::Done,
+            stands_still: is_at_work && now.millis() - import.beat_at.millis() > ALIVE_MILLIS,
+            progress,
+            bytes,
+            progress_words: format!("{} of {} read", size(progress), size(bytes)),
+            numbers: report.map(|report| numbers(&report, &newsletter)),
+            has_notes: !notes.is_empty(),
+            notes: notes.into_iter().map(|[line, what, why]| Note { line, what, why }).collect(),
+            notes_left: notes_left
+                .filter(|left| *left > 0 && shown > 0)
+                .map(|left| counted(left, "more note", "more notes")),
+            file_name: import.file_name,
+            newsletter,
+        })
+    }
+}
+
+fn columns_of(peek: Peek, said: Vec<Option<Field>>) -> Vec<Column> {
+    let fields = if said.len() == peek.header.len() { said } else { peek.guessed };
+    let column = |(place, heading): (usize, String)| {
+        let chosen = fields.get(place).copied().flatten();
+        let field = |field: Field| Choice {
+            value: field.heading().to_owned(),
+            words: field.words().to_owned(),
+            chosen: chosen == Some(field),
+        };
+        Column {
+            place,
+            heading: if heading.is_empty() { format!("Column {}", place + 1) } else { heading },
+            examples: peek
+                .examples
+                .iter()
+                .map(|cells| cells.get(place).cloned().unwrap_or_default())
+                .collect(),
+            fields: Field::ALL.map(field).to_vec(),
+        }
+    };
+    peek.header.into_iter().enumerate().map(column).collect()
+}
+
+fn numbers(report: &Report, newsletter: &str) -> Numbers {
+    let some = |count: u64, one: &str, many: &str| (count > 0).then(|| counted(count, one, many));
+    let taken = report.added + report.updated;
+    Numbers {
+        is_dry: report.dry_run,
+        new: grouped(report.added),
+        changed: grouped(report.updated),
+        unchanged: grouped(report.unchanged),
+        refused: grouped(report.refused),
+        incomplete: some(report.incomplete, "line is", "lines are"),
+        suppressed: some(report.suppressed, "person is", "people are"),
+        is_idle: taken == 0,
+        button: format!("Import {} into {newsletter}", counted(taken, "person", "people")),
+    }
+}

@@ -1,0 +1,300 @@
+//! One person: who they are, what they follow, whether they may be mailed, and everything that was sent to them or not
+//! and why.
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Serialize;
+
+use super::subscribers_view::{Choice, Standing, standing};
+use super::words::{When, counted, when};
+use super::{SUBSCRIBERS, number, person_acts, require};
+use crate::db;
+use crate::db::Conn;
+use crate::db::subscriptions::Stored;
+use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::subscription::{Subscriber, SubscriptionStatus};
+use crate::domain::topic::Topic;
+use crate::pipeline::App;
+use crate::pipeline::story::{self, DeliveryStory};
+use crate::pipeline::subscribe::followed;
+use crate::web::Error;
+use crate::web::auth::SignedIn;
+use crate::web::desk;
+use crate::web::form::Segment;
+use crate::web::words::frequency;
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/office/subscribers/{id}", get(show))
+        .route("/office/subscribers/{id}/edit", post(person_acts::edit))
+        .route("/office/subscribers/{id}/subscription", post(person_acts::subscription))
+        .route("/office/subscribers/{id}/tag", post(person_acts::tag))
+        .route("/office/subscribers/{id}/untag", post(person_acts::untag))
+        .route("/office/subscribers/{id}/suppress", post(person_acts::suppress))
+        .route("/office/subscribers/{id}/unsuppress", post(person_acts::unsuppress))
+        .route("/office/subscribers/{id}/export", post(person_acts::export))
+        .route("/office/subscribers/{id}/erase", get(show_erase).post(person_acts::erase))
+}
+
+/// What was typed about a person.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Typed {
+    pub email: String,
+    pub name: String,
+    pub language: String,
+    pub zone: String,
+}
+
+impl Typed {
+    fn of(person: &Subscriber) -> Self {
+        Self {
+            email: person.email.to_string(),
+            name: person.name.clone(),
+            language: person.language.clone().unwrap_or_default(),
+            zone: person.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SuppressedView {
+    sentence: &'static str,
+    detail: String,
+    since: When,
+}
+
+#[derive(Serialize)]
+struct Consent {
+    at: When,
+    from: String,
+    words: String,
+}
+
+#[derive(Serialize)]
+struct TopicTick {
+    slug: String,
+    name: String,
+    /// Tells the tick of one newsletter from that of another with the same slug.
+    field: String,
+    ticked: bool,
+}
+
+#[derive(Serialize)]
+struct Tie {
+    newsletter: String,
+    slug: String,
+    standing: Standing,
+    is_over: bool,
+    is_active: bool,
+    paused_until: Option<String>,
+    schedule: String,
+    schedules: Vec<Choice>,
+    /// In words, and to choose.
+    topics: String,
+    ticks: Vec<TopicTick>,
+    hour: String,
+    consent: Option<Consent>,
+    confirmed: Option<When>,
+    left: Option<When>,
+    left_reason: String,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    class: &'static str,
+    state: &'static str,
+    newsletter: String,
+    issue: i64,
+    slot: When,
+    sentence: String,
+    at: When,
+}
+
+#[derive(Serialize)]
+struct Person {
+    id: i64,
+    heading: String,
+    email: String,
+    typed: Typed,
+    problem: Option<String>,
+    suppressed: Option<SuppressedView>,
+    ties: Vec<Tie>,
+    tags: Vec<TagView>,
+    deliveries: Vec<Sent>,
+    is_first_page: bool,
+    older: Option<String>,
+    today: String,
+}
+
+#[derive(Serialize)]
+struct TagView {
+    id: i64,
+    name: String,
+}
+
+/// `GET /office/subscribers/{id}`
+async fn show(
+    State(app): State<App>,
+    Segment(id): Segment,
+    RawQuery(query): RawQuery,
+    by: SignedIn,
+) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &by, "subscriber.see", &format!("subscriber {id}")).await?;
+    page(&app, &by, id, before(query.as_deref().unwrap_or_default()), None).await
+}
+
+/// Where a page of deliveries begins: `before=MILLIS-ISSUE`.
+fn before(query: &str) -> Option<(Timestamp, i64)> {
+    let value = query.strip_prefix("before=")?;
+    let (millis, issue_id) = value.split_once('.')?;
+    Some((Timestamp::from_millis(millis.parse().ok()?), issue_id.parse().ok()?))
+}
+
+/// The page of a person, and what is wrong with what was just typed there.
+pub async fn page(
+    app: &App,
+    by: &SignedIn,
+    id: i64,
+    before: Option<(Timestamp, i64)>,
+    wrong: Option<(Option<Typed>, String)>,
+) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let person = db::subscribers::get(&mut conn, id).await?.ok_or(Error::NotFound)?;
+    let suppression = db::suppressions::find(&mut conn, &app.key, &person.email).await?;
+    let mut ties = vec![];
+    for stored in db::subscriptions::of_subscriber(&mut conn, id).await? {
+        if let Some(tie) = tie(&mut conn, stored, now).await? {
+            ties.push(tie);
+        }
+    }
+    let tags = db::tags::of_subscriber(&mut conn, id).await?;
+    drop(conn);
+    let (deliveries, next) = story::deliveries(app, id, before).await?;
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (typed, problem) = wrong.map_or((None, None), |(typed, problem)| (typed, Some(problem)));
+    let heading = if person.name.is_empty() { person.email.to_string() } else { person.name.clone() };
+    let view = Person {
+        id,
+        email: person.email.to_string(),
+        typed: typed.unwrap_or_else(|| Typed::of(&person)),
+        problem,
+        suppressed: suppression.map(|found| SuppressedView {
+            sentence: found.reason.sentence(),
+            detail: found.detail,
+            since: when(found.at, now),
+        }),
+        ties,
+        tags: tags.into_iter().map(|tag| TagView { id: tag.id, name: tag.name }).collect(),
+        deliveries: deliveries.into_iter().map(|delivery| sent(delivery, now)).collect(),
+        is_first_page: before.is_none(),
+        older: next.map(|(slot, issue)| format!("/office/subscribers/{id}?before={}.{issue}", slot.millis())),
+        today: now.to_utc().format("%Y-%m-%d").to_string(),
+        heading: heading.clone(),
+    };
+    desk::show(by, status, SUBSCRIBERS, &heading, "office/person", &view)
+}
+
+async fn tie(conn: &mut Conn, stored: Stored, now: Timestamp) -> Result<Option<Tie>, Error> {
+    let id = stored.subscription.newsletter_id;
+    let Some(newsletter) = db::newsletters::get(conn, id).await? else { return Ok(None) };
+    let schedules = db::newsletters::schedules_of(conn, id).await?;
+    let topics = db::newsletters::topics(conn, id).await?;
+    Ok(Some(tie_view(stored, newsletter, &schedules, &topics, now)))
+}
+
+fn tie_view(
+    stored: Stored,
+    newsletter: Newsletter,
+    schedules: &[Schedule],
+    topics: &[Topic],
+    now: Timestamp,
+) -> Tie {
+    let subscription = stored.subscription;
+    let (class, state) = standing(subscription.status, subscription.paused_until, now);
+    let followed = followed(schedules, &subscription);
+    let paused_until = subscription.paused_until.filter(|until| *until > now);
+    let chosen: Vec<String> = topics
+        .iter()
+        .filter(|topic| subscription.topics.contains(topic))
+        .map(|topic| topic.name.clone())
+        .collect();
+    let tick = |topic: &Topic| TopicTick {
+        slug: topic.slug.clone(),
+        name: topic.name.clone(),
+        field: format!("topic-{id}-{}", topic.id, id = subscription.id),
+        ticked: subscription.topics.contains(topic),
+    };
+    let choice = |schedule: &Schedule| Choice {
+        value: schedule.name.clone(),
+        words: format!("{}: {}", schedule.name, frequency(&schedule.slots)),
+        chosen: followed.is_some_and(|followed| followed.id == schedule.id),
+    };
+    Tie {
+        standing: Standing { class, words: state.to_owned(), since: None },
+        is_over: subscription.status == SubscriptionStatus::Unsubscribed,
+        is_active: subscription.status == SubscriptionStatus::Active,
+        paused_until: paused_until
+            .map(|until| until.in_zone(newsletter.zone).format("%-d %B %Y").to_string()),
+        schedule: followed.map(|schedule| frequency(&schedule.slots)).unwrap_or_default(),
+        schedules: schedules.iter().map(choice).collect(),
+        topics: if chosen.is_empty() { "every topic".to_owned() } else { chosen.join(", ") },
+        ticks: topics.iter().map(tick).collect(),
+        hour: subscription.hour.map(|hour: TimeOfDay| hour.to_string()).unwrap_or_default(),
+        consent: subscription.consent.map(|consent| Consent {
+            at: when(consent.at, now),
+            from: consent.from,
+            words: consent.words,
+        }),
+        confirmed: stored.confirmed_at.map(|at| when(at, now)),
+        left: stored.left_at.map(|at| when(at, now)),
+        left_reason: stored.left_reason.unwrap_or_default(),
+        newsletter: newsletter.name,
+        slug: newsletter.slug,
+    }
+}
+
+fn sent(delivery: DeliveryStory, now: Timestamp) -> Sent {
+    let time = |text: &str| Timestamp::parse(text).unwrap_or(now);
+    let (class, state) = match delivery.state {
+        "sent" => ("good", "sent"),
+        "failed" => ("bad", "failed"),
+        "skipped" => ("", "not sent"),
+        "deferred" => ("warn", "put off"),
+        "claimed" => ("warn", "being sent"),
+        _ => ("warn", "waiting"),
+    };
+    Sent {
+        class,
+        state,
+        newsletter: delivery.newsletter,
+        issue: delivery.issue_id,
+        slot: when(time(&delivery.slot_at), now),
+        sentence: delivery.sentence,
+        at: when(time(&delivery.at), now),
+    }
+}
+
+#[derive(Serialize)]
+struct ErasePage {
+    id: i64,
+    email: String,
+    subscriptions: String,
+}
+
+/// `GET /office/subscribers/{id}/erase`: what erasing does, and the button.
+async fn show_erase(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &by, "subscriber.erase", &format!("subscriber {id}")).await?;
+    let mut conn = app.db.conn().await?;
+    let person = db::subscribers::get(&mut conn, id).await?.ok_or(Error::NotFound)?;
+    let ties = db::subscriptions::of_subscriber(&mut conn, id).await?.len();
+    let subscriptions = counted(u64::try_from(ties).unwrap_or(0), "subscription", "subscriptions");
+    let page = ErasePage { id, email: person.email.to_string(), subscriptions };
+    desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Erase a person", "office/erase", &page)
+}

@@ -1,0 +1,234 @@
+//! What an admin does with one person.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use chrono::NaiveDate;
+
+use super::person::{Typed, page};
+use super::{note, number, require};
+use crate::db;
+use crate::db::subscriptions::Choice;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::{TimeOfDay, instant_of, parse_zone};
+use crate::domain::subscription::Subscriber;
+use crate::domain::topic::TopicSet;
+use crate::pipeline;
+use crate::pipeline::import::read_language;
+use crate::pipeline::people::{self, Edit};
+use crate::pipeline::{App, bulk, editors, story};
+use crate::web::Error;
+use crate::web::auth::Act;
+use crate::web::form::{Form, Segment};
+use crate::web::said;
+
+fn path(id: i64) -> String {
+    format!("/office/subscribers/{id}")
+}
+
+/// The audit log names people by their number: it outlives them.
+fn what(id: i64) -> String {
+    format!("subscriber {id}")
+}
+
+async fn person(app: &App, id: i64) -> Result<Subscriber, Error> {
+    db::subscribers::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
+}
+
+/// Says that it is done, or shows the page again with what is wrong.
+async fn answer(
+    app: &App,
+    act: &Act,
+    id: i64,
+    typed: Option<Typed>,
+    done: Result<String, pipeline::Error>,
+) -> Result<Response, Error> {
+    match done {
+        Ok(words) => Ok(said::then_say(app, &path(id), words)),
+        Err(pipeline::Error::Invalid(says)) => page(app, &act.by, id, None, Some((typed, says))).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_edit(typed: &Typed) -> Result<Edit, String> {
+    let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    Ok(Edit {
+        email: EmailAddress::parse(&typed.email)?,
+        name: typed.name.clone(),
+        language: some(&typed.language).map(|text| read_language(&text)).transpose()?,
+        zone: some(&typed.zone).map(|text| parse_zone(&text)).transpose()?,
+    })
+}
+
+/// `POST /office/subscribers/{id}/edit`
+pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.edit", &what(id)).await?;
+    let field = |name: &str| act.form.get(name).to_owned();
+    let typed = Typed {
+        email: field("email"),
+        name: field("name"),
+        language: field("language"),
+        zone: field("zone"),
+    };
+    let done = match read_edit(&typed) {
+        Ok(edit) => people::edit(&app, id, &edit).await,
+        Err(says) => Err(pipeline::Error::Invalid(says)),
+    };
+    if done.is_ok() {
+        note(&app, &act.by, "subscriber.edit", &what(id), None).await?;
+    }
+    answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned()))
+        .await
+}
+
+/// `POST /office/subscribers/{id}/subscription`: pause, resume, leave or choose, as `act` says.
+pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    let deed = match act.form.get("act") {
+        deed @ ("pause" | "resume" | "leave" | "choose") => deed,
+        _ => "change",
+    };
+    let action = format!("subscription.{deed}");
+    require(&app, &act.by, &action, &what(id)).await?;
+    let slug = act.form.get("newsletter");
+    let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, slug).await?;
+    let person = person(&app, id).await?;
+    let (email, name) = (&person.email, &newsletter.name);
+    let done = match deed {
+        "pause" => {
+            let day = NaiveDate::parse_from_str(act.form.get("until"), "%Y-%m-%d").ok();
+            let day = day.filter(|_| act.form.get("until").len() == 10);
+            match day {
+                None => Err(pipeline::Error::Invalid(format!(
+                    "“{}” is not a day: say until when to pause, for instance 2026-08-24.",
+                    act.form.get("until")
+                ))),
+                Some(day) => {
+                    let until = instant_of(day, TimeOfDay::midnight(), newsletter.zone);
+                    let said =
+                        format!("{name} is paused: nothing is sent before {}.", day.format("%-d %B %Y"));
+                    people::pause(&app, email, slug, until).await.map(|()| said)
+                }
+            }
+        }
+        "resume" => {
+            let said = format!("The issues of {name} come again, from the next one on.");
+            people::resume(&app, email, slug).await.map(|()| said)
+        }
+        "leave" => {
+            let said = format!("The subscription to {name} has ended. Nothing of it is sent any more.");
+            people::unsubscribe(&app, email, Some(slug)).await.map(|_| said)
+        }
+        "choose" => {
+            let said = format!("What they chose of {name} is changed. The next issue goes by it.");
+            choose(&app, &act.form, newsletter.id, id).await.map(|()| said)
+        }
+        _ => return Err(Error::NotFound),
+    };
+    if done.is_ok() {
+        note(&app, &act.by, &action, &what(id), Some(newsletter.id)).await?;
+    }
+    answer(&app, &act, id, None, done).await
+}
+
+async fn choose(app: &App, form: &Form, newsletter_id: i64, id: i64) -> Result<(), pipeline::Error> {
+    let mut conn = app.db.conn().await?;
+    let all = db::newsletters::topics(&mut conn, newsletter_id).await?;
+    let wanted = form.all("topic");
+    let chosen = all.iter().filter(|topic| wanted.contains(&topic.slug));
+    let topics = chosen.fold(TopicSet::EMPTY, |topics, topic| topics.with(topic));
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter_id).await?;
+    let schedule = schedules.iter().find(|schedule| schedule.name == form.get("schedule"));
+    let hour = Some(form.get("hour")).filter(|text| !text.trim().is_empty()).map(TimeOfDay::parse);
+    let hour = hour.transpose().map_err(pipeline::Error::Invalid)?;
+    drop(conn);
+    let choice = Choice { schedule_id: schedule.map(|schedule| schedule.id), topics, hour };
+    people::choose(app, newsletter_id, id, choice).await
+}
+
+/// `POST /office/subscribers/{id}/tag`
+pub async fn tag(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.tag", &what(id)).await?;
+    person(&app, id).await?;
+    let done = match bulk::tag_name(act.form.get("tag")) {
+        Err(says) => Err(pipeline::Error::Invalid(says)),
+        Ok(name) => {
+            let mut tx = app.db.begin().await?;
+            let tag = db::tags::ensure(&mut tx, &name, app.clock.now()).await?;
+            db::tags::put(&mut tx, tag.id, &[id]).await?;
+            db::commit(tx).await?;
+            note(&app, &act.by, "subscriber.tag", &format!("{}: {name}", what(id)), None).await?;
+            Ok(format!("Tagged “{name}”."))
+        }
+    };
+    answer(&app, &act, id, None, done).await
+}
+
+/// `POST /office/subscribers/{id}/untag`
+pub async fn untag(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.untag", &what(id)).await?;
+    let mut tx = app.db.begin().await?;
+    let tag = db::tags::get(&mut tx, number(act.form.get("tag"))?).await?.ok_or(Error::NotFound)?;
+    db::tags::take(&mut tx, tag.id, &[id]).await?;
+    db::commit(tx).await?;
+    note(&app, &act.by, "subscriber.untag", &format!("{}: {}", what(id), tag.name), None).await?;
+    answer(&app, &act, id, None, Ok(format!("The tag “{}” is taken away.", tag.name))).await
+}
+
+/// `POST /office/subscribers/{id}/suppress`
+pub async fn suppress(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.suppress", &what(id)).await?;
+    let email = person(&app, id).await?.email;
+    let done = people::suppress(&app, &email, act.form.get("reason")).await;
+    if done.is_ok() {
+        note(&app, &act.by, "subscriber.suppress", &what(id), None).await?;
+    }
+    let said = "The address is on the suppression list: no newsletter mails it any more.";
+    answer(&app, &act, id, None, done.map(|_| said.to_owned())).await
+}
+
+/// `POST /office/subscribers/{id}/unsuppress`
+pub async fn unsuppress(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.unsuppress", &what(id)).await?;
+    let email = person(&app, id).await?.email;
+    people::unsuppress(&app, &email).await?;
+    note(&app, &act.by, "subscriber.unsuppress", &what(id), None).await?;
+    let said = "The address is off the suppression list: what they follow is sent to them again.";
+    answer(&app, &act, id, None, Ok(said.to_owned())).await
+}
+
+/// `POST /office/subscribers/{id}/export`: everything held about them, as a file.
+pub async fn export(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.export", &what(id)).await?;
+    let everything = story::own(&app, id).await?.ok_or(Error::NotFound)?;
+    note(&app, &act.by, "subscriber.export", &what(id), None).await?;
+    let text = serde_json::to_string_pretty(&everything).map_err(|error| Error::Page(error.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"subscriber-{id}.json\"")),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// `POST /office/subscribers/{id}/erase`
+pub async fn erase(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let id = number(&id)?;
+    require(&app, &act.by, "subscriber.erase", &what(id)).await?;
+    let email = person(&app, id).await?.email;
+    let erased = people::erase(&app, &email).await?;
+    note(&app, &act.by, "subscriber.erase", &what(id), None).await?;
+    let said = match erased.notices_in_flight {
+        0 => "The person is erased. Only a hash of the address is left, which keeps it from being mailed.",
+        _ => {
+            "The person is erased, but for a mail that is being sent at this moment: erase them again once it is out, \
+             with daybreak subscriber erase."
+        }
+    };
+    Ok(said::then_say(&app, "/office/subscribers", said))
+}

@@ -1,0 +1,111 @@
+//! The list of subscribers: filters in the address, a page at a time, and everybody found as a file.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use futures_util::stream;
+
+use super::subscribers_view::{Found, View};
+use super::{SUBSCRIBERS, note, require};
+use crate::db::directory::{self as people, Counted, From, Place};
+use crate::pipeline::directory::{self, Asked};
+use crate::pipeline::{App, export};
+use crate::web::Error;
+use crate::web::auth::{Act, SignedIn};
+use crate::web::desk;
+
+/// People on a page.
+const PAGE: usize = 50;
+
+/// How long a page looks for its people, and counts them: with what is said of each, well within 100 ms.
+const FINDING: Duration = patience(30);
+const COUNTING: Duration = patience(15);
+
+/// Tests are to find the same however busy the machine is.
+const fn patience(millis: u64) -> Duration {
+    Duration::from_millis(if cfg!(test) { 60_000 } else { millis })
+}
+
+/// Counted up to there; after that it is "more than".
+pub const MOST: u64 = 10_000;
+
+pub fn routes() -> Router<App> {
+    Router::new().route(SUBSCRIBERS, get(show)).route("/office/subscribers/export", post(download))
+}
+
+/// `GET /office/subscribers?newsletter=…&state=…&q=…`: whom the filter finds.
+async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -> Result<Response, Error> {
+    require(&app, &by, "subscribers.list", "the list of subscribers").await?;
+    let query = query.unwrap_or_default();
+    let asked = Asked::parse(&query);
+    let now = app.clock.now();
+    let place = |name: &str| {
+        let mut fields = url::form_urlencoded::parse(query.as_bytes());
+        fields.find(|(field, _)| field == name).and_then(|(_, value)| Place::decode(&value))
+    };
+    let (behind, before) = (place("behind"), place("before"));
+    let mut conn = app.db.conn().await?;
+    let found = match directory::resolve(&mut conn, &asked, now).await? {
+        Err(problems) => Err(problems),
+        Ok(wanted) => {
+            let from = match (&behind, &before) {
+                (Some(place), _) => From::Behind(place),
+                (None, Some(place)) => From::Before(place),
+                (None, None) => From::Start,
+            };
+            let walked = people::walk(&mut conn, &wanted.filter, from, PAGE, FINDING).await?;
+            // A walk from the start that came to its end has counted; one whose time was up would be walked again.
+            let has_counted = from == From::Start && (walked.after.is_none() || walked.is_cut);
+            let counted = match has_counted {
+                true => {
+                    Counted { people: walked.people.len().try_into().unwrap_or(0), is_more: walked.is_cut }
+                }
+                false => people::count(&mut conn, &wanted.filter, MOST, COUNTING).await?,
+            };
+            let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
+            let rows = people::rows(&mut conn, &ids).await?;
+            Ok(Found { wanted, walked, counted, rows })
+        }
+    };
+    let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let view = View::new(&mut conn, asked, found, now).await?;
+    desk::show(&by, status, SUBSCRIBERS, "Subscribers", "office/subscribers", &view)
+}
+
+/// `POST /office/subscribers/export`: everybody whom the filter finds, as a CSV file.
+async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
+    require(&app, &by, "subscribers.export", "subscribers as a file").await?;
+    let asked = Asked::parse(form.get("filter"));
+    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
+    note(&app, &by, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
+    let name = match &wanted.newsletter {
+        Some(newsletter) => format!("subscribers-{}.csv", newsletter.slug),
+        None => "subscribers.csv".to_owned(),
+    };
+    let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    // A file that breaks off in the middle must not look like one that came to its end.
+    let worker = tokio::spawn(async move { export::export_found(&app, &wanted, &sender).await });
+    let pieces = stream::unfold((receiver, Some(worker)), |(mut receiver, worker)| async move {
+        if let Some(piece) = receiver.recv().await {
+            return Some((Ok(piece), (receiver, worker)));
+        }
+        match worker?.await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "an export broke off");
+                Some((Err(std::io::Error::other("the export broke off")), (receiver, None)))
+            }
+            Err(error) => Some((Err(std::io::Error::other(error)), (receiver, None))),
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}

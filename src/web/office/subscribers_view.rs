@@ -1,0 +1,248 @@
+//! What the list of subscribers shows.
+
+use serde::Serialize;
+
+use super::words::{When, counted, grouped, when};
+use crate::db::directory::{Counted, Person, PersonTie, State, Walked};
+use crate::db::{self, Conn};
+use crate::domain::calendar::Timestamp;
+use crate::domain::newsletter::Newsletter;
+use crate::domain::subscription::SubscriptionStatus;
+use crate::pipeline::directory::{Asked, Problem, Wanted};
+use crate::web::Error;
+
+/// Whom a filter has found.
+pub struct Found {
+    pub wanted: Wanted,
+    pub walked: Walked,
+    pub counted: Counted,
+    pub rows: Vec<Person>,
+}
+
+/// A choice of a list in a form.
+#[derive(Clone, Debug, Serialize)]
+pub struct Choice {
+    pub value: String,
+    pub words: String,
+    pub chosen: bool,
+}
+
+/// How somebody stands with a newsletter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    /// The class of its colour.
+    pub class: &'static str,
+    pub words: String,
+    pub since: Option<When>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    href: String,
+    title: String,
+    /// The address, where the title is a name.
+    email: Option<String>,
+    standings: Vec<Standing>,
+    tags: Vec<String>,
+    joined: When,
+    last_digest: Option<When>,
+}
+
+#[derive(Serialize)]
+struct SegmentLink {
+    name: String,
+    href: String,
+    here: bool,
+}
+
+#[derive(Serialize)]
+pub struct View {
+    asked: Asked,
+    /// The filter as it stands in an address.
+    filter: String,
+    is_filtered: bool,
+    /// Nobody is here at all.
+    is_empty_house: bool,
+    newsletters: Vec<Choice>,
+    states: Vec<Choice>,
+    topics: Vec<Choice>,
+    schedules: Vec<Choice>,
+    tags: Vec<Choice>,
+    segments: Vec<SegmentLink>,
+    problems: Vec<Problem>,
+    people: Vec<Row>,
+    how_many: String,
+    /// What to say where the search was not brought to its end.
+    cut: Option<String>,
+    newer: Option<String>,
+    older: Option<String>,
+    newer_words: &'static str,
+    older_words: &'static str,
+}
+
+pub fn state_words(state: State) -> &'static str {
+    match state {
+        State::Active => "Active",
+        State::Pending => "Not confirmed",
+        State::Unsubscribed => "Left",
+        State::Paused => "Paused",
+        State::Suppressed => "Suppressed",
+    }
+}
+
+/// How many, as exactly as it was counted.
+pub fn how_many(counted_people: Counted, most: u64) -> String {
+    let people = counted_people.people;
+    match counted_people.is_more {
+        false => counted(people, "person", "people"),
+        true if people >= most => format!("more than {} people", grouped(people)),
+        true => format!("at least {}", counted(people, "person", "people")),
+    }
+}
+
+fn choices(all: impl IntoIterator<Item = (String, String)>, chosen: &str) -> Vec<Choice> {
+    all.into_iter().map(|(value, words)| Choice { chosen: value == chosen, value, words }).collect()
+}
+
+pub fn newsletter_choices(newsletters: &[Newsletter], chosen: &str) -> Vec<Choice> {
+    choices(newsletters.iter().map(|newsletter| (newsletter.slug.clone(), newsletter.name.clone())), chosen)
+}
+
+impl View {
+    pub async fn new(
+        conn: &mut Conn,
+        asked: Asked,
+        found: Result<Found, Vec<Problem>>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let newsletters = db::newsletters::list(conn).await?;
+        let one = newsletters.iter().find(|newsletter| newsletter.slug == asked.newsletter);
+        let (mut topics, mut schedules) = (vec![], vec![]);
+        if let Some(newsletter) = one {
+            let all = db::newsletters::topics(conn, newsletter.id).await?;
+            topics = choices(all.into_iter().map(|topic| (topic.slug, topic.name)), &asked.topic);
+            let all = db::newsletters::schedules_of(conn, newsletter.id).await?;
+            let all = all.into_iter().map(|schedule| (schedule.name.clone(), schedule.name));
+            schedules = choices(all, &asked.schedule);
+        }
+        let tags = db::tags::list(conn).await?.into_iter().map(|tag| (tag.name.clone(), tag.name));
+        let states = State::ALL.map(|state| (state.as_str().to_owned(), state_words(state).to_owned()));
+        let filter = asked.query();
+        let segments = db::segments::list(conn).await?.into_iter().map(|segment| SegmentLink {
+            here: segment.filter == filter,
+            href: format!("/office/subscribers?{}", segment.filter),
+            name: segment.name,
+        });
+        let segments = segments.collect();
+        let is_search = !asked.q.is_empty();
+        let mut view = Self {
+            filter: filter.clone(),
+            is_filtered: !asked.is_empty(),
+            is_empty_house: false,
+            newsletters: newsletter_choices(&newsletters, &asked.newsletter),
+            states: choices(states, &asked.state),
+            topics,
+            schedules,
+            tags: choices(tags, &asked.tag),
+            segments,
+            problems: vec![],
+            people: vec![],
+            how_many: String::new(),
+            cut: None,
+            newer: None,
+            older: None,
+            newer_words: if is_search { "Back" } else { "Newer" },
+            older_words: if is_search { "More" } else { "Older" },
+            asked,
+        };
+        match found {
+            Err(problems) => view.problems = problems,
+            Ok(found) => view.fill(found, &newsletters, now),
+        }
+        Ok(view)
+    }
+
+    fn fill(&mut self, found: Found, newsletters: &[Newsletter], now: Timestamp) {
+        let Found { wanted, walked, counted, rows } = found;
+        let only = wanted.filter.newsletter_id;
+        self.how_many = how_many(counted, super::subscribers::MOST);
+        self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
+        self.is_empty_house = self.people.is_empty() && !self.is_filtered;
+        self.cut = walked.is_cut.then(|| {
+            let looked = grouped(walked.looked);
+            match self.people.is_empty() {
+                true => {
+                    format!("Nobody among the {looked} people looked through so far. Look on to go further.")
+                }
+                false => format!("{looked} people were looked through for this page. There may be more."),
+            }
+        });
+        let href = |name: &str, place: &str| {
+            let mut query = url::form_urlencoded::Serializer::new(self.filter.clone());
+            format!("/office/subscribers?{}", query.append_pair(name, place).finish())
+        };
+        self.newer = walked.before.map(|place| href("before", &place.encode()));
+        self.older = walked.after.map(|place| href("behind", &place.encode()));
+        if walked.is_cut {
+            self.older_words = "Look on";
+        }
+    }
+}
+
+/// How somebody stands with a newsletter, in a word.
+pub fn standing(
+    status: SubscriptionStatus,
+    paused_until: Option<Timestamp>,
+    now: Timestamp,
+) -> (&'static str, &'static str) {
+    match status {
+        SubscriptionStatus::Active if paused_until.is_some_and(|until| until > now) => ("warn", "paused"),
+        SubscriptionStatus::Active => ("good", "active"),
+        SubscriptionStatus::Pending => ("warn", "not confirmed"),
+        SubscriptionStatus::Unsubscribed => ("", "left"),
+    }
+}
+
+fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Timestamp) -> Row {
+    let mut standings = vec![];
+    if let Some((reason, at)) = person.suppressed {
+        let words = format!("Suppressed: {}", reason.as_str());
+        standings.push(Standing { class: "bad", words, since: Some(when(at, now)) });
+    }
+    let shown = |tie: &&PersonTie| only.is_none_or(|id| id == tie.newsletter_id);
+    let ties: Vec<&PersonTie> = person.ties.iter().filter(shown).collect();
+    for tie in ties.iter().take(3) {
+        let (class, state) = standing(tie.status, tie.paused_until, now);
+        let name = newsletters.iter().find(|newsletter| newsletter.id == tie.newsletter_id);
+        let words = match name {
+            Some(name) if only.is_none() && newsletters.len() > 1 => format!("{}: {state}", name.name),
+            _ => capital(state),
+        };
+        standings.push(Standing { class, words, since: Some(when(tie.since, now)) });
+    }
+    if ties.len() > 3 {
+        let words = format!("and {} more", ties.len() - 3);
+        standings.push(Standing { class: "", words, since: None });
+    }
+    if standings.is_empty() {
+        standings.push(Standing { class: "", words: "No subscription".to_owned(), since: None });
+    }
+    let (title, email) = match person.name.is_empty() {
+        true => (person.email, None),
+        false => (person.name, Some(person.email)),
+    };
+    Row {
+        href: format!("/office/subscribers/{}", person.id),
+        title,
+        email,
+        standings,
+        tags: person.tags,
+        joined: when(person.joined_at, now),
+        last_digest: person.last_digest_at.map(|at| when(at, now)),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}

@@ -1,0 +1,249 @@
+//! Imports in the browser: upload, columns, dry run, report; and exports.
+
+use super::*;
+
+const BOUNDARY: &str = "----boundary";
+
+impl House {
+    /// Uploads a file as the form of the page does.
+    async fn upload(&self, by: &Person, newsletter: &str, name: &str, file: &[u8]) -> Answer {
+        let mut body = vec![];
+        for (field, value) in [("token", by.token.as_str()), ("newsletter", newsletter)] {
+            let part = format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
+            );
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: text/csv\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let request = self.client.post(format!("{}/office/import", self.base)).header("cookie", &by.cookie);
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let request = request.header("origin", &self.base).header("content-type", kind).body(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// The page of an import once nobody is at it any more.
+    async fn settled(&self, by: &Person, path: &str) -> String {
+        for _ in 0..1000 {
+            let page = self.get_as(by, path).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            if page.header("refresh").is_empty() {
+                return page.body;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{path} never settles");
+    }
+
+    /// Uploads, checks and takes in a file whose columns are guessed; returns the report's page.
+    async fn take_in(&self, by: &Person, file: &[u8], columns: &[&str]) -> String {
+        let uploaded = self.upload(by, "brief", "people.csv", file).await;
+        assert_eq!(uploaded.status, 303, "{}", uploaded.body);
+        let path = uploaded.header("location").to_owned();
+        let names: Vec<String> = (0..columns.len()).map(|place| format!("column-{place}")).collect();
+        let fields: Vec<(&str, &str)> = names
+            .iter()
+            .map(String::as_str)
+            .zip(columns.iter().copied())
+            .chain([("consent", "Yes, please")])
+            .collect();
+        let checked = self.submit_as(by, &format!("{path}/check"), &fields).await;
+        assert_eq!(checked.status, 303, "{}", checked.body);
+        self.settled(by, &path).await;
+        let run = self.submit_as(by, &format!("{path}/run"), &[]).await;
+        assert_eq!(run.status, 303, "{}", run.body);
+        self.settled(by, &path).await
+    }
+}
+
+/// The figures of a report: new, changed, unchanged, refused.
+fn figures(body: &str) -> Vec<&str> {
+    body.split("<span class=\"figure\">").skip(1).map(|rest| rest.split('<').next().unwrap()).collect()
+}
+
+const FILE: &[u8] = b"Mail,Who,Kunde,Notes\r\nann@example.org,Ann Lee,7,x\r\nnobody,No,8,\r\n\
+    bob@example.org,\"=HYPERLINK(\"\"http://evil.example\"\")\",9,\r\nann@example.org,Again,1,\r\n";
+
+#[tokio::test]
+async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let uploaded = house.upload(&ed, "brief", "../../etc/people.csv", FILE).await;
+        assert_eq!(uploaded.status, 303, "{}", uploaded.body);
+        let path = uploaded.header("location").to_owned();
+        let page = house.get_as(&ed, &path).await.body;
+        assert!(page.contains("<h1>people.csv</h1>") && !page.contains("etc/"), "{page}");
+        for part in ["ann@example.org", "Ann Lee", "Kunde", "<option value=\"email\" selected>", "Skip it"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let check = async |columns: [&str; 4]| {
+            let fields: Vec<(String, &str)> = columns
+                .iter()
+                .enumerate()
+                .map(|(place, field)| (format!("column-{place}"), *field))
+                .collect();
+            let fields: Vec<(&str, &str)> =
+                fields.iter().map(|(name, field)| (name.as_str(), *field)).collect();
+            house.submit_as(&ed, &format!("{path}/check"), &fields).await
+        };
+        for (columns, says) in [
+            (["", "name", "", ""], "which column holds the e-mail address"),
+            (["email", "name", "name", ""], "2 columns are said to be “Name”"),
+        ] {
+            let refused = check(columns).await;
+            assert!(refused.status == 422 && refused.body.contains(says), "{says}: {}", refused.body);
+            assert!(refused.body.contains("<option value=\"name\" selected>"), "what was chosen stays");
+        }
+        assert_eq!(check(["email", "name", "", ""]).await.status, 303);
+        let report = house.settled(&ed, &path).await;
+        assert_eq!(figures(&report), ["2", "0", "0", "2"], "{report}");
+        assert!(
+            report.contains("What it would do") && report.contains("Import 2 people into brief"),
+            "{report}"
+        );
+        assert!(
+            report.contains("“nobody” is not an e-mail address") && report.contains("<td>3</td>"),
+            "{report}"
+        );
+        assert!(house.stored("ann@example.org").await.is_empty(), "a dry run writes nothing");
+        let notes = house.get_as(&ed, &format!("{path}/notes")).await;
+        assert!(notes.body.starts_with("line,what,reason\n3,refused,"), "{}", notes.body);
+        assert!(notes.header("content-disposition").contains("attachment"));
+
+        assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
+        let report = house.settled(&ed, &path).await;
+        assert!(report.contains("What it did"), "{report}");
+        assert_eq!(figures(&report), ["2", "0", "0", "2"]);
+        let consent = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
+        assert_eq!(consent.from, "import people.csv");
+        assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 422, "it is done");
+
+        let again = house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
+        assert_eq!(figures(&again), ["0", "0", "2", "2"], "{again}");
+        let lines = house.lines_of_audit().await.join("\n");
+        for action in ["import.upload", "import.check", "import.run"] {
+            assert!(
+                lines.contains(&format!("ed@example.org {action} done: import 1: people.csv")),
+                "{action}: {lines}"
+            );
+        }
+        assert_eq!(house.submit_as(&ed, &format!("{path}/remove"), &[]).await.status, 303);
+        assert_eq!(house.get_as(&ed, &path).await.status, 404);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn hostile_files_are_refused_in_words_and_harm_nothing() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let many = vec!["column"; 200].join(",");
+        for (file, says) in [
+            (&b""[..], "The file is empty"),
+            (b"\"never closed", "cannot be read"),
+            (many.as_bytes(), "200 columns"),
+        ] {
+            let mut answer = house.upload(&ed, "brief", "x.csv", file).await;
+            if answer.status == 303 {
+                answer = house.get_as(&ed, answer.header("location")).await;
+            }
+            assert!(answer.body.contains(says), "{says}: {}", answer.body);
+        }
+        let file = b"email,name\n<script>alert(1)</script>,\"<img src=x onerror=alert(1)>\"\nann@example.org,\0\0\n\xff\xfe@x,y\nbob@example.org,Bob\n";
+        let uploaded = house.upload(&ed, "brief", "<b>x</b>.csv", file).await;
+        let page = house.get_as(&ed, uploaded.header("location")).await;
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("<img src=x"), "{}", page.body);
+        let report = house.take_in(&ed, file, &["email", "name"]).await;
+        assert_eq!(figures(&report), ["1", "0", "0", "3"], "{report}");
+        assert_eq!(house.upload(&ed, "none", "x.csv", FILE).await.status, 422);
+        // Neither a strange token nor an editor's own.
+        let forged = Person { cookie: ed.cookie.clone(), token: "0".repeat(64) };
+        assert_eq!(house.upload(&forged, "brief", "x.csv", FILE).await.status, 403);
+        let editor = house.sign_in("editor@example.org", Role::Editor).await;
+        assert_eq!(house.upload(&editor, "brief", "x.csv", FILE).await.status, 403);
+        let urlencoded = house.submit_as(&ed, "/office/import", &[("newsletter", "brief")]).await;
+        assert_eq!(urlencoded.status, 415);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_whose_process_died_is_run_again() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let uploaded = house.upload(&ed, "brief", "people.csv", FILE).await;
+        let path = uploaded.header("location").to_owned();
+        let id: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
+        let now = house.app.clock.now();
+        let columns = "[\"email\",\"name\",null,null]";
+        let state = crate::db::imports::ImportState::Running;
+        let mut conn = house.app.db.conn().await.unwrap();
+        assert!(crate::db::imports::begin(&mut conn, id, state, columns, "Yes", now, now).await.unwrap());
+        drop(conn);
+        assert_eq!(house.get_as(&ed, &path).await.header("refresh"), "2");
+        assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 422, "somebody is at it");
+        house.pass(60_000);
+        let page = house.get_as(&ed, &path).await;
+        assert!(page.body.contains("Import again from the start"), "{}", page.body);
+        assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
+        assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
+        let mut tx = house.app.db.begin().await.unwrap();
+        let alone = EmailAddress::parse("alone@example.org").unwrap();
+        subscribers::ensure(&mut tx, &house.app.key, &alone, house.app.clock.now()).await.unwrap();
+        crate::db::commit(tx).await.unwrap();
+        let export = async |filter: &str| {
+            house.submit_as(&ed, "/office/subscribers/export", &[("filter", filter)]).await
+        };
+        let all = export("").await;
+        assert!(all.header("content-disposition").contains("subscribers.csv"));
+        let mut lines = csv::Reader::from_reader(all.body.as_bytes());
+        assert_eq!(lines.headers().unwrap().iter().next_back(), Some("newsletter"));
+        let lines: Vec<csv::StringRecord> = lines.records().map(Result::unwrap).collect();
+        let of =
+            |email: &str| lines.iter().find(|line| &line[0] == email).unwrap_or_else(|| panic!("{email}"));
+        assert_eq!(lines.len(), 3);
+        assert_eq!(
+            (&of("bob@example.org")[1], &of("bob@example.org")[2]),
+            ("'=HYPERLINK(\"http://evil.example\")", "active")
+        );
+        assert_eq!((&of("alone@example.org")[2], &of("alone@example.org")[11]), ("none", ""));
+        let one = export("newsletter=brief&q=ann").await;
+        assert!(one.header("content-disposition").contains("subscribers-brief.csv"));
+        assert_eq!(one.body.lines().count(), 2, "{}", one.body);
+        // What it wrote changes nothing when it is read back, and brings in nobody who follows nothing.
+        let columns = [
+            "email",
+            "name",
+            "status",
+            "topics",
+            "frequency",
+            "hour",
+            "timezone",
+            "language",
+            "consent_at",
+            "consent_from",
+            "consent_words",
+            "",
+        ];
+        let again = house.take_in(&ed, all.body.as_bytes(), &columns).await;
+        assert_eq!(figures(&again), ["0", "0", "2", "1"], "{again}");
+        assert_eq!(export("state=odd").await.status, 422);
+        let lines = house.lines_of_audit().await.join("\n");
+        assert!(lines.contains("ed@example.org subscribers.export done: people"), "{lines}");
+        house.close().await;
+    }
+}
