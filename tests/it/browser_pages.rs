@@ -70,6 +70,7 @@ impl Page {
 fn pages(world: &World) -> Vec<Page> {
     let at = |path: &str| format!("{}{path}", world.base);
     let mine = |path: &str| format!("{}{path}", world.preferences);
+    let of_issue = |issue: i64, path: &str| format!("{}/desk/issues/{issue}{path}", world.base);
     let mailbox = |path: &str| format!("{}/mailbox{path}", world.demo);
     vec![
         page("home", at("/")),
@@ -177,12 +178,16 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-inbox", at("/desk/inbox")).by(Who::Editor).press("Add an article"),
         page("desk-inbox-found-none", at("/desk/inbox?q=nothing")).by(Who::Editor),
         page("desk-issues", at("/desk/issues")).by(Who::Editor),
-        page("desk-issue", at(&format!("/desk/issues/{}", world.filling))).by(Who::Editor),
-        page("desk-issue-edited", at(&format!("/desk/issues/{}", world.filling)))
-            .by(Who::Editor)
-            .press("To the top"),
-        page("desk-issue-sent", at(&format!("/desk/issues/{}", world.sent))).by(Who::Editor),
-        page("desk-issue-to-look-at", at(&format!("/desk/issues/{}", world.filling))).by(Who::Viewer),
+        page("desk-issue", of_issue(world.filling, "")).by(Who::Editor),
+        page("desk-issue-edited", of_issue(world.filling, "")).by(Who::Editor).press("To the top"),
+        page("desk-issue-sent", of_issue(world.sent, "")).by(Who::Editor),
+        page("desk-issue-to-look-at", of_issue(world.filling, "")).by(Who::Viewer),
+        page("desk-preview", of_issue(world.filling, "/preview")).by(Who::Editor),
+        page("desk-checks", of_issue(world.filling, "/checks")).by(Who::Editor),
+        page("desk-test", of_issue(world.filling, "/test")).by(Who::Editor),
+        page("desk-send", of_issue(world.filling, "/send")).by(Who::Editor),
+        page("desk-live-sent", of_issue(world.sent, "/live")).by(Who::Editor),
+        page("desk-results", of_issue(world.sent, "/results")).by(Who::Editor),
         page("users", at("/office/users")).by(Who::Admin),
         page("user-invite", at("/office/users/invite")).by(Who::Admin),
         page("user-invite-problem", at("/office/users/invite"))

@@ -138,6 +138,10 @@ impl World {
 
         feeds.answer("/feed", rss(&later_stories()));
         daybreak.run(&["source", "poll"]).await;
+        // The one of the day is sent, and the next one is filling.
+        let both = "SELECT COUNT(DISTINCT i.state) FROM issues i JOIN newsletters n ON n.id = i.newsletter_id
+                    WHERE n.slug = 'brief' AND i.state IN ('draft', 'sent')";
+        daybreak.until_counted(both, 2).await;
         let issues = daybreak.issues("brief").await;
         let of = |state: &str| {
             issues.iter().find(|issue| issue["state"] == state).unwrap()["id"].as_i64().unwrap()
