@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::pipeline::{App, Error, address, collect, compose, deliver, keep};
+use crate::pipeline::{App, Error, address, collect, compose, deliver, keep, start};
 use crate::sources::fetch::Fetcher;
 
 /// Slots are met to the second.
@@ -105,6 +105,9 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
             }
         }
         Step::Address => {
+            for issue in start::start_due(app).await? {
+                tracing::info!(issue, "an issue that an editor sends now starts");
+            }
             for addressed in address::address(app).await? {
                 tracing::info!(?addressed, "an issue's slot has come");
             }

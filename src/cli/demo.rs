@@ -126,8 +126,8 @@ async fn go_on(demo: Demo, output: Output, stop: watch::Receiver<bool>) -> Resul
     let base = demo.app.settings.public_url.clone();
     let desk = demo.desk_link().await?;
     output.say(format!(
-        "\nThe desk        {desk}   (signs you in as the demo's admin, once; then ask at {base}/sign-in for a link to \
-         {ADMIN}, which comes to the mailbox)"
+        "\nThe desk        {desk}   (signs you in as the demo's admin, once)\nSign in again   {base}/sign-in   (as \
+         {ADMIN}, without a password: the link comes to the mailbox)"
     ));
     output.say(format!(
         "The mailbox     {base}/mailbox\nSign up         {base}/subscribe   (the mail that asks you to confirm \

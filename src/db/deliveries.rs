@@ -83,56 +83,14 @@ pub async fn languages(conn: &mut Conn, newsletter_id: i64, language: &str) -> R
     rows.iter().map(|row| Row::new(row, "subscribers").text("language")).collect()
 }
 
-/// Writes one delivery per subscription, also for those who get nothing, with the reason; returns how many rows.
-///
-/// One statement for any number of subscribers. Rows come in the order of language, zone and topics, so that those
-/// who get the same mail are sent one after the other and each cohort is rendered once; and then in that of the
-/// subscribers, so that index pages are filled one after the other (a tenth less time for a million).
-pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<u64, DbError> {
-    let dialect = Dialect::of(conn);
-    let readers = readers(dialect);
-    let statement = sql(format!(
-        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, not_before, due_at, updated_at)
-         SELECT $1, r.subscriber_id, r.subscription_id, CASE WHEN r.reason IS NULL THEN 'queued' ELSE 'skipped' END,
-             r.reason, r.due_at, r.due_at, $2
-         FROM ({readers}) r
-         ORDER BY r.language, r.timezone, r.topics, r.subscriber_id
-         ON CONFLICT (issue_id, subscriber_id) DO NOTHING"
-    ));
-    let result = bind_readers(sqlx::query(statement).bind(to.issue_id), to, now).execute(&mut *conn).await?;
-    if let Some(statement) = dialect.look_again() {
-        sqlx::query(statement).execute(conn).await?;
-    }
-    Ok(result.rows_affected())
-}
-
-/// How many would be sent an issue as things stand (no reason), and how many not and why. It walks over all of them.
-pub async fn count_audience(
-    conn: &mut Conn,
-    to: &Addressing<'_>,
-    now: Timestamp,
-) -> Result<Vec<(Option<SkipReason>, i64)>, DbError> {
-    let readers = readers(Dialect::of(conn));
-    let query = sql(format!(
-        "SELECT r.reason, COUNT(*) AS count FROM ({readers}) r WHERE CAST($1 AS BIGINT) <> 0 GROUP BY r.reason"
-    ));
-    let rows = bind_readers(sqlx::query(query).bind(to.issue_id), to, now).fetch_all(conn).await?;
-    let count = |row| {
-        let row = Row::new(row, "subscriptions");
-        Ok((row.opt_parsed("reason", SkipReason::parse)?, row.int("count")?))
-    };
-    rows.iter().map(count).collect()
-}
-
-/// Everybody whom an issue is for, each with when it is due, and why not (null: it is sent). It takes what
-/// [`bind_readers`] binds.
-fn readers(dialect: Dialect) -> String {
+/// Whom an issue is for, with the reason where somebody gets nothing, and when; the binds of [`bind_addressing`].
+fn decided(dialect: Dialect) -> String {
     let hours =
         dialect.rows("$9", &[("timezone", Kind::Text), ("at_minute", Kind::Int), ("due_at", Kind::Int)]);
     let languages =
         dialect.rows("$10", &[("language", Kind::Text), ("topics", Kind::Int), ("general", Kind::Int)]);
     format!(
-        "SELECT s.subscriber_id, s.id AS subscription_id, s.topics, p.language, p.timezone,
+        "SELECT s.subscriber_id, s.id AS subscription_id, s.topics, s.at_minute, p.language, p.timezone,
              CASE
                  WHEN s.status = 'pending' THEN 'unconfirmed'
                  WHEN s.status = 'unsubscribed' THEN 'unsubscribed'
@@ -154,8 +112,7 @@ fn readers(dialect: Dialect) -> String {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
-/// Binds what [`readers`] takes, `$2` to `$12`.
-fn bind_readers<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Query<'q> {
+fn bind_addressing<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Query<'q> {
     let hour_rows: Vec<_> =
         to.hours.iter().map(|hour| (&hour.timezone, hour.at.minutes(), hour.due_at.millis())).collect();
     let language_rows: Vec<_> = to
@@ -164,6 +121,7 @@ fn bind_readers<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Qu
         .map(|(language, holding)| (language, holding.topics.bits(), i64::from(holding.general)))
         .collect();
     query
+        .bind(to.issue_id)
         .bind(now.millis())
         .bind(to.newsletter_id)
         .bind(to.schedule_id.unwrap_or(0))
@@ -175,6 +133,55 @@ fn bind_readers<'q>(query: Query<'q>, to: &Addressing<'q>, now: Timestamp) -> Qu
         .bind(json(&language_rows))
         .bind(to.timezone)
         .bind(to.language)
+}
+
+/// Writes one delivery per subscription, also for those who get nothing, with the reason; returns how many rows.
+///
+/// One statement for any number of subscribers. Rows come in the order of language, zone and topics, so that those
+/// who get the same mail are sent one after the other and each cohort is rendered once; and then in that of the
+/// subscribers, so that index pages are filled one after the other (a tenth less time for a million).
+pub async fn address(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<u64, DbError> {
+    let dialect = Dialect::of(conn);
+    let decided = decided(dialect);
+    let statement = sql(format!(
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, not_before, due_at, updated_at)
+         SELECT $1, r.subscriber_id, r.subscription_id, CASE WHEN r.reason IS NULL THEN 'queued' ELSE 'skipped' END,
+             r.reason, r.due_at, r.due_at, $2
+         FROM ({decided}) r
+         ORDER BY r.language, r.timezone, r.topics, r.subscriber_id
+         ON CONFLICT (issue_id, subscriber_id) DO NOTHING"
+    ));
+    let result = bind_addressing(sqlx::query(statement), to, now).execute(&mut *conn).await?;
+    if let Some(statement) = dialect.look_again() {
+        sqlx::query(statement).execute(conn).await?;
+    }
+    Ok(result.rows_affected())
+}
+
+/// How many an issue is for, or not for, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// None: they get it.
+    pub reason: Option<SkipReason>,
+    pub count: i64,
+    /// How many of them chose an hour of their own.
+    pub own_hour: i64,
+}
+
+/// Whom [`address`] would send an issue to now, and whom not.
+pub async fn audience(conn: &mut Conn, to: &Addressing<'_>, now: Timestamp) -> Result<Vec<Group>, DbError> {
+    let decided = decided(Dialect::of(conn));
+    let query = sql(format!(
+        "SELECT CAST($1 AS BIGINT) AS id, r.reason, COUNT(*) AS count, COUNT(r.at_minute) AS own_hour
+         FROM ({decided}) r GROUP BY r.reason"
+    ));
+    let rows = bind_addressing(sqlx::query(query), to, now).fetch_all(conn).await?;
+    let group = |row| {
+        let row = Row::new(row, "subscriptions");
+        let reason = row.opt_parsed("reason", SkipReason::parse)?;
+        Ok(Group { reason, count: row.int("count")?, own_hour: row.int("own_hour")? })
+    };
+    rows.iter().map(group).collect()
 }
 
 /// A delivery that this node has claimed, with the reader as they stand now.

@@ -400,6 +400,13 @@ pub async fn set_at_once(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(),
     one_row("sending an issue now", &query.execute(conn).await?)
 }
 
+/// Moves an issue that is frozen or approved to another time; it stays the issue of its day. False where it is neither.
+pub async fn move_slot(conn: &mut Conn, id: i64, slot_at: Timestamp) -> Result<bool, DbError> {
+    let query =
+        sqlx::query("UPDATE issues SET slot_at = $2 WHERE id = $1 AND state IN ('frozen', 'approved')");
+    Ok(query.bind(id).bind(slot_at.millis()).execute(conn).await?.rows_affected() == 1)
+}
+
 /// Cancelled issues that still have deliveries waiting.
 pub async fn cancelled_and_open(conn: &mut Conn) -> Result<Vec<i64>, DbError> {
     let rows = sqlx::query(

@@ -205,11 +205,12 @@ pub async fn schedules(conn: &mut Conn) -> Result<Vec<Schedule>, DbError> {
     sqlx::query(query).fetch_all(conn).await?.iter().map(schedule).collect()
 }
 
-/// How many readers chose a schedule, and how many of its issues are no drafts: what keeps it from being removed.
+/// How many readers chose a schedule, and how many of its issues are more than drafts that fill by themselves: what keeps
+/// it from being removed.
 pub async fn ties_of_schedule(conn: &mut Conn, schedule: &Schedule) -> Result<(i64, i64), DbError> {
     let row = sqlx::query(
         "SELECT (SELECT COUNT(*) FROM subscriptions WHERE newsletter_id = $2 AND schedule_id = $1) AS readers,
-                (SELECT COUNT(*) FROM issues WHERE schedule_id = $1 AND state <> 'draft') AS issues",
+                (SELECT COUNT(*) FROM issues WHERE schedule_id = $1 AND (state <> 'draft' OR edited = 1)) AS issues",
     )
     .bind(schedule.id)
     .bind(schedule.newsletter_id)
@@ -219,15 +220,18 @@ pub async fn ties_of_schedule(conn: &mut Conn, schedule: &Schedule) -> Result<(i
     Ok((row.int("readers")?, row.int("issues")?))
 }
 
-/// Removes a schedule with its drafts. Call it in a transaction, for one that nothing else is tied to.
+/// Removes a schedule with its drafts and all that belongs to them. Call it in a transaction, for one that nothing else
+/// is tied to.
 pub async fn remove_schedule(conn: &mut Conn, id: i64) -> Result<(), DbError> {
-    for statement in [
-        "DELETE FROM issue_articles WHERE issue_id IN
-             (SELECT id FROM issues WHERE schedule_id = $1 AND state = 'draft')",
-        "DELETE FROM issues WHERE schedule_id = $1 AND state = 'draft'",
-    ] {
+    for table in ["issue_articles", "issue_history", "issue_tallies", "early_starts", "issue_totals"] {
+        let statement = sql(format!(
+            "DELETE FROM {table} WHERE issue_id IN
+                 (SELECT id FROM issues WHERE schedule_id = $1 AND state = 'draft')"
+        ));
         sqlx::query(statement).bind(id).execute(&mut *conn).await?;
     }
+    let drafts = "DELETE FROM issues WHERE schedule_id = $1 AND state = 'draft'";
+    sqlx::query(drafts).bind(id).execute(&mut *conn).await?;
     let result = sqlx::query("DELETE FROM schedules WHERE id = $1").bind(id).execute(conn).await?;
     one_row("removing a schedule", &result)
 }

@@ -2,8 +2,8 @@
 
 use tempfile::TempDir;
 
-use super::Db;
 use super::row::Row;
+use super::{Conn, Db};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::Mailbox;
@@ -152,4 +152,12 @@ pub async fn audited(db: &Db) -> Vec<String> {
     let rows = sqlx::query("SELECT id, action FROM audit ORDER BY id").fetch_all(&mut *conn).await;
     let action = |row| Row::new(row, "audit").text("action").expect("a text");
     rows.expect("it is read").iter().map(action).collect()
+}
+
+/// The audit log, one line for each thing: who, what, and whether it was done or denied.
+pub async fn audit(conn: &mut Conn) -> Vec<String> {
+    let query = "SELECT who || ' ' || action || CASE WHEN denied = 0 THEN ' done: ' ELSE ' denied: ' END || what AS text
+                 FROM audit ORDER BY id";
+    let rows = sqlx::query(query).fetch_all(conn).await.expect("it is read");
+    rows.iter().map(|row| Row::new(row, "audit").text("text").expect("a text")).collect()
 }

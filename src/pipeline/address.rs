@@ -1,9 +1,8 @@
 //! Address: decides, for each subscriber, send or not and why, and when.
 
-use crate::db::deliveries::{Addressing, Holding};
+use crate::db::deliveries::{Addressing, Group, Holding, OwnHour};
 use crate::db::{self, Conn};
-use crate::domain::calendar::{first_at, parse_zone};
-use crate::domain::delivery::SkipReason;
+use crate::domain::calendar::{Timestamp, first_at, parse_zone};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::language;
 use crate::domain::newsletter::Newsletter;
@@ -45,7 +44,10 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
     let newsletter = db::newsletters::get(&mut tx, issue.newsletter_id)
         .await?
         .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;
-    if !issue.at_once && compose::is_too_late(&newsletter, issue, now) {
+    if !issue.at_once
+        && compose::is_too_late(&newsletter, issue, now)
+        && db::starts::of(&mut tx, issue.id).await?.is_none()
+    {
         let reason = compose::missed(&newsletter);
         let skipped = db::issues::advance(
             &mut tx,
@@ -62,6 +64,10 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
     if !db::issues::advance(&mut tx, issue.id, IssueState::Approved, IssueState::Sending, None, now).await? {
         return Ok(None);
     }
+    if db::starts::of(&mut tx, issue.id).await?.is_some() {
+        // An editor sends it now, and has time to take that back: it starts then, and not at a slot that comes first.
+        return Ok(None);
+    }
     let content = db::issues::content(&mut tx, issue.id)
         .await?
         .ok_or_else(|| Error::Invalid(format!("issue {} is approved but was never frozen", issue.id)))?;
@@ -71,79 +77,78 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
     Ok(Some(Addressed::Started { issue_id: issue.id, deliveries }))
 }
 
+/// What decides whom an issue goes to, and when.
+struct Reach {
+    hours: Vec<OwnHour>,
+    languages: Vec<(String, Holding)>,
+    otherwise: Holding,
+    is_first_schedule: bool,
+}
+
+impl Reach {
+    async fn of(
+        conn: &mut Conn,
+        newsletter: &Newsletter,
+        issue: &Issue,
+        content: &IssueContent,
+    ) -> Result<Self, Error> {
+        let mut hours = vec![];
+        if !issue.at_once {
+            hours = db::deliveries::own_hours(conn, newsletter.id, newsletter.zone.name()).await?;
+            for hour in &mut hours {
+                let zone = parse_zone(&hour.timezone).unwrap_or(newsletter.zone);
+                hour.due_at = first_at(issue.slot_at, hour.at, zone);
+            }
+        }
+        let mut languages = vec![];
+        if newsletter.rules.match_language {
+            for tag in db::deliveries::languages(conn, newsletter.id, &newsletter.language).await? {
+                let holding = holding(content, Some(&tag));
+                languages.push((tag, holding));
+            }
+        }
+        let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
+        let is_first_schedule = schedules.first().map(|schedule| schedule.id) == issue.schedule_id;
+        Ok(Self { hours, languages, otherwise: holding(content, None), is_first_schedule })
+    }
+
+    fn addressing<'a>(&'a self, newsletter: &'a Newsletter, issue: &Issue) -> Addressing<'a> {
+        Addressing {
+            issue_id: issue.id,
+            newsletter_id: newsletter.id,
+            schedule_id: issue.schedule_id,
+            is_first_schedule: self.is_first_schedule,
+            due_at: issue.slot_at,
+            hours: &self.hours,
+            languages: &self.languages,
+            otherwise: self.otherwise,
+            language: &newsletter.language,
+            timezone: newsletter.zone.name(),
+        }
+    }
+}
+
 async fn write_deliveries(
     conn: &mut Conn,
     newsletter: &Newsletter,
     issue: &Issue,
     content: &IssueContent,
-    now: crate::domain::calendar::Timestamp,
+    now: Timestamp,
 ) -> Result<u64, Error> {
-    let timezone = newsletter.zone.name();
-    let mut hours = vec![];
-    if !issue.at_once {
-        hours = db::deliveries::own_hours(conn, newsletter.id, timezone).await?;
-        for hour in &mut hours {
-            let zone = parse_zone(&hour.timezone).unwrap_or(newsletter.zone);
-            hour.due_at = first_at(issue.slot_at, hour.at, zone);
-        }
-    }
-    let languages = languages(conn, newsletter, content).await?;
-    let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
-    let to = Addressing {
-        issue_id: issue.id,
-        newsletter_id: newsletter.id,
-        schedule_id: issue.schedule_id,
-        is_first_schedule: schedules.first().map(|schedule| schedule.id) == issue.schedule_id,
-        due_at: issue.slot_at,
-        hours: &hours,
-        languages: &languages,
-        otherwise: holding(content, None),
-        language: &newsletter.language,
-        timezone,
-    };
-    Ok(db::deliveries::address(conn, &to, now).await?)
+    let reach = Reach::of(conn, newsletter, issue, content).await?;
+    Ok(db::deliveries::address(conn, &reach.addressing(newsletter, issue), now).await?)
 }
 
-/// How many would get an issue with this content as things stand, and how many not and why.
-pub(super) async fn count(
+/// Whom an issue with this content would go to, if it were addressed now, and whom not.
+pub async fn audience(
     conn: &mut Conn,
     newsletter: &Newsletter,
     issue: &Issue,
     content: &IssueContent,
-    now: crate::domain::calendar::Timestamp,
-) -> Result<Vec<(Option<SkipReason>, i64)>, Error> {
-    let languages = languages(conn, newsletter, content).await?;
-    let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
-    let to = Addressing {
-        issue_id: issue.id,
-        newsletter_id: newsletter.id,
-        schedule_id: issue.schedule_id,
-        is_first_schedule: schedules.first().map(|schedule| schedule.id) == issue.schedule_id,
-        due_at: issue.slot_at,
-        hours: &[],
-        languages: &languages,
-        otherwise: holding(content, None),
-        language: &newsletter.language,
-        timezone: newsletter.zone.name(),
-    };
-    Ok(db::deliveries::count_audience(conn, &to, now).await?)
-}
-
-/// What an issue holds for the readers of each language, where that matters.
-async fn languages(
-    conn: &mut Conn,
-    newsletter: &Newsletter,
-    content: &IssueContent,
-) -> Result<Vec<(String, Holding)>, Error> {
-    if !newsletter.rules.match_language {
-        return Ok(vec![]);
-    }
-    let tags = db::deliveries::languages(conn, newsletter.id, &newsletter.language).await?;
-    let with_holding = |tag: String| {
-        let holding = holding(content, Some(&tag));
-        (tag, holding)
-    };
-    Ok(tags.into_iter().map(with_holding).collect())
+    now: Timestamp,
+) -> Result<Vec<Group>, Error> {
+    let reach = Reach::of(conn, newsletter, issue, content).await?;
+    Ok(db::deliveries::audience(conn, &reach.addressing(newsletter, issue), now).await?)
 }
 
 /// What an issue holds for readers of a language (none: of any).

@@ -122,9 +122,9 @@ async fn count(app: &App, issue: Issue, kind: Kind) -> Result<Tally, Error> {
                 }
                 _ => db::issues::content(&mut conn, issue.id).await?.unwrap_or_default(),
             };
-            let counts = address::count(&mut conn, &newsletter, &issue, &content, now).await?;
+            let groups = address::audience(&mut conn, &newsletter, &issue, &content, now).await?;
             let word = |reason: Option<SkipReason>| reason.map_or(GETS, SkipReason::as_str).to_owned();
-            counts.into_iter().map(|(reason, count)| (word(reason), count)).collect()
+            groups.into_iter().map(|group| (word(group.reason), group.count)).collect()
         }
     };
     let tally = Tally { at: now, counts };

@@ -73,6 +73,11 @@ async fn compose_schedule(
         let mut tx = app.db.begin().await?;
         db::newsletters::lock(&mut tx, newsletter.id).await?;
         let Some(draft) = ensure_draft(&mut tx, newsletter, schedule, now).await? else { return Ok(()) };
+        if db::starts::of(&mut tx, draft.id).await?.is_some() {
+            // An editor sends it now, as they saw it, and has time to take that back.
+            db::commit(tx).await?;
+            return Ok(());
+        }
         let articles = fill(&mut tx, newsletter, &draft, Some(&schedule.slots)).await?;
         if now < draft.cutoff_at {
             db::commit(tx).await?;
@@ -337,6 +342,9 @@ async fn see_to_approval(
     else {
         return Ok(());
     };
+    if db::starts::of(&mut tx, issue.id).await?.is_some() {
+        return Ok(());
+    }
     match todo(newsletter, &issue, now) {
         Todo::Nothing => {}
         Todo::Tell(note) => editors::tell(&mut tx, app, newsletter, &issue, note).await?,

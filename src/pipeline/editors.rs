@@ -8,7 +8,7 @@ use crate::domain::issue::{Issue, IssueEvent, IssueState, transition};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::notice::{Command, IssueNotice, Notice};
 
-use super::{App, Error, compose, deliver};
+use super::{App, Error, compose, deliver, links};
 
 /// What an editor is told about an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub async fn tell(
         articles: content.articles.len() as u64,
         audience: u64::try_from(db::deliveries::followers(conn, newsletter.id, issue.schedule_id).await?)
             .unwrap_or(0),
-        url: None,
+        url: Some(links::sending(app, issue.id)),
         commands,
         reason: issue.reason.clone().unwrap_or_default(),
     };
@@ -118,7 +118,7 @@ pub async fn was_told(
     Ok(true)
 }
 
-async fn schedule_of(conn: &mut Conn, issue: &Issue) -> Result<Option<Schedule>, Error> {
+pub(super) async fn schedule_of(conn: &mut Conn, issue: &Issue) -> Result<Option<Schedule>, Error> {
     let schedules = db::newsletters::schedules_of(conn, issue.newsletter_id).await?;
     Ok(schedules.into_iter().find(|schedule| Some(schedule.id) == issue.schedule_id))
 }
@@ -151,14 +151,14 @@ pub async fn find_newsletter(conn: &mut Conn, slug: &str) -> Result<Newsletter, 
 }
 
 /// The issue as nobody else can change it until the transaction ends.
-async fn lock_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
+pub(super) async fn lock_issue(conn: &mut Conn, id: i64) -> Result<Issue, Error> {
     match db::issues::lock(conn, id).await? {
         Some(issue) => Ok(issue),
         None => find_issue(conn, id).await,
     }
 }
 
-async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Error> {
+pub(super) async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Error> {
     db::newsletters::get(conn, issue.newsletter_id)
         .await?
         .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))
@@ -185,18 +185,22 @@ async fn advance(
 
 /// Approves an issue, whether an editor held it or not; a draft is frozen first. It goes out at its slot.
 pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let issue = find_issue_alone(&mut tx, id).await?;
-    let issue = match issue.state {
-        IssueState::Draft => freeze(&mut tx, &issue, now).await?,
-        _ => issue,
-    };
-    advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
-    db::issues::set_held(&mut tx, id, false, None).await?;
-    let issue = lock_issue(&mut tx, id).await?;
+    let issue = approve_in(&mut tx, id, app.clock.now()).await?;
     db::commit(tx).await?;
     Ok(issue)
+}
+
+/// [`approve`] as a part of a transaction.
+pub(super) async fn approve_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<Issue, Error> {
+    let issue = find_issue_alone(tx, id).await?;
+    let issue = match issue.state {
+        IssueState::Draft => freeze(tx, &issue, now).await?,
+        _ => issue,
+    };
+    advance(tx, &issue, IssueEvent::Approve, None, now).await?;
+    db::issues::set_held(tx, id, false, None).await?;
+    lock_issue(tx, id).await
 }
 
 /// Freezes a draft before its cutoff, because an editor wants it so.
@@ -204,7 +208,14 @@ async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue,
     let newsletter = newsletter_of(conn, draft).await?;
     let schedule = schedule_of(conn, draft).await?;
     let slots = schedule.as_ref().map(|schedule| &schedule.slots);
-    let articles = compose::fill(conn, &newsletter, draft, slots).await?;
+    let mut articles = vec![];
+    if db::starts::of(conn, draft.id).await?.is_some() {
+        // An editor sends what they saw: nothing was added since.
+        articles = db::articles::of_issue(conn, draft.id).await?;
+    }
+    if articles.is_empty() {
+        articles = compose::fill(conn, &newsletter, draft, slots).await?;
+    }
     if articles.is_empty() {
         return Err(Error::Invalid(format!(
             "there is nothing to send: no new article of “{}” is young enough and not yet sent (`daybreak article \
@@ -219,15 +230,17 @@ async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue,
 /// Holds an issue back: it does not go out before somebody approves it.
 pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    let issue = lock_issue(&mut tx, id).await?;
+    hold_in(&mut tx, id, app.clock.now()).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// [`hold`] as a part of a transaction.
+pub(super) async fn hold_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<(), Error> {
+    let issue = lock_issue(tx, id).await?;
     match issue.state {
-        IssueState::Draft | IssueState::Frozen => {
-            db::issues::set_held(&mut tx, id, true, Some("an editor holds it")).await?;
-        }
+        IssueState::Draft | IssueState::Frozen => {}
         IssueState::Approved => {
-            let now = app.clock.now();
-            db::issues::advance(&mut tx, id, IssueState::Approved, IssueState::Frozen, None, now).await?;
-            db::issues::set_held(&mut tx, id, true, Some("an editor holds it")).await?;
+            db::issues::advance(tx, id, IssueState::Approved, IssueState::Frozen, None, now).await?;
         }
         state => {
             return Err(Error::Invalid(format!(
@@ -237,32 +250,40 @@ pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
             )));
         }
     }
-    Ok(db::commit(tx).await?)
+    db::issues::set_held(tx, id, true, Some("an editor holds it")).await?;
+    db::starts::take(tx, id).await?;
+    Ok(())
 }
 
 /// Sends an issue by hand: approves it, and with `at_once` lets it go now instead of at its slot.
 ///
 /// A draft for a later day that is sent now becomes an issue of today, and the later day gets its own.
 pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let mut issue = find_issue_alone(&mut tx, id).await?;
+    let issue = send_in(&mut tx, id, at_once, app.clock.now()).await?;
+    db::commit(tx).await?;
+    Ok(issue)
+}
+
+/// [`send`] as a part of a transaction.
+pub(super) async fn send_in(tx: &mut Conn, id: i64, at_once: bool, now: Timestamp) -> Result<Issue, Error> {
+    let mut issue = find_issue_alone(tx, id).await?;
     if issue.state == IssueState::Draft {
         if at_once && issue.slot_at > now {
-            let zone = match schedule_of(&mut tx, &issue).await? {
+            let zone = match schedule_of(tx, &issue).await? {
                 Some(schedule) => schedule.slots.zone,
-                None => newsletter_of(&mut tx, &issue).await?.zone,
+                None => newsletter_of(tx, &issue).await?.zone,
             };
             let today = now.in_zone(zone).date_naive();
             if issue.slot_date != today {
-                db::issues::move_draft(&mut tx, id, now, today, now).await?;
-                issue = lock_issue(&mut tx, id).await?;
+                db::issues::move_draft(tx, id, now, today, now).await?;
+                issue = lock_issue(tx, id).await?;
             }
         }
-        issue = freeze(&mut tx, &issue, now).await?;
+        issue = freeze(tx, &issue, now).await?;
     }
     if issue.state == IssueState::Frozen {
-        advance(&mut tx, &issue, IssueEvent::Approve, None, now).await?;
+        advance(tx, &issue, IssueEvent::Approve, None, now).await?;
         issue.state = IssueState::Approved;
     }
     if issue.state == IssueState::Sending {
@@ -276,14 +297,13 @@ pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
         )));
     }
     if issue.held {
-        db::issues::set_held(&mut tx, id, false, None).await?;
+        db::issues::set_held(tx, id, false, None).await?;
     }
     if at_once {
-        db::issues::set_at_once(&mut tx, id, now).await?;
+        db::issues::set_at_once(tx, id, now).await?;
     }
-    let issue = find_issue(&mut tx, id).await?;
-    db::commit(tx).await?;
-    Ok(issue)
+    db::starts::take(tx, id).await?;
+    find_issue(tx, id).await
 }
 
 /// The issue that is filling for a newsletter: of the named schedule, or its first; made anew for a newsletter without
@@ -337,29 +357,47 @@ pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Is
 
 /// Stops a send; who has it, has it.
 pub async fn pause(app: &App, id: i64) -> Result<(), Error> {
-    step(app, id, IssueEvent::Pause, Some("an editor paused it")).await
+    let mut tx = app.db.begin().await?;
+    pause_in(&mut tx, id, app.clock.now()).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// [`pause`] as a part of a transaction.
+pub(super) async fn pause_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<(), Error> {
+    step(tx, id, IssueEvent::Pause, "an editor paused it", now).await
 }
 
 /// Goes on with a send where it stood; whom the relay refused for a reason of ours is tried again.
 pub async fn resume(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    let now = app.clock.now();
-    let issue = lock_issue(&mut tx, id).await?;
-    advance(&mut tx, &issue, IssueEvent::Resume, None, now).await?;
-    db::deliveries::reopen_refused(&mut tx, id, now).await?;
-    db::deliveries::renew_due(&mut tx, id, now).await?;
+    resume_in(&mut tx, id, app.clock.now()).await?;
     Ok(db::commit(tx).await?)
+}
+
+/// [`resume`] as a part of a transaction.
+pub(super) async fn resume_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<(), Error> {
+    let issue = lock_issue(tx, id).await?;
+    advance(tx, &issue, IssueEvent::Resume, None, now).await?;
+    db::deliveries::reopen_refused(tx, id, now).await?;
+    Ok(db::deliveries::renew_due(tx, id, now).await?)
 }
 
 /// Ends an issue for good; who has not got it does not get it.
 pub async fn cancel(app: &App, id: i64) -> Result<(), Error> {
-    step(app, id, IssueEvent::Cancel, Some("an editor cancelled it")).await
+    let mut tx = app.db.begin().await?;
+    cancel_in(&mut tx, id, app.clock.now()).await?;
+    Ok(db::commit(tx).await?)
 }
 
-async fn step(app: &App, id: i64, event: IssueEvent, reason: Option<&str>) -> Result<(), Error> {
-    let now = app.clock.now();
-    let mut tx = app.db.begin().await?;
-    let issue = lock_issue(&mut tx, id).await?;
-    advance(&mut tx, &issue, event, reason, now).await?;
-    Ok(db::commit(tx).await?)
+/// [`cancel`] as a part of a transaction.
+pub(super) async fn cancel_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<(), Error> {
+    step(tx, id, IssueEvent::Cancel, "an editor cancelled it", now).await?;
+    db::starts::take(tx, id).await?;
+    Ok(())
+}
+
+async fn step(tx: &mut Conn, id: i64, event: IssueEvent, reason: &str, now: Timestamp) -> Result<(), Error> {
+    let issue = lock_issue(tx, id).await?;
+    advance(tx, &issue, event, Some(reason), now).await?;
+    Ok(())
 }

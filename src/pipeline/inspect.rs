@@ -1,13 +1,17 @@
 //! What people ask about an issue: how it looks, how far it is, why somebody did or did not get it.
 
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use crate::db;
 use crate::db::deliveries::{Count, Reader, Said, Story};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::{DeliveryState, Outcome, SkipReason};
-use crate::domain::issue::{Issue, IssueState};
+use crate::domain::delivery::{DeliveryState, Outcome, OutcomeClass, SkipReason};
+use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox, RenderedMail, escape_html};
-use crate::domain::newsletter::Schedule;
+use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Subscription, SubscriptionStatus};
 use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
@@ -18,7 +22,8 @@ use crate::render::RenderError;
 use super::deliver::cohort::Edition;
 use super::deliver::job::hole_values;
 use super::editors::find_issue;
-use super::{App, Error, compose};
+use super::start::{self, By};
+use super::{App, Error, accounts, compose};
 
 /// An issue as it would reach one reader.
 #[derive(Clone, Debug)]
@@ -70,6 +75,70 @@ pub async fn lines(app: &App, id: i64) -> Result<Option<(String, String)>, Error
     match app.renderer.lines(&edition.input(&edition.audience(&reader)), &values) {
         Err(RenderError::NoArticles) => Ok(None),
         lines => Ok(Some(lines?)),
+    }
+}
+
+/// Whom an issue is looked at for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A reader who told nothing.
+    Anybody,
+    Subscriber(EmailAddress),
+    /// Readers who chose these topics (empty: all) and this language (none: the newsletter's).
+    Cohort {
+        topics: TopicSet,
+        language: Option<String>,
+    },
+}
+
+/// An issue with everything that is looked at before it is sent.
+#[derive(Debug)]
+pub struct Looked {
+    pub newsletter: Newsletter,
+    pub issue: Issue,
+    pub content: IssueContent,
+    /// Or why there is no mail, in a sentence.
+    pub preview: Result<Preview, String>,
+}
+
+/// Renders an issue for people of the desk. Its links to leave and to view lead nowhere: whoever looks at somebody's
+/// mail must not be able to act for them.
+pub async fn look(app: &App, id: i64, whom: &Whom) -> Result<Looked, Error> {
+    let edition = load(app, id).await?;
+    let preview = match edition.content.articles.is_empty() {
+        true => Err("There is no article in this issue yet.".to_owned()),
+        false => draw(app, &edition, whom).await?,
+    };
+    let Edition { newsletter, issue, content, .. } = edition;
+    Ok(Looked { newsletter, issue, content, preview })
+}
+
+async fn draw(app: &App, edition: &Edition, whom: &Whom) -> Result<Result<Preview, String>, Error> {
+    let reader = match whom {
+        Whom::Anybody => nobody(edition)?,
+        Whom::Subscriber(email) => match find_reader(app, edition, email).await {
+            Ok((reader, ..)) => reader,
+            Err(Error::NotFound(_)) => {
+                let name = &edition.newsletter.name;
+                return Ok(Err(format!("{email} does not subscribe to {name}: check the address.")));
+            }
+            Err(error) => return Err(error),
+        },
+        Whom::Cohort { topics, language } => {
+            Reader { topics: *topics, language: language.clone(), ..nobody(edition)? }
+        }
+    };
+    let values = hole_values(app, &reader, 0, 0);
+    match app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values) {
+        Ok(mail) => {
+            let eml = message(app, edition, &mail, &values, &reader, 0);
+            Ok(Ok(Preview { mail, eml }))
+        }
+        Err(RenderError::NoArticles) => {
+            Ok(Err("Nothing in this issue is for these readers: they get no mail, and the reason is noted."
+                .to_owned()))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -184,6 +253,69 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
         }
     }
     first_failure.ok_or_else(|| Error::Invalid("no relay is named: set DAYBREAK_RELAY_URL".to_owned()))
+}
+
+/// Test mails that one person sends within [`TESTS_WITHIN`].
+pub const MOST_TESTS: i64 = 20;
+const TESTS_WITHIN: i64 = 10 * 60 * 1000;
+
+/// How many addresses a test goes to at a time.
+pub const MOST_TESTERS: usize = 10;
+
+/// How long the relay may take for all of them: the page waits.
+const TEST_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the relay said to a test.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    pub to: EmailAddress,
+    pub is_taken: bool,
+    /// The relay's words, or ours.
+    pub said: String,
+}
+
+/// Sends a test to each of these addresses, three at a time, and writes it down.
+///
+/// # Errors
+/// `Invalid` for too many addresses, or too many tests lately.
+pub async fn tests(app: &App, by: By<'_>, id: i64, to: &[EmailAddress]) -> Result<Vec<Tested>, Error> {
+    if to.is_empty() || to.len() > MOST_TESTERS {
+        return Err(Error::Invalid(format!("Name one to {MOST_TESTERS} addresses.")));
+    }
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    let newsletter = db::newsletters::get(&mut tx, issue.newsletter_id)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("issue {id} has no newsletter")))?;
+    let sent = db::results::tests_since(&mut tx, by.user.id, now.plus_millis(-TESTS_WITHIN)).await?;
+    if sent + i64::try_from(to.len()).unwrap_or(i64::MAX) > MOST_TESTS {
+        return Err(Error::Invalid(format!(
+            "You have sent {sent} test mails within ten minutes, and {MOST_TESTS} is the most: wait a little."
+        )));
+    }
+    // Written down before it is done: who is cut off in the middle has sent some of them.
+    for address in to {
+        let what = format!("{}, to {address}", start::name_of(&newsletter, &issue));
+        accounts::note(app, &mut tx, by.user, by.network, "issue.test", &what, Some(newsletter.id)).await?;
+    }
+    db::commit(tx).await?;
+    let until = tokio::time::Instant::now() + TEST_PATIENCE;
+    let one = async |to: &EmailAddress| {
+        let (is_taken, said) = match tokio::time::timeout_at(until, test(app, id, to)).await {
+            Ok(Ok(outcome)) => (outcome.class == OutcomeClass::Sent, outcome.detail),
+            Ok(Err(Error::Render(RenderError::NoArticles))) => {
+                (false, "There is no article in this issue yet.".to_owned())
+            }
+            Ok(Err(Error::Db(error))) => return Err(Error::Db(error)),
+            Ok(Err(error)) => (false, error.to_string()),
+            Err(_) => {
+                (false, "The relay did not answer within 20 seconds: it may arrive all the same.".to_owned())
+            }
+        };
+        Ok(Tested { to: to.clone(), is_taken, said })
+    };
+    stream::iter(to).map(one).buffered(3).try_collect().await
 }
 
 /// How far an issue is.

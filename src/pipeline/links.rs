@@ -43,6 +43,11 @@ pub fn view(app: &App, delivery_id: i64) -> String {
     format!("{}/view/{}", base(app), app.key.sign(&Token::View { delivery_id }))
 }
 
+/// The page of the desk that says what sending an issue will do, with the buttons for it.
+pub fn sending(app: &App, issue_id: i64) -> String {
+    format!("{}/desk/issues/{issue_id}/send", base(app))
+}
+
 fn base(app: &App) -> &str {
     &app.settings.public_url
 }

@@ -33,8 +33,8 @@ pub async fn remove(app: &App, newsletter_id: i64, id: i64) -> Result<Schedule, 
     let (readers, issues) = db::newsletters::ties_of_schedule(&mut tx, &schedule).await?;
     let tie = match (readers, issues) {
         (0, 0) => None,
-        (0, 1) => Some("1 issue was made for it, which stays".to_owned()),
-        (0, issues) => Some(format!("{issues} issues were made for it, which stay")),
+        (0, 1) => Some("1 issue was made for it, or edited".to_owned()),
+        (0, issues) => Some(format!("{issues} issues were made for it, or edited")),
         (1, _) => Some("1 reader chose it".to_owned()),
         (readers, _) => Some(format!("{readers} readers chose it")),
     };

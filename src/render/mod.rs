@@ -102,6 +102,12 @@ pub enum Digest {
     PerReader,
 }
 
+/// A newsletter's colour as mails print it on their light and their dark ground, each as `#rrggbb`: moved as far as it
+/// must be to be read.
+pub fn readable_colour(colour: &str) -> (String, String) {
+    colour::readable(colour)
+}
+
 /// Texts of templates by their file's path below the folder, for instance `digest/body.mjml.hbs`.
 pub type Texts = BTreeMap<String, String>;
 

@@ -7,6 +7,7 @@
 mod address;
 mod error;
 mod gate;
+mod knock;
 mod probe;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use self::address::{is_public, is_public_host};
 pub use self::error::FetchError;
 use self::error::{RefusedAddress, Unresolved};
 use self::gate::Gate;
+pub use self::knock::Knocked;
 pub use self::probe::{Probe, probe};
 use super::dates::parse_date;
 use crate::clock::Clock;
@@ -179,7 +181,8 @@ impl Fetcher {
                 .map(Answer::Document),
             304 => Ok(Answer::NotModified),
             301 | 302 | 303 | 307 | 308 => {
-                find_target(url, response.headers(), matches!(status.as_u16(), 301 | 308))
+                let target = find_target(url, response.headers())?;
+                Ok(Answer::Elsewhere { target, for_good: matches!(status.as_u16(), 301 | 308) })
             }
             404 => Err(FetchError::NotFound),
             410 => Err(FetchError::Gone),
@@ -238,7 +241,7 @@ async fn read_document(mut response: Response, url: &Url) -> Result<Document, Fe
     })
 }
 
-fn find_target(from: &Url, headers: &HeaderMap, for_good: bool) -> Result<Answer, FetchError> {
+fn find_target(from: &Url, headers: &HeaderMap) -> Result<Url, FetchError> {
     let bad = |target: &str| FetchError::BadRedirect { target: target.to_owned() };
     // Location is ASCII by standard and UTF-8 in practice.
     let location = headers.get(header::LOCATION).ok_or_else(|| bad(""))?;
@@ -248,7 +251,7 @@ fn find_target(from: &Url, headers: &HeaderMap, for_good: bool) -> Result<Answer
         return Err(bad(target.host_str().unwrap_or_default()));
     }
     target.set_fragment(None);
-    Ok(Answer::Elsewhere { target, for_good })
+    Ok(target)
 }
 
 fn header_text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! Server-rendered; every form works without scripts. `GET` never changes anything, because link scanners follow
 //! links. Pages read through `db` and act through `pipeline`. What a handler cannot answer is an [`Error`], which is a
-//! page too. Who signs in is [`auth`]'s to say.
+//! page too. Who signs in is `auth`'s to say.
 
 mod account;
 mod ago;

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
 /// What keeps a stranger from holding the service up.
@@ -37,6 +37,18 @@ impl Limits {
 
 /// How often in a row, once a second, accepting may fail before the listener is given up.
 const MAX_FAILURES: u32 = 60;
+
+/// Tells an answer that goes on for long that the service is stopping; every request carries it.
+#[derive(Clone, Debug)]
+pub struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Comes to its end when the service stops.
+    pub async fn wait(&mut self) {
+        // Nobody left to say it is a stop as well.
+        let _ = self.0.wait_for(|closing| *closing).await;
+    }
+}
 
 /// Serves `router` on `listener` until `shutdown` resolves, and then finishes what it is answering, for at most 10
 /// seconds. At most 1,000 connections are served at once, and each has 10 seconds for the headers of a request.
@@ -60,11 +72,13 @@ pub async fn serve_within(
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
     let service = TowerToHyperService::new(router);
+    let (close, closing) = watch::channel(false);
     tokio::select! {
-        failed = accept_all(limits, &listener, &service, &graceful) => return failed.map(|never| match never {}),
+        failed = accept_all(limits, &listener, &service, &graceful, Closing(closing)) => return failed.map(|never| match never {}),
         () = shutdown => {}
     }
     drop(listener);
+    close.send_replace(true);
     tokio::select! {
         () = graceful.shutdown() => {}
         () = sleep(limits.drain) => {}
@@ -77,6 +91,7 @@ async fn accept_all(
     listener: &TcpListener,
     service: &TowerToHyperService<Router>,
     graceful: &GracefulShutdown,
+    closing: Closing,
 ) -> io::Result<Infallible> {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut failures = 0;
@@ -85,7 +100,8 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failures = 0;
-                let connection = Connection { stream, peer, place, watcher: graceful.watcher() };
+                let connection =
+                    Connection { stream, peer, place, watcher: graceful.watcher(), closing: closing.clone() };
                 tokio::spawn(connection.serve(service.clone(), limits.headers));
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -111,13 +127,15 @@ struct Connection {
     /// Its place among those served at once, which it holds until it ends.
     place: OwnedSemaphorePermit,
     watcher: Watcher,
+    closing: Closing,
 }
 
 impl Connection {
     async fn serve(self, service: TowerToHyperService<Router>, headers: Duration) {
-        let Self { stream, peer, place, watcher } = self;
+        let Self { stream, peer, place, watcher, closing } = self;
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(closing.clone());
             service.call(request)
         });
         let connection = http1::Builder::new()

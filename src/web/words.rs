@@ -62,7 +62,7 @@ pub fn next_issue(next: Option<NextIssue>, now: Timestamp) -> String {
     format!("You will get the next issue {day} at {} ({}).", at.format("%H:%M"), zone_name(next.zone))
 }
 
-fn day(at: &DateTime<Tz>, now: &DateTime<Tz>) -> String {
+pub fn day(at: &DateTime<Tz>, now: &DateTime<Tz>) -> String {
     let days = (at.date_naive() - now.date_naive()).num_days();
     match days {
         0 => "today".to_owned(),

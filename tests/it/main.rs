@@ -35,5 +35,6 @@ mod relay_slow;
 mod relays;
 mod sink;
 mod structure;
+mod users;
 mod web;
 mod why;

@@ -5,7 +5,7 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
 use crate::pipeline::editors::{self, Note};
 
-use super::super::{App, Error};
+use super::super::{App, Error, results};
 
 /// Deliveries of a cancelled issue that are skipped in one statement: other writers need not wait long.
 const CANCEL_BATCH: i64 = 5_000;
@@ -62,6 +62,9 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     }
     if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, end, reason.as_deref(), now).await? {
         return Ok(false);
+    }
+    if end == IssueState::Sent {
+        db::results::keep_totals(&mut tx, issue.id, results::totals_of(&counts)).await?;
     }
     // A few bad addresses are every list's lot; more than one in twenty, or a refusal of us, is news.
     if ours || failed * 20 > sent + failed {

@@ -53,15 +53,15 @@ impl State {
 }
 
 impl Finding {
-    fn good(about: &'static str, says: impl Into<String>) -> Self {
+    pub(super) fn good(about: &'static str, says: impl Into<String>) -> Self {
         Self { about, state: State::Good, says: says.into(), to_do: None }
     }
 
-    fn warning(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
+    pub(super) fn warning(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { about, state: State::Warning, says: says.into(), to_do: Some(to_do.into()) }
     }
 
-    fn bad(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
+    pub(super) fn bad(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { about, state: State::Bad, says: says.into(), to_do: Some(to_do.into()) }
     }
 

@@ -38,8 +38,9 @@ const OFFICE: [(&str, &str, Role, bool); 6] = [
     ("/office/system", "System", Role::Admin, false),
 ];
 
-/// Those that belong to no newsletter: a role for some is not enough.
-const EVERYWHERE: [&str; 3] = ["/desk/templates", "/office/relays", "/office/system"];
+/// Places that belong to no newsletter: only who may so much everywhere gets in.
+const OF_ALL: [&str; 5] =
+    ["/desk/templates", "/office/relays", "/office/users", "/office/audit", "/office/system"];
 
 /// What every page of desk and office has, around its own content.
 #[derive(Serialize)]
@@ -65,7 +66,7 @@ pub fn show<T: Serialize>(
     content: &T,
 ) -> Result<Response, Error> {
     let places = |all: &[(&'static str, &'static str, Role, bool)]| -> Vec<Place> {
-        let seen = all.iter().filter(|(href, _, role, _)| match EVERYWHERE.contains(href) {
+        let seen = all.iter().filter(|(href, _, role, _)| match OF_ALL.contains(href) {
             true => by.user.may_everywhere(*role),
             false => by.user.may_somewhere(*role),
         });

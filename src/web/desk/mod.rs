@@ -8,6 +8,7 @@ mod issue_form;
 mod issue_page;
 mod issues;
 mod paging;
+mod sending;
 mod sources;
 mod templates;
 mod today;
@@ -26,6 +27,7 @@ pub fn routes() -> Router<App> {
         .merge(issues::routes())
         .merge(issue::routes())
         .merge(calendar::routes())
+        .merge(sending::routes())
         .merge(sources::routes())
         .merge(templates::routes())
 }

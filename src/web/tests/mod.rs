@@ -12,6 +12,7 @@ mod leaving;
 mod mailbox;
 mod pages;
 mod readers;
+mod sending;
 mod signing_in;
 mod workshop_calendar;
 mod workshop_newsletters;

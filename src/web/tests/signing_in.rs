@@ -650,6 +650,12 @@ async fn a_role_for_one_newsletter_is_given_and_taken_away() {
         assert!(ben.may(Role::Editor, house.brief) && !ben.may(Role::Editor, house.brief + 1));
         assert!(ben.may_everywhere(Role::Viewer) && !ben.may_everywhere(Role::Editor));
         assert!(house.log().await[0].what.contains("viewer, editor of brief"));
+        // An admin of one newsletter is led nowhere that they are refused.
+        assert_eq!(house.submit_as(&admin, &path, &[(&role, "admin"), ("role", "")]).await.status, 303);
+        let browser = Browser::new();
+        browser.sign_in(&house, "ben@example.org", PASSWORD).await;
+        let page = browser.get(&house, "/account").await.body;
+        assert!(page.contains("href=\"/office/subscribers\"") && !page.contains("href=\"/office/users\""));
         assert_eq!(house.submit_as(&admin, &path, &[(&role, "nonsense"), ("role", "")]).await.status, 303);
         assert!(!of_ben().await.may_somewhere(Role::Viewer));
         house.close().await;

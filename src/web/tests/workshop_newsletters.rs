@@ -93,12 +93,12 @@ async fn settings_are_saved_by_section_and_refused_beside_their_fields() {
         assert_eq!(house.submit_as(&ann, BRIEF, &editors).await.status, 303);
         assert_eq!(brief(&house).await.editors.len(), 2);
         // The same again changes nothing, and is not written down.
-        let before = house.audit().await.len();
+        let before = house.logged().await.len();
         assert_eq!(house.submit_as(&ann, BRIEF, &editors[..4]).await.status, 303);
         assert_eq!(brief(&house).await.editors.len(), 0, "a field that is empty says so");
         assert_eq!(house.submit_as(&ann, BRIEF, &editors[..4]).await.status, 303);
-        assert_eq!(house.audit().await.len(), before + 1);
-        let log = house.audit().await;
+        assert_eq!(house.logged().await.len(), before + 1);
+        let log = house.logged().await;
         assert!(
             log.contains(&(
                 "newsletter.set".to_owned(),
@@ -262,7 +262,7 @@ async fn schedules_are_added_changed_paused_and_removed() {
             []
         );
         assert_eq!(submit(remove()).await.status, 404);
-        let actions: Vec<String> = house.audit().await.into_iter().map(|(action, ..)| action).collect();
+        let actions: Vec<String> = house.logged().await.into_iter().map(|(action, ..)| action).collect();
         assert_eq!(
             actions,
             ["schedule.add", "schedule.change", "schedule.pause", "schedule.resume", "schedule.remove"]
@@ -305,7 +305,7 @@ async fn newsletters_are_for_their_admins() {
         }
         assert_eq!(house.get_as(&ann, "/office/newsletters/other").await.status, 403);
         assert_eq!(brief(&house).await.name, "brief");
-        assert_eq!(house.audit().await.iter().filter(|(.., denied)| *denied).count(), 10);
+        assert_eq!(house.logged().await.iter().filter(|(.., denied)| *denied).count(), 10);
         house.close().await;
     }
 }

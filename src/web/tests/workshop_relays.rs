@@ -140,7 +140,7 @@ async fn a_test_shows_the_conversation_without_the_password() {
         for secret in ["hunter2", &STANDARD.encode("\0ann\0hunter2")] {
             assert!(!tested.body.contains(secret) && !page.body.contains(secret));
         }
-        assert_eq!(house.audit().await[0].0, "relay.test");
+        assert_eq!(house.logged().await[0].0, "relay.test");
         serving.abort();
         house.close().await;
     }
@@ -323,7 +323,7 @@ async fn relays_keys_and_system_are_for_admins_of_everything() {
             !rail.contains("href=\"/office/relays\"") && !rail.contains("href=\"/office/system\""),
             "{rail}"
         );
-        assert_eq!(house.audit().await.iter().filter(|(.., denied)| *denied).count(), 24);
+        assert_eq!(house.logged().await.iter().filter(|(.., denied)| *denied).count(), 24);
         house.close().await;
     }
 }

@@ -101,7 +101,7 @@ async fn a_source_is_added_polled_paused_resumed_and_removed() {
         let mut conn = house.app.db.conn().await.unwrap();
         assert_eq!(crate::db::articles::list(&mut conn, house.brief, 10).await.unwrap().len(), 2);
         drop(conn);
-        let actions: Vec<String> = house.audit().await.into_iter().map(|(action, ..)| action).collect();
+        let actions: Vec<String> = house.logged().await.into_iter().map(|(action, ..)| action).collect();
         let done =
             ["source.add", "source.poll", "source.poll", "source.pause", "source.resume", "source.remove"];
         assert_eq!(actions, done);
@@ -195,7 +195,7 @@ async fn viewers_look_at_sources_and_change_none() {
         }
         let source = only_source(&house).await.unwrap();
         assert!(!source.paused && source.last_polled_at.is_none() && source.newsletter_id == other);
-        let refused = house.audit().await.into_iter().filter(|(.., denied)| *denied).count();
+        let refused = house.logged().await.into_iter().filter(|(.., denied)| *denied).count();
         assert_eq!(refused, 11);
         house.close().await;
     }

@@ -76,7 +76,7 @@ async fn a_saved_template_is_used_by_every_node_and_taken_back_by_version_and_to
             page.body.contains("taken back to the default") && page.body.matches("/versions/").count() == 4
         );
         assert_eq!(house.get_as(&ann, &format!("{BODY}/versions/1")).await.status, 404, "of another file");
-        let log: Vec<String> = house.audit().await.into_iter().map(|(action, ..)| action).collect();
+        let log: Vec<String> = house.logged().await.into_iter().map(|(action, ..)| action).collect();
         assert_eq!(log, ["template.save", "template.save", "template.save", "template.default"]);
         house.close().await;
     }
@@ -239,7 +239,7 @@ async fn templates_are_for_editors_of_every_newsletter() {
         let anybody = house.submit(SUBJECT, &[("text", "Mine")]).await;
         assert!(anybody.status == 303 && anybody.header("location").starts_with("/sign-in"));
         assert_eq!(house.app.renderer.version(), 0);
-        let log = house.audit().await;
+        let log = house.logged().await;
         assert!(
             log.contains(&("template.save".to_owned(), "welcome/subject.txt.hbs".to_owned(), true)),
             "{log:?}"
@@ -266,7 +266,7 @@ impl House {
     }
 
     /// Everything in the audit log, the oldest first: what was done, to what, and whether it was refused.
-    pub(super) async fn audit(&self) -> Vec<(String, String, bool)> {
+    pub(super) async fn logged(&self) -> Vec<(String, String, bool)> {
         use sqlx::Row as _;
         let rows = sqlx::query("SELECT action, what, denied FROM audit ORDER BY id")
             .fetch_all(&mut *self.app.db.conn().await.unwrap())

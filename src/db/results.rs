@@ -1,0 +1,215 @@
+//! What became of issues: how far one is, how it ended, who did not get it, who left since.
+
+use super::dialect::Dialect;
+use super::row::Row;
+use super::{Conn, DbError, sql};
+use crate::db::articles::json;
+use crate::domain::calendar::Timestamp;
+use crate::domain::issue::IssueState;
+
+/// When an issue was addressed, and when it ended.
+pub async fn times(
+    conn: &mut Conn,
+    issue_id: i64,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), DbError> {
+    let query = sqlx::query("SELECT id, addressed_at, finished_at FROM issues WHERE id = $1");
+    let Some(row) = query.bind(issue_id).fetch_optional(conn).await? else { return Ok((None, None)) };
+    let row = Row::new(&row, "issues");
+    Ok((row.opt_time("addressed_at")?, row.opt_time("finished_at")?))
+}
+
+/// How an issue ended: how many messages the relay took, how many failed, and how many were not to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub sent: i64,
+    pub failed: i64,
+    pub skipped: i64,
+}
+
+/// Keeps how an issue ended; what was kept before is replaced.
+pub async fn keep_totals(conn: &mut Conn, issue_id: i64, totals: Totals) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO issue_totals (issue_id, sent, failed, skipped) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (issue_id) DO UPDATE SET sent = excluded.sent, failed = excluded.failed, skipped = excluded.skipped",
+    )
+    .bind(issue_id)
+    .bind(totals.sent)
+    .bind(totals.failed)
+    .bind(totals.skipped)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An issue in the chart over issues.
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub id: i64,
+    pub number: i64,
+    pub slot_at: Timestamp,
+    pub state: IssueState,
+    /// None where nothing was kept yet.
+    pub totals: Option<Totals>,
+}
+
+/// The issues of a newsletter that went out, up to one with this slot, the latest first.
+pub async fn past(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    up_to: Timestamp,
+    limit: i64,
+) -> Result<Vec<Past>, DbError> {
+    let query = sqlx::query(
+        "SELECT i.id, i.number, i.slot_at, i.state, t.sent, t.failed, t.skipped
+         FROM issues i LEFT JOIN issue_totals t ON t.issue_id = i.id
+         WHERE i.newsletter_id = $1 AND i.slot_at <= $2 AND i.addressed_at IS NOT NULL
+         ORDER BY i.slot_at DESC, i.id DESC LIMIT $3",
+    );
+    let rows = query.bind(newsletter_id).bind(up_to.millis()).bind(limit).fetch_all(conn).await?;
+    let past = |row| {
+        let row = Row::new(row, "issues");
+        let (sent, failed, skipped) = (row.opt_int("sent")?, row.opt_int("failed")?, row.opt_int("skipped")?);
+        Ok(Past {
+            id: row.int("id")?,
+            number: row.int("number")?,
+            slot_at: row.time("slot_at")?,
+            state: row.parsed("state", IssueState::parse)?,
+            totals: sent.zip(failed).zip(skipped).map(|((sent, failed), skipped)| Totals {
+                sent,
+                failed,
+                skipped,
+            }),
+        })
+    };
+    rows.iter().map(past).collect()
+}
+
+/// When the newsletter's next issue after this time was addressed, if one was.
+pub async fn next_addressed(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    after: Timestamp,
+) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query(
+        "SELECT MIN(addressed_at) AS addressed_at FROM issues WHERE newsletter_id = $1 AND addressed_at > $2",
+    )
+    .bind(newsletter_id)
+    .bind(after.millis())
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "issues").opt_time("addressed_at")
+}
+
+/// How many readers left a newsletter within a time, by what they gave as the reason, most first. Who has come back
+/// since is not counted.
+pub async fn left(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<(Option<String>, i64)>, DbError> {
+    let query = sqlx::query(
+        "SELECT left_reason, COUNT(*) AS count FROM subscriptions
+         WHERE newsletter_id = $1 AND left_at >= $2 AND left_at < $3 AND left_at IS NOT NULL
+         GROUP BY left_reason ORDER BY COUNT(*) DESC, left_reason LIMIT 20",
+    );
+    let rows = query.bind(newsletter_id).bind(from.millis()).bind(until.millis()).fetch_all(conn).await?;
+    let group = |row| {
+        let row = Row::new(row, "subscriptions");
+        Ok((row.opt_text("left_reason")?, row.int("count")?))
+    };
+    rows.iter().map(group).collect()
+}
+
+/// A delivery that failed, or that waits for another try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// None where the reader was erased since.
+    pub email: Option<String>,
+    pub state: String,
+    pub reason: Option<String>,
+    /// What the relay said.
+    pub detail: Option<String>,
+    pub at: Timestamp,
+}
+
+/// The latest deliveries of an issue that failed or were put off.
+pub async fn failures(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<Failure>, DbError> {
+    let query = sqlx::query(
+        "SELECT d.id, d.state, d.reason, d.detail, d.updated_at, p.email
+         FROM (SELECT id, subscriber_id, state, reason, detail, updated_at FROM deliveries
+               WHERE issue_id = $1 AND state IN ('failed', 'deferred')
+               ORDER BY updated_at DESC, id DESC LIMIT $2) d
+         LEFT JOIN subscribers p ON p.id = d.subscriber_id
+         ORDER BY d.updated_at DESC, d.id DESC",
+    );
+    let rows = query.bind(issue_id).bind(limit).fetch_all(conn).await?;
+    let failure = |row| {
+        let row = Row::new(row, "deliveries");
+        Ok(Failure {
+            email: row.opt_text("email")?,
+            state: row.text("state")?,
+            reason: row.opt_text("reason")?,
+            detail: row.opt_text("detail")?,
+            at: row.time("updated_at")?,
+        })
+    };
+    rows.iter().map(failure).collect()
+}
+
+/// An article that readers of the same schedule were sent before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentBefore {
+    pub article_id: i64,
+    /// The issue that it was in.
+    pub issue_id: i64,
+    pub number: i64,
+    pub slot_at: Timestamp,
+}
+
+/// Which of these articles an earlier issue of the schedule (none: of a newsletter without one) held.
+pub async fn sent_before(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+    issue_id: i64,
+    article_ids: &[i64],
+) -> Result<Vec<SentBefore>, DbError> {
+    let list = Dialect::of(conn).list("$4");
+    let query = sql(format!(
+        "SELECT x.article_id, i.id, i.number, i.slot_at
+         FROM issue_articles x JOIN issues i ON i.id = x.issue_id
+         WHERE x.article_id IN {list} AND i.id <> $3 AND i.newsletter_id = $1 AND COALESCE(i.schedule_id, 0) = $2
+           AND i.state IN ('approved', 'sending', 'paused', 'sent')
+         ORDER BY i.slot_at DESC, i.id DESC, x.position LIMIT 100"
+    ));
+    let rows = sqlx::query(query)
+        .bind(newsletter_id)
+        .bind(schedule_id.unwrap_or(0))
+        .bind(issue_id)
+        .bind(json(&article_ids))
+        .fetch_all(conn)
+        .await?;
+    let before = |row| {
+        let row = Row::new(row, "issues");
+        Ok(SentBefore {
+            article_id: row.int("article_id")?,
+            issue_id: row.int("id")?,
+            number: row.int("number")?,
+            slot_at: row.time("slot_at")?,
+        })
+    };
+    rows.iter().map(before).collect()
+}
+
+/// How many test mails somebody sent since then, as the audit log has it.
+pub async fn tests_since(conn: &mut Conn, user_id: i64, since: Timestamp) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM audit WHERE user_id = $1 AND action = 'issue.test' AND denied = 0 AND at > $2",
+    )
+    .bind(user_id)
+    .bind(since.millis())
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "audit").int("count")
+}

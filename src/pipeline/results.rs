@@ -1,0 +1,123 @@
+//! How far an issue is, and what became of it.
+
+use crate::db;
+use crate::db::deliveries::Count;
+use crate::db::results::{Failure, Past, Totals};
+use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::issue::{Issue, IssueState};
+
+use super::editors::find_issue;
+use super::{App, Error};
+
+/// How many issues the chart shows.
+const IN_CHART: i64 = 12;
+
+/// How many failures are told one by one.
+const TOLD: i64 = 10;
+
+/// How far an issue is, at one moment.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub issue: Issue,
+    pub at: Timestamp,
+    pub addressed_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub counts: Vec<Count>,
+}
+
+impl Progress {
+    pub fn count(&self, state: DeliveryState) -> i64 {
+        self.counts.iter().filter(|count| count.state == state.as_str()).map(|count| count.count).sum()
+    }
+
+    /// Messages to be sent: everybody but those who get none.
+    pub fn all(&self) -> i64 {
+        self.counts.iter().map(|count| count.count).sum::<i64>() - self.count(DeliveryState::Skipped)
+    }
+
+    /// Messages that have come to their end.
+    pub fn done(&self) -> i64 {
+        self.count(DeliveryState::Sent) + self.count(DeliveryState::Failed)
+    }
+}
+
+/// Counts an issue's deliveries by state and reason.
+pub async fn progress(app: &App, id: i64) -> Result<Progress, Error> {
+    let mut conn = app.db.conn().await?;
+    let issue = find_issue(&mut conn, id).await?;
+    let (addressed_at, finished_at) = db::results::times(&mut conn, id).await?;
+    let counts = db::keeping::counts(&mut conn, id).await?;
+    Ok(Progress { issue, at: app.clock.now(), addressed_at, finished_at, counts })
+}
+
+/// The latest deliveries that failed or were put off.
+pub async fn failures(app: &App, id: i64) -> Result<Vec<Failure>, Error> {
+    Ok(db::results::failures(&mut *app.db.conn().await?, id, TOLD).await?)
+}
+
+/// How many left the newsletter between this issue and its next one, by reason, and until when that was counted.
+#[derive(Clone, Debug)]
+pub struct Left {
+    pub until: Timestamp,
+    /// Whether the next issue has been addressed: nobody more is counted here.
+    pub is_closed: bool,
+    pub groups: Vec<(Option<String>, i64)>,
+}
+
+impl Left {
+    pub fn count(&self) -> i64 {
+        self.groups.iter().map(|(_, count)| count).sum()
+    }
+}
+
+pub async fn left(app: &App, progress: &Progress) -> Result<Option<Left>, Error> {
+    let Some(from) = progress.addressed_at else { return Ok(None) };
+    let newsletter_id = progress.issue.newsletter_id;
+    let mut conn = app.db.conn().await?;
+    let next = db::results::next_addressed(&mut conn, newsletter_id, from).await?;
+    let until = next.unwrap_or(progress.at.plus_millis(1));
+    let groups = db::results::left(&mut conn, newsletter_id, from, until).await?;
+    Ok(Some(Left { until, is_closed: next.is_some(), groups }))
+}
+
+/// The newsletter's last issues up to this one, the oldest first, with how each ended or how far it is.
+pub async fn past(app: &App, issue: &Issue) -> Result<Vec<(Past, Totals)>, Error> {
+    let mut conn = app.db.conn().await?;
+    let mut past = db::results::past(&mut conn, issue.newsletter_id, issue.slot_at, IN_CHART).await?;
+    past.reverse();
+    let mut all = vec![];
+    for one in past {
+        let totals = match one.totals {
+            Some(totals) => totals,
+            None => count_anew(&mut conn, &one).await?,
+        };
+        all.push((one, totals));
+    }
+    Ok(all)
+}
+
+/// Counts an issue whose end nobody kept, and keeps it where it has come to its end.
+async fn count_anew(conn: &mut db::Conn, past: &Past) -> Result<Totals, Error> {
+    let counts = db::keeping::counts(conn, past.id).await?;
+    let totals = totals_of(&counts);
+    let is_open = [DeliveryState::Queued, DeliveryState::Claimed, DeliveryState::Deferred]
+        .iter()
+        .any(|state| counts.iter().any(|count| count.state == state.as_str()));
+    if matches!(past.state, IssueState::Sent | IssueState::Cancelled) && !is_open {
+        db::results::keep_totals(conn, past.id, totals).await?;
+    }
+    Ok(totals)
+}
+
+/// How an issue with these counts ended.
+pub fn totals_of(counts: &[Count]) -> Totals {
+    let of = |state: DeliveryState| {
+        counts.iter().filter(|count| count.state == state.as_str()).map(|count| count.count).sum()
+    };
+    Totals {
+        sent: of(DeliveryState::Sent),
+        failed: of(DeliveryState::Failed),
+        skipped: of(DeliveryState::Skipped),
+    }
+}

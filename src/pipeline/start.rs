@@ -1,0 +1,235 @@
+//! What editors do at the desk with an issue that goes out, each written down; and sending now, with time to take it
+//! back.
+//!
+//! Who sends now is not obeyed at once. The issue stays as it is for half a minute, and a row says when it starts; until
+//! then whoever takes it back deletes that row, and nothing has happened. The row outlives the process: whichever node
+//! keeps the time starts the issue, once.
+
+use crate::db::{self, Conn};
+use crate::domain::calendar::Timestamp;
+use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::Newsletter;
+use crate::domain::user::User;
+
+use super::{App, Error, accounts, compose, editors};
+
+/// How long sending now can be taken back, in milliseconds.
+pub const UNDO_MILLIS: i64 = 30_000;
+
+const MINUTE: i64 = 60 * 1000;
+
+/// Who acts, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'b> {
+    pub user: &'b User,
+    pub network: &'b str,
+}
+
+/// What an editor does with an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Approve,
+    Hold,
+    /// It starts in half a minute, whatever its slot.
+    SendNow,
+    /// It does not, after all.
+    TakeBack,
+    /// It goes out at another time.
+    Move(Timestamp),
+    Pause,
+    Resume,
+    Cancel,
+}
+
+impl Action {
+    /// As the audit log has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "issue.approve",
+            Self::Hold => "issue.hold",
+            Self::SendNow => "issue.send",
+            Self::TakeBack => "issue.take_back",
+            Self::Move(_) => "issue.move",
+            Self::Pause => "issue.pause",
+            Self::Resume => "issue.resume",
+            Self::Cancel => "issue.cancel",
+        }
+    }
+}
+
+/// What an editor saw of an issue before they acted: a word for its state.
+pub fn seen(issue: &Issue, starts_at: Option<Timestamp>) -> &'static str {
+    match (issue.state, issue.held, starts_at) {
+        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, _, Some(_)) => "starting",
+        (IssueState::Draft | IssueState::Frozen, true, None) => "held",
+        (state, _, _) => state.as_str(),
+    }
+}
+
+/// What an issue is called in the audit log.
+pub fn name_of(newsletter: &Newsletter, issue: &Issue) -> String {
+    format!("{}, issue {} of {}", newsletter.name, issue.id, issue.slot_date)
+}
+
+/// Does it, and writes it down; returns the issue as it is then.
+///
+/// # Errors
+/// `Invalid` where the issue is no longer as the editor `saw` it: somebody else acted meanwhile.
+pub async fn act(app: &App, by: By<'_>, id: i64, saw: &str, action: Action) -> Result<Issue, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    editors::find_issue_alone(&mut tx, id).await?;
+    let issue = editors::lock_issue(&mut tx, id).await?;
+    let newsletter = editors::newsletter_of(&mut tx, &issue).await?;
+    let starts_at = db::starts::of(&mut tx, id).await?;
+    if saw != seen(&issue, starts_at) {
+        return Err(Error::Invalid(
+            "The issue has changed since this page was shown: somebody else acted, or its time came. Nothing was done; \
+             look at it as it is now."
+                .to_owned(),
+        ));
+    }
+    match action {
+        Action::Approve => drop(editors::approve_in(&mut tx, id, now).await?),
+        Action::Hold => editors::hold_in(&mut tx, id, now).await?,
+        Action::SendNow => send_now(&mut tx, &issue, now).await?,
+        Action::TakeBack => take_back(&mut tx, &issue, now).await?,
+        Action::Move(slot) => move_slot(&mut tx, &issue, slot, now).await?,
+        Action::Pause => editors::pause_in(&mut tx, id, now).await?,
+        Action::Resume => editors::resume_in(&mut tx, id, now).await?,
+        Action::Cancel => editors::cancel_in(&mut tx, id, now).await?,
+    }
+    let mut what = name_of(&newsletter, &issue);
+    if let Action::Move(slot) = action {
+        what = format!("{what}, from {} to {slot}", issue.slot_at);
+    }
+    accounts::note(app, &mut tx, by.user, by.network, action.name(), &what, Some(newsletter.id)).await?;
+    let issue = editors::find_issue(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(issue)
+}
+
+async fn send_now(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Error> {
+    if !matches!(issue.state, IssueState::Draft | IssueState::Frozen | IssueState::Approved) {
+        return Err(Error::Invalid(format!("The issue is {}: it cannot be sent.", issue.state.as_str())));
+    }
+    let is_empty = issue.state == IssueState::Draft && db::articles::of_issue(tx, issue.id).await?.is_empty();
+    if is_empty {
+        return Err(Error::Invalid("There is no article in this issue: put one in first.".to_owned()));
+    }
+    db::starts::put(tx, issue.id, now.plus_millis(UNDO_MILLIS)).await?;
+    Ok(())
+}
+
+/// An issue whose slot has come meanwhile would go out all the same: it is held.
+async fn take_back(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Error> {
+    if !db::starts::take(tx, issue.id).await? {
+        return Err(Error::Invalid("It is too late to take that back: the issue has started.".to_owned()));
+    }
+    if issue.slot_at <= now && !issue.held {
+        editors::hold_in(tx, issue.id, now).await?;
+    }
+    Ok(())
+}
+
+/// The time after which the schedule's next issue comes; none without a schedule.
+pub async fn move_before(conn: &mut Conn, issue: &Issue) -> Result<Option<Timestamp>, Error> {
+    let schedule = editors::schedule_of(conn, issue).await?;
+    let next = schedule.and_then(|schedule| schedule.slots.next(issue.slot_at, Some(issue.slot_date)));
+    Ok(next.map(|slot| slot.at))
+}
+
+async fn move_slot(tx: &mut Conn, issue: &Issue, slot: Timestamp, now: Timestamp) -> Result<(), Error> {
+    if slot <= now {
+        return Err(Error::Invalid("That time has passed: choose a later one, or send it now.".to_owned()));
+    }
+    let before = move_before(tx, issue).await?.unwrap_or(issue.slot_at.plus_millis(30 * 24 * 60 * MINUTE));
+    if slot >= before {
+        return Err(Error::Invalid(
+            "At that time the schedule's next issue goes out: choose an earlier one.".to_owned(),
+        ));
+    }
+    match db::issues::move_slot(tx, issue.id, slot).await? {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "The issue is {}: its time can be changed once its content is frozen, and before it goes out.",
+            issue.state.as_str()
+        ))),
+    }
+}
+
+/// Starts the issues that editors sent now and did not take back; those of a service that was away for longer than the
+/// newsletter's grace are held instead.
+pub async fn start_due(app: &App) -> Result<Vec<i64>, Error> {
+    let now = app.clock.now();
+    let due = db::within(async { db::starts::due(&mut *app.db.conn().await?, now).await }).await?;
+    let mut started = vec![];
+    for (id, starts_at) in due {
+        match start_one(app, id, starts_at).await {
+            Ok(true) => started.push(id),
+            Ok(false) => {}
+            Err(Error::Invalid(why)) => {
+                tracing::error!(issue = id, why, "an issue that an editor sent could not start");
+                give_up(app, id, &why).await?;
+            }
+            // The database failed: it is tried again at the next beat.
+            Err(error) => tracing::error!(issue = id, %error, "an issue could not be started"),
+        }
+    }
+    Ok(started)
+}
+
+async fn start_one(app: &App, id: i64, starts_at: Timestamp) -> Result<bool, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let issue = editors::find_issue_alone(&mut tx, id).await?;
+    if db::starts::of(&mut tx, id).await? != Some(starts_at) {
+        // Another node was first, or somebody took it back at this moment.
+        return Ok(false);
+    }
+    let newsletter = editors::newsletter_of(&mut tx, &issue).await?;
+    if now > starts_at.plus_millis(newsletter.rules.grace_minutes * MINUTE) {
+        return Err(Error::Invalid(
+            "an editor sent it, and the service was not running then: send it again, if it is still news"
+                .to_owned(),
+        ));
+    }
+    editors::send_in(&mut tx, id, true, now).await?;
+    db::starts::take(&mut tx, id).await?;
+    db::commit(tx).await?;
+    Ok(true)
+}
+
+/// Lets an issue that cannot start wait for an editor, with the reason.
+async fn give_up(app: &App, id: i64, why: &str) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let issue = editors::find_issue_alone(&mut tx, id).await?;
+    db::starts::take(&mut tx, id).await?;
+    if matches!(issue.state, IssueState::Draft | IssueState::Frozen | IssueState::Approved) {
+        editors::hold_in(&mut tx, id, now).await?;
+        db::issues::set_held(&mut tx, id, true, Some(why)).await?;
+    }
+    Ok(db::commit(tx).await?)
+}
+
+/// What sending an issue means, in figures.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    pub groups: Vec<db::deliveries::Group>,
+    pub articles: usize,
+}
+
+/// Whom an issue would go to, as things stand, and with how many articles.
+pub async fn reach(app: &App, newsletter: &Newsletter, issue: &Issue) -> Result<Reach, Error> {
+    let mut conn = app.db.conn().await?;
+    let content = match issue.state {
+        IssueState::Draft => {
+            let articles = db::articles::of_issue(&mut conn, issue.id).await?;
+            compose::content(&mut conn, newsletter, issue, articles).await?
+        }
+        _ => db::issues::content(&mut conn, issue.id).await?.unwrap_or_default(),
+    };
+    let groups = super::address::audience(&mut conn, newsletter, issue, &content, app.clock.now()).await?;
+    Ok(Reach { groups, articles: content.articles.len() })
+}

@@ -1,0 +1,84 @@
+//! Numbers, times and addresses as the pages about sending say them.
+
+use chrono_tz::Tz;
+
+use crate::domain::calendar::Timestamp;
+use crate::web::words::{day, zone_name};
+
+/// "12,480"
+pub fn number(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// "12,480 readers", "1 reader"
+pub fn readers(count: i64) -> String {
+    format!("{} {}", number(count), if count == 1 { "reader" } else { "readers" })
+}
+
+/// "tomorrow at 07:00 (Europe/Paris)"
+pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let local = at.in_zone(zone);
+    format!("{} at {} ({})", day(&local, &now.in_zone(zone)), local.format("%H:%M"), zone_name(zone))
+}
+
+/// "less than a second", "40 seconds", "12 minutes", "3 hours and 20 minutes"
+pub fn span(millis: i64) -> String {
+    let count = |number: i64, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+    let seconds = millis.max(0) / 1000;
+    match seconds {
+        0 => "less than a second".to_owned(),
+        1..90 => count(seconds, "second"),
+        90..5400 => count((seconds + 30) / 60, "minute"),
+        _ => {
+            let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+            match minutes {
+                0 => count(hours, "hour"),
+                _ => format!("{} and {}", count(hours, "hour"), count(minutes, "minute")),
+            }
+        }
+    }
+}
+
+/// What a relay said, for those who are not to see readers' addresses.
+pub fn without_addresses(text: &str) -> String {
+    let hide = |word: &str| if word.contains('@') { "…".to_owned() } else { word.to_owned() };
+    text.split(' ').map(hide).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spans_are_said_as_people_say_them() {
+        assert_eq!([0, 999, 12_480, -1_000].map(number), ["0", "999", "12,480", "-1,000"]);
+        assert_eq!((readers(1), readers(1_000)), ("1 reader".to_owned(), "1,000 readers".to_owned()));
+        let spans = [-5, 1_000, 89_000, 90_000, 720_000, 7_200_000, 12_000_000].map(span);
+        assert_eq!(
+            spans,
+            [
+                "less than a second",
+                "1 second",
+                "89 seconds",
+                "2 minutes",
+                "12 minutes",
+                "2 hours",
+                "3 hours and 20 minutes"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_in_a_relays_words_is_hidden() {
+        let said = "550 5.1.1 <ann@example.org>: no such user (ann@example.org)";
+        assert_eq!(without_addresses(said), "550 5.1.1 … no such user …");
+    }
+}
