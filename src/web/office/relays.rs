@@ -55,7 +55,7 @@ fn shown(relay: Described) -> Relay {
                 .to_owned(),
         ),
         Standing::Well { connections: 0 } => {
-            ("works", "good", "Nothing is under way at this moment.".to_owned())
+            ("no trouble known", "good", "Nothing is under way at this moment.".to_owned())
         }
         Standing::Well { connections: 1 } => ("works", "good", "1 connection carries mail.".to_owned()),
         Standing::Well { connections } => ("works", "good", format!("{connections} connections carry mail.")),
