@@ -80,14 +80,23 @@ pub async fn queued(conn: &mut Conn, event: &str) -> Result<Option<Queued>, DbEr
     row.map(found).transpose()
 }
 
-/// Gives the mail for `event` another content, unless a node has begun to send it. Returns whether it was in time.
-pub async fn rewrite(conn: &mut Conn, event: &str, content: &str, now: Timestamp) -> Result<bool, DbError> {
+/// Gives the mail for `event` another content in the place of `before`. Returns whether it did: not once a node has begun
+/// to send it, nor where somebody else has changed it meanwhile.
+pub async fn rewrite(
+    conn: &mut Conn,
+    event: &str,
+    before: &str,
+    content: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
     let result = sqlx::query(
-        "UPDATE notices SET content = $2, updated_at = $3 WHERE event = $1 AND state = 'queued' AND attempts = 0",
+        "UPDATE notices SET content = $2, updated_at = $3
+         WHERE event = $1 AND content = $4 AND state = 'queued' AND attempts = 0",
     )
     .bind(event)
     .bind(content)
     .bind(now.millis())
+    .bind(before)
     .execute(conn)
     .await?;
     Ok(result.rows_affected() == 1)
@@ -275,10 +284,13 @@ mod tests {
             let waits = queued(&mut conn, "welcome:1").await.unwrap().unwrap();
             assert_eq!((waits.due_at, waits.is_waiting, waits.content.as_str()), (T0, true, "{}"));
             assert_eq!(queued(&mut conn, "welcome:2").await.unwrap(), None);
-            assert!(rewrite(&mut conn, "welcome:1", "{\"a\":1}", T0).await.unwrap());
+            assert!(rewrite(&mut conn, "welcome:1", "{}", "{\"a\":1}", T0).await.unwrap());
+            let stale = rewrite(&mut conn, "welcome:1", "{}", "{\"b\":1}", T0).await.unwrap();
+            assert!(!stale, "it is another by now");
             let claimed = claim(&mut conn, "a", T0, 10).await.unwrap();
             assert_eq!((claimed.len(), claimed[0].content.as_str()), (1, "{\"a\":1}"));
-            assert!(!rewrite(&mut conn, "welcome:1", "{}", T0).await.unwrap(), "it is being sent");
+            let late = rewrite(&mut conn, "welcome:1", "{\"a\":1}", "{}", T0).await.unwrap();
+            assert!(!late, "it is being sent");
             assert!(!queued(&mut conn, "welcome:1").await.unwrap().unwrap().is_waiting);
             assert_eq!(to(&mut conn, &ann, 10).await.unwrap().len(), 1);
         }

@@ -101,7 +101,7 @@ pub struct Looked {
     pub preview: Result<Preview, String>,
 }
 
-/// Renders an issue for people of the desk. Its links to leave and to view lead nowhere: whoever looks at somebody's
+/// Renders an issue for people of the desk. Its links to leave, to change what comes and to view lead nowhere: whoever looks at somebody's
 /// mail must not be able to act for them.
 pub async fn look(app: &App, id: i64, whom: &Whom) -> Result<Looked, Error> {
     let edition = load(app, id).await?;
@@ -117,7 +117,8 @@ async fn draw(app: &App, edition: &Edition, whom: &Whom) -> Result<Result<Previe
     let reader = match whom {
         Whom::Anybody => nobody(edition)?,
         Whom::Subscriber(email) => match find_reader(app, edition, email).await {
-            Ok((reader, ..)) => reader,
+            // Without their number the link to their preferences leads nowhere, too.
+            Ok((reader, ..)) => Reader { id: 0, ..reader },
             Err(Error::NotFound(_)) => {
                 let name = &edition.newsletter.name;
                 return Ok(Err(format!("{email} does not subscribe to {name}: check the address.")));

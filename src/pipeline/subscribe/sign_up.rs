@@ -31,6 +31,9 @@ const DAY: i64 = 24 * HOUR;
 /// How many sign-ups an hour may come from one network: more than a classroom or a stand at a fair.
 const MAX_PER_NETWORK: i64 = 60;
 
+/// How many sign-ups for one address may be written at the same moment; more than come of it at all in a day.
+const MOST_AT_ONCE: i64 = MAX_PER_ADDRESS + 1;
+
 /// How many sign-ups a day do something for one address.
 const MAX_PER_ADDRESS: i64 = 10;
 
@@ -255,12 +258,12 @@ async fn ask(
     let event = |due: Timestamp| format!("confirm:{hash}:{}", due.millis().div_euclid(HOUR));
     let asks_for_more = pending.iter().any(|pending| pending.is_new);
     // Somebody else may sign the same address up at this moment: then the mail that they queued is found next time.
-    for _ in 0..3 {
+    for _ in 0..MOST_AT_ONCE {
         let due = match latest(tx, &event, now).await? {
             Some((_, mail)) if !asks_for_more && mail.due_at.plus_millis(HOUR) > now => return Ok(()),
             Some((event, mail)) if mail.is_waiting => {
                 let joined = joined(app, &mail.content, pending, now).to_json();
-                if notices::rewrite(tx, &event, &joined, now).await? {
+                if notices::rewrite(tx, &event, &mail.content, &joined, now).await? {
                     return Ok(());
                 }
                 continue;

@@ -5,7 +5,8 @@ use crate::db::issues::{self, NewDraft};
 use crate::domain::article::IssueArticle;
 use crate::domain::issue::{IssueContent, IssueState};
 use crate::domain::topic::TopicSet;
-use crate::pipeline::{address, inspect};
+use crate::pipeline::address;
+use crate::pipeline::inspect::{self, Whom};
 
 fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
     IssueArticle {
@@ -140,6 +141,12 @@ async fn an_issue_is_a_page_that_holds_nothing_of_any_reader() {
         let start = preferences.find("/preferences/").unwrap();
         let path = preferences[start..].lines().next().unwrap();
         assert!(house.get(path).await.body.contains("ann@example.org"));
+
+        // Whoever looks at it on the desk gets no link by which they could act for its reader.
+        let looked = inspect::look(&house.app, id, &Whom::Subscriber(ann)).await.unwrap();
+        let text = looked.preview.unwrap().text();
+        let path = text[text.find("/preferences/").unwrap()..].lines().next().unwrap().to_owned();
+        assert!(house.get(&path).await.body.contains("Nobody is known under this link"));
 
         for path in
             ["/archive/brief/0", "/archive/brief/-1", "/archive/brief/99", "/archive/brief/x", "/archive/x/1"]
