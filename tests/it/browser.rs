@@ -25,8 +25,9 @@ use crate::daybreak::PATIENCE;
 static SEATS: Semaphore = Semaphore::const_new(2);
 
 /// Nothing of the browser's own reaches out into the world, and no test depends on what is there.
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 11] = [
     "--headless=new",
+    "--hide-scrollbars",
     "--lang=en",
     "--no-first-run",
     "--no-proxy-server",

@@ -63,6 +63,8 @@ impl Page {
                 Step::Press(words) => browser.press(words).await,
             }
         }
+        let is_missing = browser.text().await.contains("There is no such page");
+        assert_eq!(is_missing, self.name == "error-no-such-page", "{} at {}", self.name, self.address);
     }
 }
 
@@ -188,6 +190,16 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-send", of_issue(world.filling, "/send")).by(Who::Editor),
         page("desk-live-sent", of_issue(world.sent, "/live")).by(Who::Editor),
         page("desk-results", of_issue(world.sent, "/results")).by(Who::Editor),
+        page("desk-calendar", at("/desk/calendar")).by(Who::Editor),
+        page("desk-sources", at("/desk/sources")).by(Who::Editor),
+        page("desk-source", at("/desk/sources/1")).by(Who::Editor),
+        page("desk-templates", at("/desk/templates")).by(Who::Editor),
+        page("desk-template", at("/desk/templates/digest/body.mjml.hbs")).by(Who::Editor),
+        page("newsletters", at("/office/newsletters")).by(Who::Admin),
+        page("newsletter", at("/office/newsletters/brief")).by(Who::Admin),
+        page("dkim", at("/office/dkim")).by(Who::Admin),
+        page("relays", at("/office/relays")).by(Who::Admin),
+        page("system", at("/office/system")).by(Who::Admin),
         page("users", at("/office/users")).by(Who::Admin),
         page("user-invite", at("/office/users/invite")).by(Who::Admin),
         page("user-invite-problem", at("/office/users/invite"))
