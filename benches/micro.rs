@@ -106,7 +106,7 @@ impl Bench {
         let reader = claimed.reader.take().ok_or("the delivery has no reader")?;
         let mut cohorts = Cohorts::default();
         let edition = cohorts.edition(app, &mut conn, claimed.issue_id).await?;
-        let cohort = cohorts.cohort(app, &edition, edition.audience(&reader))?;
+        let cohort = cohorts.cohort(&edition, edition.audience(&reader))?;
         Ok((claimed, reader, cohort))
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::pipeline::deliver::{self, Sender, Until};
-use crate::pipeline::{App, Error, collect};
+use crate::pipeline::{App, Error, collect, templates};
 use crate::{schedule, web};
 
 /// What everything runs on: a thread for each core but one. That one is for the database and for the kernel's side of
@@ -21,6 +21,9 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     let built = builder.worker_threads((cores - 1).max(1)).enable_all().build();
     built.map_err(|error| Error::Io(format!("the program cannot start its threads: {error}")))
 }
+
+/// How soon a node uses templates that were saved at another.
+const TEMPLATES_EVERY: Duration = Duration::from_secs(5);
 
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,6 +84,7 @@ pub async fn run(
                 .map_err(|error| Error::Io(format!("the pages can no longer be served: {error}")))
         });
     }
+    running.spawn(keep_templates(app.clone(), ended.subscribe()));
     let mut first_error = Ok(());
     let mut asked = stop;
     tokio::select! {
@@ -92,6 +96,16 @@ pub async fn run(
         first_error = first_error.and(flatten(joined));
     }
     first_error
+}
+
+/// Looks for templates that were saved elsewhere, until told to stop.
+async fn keep_templates(app: App, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    while tokio::time::timeout(TEMPLATES_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        if let Err(error) = templates::refresh(&app).await {
+            tracing::warn!(%error, "it cannot be asked whether templates were saved; asking again");
+        }
+    }
+    Ok(())
 }
 
 fn flatten(joined: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {

@@ -435,6 +435,21 @@ pub async fn list(conn: &mut Conn, newsletter_id: i64, limit: i64) -> Result<Vec
     sqlx::query(query).bind(newsletter_id).bind(limit).fetch_all(conn).await?.iter().map(article).collect()
 }
 
+/// The newest articles that a source brought.
+pub async fn of_source(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    source_id: i64,
+    limit: i64,
+) -> Result<Vec<Article>, DbError> {
+    // Down the newsletter's articles by time, which are in an index, until there are enough.
+    let query = sql(format!(
+        "{ARTICLE} WHERE a.newsletter_id = $1 AND a.source_id = $2 ORDER BY a.fresh_at DESC, a.id DESC LIMIT $3"
+    ));
+    let rows = sqlx::query(query).bind(newsletter_id).bind(source_id).bind(limit).fetch_all(conn).await?;
+    rows.iter().map(article).collect()
+}
+
 /// Sets whether an editor keeps an article back, and whether it goes to the top.
 pub async fn set_flags(conn: &mut Conn, id: i64, held: bool, pinned: bool) -> Result<(), DbError> {
     let result = sqlx::query("UPDATE articles SET held = $2, pinned = $3 WHERE id = $1")

@@ -632,6 +632,23 @@ pub async fn is_open_now(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Resu
     Row::new(&row, "deliveries").flag("is_open")
 }
 
+/// How much of an issue is open, each counted up to `most`: what waits, what is put off by a refusal, what is on the
+/// wire. It reads only open rows, which are in indexes of their own.
+pub async fn open_counts(conn: &mut Conn, issue_id: i64, most: i64) -> Result<[i64; 3], DbError> {
+    let mut counts = [0; 3];
+    for (count, state) in counts.iter_mut().zip(["queued", "deferred", "claimed"]) {
+        // The index holds queued and deferred rows together: for one of them alone, both are named.
+        let among = if state == "claimed" { "state = 'claimed'" } else { "state IN ('queued', 'deferred')" };
+        let query = sql(format!(
+            "SELECT COUNT(*) AS count FROM (
+                 SELECT id FROM deliveries WHERE issue_id = $1 AND {among} AND state = '{state}' LIMIT $2) open"
+        ));
+        let row = sqlx::query(query).bind(issue_id).bind(most).fetch_one(&mut *conn).await?;
+        *count = Row::new(&row, "deliveries").int("count")?;
+    }
+    Ok(counts)
+}
+
 /// Lets what the relay refused for a reason of ours be tried again, once that is put right; returns how many.
 pub async fn reopen_refused(conn: &mut Conn, issue_id: i64, now: Timestamp) -> Result<u64, DbError> {
     let result = sqlx::query(

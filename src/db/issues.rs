@@ -107,6 +107,21 @@ pub async fn in_states(conn: &mut Conn, states: &[IssueState]) -> Result<Vec<Iss
     sqlx::query(query).fetch_all(conn).await?.iter().map(issue).collect()
 }
 
+/// The issues whose slot lies in a time (the end not counted), by slot.
+pub async fn between(
+    conn: &mut Conn,
+    from: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues WHERE slot_at >= $1 AND slot_at < $2 ORDER BY slot_at, id LIMIT $3"
+    ));
+    let rows =
+        sqlx::query(query).bind(from.millis()).bind(until.millis()).bind(limit).fetch_all(conn).await?;
+    rows.iter().map(issue).collect()
+}
+
 /// A newsletter's issues (or everybody's), the latest slot first.
 pub async fn list(conn: &mut Conn, newsletter_id: Option<i64>, limit: i64) -> Result<Vec<Issue>, DbError> {
     let query = sql(format!(

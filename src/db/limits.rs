@@ -121,6 +121,16 @@ pub async fn release_day(conn: &mut Conn, relay: &str, day: i64, unused: i64) ->
     Ok(())
 }
 
+/// What a relay was sent on a day, or has reserved to be sent; none where its days are not counted.
+pub async fn sent_on(conn: &mut Conn, relay: &str, day: i64) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("SELECT sent FROM relay_days WHERE relay = $1 AND day = $2")
+        .bind(relay)
+        .bind(day)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| Row::new(&row, "relay_days").int("sent")).transpose()
+}
+
 /// On how many days before this one mail went out through a relay, as far as days are counted.
 pub async fn days_before(conn: &mut Conn, relay: &str, day: i64) -> Result<i64, DbError> {
     let row =

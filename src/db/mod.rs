@@ -36,6 +36,7 @@ pub mod subscriptions;
 pub mod suppressions;
 pub mod tags;
 pub mod tallies;
+pub mod templates;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

@@ -7,7 +7,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::mail::Mailbox;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
-use crate::domain::topic::{MAX_TOPICS, Topic};
+use crate::domain::topic::{MAX_TOPICS, Topic, TopicSet};
 
 const NEWSLETTER: &str = "SELECT id, slug, name, description, from_name, from_email, reply_to, language, timezone, \
      postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order, \
@@ -203,6 +203,76 @@ pub async fn schedules_of(conn: &mut Conn, newsletter_id: i64) -> Result<Vec<Sch
 pub async fn schedules(conn: &mut Conn) -> Result<Vec<Schedule>, DbError> {
     let query = sql(format!("{SCHEDULE} ORDER BY id"));
     sqlx::query(query).fetch_all(conn).await?.iter().map(schedule).collect()
+}
+
+/// How many readers chose a schedule, and how many of its issues are more than drafts that fill by themselves: what keeps
+/// it from being removed.
+pub async fn ties_of_schedule(conn: &mut Conn, schedule: &Schedule) -> Result<(i64, i64), DbError> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM subscriptions WHERE newsletter_id = $2 AND schedule_id = $1) AS readers,
+                (SELECT COUNT(*) FROM issues WHERE schedule_id = $1 AND (state <> 'draft' OR edited = 1)) AS issues",
+    )
+    .bind(schedule.id)
+    .bind(schedule.newsletter_id)
+    .fetch_one(conn)
+    .await?;
+    let row = Row::new(&row, "schedules");
+    Ok((row.int("readers")?, row.int("issues")?))
+}
+
+/// Removes a schedule with its drafts and all that belongs to them. Call it in a transaction, for one that nothing else
+/// is tied to.
+pub async fn remove_schedule(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    for table in ["issue_articles", "issue_history", "issue_tallies", "early_starts", "issue_totals"] {
+        let statement = sql(format!(
+            "DELETE FROM {table} WHERE issue_id IN
+                 (SELECT id FROM issues WHERE schedule_id = $1 AND state = 'draft')"
+        ));
+        sqlx::query(statement).bind(id).execute(&mut *conn).await?;
+    }
+    let drafts = "DELETE FROM issues WHERE schedule_id = $1 AND state = 'draft'";
+    sqlx::query(drafts).bind(id).execute(&mut *conn).await?;
+    let result = sqlx::query("DELETE FROM schedules WHERE id = $1").bind(id).execute(conn).await?;
+    one_row("removing a schedule", &result)
+}
+
+/// Gives a topic another name; its slug, by which feeds name it, stays.
+pub async fn rename_topic(conn: &mut Conn, id: i64, name: &str) -> Result<(), DbError> {
+    let result =
+        sqlx::query("UPDATE topics SET name = $2 WHERE id = $1").bind(id).bind(name).execute(conn).await?;
+    one_row("renaming a topic", &result)
+}
+
+/// What has a topic: whether a source does, an article, a reader.
+pub async fn users_of_topic(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    topic: &Topic,
+) -> Result<(bool, bool, bool), DbError> {
+    let has = |table: &str| {
+        format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM {table} WHERE newsletter_id = $1 AND (topics & $2) <> 0)
+                  THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END"
+        )
+    };
+    let query = sql(format!(
+        "SELECT {} AS sources, {} AS articles, {} AS readers",
+        has("sources"),
+        has("articles"),
+        has("subscriptions")
+    ));
+    let row = sqlx::query(query)
+        .bind(newsletter_id)
+        .bind(TopicSet::EMPTY.with(topic).bits())
+        .fetch_one(conn)
+        .await?;
+    let row = Row::new(&row, "topics");
+    Ok((row.flag("sources")?, row.flag("articles")?, row.flag("readers")?))
+}
+
+pub async fn remove_topic(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    let result = sqlx::query("DELETE FROM topics WHERE id = $1").bind(id).execute(conn).await?;
+    one_row("removing a topic", &result)
 }
 
 /// A newsletter's topics in the order of the sections.

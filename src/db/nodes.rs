@@ -7,6 +7,7 @@ use super::articles::json;
 use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, sql};
+use crate::domain::calendar::Timestamp;
 
 /// Enters a node, or renews its lease for so many milliseconds.
 pub async fn renew(conn: &mut Conn, name: &str, lease_millis: i64) -> Result<(), DbError> {
@@ -32,6 +33,32 @@ pub async fn place(conn: &mut Conn, name: &str) -> Result<(usize, usize), DbErro
     let row = Row::new(&others, "nodes");
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
     Ok((count(row.int("before")?), count(row.int("others")?) + 1))
+}
+
+/// A sender that runs, or died lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub name: String,
+    pub started_at: Timestamp,
+    /// Until when its claims are its own.
+    pub lease_until: Timestamp,
+}
+
+/// Every sender, by name, and what time the database has: their times are by its clock.
+pub async fn list(conn: &mut Conn) -> Result<(Vec<Node>, Timestamp), DbError> {
+    let now = sql(format!("SELECT {} AS now", Dialect::of(conn).now_millis()));
+    let now = Row::new(&sqlx::query(now).fetch_one(&mut *conn).await?, "nodes").time("now")?;
+    let rows =
+        sqlx::query("SELECT name, started_at, lease_until FROM nodes ORDER BY name").fetch_all(conn).await?;
+    let node = |row: &sqlx::any::AnyRow| {
+        let row = Row::new(row, "nodes");
+        Ok(Node {
+            name: row.text("name")?,
+            started_at: row.time("started_at")?,
+            lease_until: row.time("lease_until")?,
+        })
+    };
+    Ok((rows.iter().map(node).collect::<Result<_, DbError>>()?, now))
 }
 
 /// Takes a node off the list: what it still claims is free at once.

@@ -163,6 +163,18 @@ fn notice(row: &sqlx::any::AnyRow) -> Result<Notice, DbError> {
     })
 }
 
+/// How many mails wait, counted up to `most`.
+pub async fn open_count(conn: &mut Conn, most: i64) -> Result<i64, DbError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM (
+             SELECT id FROM notices WHERE state IN ('queued', 'deferred') LIMIT $1) open",
+    )
+    .bind(most)
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "notices").int("count")
+}
+
 /// Claims up to `limit` mails that are due for `node`, the oldest first.
 ///
 /// The state is tested again outside the sub-select: without that, two nodes of PostgreSQL can get the same row.

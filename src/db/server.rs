@@ -35,6 +35,33 @@ pub async fn ask(conn: &mut Conn) -> Result<Server, DbError> {
     Ok(Server { clock: row.time("clock")?, connections })
 }
 
+/// The database's program with its version, the last migration that it had, and its size in bytes, where it says so.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub program: String,
+    pub migration: i64,
+    pub bytes: i64,
+}
+
+pub async fn about(conn: &mut Conn) -> Result<About, DbError> {
+    let columns = match Dialect::of(conn) {
+        Dialect::Sqlite => {
+            "'SQLite ' || sqlite_version() AS program,
+             (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size()) AS bytes"
+        }
+        Dialect::Postgres => {
+            "'PostgreSQL ' || current_setting('server_version') AS program,
+             pg_database_size(current_database()) AS bytes"
+        }
+    };
+    let query = sql(format!(
+        "SELECT {columns}, (SELECT CAST(MAX(version) AS BIGINT) FROM _sqlx_migrations) AS migration"
+    ));
+    let row = sqlx::query(query).fetch_one(conn).await?;
+    let row = Row::new(&row, "the database server");
+    Ok(About { program: row.text("program")?, migration: row.int("migration")?, bytes: row.int("bytes")? })
+}
+
 /// Bytes that are free for us on the disk of a file, and bytes that the disk has.
 ///
 /// # Errors

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Duration, MappedLocalTime, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Duration, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -244,6 +246,58 @@ pub fn instant_of(date: NaiveDate, at: TimeOfDay, zone: Tz) -> Timestamp {
         }
     }
     Timestamp(wanted.and_utc().timestamp_millis())
+}
+
+/// A moment at which clocks are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockChange {
+    /// The first instant by the new time.
+    pub at: Timestamp,
+    /// What clocks would show then by the old time, and what they show.
+    pub from: NaiveDateTime,
+    pub to: NaiveDateTime,
+}
+
+/// The moments between two instants at which clocks in `zone` are changed.
+pub fn clock_changes(zone: Tz, from: Timestamp, until: Timestamp) -> Vec<ClockChange> {
+    const HOUR: i64 = 60 * 60 * 1000;
+    let offset = |at: Timestamp| i64::from(at.in_zone(zone).offset().fix().local_minus_utc());
+    let mut changes = vec![];
+    let mut before = from;
+    while before < until {
+        let after = before.plus_millis(6 * HOUR);
+        if offset(before) != offset(after) {
+            // Between the two; zones change at whole minutes, and some did at seconds.
+            let (mut old, mut new) = (before, after);
+            while new.millis() - old.millis() > 1000 {
+                let middle = old.plus_millis((new.millis() - old.millis()) / 2000 * 1000);
+                let middle = if middle == old { old.plus_millis(1000) } else { middle };
+                if offset(middle) == offset(before) { old = middle } else { new = middle }
+            }
+            let at = |offset: i64| new.plus_millis(offset * 1000).to_utc().naive_utc();
+            changes.push(ClockChange { at: new, from: at(offset(before)), to: at(offset(new)) });
+        }
+        before = after;
+    }
+    changes.retain(|change| change.at < until);
+    changes
+}
+
+/// Whether clocks show a local time: always, never (clocks skip it) or twice (they go back over it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Once,
+    Never,
+    Twice,
+}
+
+/// How often clocks in `zone` show a local time.
+pub fn shown(date: NaiveDate, at: TimeOfDay, zone: Tz) -> Shown {
+    match zone.from_local_datetime(&date.and_time(at.to_naive())) {
+        MappedLocalTime::Single(_) => Shown::Once,
+        MappedLocalTime::Ambiguous(..) => Shown::Twice,
+        MappedLocalTime::None => Shown::Never,
+    }
 }
 
 /// The first instant at or after `from` at which clocks in `zone` show `at`: when a reader with an hour of their own

@@ -4,7 +4,7 @@ use chrono::{Duration, NaiveDate, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 
-use super::{Recurrence, Slot, Slots, TimeOfDay, Timestamp, first_at, instant_of, parse_zone};
+use super::{Recurrence, Slot, Slots, TimeOfDay, Timestamp, clock_changes, first_at, instant_of, parse_zone};
 
 fn time(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
@@ -204,4 +204,28 @@ proptest! {
         prop_assert_eq!(TimeOfDay::parse(&at.to_string()), Ok(at));
         prop_assert_eq!(Recurrence::parse(&recurrence.to_string()), Ok(recurrence));
     }
+}
+
+#[test]
+fn clock_changes_are_found_to_the_second() {
+    let time = |text: &str| Timestamp::parse(text).unwrap();
+    let changes = |zone: Tz, from: &str, until: &str| clock_changes(zone, time(from), time(until));
+    let paris = chrono_tz::Europe::Paris;
+    let spring = changes(paris, "2026-03-10T00:00:00Z", "2026-04-07T00:00:00Z");
+    assert_eq!(spring.len(), 1);
+    assert_eq!(spring[0].at, time("2026-03-29T01:00:00Z"));
+    assert_eq!(
+        (spring[0].from.to_string(), spring[0].to.to_string()),
+        ("2026-03-29 02:00:00".to_owned(), "2026-03-29 03:00:00".to_owned())
+    );
+    let autumn = changes(paris, "2026-10-01T05:17:31Z", "2026-10-29T05:17:31Z");
+    assert_eq!(autumn[0].at, time("2026-10-25T01:00:00Z"));
+    assert_eq!(
+        (autumn[0].from.format("%H:%M").to_string(), autumn[0].to.format("%H:%M").to_string()),
+        ("03:00".to_owned(), "02:00".to_owned())
+    );
+    assert_eq!(changes(paris, "2026-03-01T00:00:00Z", "2026-03-29T01:00:00Z"), [], "the end is not counted");
+    assert_eq!(changes(chrono_tz::UTC, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"), []);
+    let lord_howe = changes(chrono_tz::Australia::Lord_Howe, "2026-04-01T00:00:00Z", "2026-04-20T00:00:00Z");
+    assert_eq!(lord_howe[0].from - lord_howe[0].to, chrono::Duration::minutes(30));
 }

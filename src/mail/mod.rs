@@ -9,6 +9,7 @@
 //! | [`dns`] | what receivers learn from DNS about our mail |
 //! | [`certificate`] | notes what a relay shows of itself |
 //! | [`relay`] | where to send, and how safely |
+//! | [`transcript`] | what is said there, to look at, without passwords |
 //! | [`terms`] | how much of the mail a relay gets, and how fast |
 //! | [`session`] | one connection to a relay, any number of messages |
 //! | [`envelope`] | what the relay is told of a message, and whether it can take it |
@@ -33,4 +34,5 @@ pub mod quoted_printable;
 pub mod relay;
 pub mod session;
 pub mod terms;
+pub mod transcript;
 pub mod wire;

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::certificate::{Seen, Watch};
 use super::terms::{self, Terms};
+use super::transcript::Transcript;
 
 /// How the connection to a relay is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +185,8 @@ pub struct Relay {
     pub url: RelayUrl,
     /// None only for a relay whose URL says `tls=none`.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// Where what is said is written down, for who looks at a connection.
+    pub(super) transcript: Option<Transcript>,
 }
 
 impl Relay {
@@ -205,12 +208,22 @@ impl Relay {
         Ok((relay, seen))
     }
 
+    /// The same, and writes down what is said on its connections.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_heard(url: RelayUrl) -> Result<(Self, Transcript), String> {
+        let transcript = Transcript::new(url.credentials.as_ref());
+        let relay = Self::open(url)?;
+        Ok((Self { transcript: Some(transcript.clone()), ..relay }, transcript))
+    }
+
     fn open_with(
         url: RelayUrl,
         wrap: impl FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
     ) -> Result<Self, String> {
         if url.security == Security::Plain {
-            return Ok(Self { url, tls: None });
+            return Ok(Self { url, tls: None, transcript: None });
         }
         let name = url.certificate_name.clone().unwrap_or_else(|| url.host.clone());
         let name = ServerName::try_from(name.clone()).map_err(|_| {
@@ -230,7 +243,7 @@ impl Relay {
             .dangerous()
             .with_custom_certificate_verifier(wrap(Arc::new(verifier)))
             .with_no_client_auth();
-        Ok(Self { url, tls: Some((Arc::new(config), name)) })
+        Ok(Self { url, tls: Some((Arc::new(config), name)), transcript: None })
     }
 }
 

@@ -18,10 +18,11 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::Error as TlsError;
+use tokio_rustls::rustls::{Error as TlsError, ProtocolVersion};
 
 use super::outcome::{Reply, Step, of_our_own, relay_down};
 use super::relay::{Relay, Security};
+use super::transcript::Transcript;
 use crate::domain::delivery::{Outcome, OutcomeClass};
 
 /// The most octets that a relay may send as one reply. Replies have lines of 512 at most (RFC 5321 §4.5.3.1.5); a
@@ -46,6 +47,8 @@ struct Replies {
     lines: usize,
     /// Octets of the reply that has begun, also those that are left out.
     octets: usize,
+    /// Where the lines of both sides are written down.
+    transcript: Option<Transcript>,
 }
 
 impl Replies {
@@ -69,6 +72,9 @@ impl Replies {
 
     fn end_line(&mut self) {
         let goes_on = self.line.get(3) == Some(&b'-');
+        if let Some(transcript) = &self.transcript {
+            transcript.heard(&self.line);
+        }
         if !goes_on || self.lines < MAX_LINES {
             // A code alone is a reply (RFC 5321 §4.2).
             if self.line.len() == 3 {
@@ -117,7 +123,7 @@ pub(super) async fn open(relay: &Relay, hello: &ClientId) -> Result<Wire, Outcom
     let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(no_connection)?;
     stream.set_nodelay(true).map_err(no_connection)?;
     let Some((config, name)) = &relay.tls else {
-        return Ok(Wire::new(Transport::Tcp(stream)));
+        return Ok(Wire::new(Transport::Tcp(stream), relay));
     };
     let stream = match url.security {
         Security::StartTls => ask_for_tls(stream, hello, relay).await?,
@@ -136,7 +142,14 @@ pub(super) async fn open(relay: &Relay, hello: &ClientId) -> Result<Wire, Outcom
         };
         of_our_own(class, &format!("no safe connection to {url}: {error}{help}"))
     })?;
-    let mut wire = Wire::new(Transport::Tls(Box::new(stream)));
+    if let Some(transcript) = &relay.transcript {
+        let version = match stream.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        };
+        transcript.note(&format!("{version}: the certificate is good, and the rest is encrypted"));
+    }
+    let mut wire = Wire::new(Transport::Tls(Box::new(stream)), relay);
     if url.security == Security::StartTls {
         // It has greeted before TLS, and does not again.
         wire.replies.heard.extend_from_slice(b"220 \r\n");
@@ -147,7 +160,7 @@ pub(super) async fn open(relay: &Relay, hello: &ClientId) -> Result<Wire, Outcom
 /// The talk before TLS (RFC 3207 §4). What the relay has said here counts for nothing afterwards, and what it says
 /// before it may is a sign that somebody else is speaking.
 async fn ask_for_tls(stream: TcpStream, hello: &ClientId, relay: &Relay) -> Result<TcpStream, Outcome> {
-    let mut wire = Wire::new(Transport::Tcp(stream));
+    let mut wire = Wire::new(Transport::Tcp(stream), relay);
     let mut talk = BufReader::new(&mut wire);
     let offered = ServerInfo::from_response(&say_hello(&mut talk, hello).await?);
     if !offered.is_ok_and(|info| info.supports_feature(Extension::StartTls)) {
@@ -223,8 +236,9 @@ fn positive(response: Response, step: Step) -> Result<Response, Outcome> {
 }
 
 impl Wire {
-    fn new(transport: Transport) -> Self {
-        Self { transport, replies: Replies::default(), unsaid: 0 }
+    fn new(transport: Transport, relay: &Relay) -> Self {
+        let replies = Replies { transcript: relay.transcript.clone(), ..Replies::default() };
+        Self { transport, replies, unsaid: 0 }
     }
 
     /// Hears the greeting and says hello, and lettre will find both done: it says hello by itself, but only with `EHLO`,
@@ -284,10 +298,14 @@ impl AsyncWrite for Wire {
             wire.unsaid -= length;
             return Poll::Ready(Ok(length));
         }
-        match &mut wire.transport {
+        let written = ready!(match &mut wire.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
             Transport::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+        });
+        if let (Ok(length), Some(transcript)) = (&written, &wire.replies.transcript) {
+            transcript.told(&octets[..*length]);
         }
+        Poll::Ready(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

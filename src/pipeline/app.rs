@@ -5,7 +5,8 @@ use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
-use crate::pipeline::Error;
+use crate::pipeline::deliver::relay::RelayStates;
+use crate::pipeline::{Error, templates};
 use crate::render::{Renderer, TemplateError};
 
 /// What every command and every role works with.
@@ -16,6 +17,8 @@ pub struct App {
     pub db: Db,
     pub key: SigningKey,
     pub renderer: Renderer,
+    /// How the relays are, as far as this process knows.
+    pub relays: RelayStates,
 }
 
 impl App {
@@ -27,7 +30,9 @@ impl App {
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        Ok(Self { settings, clock, db, key, renderer })
+        let app = Self { settings, clock, db, key, renderer, relays: RelayStates::default() };
+        templates::refresh(&app).await?;
+        Ok(app)
     }
 }
 

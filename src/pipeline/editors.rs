@@ -210,8 +210,9 @@ async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue,
     let slots = schedule.as_ref().map(|schedule| &schedule.slots);
     let mut articles = vec![];
     if db::starts::of(conn, draft.id).await?.is_some() {
-        // An editor sends what they saw: nothing was added since.
+        // An editor sends what they saw: nothing was added since. What somebody holds meanwhile stays out.
         articles = db::articles::of_issue(conn, draft.id).await?;
+        articles.retain(|article| !article.held);
     }
     if articles.is_empty() {
         articles = compose::fill(conn, &newsletter, draft, slots).await?;

@@ -143,7 +143,7 @@ async fn draw(app: &App, edition: &Edition, whom: &Whom) -> Result<Result<Previe
 }
 
 /// Loads an issue; one that is filling comes with what it holds now.
-async fn load(app: &App, id: i64) -> Result<Edition, Error> {
+pub(super) async fn load(app: &App, id: i64) -> Result<Edition, Error> {
     let mut conn = app.db.conn().await?;
     let mut edition = Edition::load(app, &mut conn, id).await?;
     if edition.issue.state == IssueState::Draft {
@@ -177,7 +177,7 @@ fn message(
     eml
 }
 
-fn nobody(edition: &Edition) -> Result<Reader, Error> {
+pub(super) fn nobody(edition: &Edition) -> Result<Reader, Error> {
     let domain = edition.newsletter.from.address.domain();
     let email = EmailAddress::parse(&format!("reader@{domain}")).map_err(Error::Invalid)?;
     Ok(Reader { id: 0, email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })

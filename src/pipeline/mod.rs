@@ -8,6 +8,7 @@ pub mod archive;
 pub mod articles;
 pub mod audience;
 pub mod bulk;
+pub mod calendar;
 pub mod caught;
 pub mod checks;
 pub mod collect;
@@ -26,14 +27,19 @@ pub mod newsletters;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod relays;
 pub mod results;
+pub mod schedules;
 pub mod signing;
 pub mod sources;
 pub mod start;
 pub mod story;
 pub mod subscribe;
+pub mod system;
+pub mod templates;
 #[cfg(test)]
 pub mod testing;
+pub mod topics;
 
 pub use self::app::App;
 use crate::db::DbError;

@@ -49,6 +49,24 @@ pub struct NewNewsletter {
     pub settings: Vec<String>,
 }
 
+/// What is wrong with a newsletter that is to be made, by field; whether its slug is taken is found when it is.
+pub fn problems_of_new(new: &NewNewsletter) -> Vec<(String, String)> {
+    let name = match new.name.trim() {
+        "" => Err(Error::Invalid("a newsletter needs a name".to_owned())),
+        name => one_line("name", name),
+    };
+    let looks: [(&str, Result<(), Error>); 5] = [
+        ("name", name.map(drop)),
+        ("slug", parse_slug(&new.slug).map(drop)),
+        ("from", parse_mailbox(&new.from, &new.name).map(drop)),
+        ("language", parse_language(&new.language).map(drop)),
+        ("timezone", parse_zone(&new.timezone).map(drop).map_err(Error::Invalid)),
+    ];
+    let wrong =
+        looks.into_iter().filter_map(|(field, look)| Some((field.to_owned(), look.err()?.to_string())));
+    wrong.collect()
+}
+
 /// Makes a newsletter.
 pub async fn add(app: &App, new: &NewNewsletter) -> Result<Newsletter, Error> {
     let name = one_line("name", &new.name)?;
@@ -112,6 +130,73 @@ pub async fn set(app: &App, slug: &str, pairs: &[String]) -> Result<Newsletter, 
     Ok(newsletter)
 }
 
+/// A setting of a newsletter as [`set`] takes it; none where there is no such key, or it is a list of its own.
+pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
+    let rules = &newsletter.rules;
+    let list = |addresses: &[EmailAddress]| {
+        addresses.iter().map(EmailAddress::as_str).collect::<Vec<_>>().join(", ")
+    };
+    Some(match key {
+        "name" => newsletter.name.clone(),
+        "description" => newsletter.description.clone(),
+        "from" if newsletter.from.name.is_empty() => newsletter.from.address.as_str().to_owned(),
+        "from" => format!("{} <{}>", newsletter.from.name, newsletter.from.address),
+        "reply-to" => newsletter.reply_to.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "language" => newsletter.language.clone(),
+        "timezone" => newsletter.zone.name().to_owned(),
+        "postal-address" => newsletter.postal_address.clone(),
+        "colour" => newsletter.colour.clone(),
+        "logo-url" => newsletter.logo_url.clone().unwrap_or_default(),
+        "approval" => rules.approval.as_str().to_owned(),
+        "order" => rules.order.as_str().to_owned(),
+        "match-language" => if rules.match_language { "yes" } else { "no" }.to_owned(),
+        "min-articles" => rules.min_articles.to_string(),
+        "max-articles" => rules.max_articles.to_string(),
+        "max-age-hours" => rules.max_age_hours.map(|hours| hours.to_string()).unwrap_or_default(),
+        "cutoff-minutes" => rules.cutoff_minutes.to_string(),
+        "grace-minutes" => rules.grace_minutes.to_string(),
+        "subject" => rules.subject.clone(),
+        "preheader" => rules.preheader.clone(),
+        "editors" => list(&newsletter.editors),
+        _ => return None,
+    })
+}
+
+/// What became of a form with settings.
+#[derive(Clone, Debug)]
+pub enum FormSet {
+    /// The keys that were changed; there may be none.
+    Changed(Vec<String>),
+    /// Nothing was: what is wrong with it, by key.
+    Refused(Vec<(String, String)>),
+}
+
+/// Changes settings of a newsletter as a form has them: all of them or none, and every fault is told.
+pub async fn set_form(app: &App, slug: &str, fields: &[(String, String)]) -> Result<FormSet, Error> {
+    let mut tx = app.db.begin().await?;
+    let mut newsletter = find_newsletter(&mut tx, slug).await?;
+    let (mut changed, mut problems) = (vec![], vec![]);
+    for (key, typed) in fields {
+        if value(&newsletter, key).as_deref() == Some(typed.trim()) {
+            continue;
+        }
+        match change_one(app, &mut newsletter, key, typed.trim()) {
+            Ok(()) => changed.push(key.clone()),
+            Err(Error::Invalid(says)) => problems.push((key.clone(), says)),
+            Err(error) => return Err(error),
+        }
+    }
+    if let Err(Error::Invalid(says)) = check_counts(&newsletter.rules) {
+        problems.push(("min-articles".to_owned(), says));
+    }
+    if !problems.is_empty() {
+        return Ok(FormSet::Refused(problems));
+    }
+    db::newsletters::update(&mut tx, &newsletter).await?;
+    db::commit(tx).await?;
+    Ok(FormSet::Changed(changed))
+}
+
 /// Applies `key=value` pairs; returns the names of topics to make.
 fn change(app: &App, newsletter: &mut Newsletter, pairs: &[String]) -> Result<Vec<String>, Error> {
     let mut topics = vec![];
@@ -126,6 +211,7 @@ fn change(app: &App, newsletter: &mut Newsletter, pairs: &[String]) -> Result<Ve
             _ => change_one(app, newsletter, key, value)?,
         }
     }
+    check_counts(&newsletter.rules)?;
     Ok(topics)
 }
 
@@ -175,17 +261,21 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
             )));
         }
     }
-    if newsletter.rules.min_articles > newsletter.rules.max_articles {
-        return Err(Error::Invalid(format!(
-            "min-articles ({}) cannot be more than max-articles ({})",
-            newsletter.rules.min_articles, newsletter.rules.max_articles
-        )));
-    }
     Ok(())
 }
 
+fn check_counts(rules: &Rules) -> Result<(), Error> {
+    let (fewest, most) = (rules.min_articles, rules.max_articles);
+    match fewest > most {
+        true => {
+            Err(Error::Invalid(format!("min-articles ({fewest}) cannot be more than max-articles ({most})")))
+        }
+        false => Ok(()),
+    }
+}
+
 /// A value without line breaks and control characters: it may stand in a header.
-fn one_line(key: &str, value: &str) -> Result<String, Error> {
+pub(super) fn one_line(key: &str, value: &str) -> Result<String, Error> {
     match value.chars().any(char::is_control) {
         true => {
             Err(Error::Invalid(format!("{key} must be one line, without line breaks or control characters")))

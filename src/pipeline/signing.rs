@@ -97,6 +97,11 @@ pub async fn add(
     keys.into_iter().map(published).collect()
 }
 
+/// Whether keys can be made for this domain.
+pub fn is_domain(text: &str) -> bool {
+    parse_domain(text).is_ok()
+}
+
 /// A selector in lower case (RFC 6376 §3.1: labels as in a domain, with dots between them).
 fn parse_selector(text: &str, domain: &str) -> Result<String, Error> {
     let wrong = || {

@@ -1,5 +1,7 @@
 //! Sources, as editors set them up.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::db;
@@ -7,6 +9,7 @@ use crate::db::sources::Source;
 use crate::domain::article::Identity;
 use crate::domain::topic::TopicSet;
 
+use super::collect::{self, Brought};
 use super::editors::find_newsletter;
 use super::newsletters::ensure_topic;
 use super::{App, Error};
@@ -77,6 +80,22 @@ pub async fn pause(app: &App, id: i64, paused: bool) -> Result<Source, Error> {
     let source = find(&mut conn, id).await?;
     db::sources::set_paused(&mut conn, id, paused, app.clock.now()).await?;
     Ok(source)
+}
+
+/// How long whoever asks for a poll waits for its end.
+const POLL_PATIENCE: Duration = Duration::from_secs(22);
+
+/// Polls a source now, due or not. None where it takes long: it goes on, and the source says later what came of it.
+pub async fn poll_now(app: &App, id: i64) -> Result<Option<Result<Brought, String>>, Error> {
+    let source = find(&mut *app.db.conn().await?, id).await?;
+    let fetcher = collect::fetcher(app)?;
+    let app = app.clone();
+    let polling = tokio::spawn(async move { collect::poll_all(&app, &fetcher, vec![source], |_| {}).await });
+    match tokio::time::timeout(POLL_PATIENCE, polling).await {
+        Err(_) => Ok(None),
+        Ok(Err(error)) => Err(Error::Io(format!("the poll crashed: {error}"))),
+        Ok(Ok(polled)) => Ok(polled?.pop().map(|polled| polled.result)),
+    }
 }
 
 /// Removes a source; what it brought stays.

@@ -8,6 +8,7 @@ use crate::db::testing::{TestDb, databases};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::App;
+use crate::pipeline::deliver::relay::RelayStates;
 use crate::render::Renderer;
 
 #[derive(Parser)]
@@ -32,7 +33,9 @@ pub async fn apps() -> Vec<TestApp> {
         let settings = Defaults::parse_from(["test"]).settings;
         let renderer = Renderer::new(None).expect("the built-in templates are sound");
         let key = SigningKey::new(&[7; 32]);
-        let app = App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer };
+        let relays = RelayStates::default();
+        let app =
+            App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer, relays };
         TestApp { app, _database: database }
     };
     databases().await.into_iter().map(of).collect()

@@ -43,18 +43,17 @@ pub(super) fn check(renderer: &Renderer) -> Vec<TemplateProblem> {
 
 /// A line as the full and the bare sample print it, for a reader with a name and for one without.
 pub(super) fn lines(renderer: &Renderer, name: &str, line: &str) -> Result<[String; 2], TemplateProblem> {
-    let parsed = renderer.0.line(name, line)?;
+    let workshop = renderer.workshop();
+    let parsed = workshop.line(name, line)?;
     let print = |sample: &DigestSample, values: &HoleValues| {
         let input = sample.input();
         let articles = context::articles_for(&input);
         let room = Room { articles: articles.len(), summaries: articles.len() };
         let context = context::digest(&input, &articles, room, &Lines::default(), Some(values));
-        renderer.0.fill_line(name, &parsed, &handlebars::Context::from(context)).map_err(
-            |error| match error {
-                RenderError::Template(problem) => problem,
-                RenderError::NoArticles => TemplateProblem::new(name, "the sample has no article"),
-            },
-        )
+        workshop.fill_line(name, &parsed, &handlebars::Context::from(context)).map_err(|error| match error {
+            RenderError::Template(problem) => problem,
+            RenderError::NoArticles => TemplateProblem::new(name, "the sample has no article"),
+        })
     };
     let nameless = HoleValues { name: String::new(), ..sample::reader() };
     let (full, bare) = (DigestSample::new("en", 7, true), DigestSample::new("en", 1, false));

@@ -24,15 +24,17 @@ mod workshop;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono_tz::Tz;
 
 pub use self::error::{RenderError, TemplateError, TemplateProblem};
-pub use self::sources::MAILS;
+pub use self::sources::{MAILS, MAX_BYTES, is_template};
 
 use self::context::{Lines, Room};
+use self::sources::Sources;
 use self::workshop::{Line, Workshop};
 use crate::domain::article::IssueArticle;
 use crate::domain::issue::{Issue, IssueContent};
@@ -106,9 +108,26 @@ pub fn readable_colour(colour: &str) -> (String, String) {
     colour::readable(colour)
 }
 
-/// Renders mails. Cloning is cheap: clones share the parsed templates.
+/// Texts of templates by their file's path below the folder, for instance `digest/body.mjml.hbs`.
+pub type Texts = BTreeMap<String, String>;
+
+/// Renders mails. Cloning is cheap: clones share the parsed templates, and what [`Renderer::take`] puts in their place.
 #[derive(Clone, Debug)]
-pub struct Renderer(Arc<Workshop>);
+pub struct Renderer {
+    /// The embedded templates, and in the place of theirs the folder's.
+    base: Arc<Sources>,
+    current: Arc<RwLock<Current>>,
+}
+
+/// The templates as they are now.
+#[derive(Clone, Debug)]
+struct Current {
+    workshop: Arc<Workshop>,
+    /// Which texts were put over the base, counted by who keeps them.
+    version: i64,
+    /// Why these texts are not in use.
+    problems: Vec<TemplateProblem>,
+}
 
 impl Renderer {
     /// Parses every template: the embedded ones, and in the place of theirs the files of the folder `overrides`.
@@ -116,7 +135,74 @@ impl Renderer {
     /// # Errors
     /// Everything that is wrong with them: files, Handlebars, names that do not exist.
     pub fn new(overrides: Option<&Path>) -> Result<Self, TemplateError> {
-        Ok(Self(Arc::new(Workshop::open(sources::load(overrides)?)?)))
+        Self::of(Arc::new(sources::load(overrides)?), &Texts::new())
+    }
+
+    fn of(base: Arc<Sources>, own: &Texts) -> Result<Self, TemplateError> {
+        let workshop = Arc::new(Workshop::open(sources::lay_over(&base, own))?);
+        let current = Current { workshop, version: 0, problems: vec![] };
+        Ok(Self { base, current: Arc::new(RwLock::new(current)) })
+    }
+
+    /// A renderer of its own, with these texts over the embedded ones and the folder's. Whatever another one takes over
+    /// changes nothing here.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub fn with(&self, own: &Texts) -> Result<Self, TemplateError> {
+        Self::of(Arc::clone(&self.base), own)
+    }
+
+    /// The same templates, and nothing that is taken over later: an issue is sent with those that it began with.
+    pub fn as_it_is(&self) -> Self {
+        Self { base: Arc::clone(&self.base), current: Arc::new(RwLock::new(self.current())) }
+    }
+
+    /// Uses these texts over the embedded ones and the folder's from now on, here and in every clone, and calls that
+    /// `version`. Where they cannot be used, none of them is, and [`Renderer::problems`] says why.
+    pub fn take(&self, own: &Texts, version: i64) {
+        let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own)) {
+            Ok(workshop) => (workshop, vec![]),
+            Err(error) => match Workshop::open(self.base.as_ref().clone()) {
+                Ok(base) => (base, error.problems),
+                Err(_) => return,
+            },
+        };
+        let current = Current { workshop: Arc::new(workshop), version, problems };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
+    /// Which texts [`Renderer::take`] put over the base last; 0 for none.
+    pub fn version(&self) -> i64 {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).version
+    }
+
+    /// Why the texts of that version are not in use; nothing where they are.
+    pub fn problems(&self) -> Vec<TemplateProblem> {
+        self.current().problems
+    }
+
+    /// The text of a file without what was put over it: the folder's or the embedded one.
+    pub fn base_text(&self, file: &str) -> Option<&str> {
+        self.base.get(file).map(String::as_str)
+    }
+
+    /// The files of the base, by name.
+    pub fn base_files(&self) -> impl Iterator<Item = &str> {
+        self.base.keys().map(String::as_str)
+    }
+
+    /// Whether the folder has this file.
+    pub fn is_of_folder(&self, file: &str) -> bool {
+        self.base.get(file).map(String::as_str) != sources::embedded(file)
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn workshop(&self) -> Arc<Workshop> {
+        self.current().workshop
     }
 
     /// The digest of one cohort.
@@ -124,7 +210,7 @@ impl Renderer {
     /// # Errors
     /// [`RenderError::NoArticles`] where nothing of the issue is for the audience.
     pub fn digest(&self, input: &DigestInput<'_>) -> Result<Digest, RenderError> {
-        self.cohort(&self.draft(input)?)
+        self.draft(input)?.cohort()
     }
 
     /// The digest of one reader, without holes: the very mail that filling the cohort's holes makes, where there is
@@ -138,9 +224,9 @@ impl Renderer {
         values: &HoleValues,
     ) -> Result<RenderedMail, RenderError> {
         let draft = self.draft(input)?;
-        match self.cohort(&draft)? {
+        match draft.cohort()? {
             Digest::Cohort(mail) => Ok(fill(&mail, values)),
-            Digest::PerReader => self.fitting(&draft, Some(values)),
+            Digest::PerReader => draft.fitting(Some(values)),
         }
     }
 
@@ -154,19 +240,8 @@ impl Renderer {
         values: &HoleValues,
     ) -> Result<(String, String), RenderError> {
         let draft = self.draft(input)?;
-        let lines = self.written(&draft, draft.articles.len(), Some(values))?;
+        let lines = draft.written(draft.articles.len(), Some(values))?;
         Ok((lines.subject, lines.preheader))
-    }
-
-    fn cohort(&self, draft: &Draft<'_>) -> Result<Digest, RenderError> {
-        if draft.per_reader() || self.0.is_per_reader(draft.are_personal()) {
-            return Ok(Digest::PerReader);
-        }
-        let mail = self.fitting(draft, None)?;
-        // Readers without a name would get an empty subject: whether it is one is decided for each.
-        let is_text = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
-        let may_be_empty = !mail.subject.0.iter().any(is_text);
-        Ok(if may_be_empty { Digest::PerReader } else { Digest::Cohort(mail) })
     }
 
     /// The subject of an issue, for a reader of whom nothing is known.
@@ -174,9 +249,7 @@ impl Renderer {
     /// # Errors
     /// As [`Renderer::digest`].
     pub fn subject(&self, input: &DigestInput<'_>) -> Result<String, RenderError> {
-        let draft = self.draft(input)?;
-        let lines = self.written(&draft, draft.articles.len(), Some(&HoleValues::default()))?;
-        Ok(lines.subject)
+        Ok(self.lines(input, &HoleValues::default())?.0)
     }
 
     /// A mail that is not a digest.
@@ -185,7 +258,7 @@ impl Renderer {
     /// [`RenderError::Template`] where a template of one's own is at fault.
     pub fn notice(&self, notice: &Notice) -> Result<RenderedMail, RenderError> {
         let context = handlebars::Context::from(notice::notice(notice));
-        self.0.mail(notice.name(), &context, notice.language())
+        self.workshop().mail(notice.name(), &context, notice.language())
     }
 
     /// Renders every mail with every sample, and returns what went wrong; nothing, if all is well.
@@ -242,75 +315,17 @@ impl Renderer {
         let subject = first([&content.subject, own(&issue.subject), &rules.subject, DEFAULT_SUBJECT]);
         let preheader =
             first([&content.preheader, own(&issue.preheader), &rules.preheader, DEFAULT_PREHEADER]);
-        Ok(Draft {
-            input,
-            articles,
-            subject: self.0.line(SUBJECT_LINE, subject).map_err(RenderError::Template)?,
-            preheader: self.0.line(PREHEADER_LINE, preheader).map_err(RenderError::Template)?,
-        })
-    }
-
-    /// Subject and preheader as they are printed in a mail with this many articles; without `values` with marks for
-    /// them.
-    fn written(
-        &self,
-        draft: &Draft<'_>,
-        articles: usize,
-        values: Option<&HoleValues>,
-    ) -> Result<Lines, RenderError> {
-        let in_full = values.filter(|_| draft.per_reader());
-        let room = Room { articles, summaries: articles };
-        let context = context::digest(draft.input, &draft.articles, room, &Lines::default(), in_full);
-        let context = handlebars::Context::from(context);
-        let mut subject = self.0.fill_line(SUBJECT_LINE, &draft.subject, &context)?;
-        let mut preheader = self.0.fill_line(PREHEADER_LINE, &draft.preheader, &context)?;
-        // A preheader with a hole has another length for each reader: it stays as it is.
-        if !draft.preheader.is_personal {
-            preheader = helpers::shorten(&preheader, PREHEADER_CHARS);
-        }
-        // White space is folded before a reader's values come in, as it is for a cohort.
-        if let Some(values) = values.filter(|_| in_full.is_none()).map(cleaned) {
-            subject = holes::cut(&subject).fill(&values, str::to_owned);
-            preheader = holes::cut(&preheader).fill(&values, str::to_owned);
-        }
-        if subject.trim().is_empty() {
-            subject = self.0.default_subject(&context)?;
-        }
-        Ok(Lines { subject, preheader })
-    }
-
-    /// The digest with as much of the issue as [`MAX_HTML`] allows: first the summaries of the last articles go,
-    /// then the last articles.
-    fn fitting(&self, draft: &Draft<'_>, values: Option<&HoleValues>) -> Result<RenderedMail, RenderError> {
-        let all = draft.articles.len();
-        let lines = self.written(draft, all, values)?;
-        let render = |room: Room, lines: &Lines| {
-            let context = context::digest(draft.input, &draft.articles, room, lines, values);
-            let context = handlebars::Context::from(context);
-            let mut mail = self.0.mail("digest", &context, &draft.input.audience.language)?;
-            if mail.subject.0.is_empty() {
-                mail.subject = Holed::plain(self.0.default_subject(&context)?);
-            }
-            Ok(mail)
-        };
-        let whole = render(Room { articles: all, summaries: all }, &lines)?;
-        if html_bytes(&whole) <= MAX_HTML {
-            return Ok(whole);
-        }
-        if html_bytes(&render(Room { articles: all, summaries: 0 }, &lines)?) <= MAX_HTML {
-            return largest(all, |summaries| render(Room { articles: all, summaries }, &lines));
-        }
-        largest(all, |articles| {
-            // At least one article is sent, however long it is: an empty digest is no digest.
-            let articles = articles.max(1);
-            // The lines count what is there.
-            render(Room { articles, summaries: 0 }, &self.written(draft, articles, values)?)
-        })
+        let workshop = self.workshop();
+        let line = |name: &str, line: &str| workshop.line(name, line).map_err(RenderError::Template);
+        let (subject, preheader) = (line(SUBJECT_LINE, subject)?, line(PREHEADER_LINE, preheader)?);
+        Ok(Draft { workshop, input, articles, subject, preheader })
     }
 }
 
 /// What a digest is written from.
 struct Draft<'a> {
+    /// The templates as they were when it was begun.
+    workshop: Arc<Workshop>,
     input: &'a DigestInput<'a>,
     /// At least one.
     articles: Vec<&'a IssueArticle>,
@@ -327,6 +342,70 @@ impl Draft<'_> {
     /// One of the lines does more with a reader's value than print it.
     fn per_reader(&self) -> bool {
         self.subject.per_reader || self.preheader.per_reader
+    }
+
+    fn cohort(&self) -> Result<Digest, RenderError> {
+        if self.per_reader() || self.workshop.is_per_reader(self.are_personal()) {
+            return Ok(Digest::PerReader);
+        }
+        let mail = self.fitting(None)?;
+        // Readers without a name would get an empty subject: whether it is one is decided for each.
+        let is_text = |piece: &Piece| matches!(piece, Piece::Text(text) if !text.trim().is_empty());
+        let may_be_empty = !mail.subject.0.iter().any(is_text);
+        Ok(if may_be_empty { Digest::PerReader } else { Digest::Cohort(mail) })
+    }
+
+    /// Subject and preheader as they are printed in a mail with this many articles; without `values` with marks for
+    /// them.
+    fn written(&self, articles: usize, values: Option<&HoleValues>) -> Result<Lines, RenderError> {
+        let in_full = values.filter(|_| self.per_reader());
+        let room = Room { articles, summaries: articles };
+        let context = context::digest(self.input, &self.articles, room, &Lines::default(), in_full);
+        let context = handlebars::Context::from(context);
+        let mut subject = self.workshop.fill_line(SUBJECT_LINE, &self.subject, &context)?;
+        let mut preheader = self.workshop.fill_line(PREHEADER_LINE, &self.preheader, &context)?;
+        // A preheader with a hole has another length for each reader: it stays as it is.
+        if !self.preheader.is_personal {
+            preheader = helpers::shorten(&preheader, PREHEADER_CHARS);
+        }
+        // White space is folded before a reader's values come in, as it is for a cohort.
+        if let Some(values) = values.filter(|_| in_full.is_none()).map(cleaned) {
+            subject = holes::cut(&subject).fill(&values, str::to_owned);
+            preheader = holes::cut(&preheader).fill(&values, str::to_owned);
+        }
+        if subject.trim().is_empty() {
+            subject = self.workshop.default_subject(&context)?;
+        }
+        Ok(Lines { subject, preheader })
+    }
+
+    /// The digest with as much of the issue as [`MAX_HTML`] allows: first the summaries of the last articles go,
+    /// then the last articles.
+    fn fitting(&self, values: Option<&HoleValues>) -> Result<RenderedMail, RenderError> {
+        let all = self.articles.len();
+        let lines = self.written(all, values)?;
+        let render = |room: Room, lines: &Lines| {
+            let context = context::digest(self.input, &self.articles, room, lines, values);
+            let context = handlebars::Context::from(context);
+            let mut mail = self.workshop.mail("digest", &context, &self.input.audience.language)?;
+            if mail.subject.0.is_empty() {
+                mail.subject = Holed::plain(self.workshop.default_subject(&context)?);
+            }
+            Ok(mail)
+        };
+        let whole = render(Room { articles: all, summaries: all }, &lines)?;
+        if html_bytes(&whole) <= MAX_HTML {
+            return Ok(whole);
+        }
+        if html_bytes(&render(Room { articles: all, summaries: 0 }, &lines)?) <= MAX_HTML {
+            return largest(all, |summaries| render(Room { articles: all, summaries }, &lines));
+        }
+        largest(all, |articles| {
+            // At least one article is sent, however long it is: an empty digest is no digest.
+            let articles = articles.max(1);
+            // The lines count what is there.
+            render(Room { articles, summaries: 0 }, &self.written(articles, values)?)
+        })
     }
 }
 

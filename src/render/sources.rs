@@ -21,8 +21,8 @@ pub const MAILS: [&str; 11] = [
     "invitation",
 ];
 
-/// A template longer than this is no template (the longest of ours has 5 KB).
-const MAX_BYTES: u64 = 256 * 1024;
+/// A template longer than this, in bytes, is no template (the longest of ours has 5 KB).
+pub const MAX_BYTES: u64 = 256 * 1024;
 
 /// What a template is rendered to, by the end of its file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,6 +137,28 @@ pub(super) fn load(overrides: Option<&Path>) -> Result<Sources, TemplateError> {
     Ok(sources)
 }
 
+/// These texts in the place of the base's. One for a body that the base has in the other format (MJML, HTML) is left out:
+/// the folder said since which of the two it is.
+pub(super) fn lay_over(base: &Sources, own: &Sources) -> Sources {
+    let mut sources = base.clone();
+    for (file, text) in own.iter().filter(|(file, _)| is_template(file)) {
+        let other = match file.split_once('/') {
+            Some((mail, "body.mjml.hbs")) => Some(format!("{mail}/body.html.hbs")),
+            Some((mail, "body.html.hbs")) => Some(format!("{mail}/body.mjml.hbs")),
+            _ => None,
+        };
+        if other.is_none_or(|other| !base.contains_key(&other)) {
+            sources.insert(file.clone(), text.clone());
+        }
+    }
+    sources
+}
+
+/// The embedded text of a file.
+pub(super) fn embedded(file: &str) -> Option<&'static str> {
+    EMBEDDED.iter().find(|(name, _)| *name == file).map(|(_, text)| *text)
+}
+
 /// The template files of a folder: path below it, and where it is. Hidden files and whatever does not end in `.hbs`
 /// are left alone.
 fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, TemplateProblem> {
@@ -189,7 +211,8 @@ fn read(file: &str, path: &Path) -> Result<String, TemplateProblem> {
     String::from_utf8(bytes).map_err(|_| TemplateProblem::new(file, "it is not UTF-8: save it as UTF-8"))
 }
 
-fn is_template(file: &str) -> bool {
+/// Whether a mail can have a template of this name.
+pub fn is_template(file: &str) -> bool {
     let Some((folder, name)) = file.split_once('/') else { return false };
     let is_body = matches!(name, "subject.txt.hbs" | "body.mjml.hbs" | "body.html.hbs" | "body.txt.hbs");
     (MAILS.contains(&folder) && is_body) || partial_name(file).is_some_and(|name| !name.is_empty())

@@ -26,6 +26,10 @@ const MAX_DEPTH: usize = 24;
 /// would be sixteen million.
 const MAX_PARTIALS: usize = 10_000;
 
+/// The most loops that stand in one another: a digest has sections, articles in them, and other places of one. Each more
+/// takes some thirty times as long.
+const MAX_LOOPS: usize = 4;
+
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub problems: Vec<TemplateProblem>,
@@ -50,6 +54,7 @@ pub(super) fn walk(
         inline: HashMap::new(),
         depth: 0,
         open: 0,
+        loops: 0,
         partials: 0,
         found: Findings::default(),
     };
@@ -68,6 +73,8 @@ struct Walk<'a> {
     depth: usize,
     /// How many blocks and partials do.
     open: usize,
+    /// How many loops do.
+    loops: usize,
     /// How many partials were read.
     partials: usize,
     found: Findings,
@@ -182,9 +189,17 @@ impl<'a> Walk<'a> {
             ("with", Some(here)) => Some(Scope { locals: locals(block, &here), here, parent: Some(scope) }),
             _ => None,
         };
-        if let Some(template) = &block.template {
+        let is_loop = usize::from(name == "each");
+        self.loops += is_loop;
+        if self.loops > MAX_LOOPS {
+            self.problem(
+                spot,
+                format!("more than {MAX_LOOPS} loops stand in one another here: rendering would not end"),
+            );
+        } else if let Some(template) = &block.template {
             self.template(spot.file, template, inner.as_ref().unwrap_or(scope));
         }
+        self.loops -= is_loop;
         if let Some(inverse) = &block.inverse {
             self.template(spot.file, inverse, scope);
         }

@@ -6,7 +6,8 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -73,6 +74,9 @@ pub struct Browser {
     /// The address of the session at the driver.
     session: String,
     driver: Child,
+    has_scripts: AtomicBool,
+    /// See [`Browser::look`].
+    shape: Mutex<(u32, Scheme)>,
     /// Chromium's own process.
     process: Option<u64>,
     /// Everything that driver and browser write.
@@ -151,8 +155,16 @@ impl Browser {
             arguments.push("--no-sandbox".to_owned());
         }
         let session = format!("http://127.0.0.1:{port}/session");
-        let mut browser =
-            Self { client, session, driver: child, process: None, folder: Some(folder), _seat: seat };
+        let mut browser = Self {
+            client,
+            session,
+            driver: child,
+            process: None,
+            has_scripts: AtomicBool::new(true),
+            shape: Mutex::new((0, Scheme::Light)),
+            folder: Some(folder),
+            _seat: seat,
+        };
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "timeouts": { "pageLoad": 30_000, "script": 60_000 },
@@ -199,6 +211,7 @@ impl Browser {
     /// Sets the width of the window and the colours that the system asks for. Nothing moves, so that nothing is judged
     /// halfway.
     pub async fn look(&self, width: u32, scheme: Scheme) {
+        *self.shape.lock().unwrap() = (width, scheme);
         let size = json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": false });
         self.command("Emulation.setDeviceMetricsOverride", size).await;
         let features = json!([
@@ -210,6 +223,7 @@ impl Browser {
 
     /// Lets no page run a script from now on.
     pub async fn without_scripts(&self) {
+        self.has_scripts.store(false, Ordering::Relaxed);
         self.command("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     }
 
@@ -287,25 +301,33 @@ impl Browser {
         self.post(&format!("/element/{id}/click"), json!({})).await;
     }
 
-    /// Presses the button, or follows the link, of these words, and waits until the page that it leads to is there.
+    /// Presses the button, or follows the link, of these words. Where that leads to another page, waits until it is
+    /// there.
     pub async fn press(&self, words: &str) {
-        self.run("window.isTheOldPage = true").await;
-        self.click(&format!("(//button | //a)[normalize-space() = \"{words}\"]")).await;
-        let is_new = json!({
-            "script": "return !window.isTheOldPage && document.readyState === 'complete'",
-            "args": [],
-        });
+        // Whoever listens to the window hears of it last, when the page's own scripts have had their say.
+        const LISTEN: &str = "window.isTheOldPage = true; window.isLeaving = false; \
+            for (const kind of ['submit', 'click']) addEventListener(kind, (event) => { \
+                if (kind === 'submit' || event.target.closest('a')) window.isLeaving = !event.defaultPrevented; });";
+        self.run(LISTEN).await;
+        let path = format!("(//button | //a | //summary)[normalize-space() = \"{words}\"]");
+        let Element(id) = self.find(&path).await;
+        let is_summary = self.get(&format!("/element/{id}/name")).await == "summary";
+        self.post(&format!("/element/{id}/click"), json!({})).await;
+        let stays = match self.has_scripts.load(Ordering::Relaxed) {
+            true => self.asks("return window.isTheOldPage && !window.isLeaving").await,
+            false => is_summary,
+        };
         let begun = Instant::now();
-        // Between two pages there is none to ask.
-        while self.try_post("/execute/sync", is_new.clone()).await != Ok(Value::Bool(true)) {
+        while !stays && !self.asks("return !window.isTheOldPage && document.readyState === 'complete'").await
+        {
             assert!(begun.elapsed() < PATIENCE, "“{words}” leads nowhere from {}", self.address().await);
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Presses what shows more of the same page.
-    pub async fn unfold(&self, words: &str) {
-        self.click(&format!("//summary[normalize-space() = \"{words}\"]")).await;
+    /// What a script says, yes or no. Between two pages there is none to ask.
+    async fn asks(&self, script: &str) -> bool {
+        self.try_post("/execute/sync", json!({ "script": script, "args": [] })).await == Ok(Value::Bool(true))
     }
 
     /// Ticks the choice of these words.
@@ -364,12 +386,15 @@ impl Browser {
         messages.filter(|message| !message.starts_with(&format!("{page} - Failed to load"))).collect()
     }
 
-    /// A picture of the whole page, as PNG.
+    /// A picture of the whole page, as PNG. The window is made as high as the page for it, so that what stands at its
+    /// foot stands at the foot of the picture.
     pub async fn picture(&self) -> Vec<u8> {
-        let size = self.command("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
-        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
-        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
-        let made = self.command("Page.captureScreenshot", wanted).await;
+        let (width, scheme) = *self.shape.lock().unwrap();
+        let height = self.run("return Math.max(document.documentElement.scrollHeight, innerHeight)").await;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+        let made = self.command("Page.captureScreenshot", json!({ "format": "png" })).await;
+        self.look(width, scheme).await;
         STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
     }
 }

@@ -25,7 +25,6 @@ enum Step {
     Write(&'static str, &'static str),
     Choose(&'static str),
     Press(&'static str),
-    Unfold(&'static str),
 }
 
 fn page(name: &'static str, address: impl Into<String>) -> Page {
@@ -54,11 +53,6 @@ impl Page {
         self
     }
 
-    fn unfold(mut self, words: &'static str) -> Self {
-        self.steps.push(Step::Unfold(words));
-        self
-    }
-
     async fn open(&self, browser: &Browser, world: &World) {
         world.sign_in(browser, self.who).await;
         browser.open(&self.address).await;
@@ -67,7 +61,6 @@ impl Page {
                 Step::Write(label, text) => browser.write(label, text).await,
                 Step::Choose(words) => browser.choose(words).await,
                 Step::Press(words) => browser.press(words).await,
-                Step::Unfold(words) => browser.unfold(words).await,
             }
         }
     }
@@ -76,16 +69,17 @@ impl Page {
 /// Every page, in an order in which those that change something come after those that show it.
 fn pages(world: &World) -> Vec<Page> {
     let at = |path: &str| format!("{}{path}", world.base);
+    let mine = |path: &str| format!("{}{path}", world.preferences);
     let mailbox = |path: &str| format!("{}/mailbox{path}", world.demo);
     vec![
         page("home", at("/")),
         page("home-empty", &world.empty),
         page("subscribe", at("/subscribe")),
         page("subscribe-problems", at("/subscribe")).write("Name", "Ann").press("Sign up"),
-        page("subscribe-one", at("/subscribe/brief")).unfold("Get it at an hour of your own"),
+        page("subscribe-one", at("/subscribe/brief")).press("Get it at an hour of your own"),
         page("subscribe-one-problems", at("/subscribe/brief"))
             .write("E-mail address", "ann@example")
-            .unfold("Get it at an hour of your own")
+            .press("Get it at an hour of your own")
             .write("Time zone", "Paris, France")
             .press("Sign up for Morning Brief"),
         page("subscribe-right-to-left", at("/subscribe/ufuq")),
@@ -100,9 +94,40 @@ fn pages(world: &World) -> Vec<Page> {
         page("confirm-expired", &world.confirm_expired),
         page("confirm-after-leaving", &world.confirm_after_leaving),
         page("digest", &world.digest),
+        page("archive", at("/archive/brief")),
+        page("archive-found-none", at("/archive/brief?q=zeppelin")),
+        page("archive-empty", at("/archive/evening")),
+        page("archive-issue", at("/archive/brief/1")),
+        page("embed", at("/subscribe/brief/embed")),
+        page("preferences", mine("")),
+        page("preferences-about", mine("/about")),
+        page("preferences-about-problems", mine("/about")).write("Time zone", "Paris, France").press("Save"),
+        page("preferences-said", mine("/about")).write("Name", "Dan").press("Save"),
+        page("preferences-newsletter", mine("/newsletters/brief")),
+        page("preferences-newsletter-problems", mine("/newsletters/brief"))
+            .write("Your time zone", "Paris, France")
+            .press("Save"),
+        page("preferences-pause", mine("/newsletters/brief/pause")),
+        page("preferences-pause-problems", mine("/newsletters/brief/pause")).press("Pause Morning Brief"),
+        page("preferences-leave", mine("/newsletters/brief/leave")),
+        page("preferences-leave-all", mine("/leave")),
+        page("address", mine("/address")),
+        page("address-problems", mine("/address"))
+            .write("New e-mail address", "dan@example")
+            .press("Send a mail to the new address"),
+        page("address-asked", mine("/address"))
+            .write("New e-mail address", "dan@elsewhere.example.net")
+            .press("Send a mail to the new address"),
+        page("address-confirm", &world.address),
+        page("address-changed", &world.address).press("Yes, send them here"),
+        page("address-expired", &world.address),
+        page("erase", format!("{}/erase", world.preferences_to_erase)),
+        page("erased", format!("{}/erase", world.preferences_to_erase)).press("Erase everything about me"),
         page("leave", &world.leave),
         page("left", &world.leave).press("Leave Morning Brief"),
         page("left-thanked", &world.leave).choose("It came too often").press("Send the answer"),
+        page("preferences-left", mine("")),
+        page("preferences-back", mine("")).press("Undo: keep sending Morning Brief"),
         page("left-nobody", &world.leave_erased),
         page("error-no-such-page", at("/nowhere")),
         page("error-cut-link", at("/unsubscribe/abc")),
@@ -148,6 +173,16 @@ fn pages(world: &World) -> Vec<Page> {
             .write("The six digits", "000000")
             .press("Set up the second factor"),
         page("second-factor-set", at("/account/second-factor")).by(Who::Guarded),
+        page("desk-today", at("/desk")).by(Who::Editor),
+        page("desk-inbox", at("/desk/inbox")).by(Who::Editor).press("Add an article"),
+        page("desk-inbox-found-none", at("/desk/inbox?q=nothing")).by(Who::Editor),
+        page("desk-issues", at("/desk/issues")).by(Who::Editor),
+        page("desk-issue", at(&format!("/desk/issues/{}", world.filling))).by(Who::Editor),
+        page("desk-issue-edited", at(&format!("/desk/issues/{}", world.filling)))
+            .by(Who::Editor)
+            .press("To the top"),
+        page("desk-issue-sent", at(&format!("/desk/issues/{}", world.sent))).by(Who::Editor),
+        page("desk-issue-to-look-at", at(&format!("/desk/issues/{}", world.filling))).by(Who::Viewer),
         page("users", at("/office/users")).by(Who::Admin),
         page("user-invite", at("/office/users/invite")).by(Who::Admin),
         page("user-invite-problem", at("/office/users/invite"))
@@ -217,7 +252,7 @@ async fn look_at_every_page(look: impl AsyncFn(&Browser, &Page, u32, Scheme)) {
 const TOO_WIDE: &str = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
 /// All that is wrong with the page that a browser shows.
-pub async fn faults(browser: &Browser) -> Vec<String> {
+async fn faults(browser: &Browser) -> Vec<String> {
     let mut found = violations(browser).await;
     let too_wide = browser.run(TOO_WIDE).await;
     if too_wide != 0 {

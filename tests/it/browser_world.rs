@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::daybreak::{Daybreak, MONDAY, Service};
-use crate::feeds::{Feeds, Item};
+use crate::feeds::{Feeds, Item, rss};
 use crate::mail::mail_to;
 use crate::sink::Sink;
 
@@ -44,7 +44,13 @@ pub struct World {
     pub confirm_after_leaving: String,
     pub leave: String,
     pub leave_erased: String,
+    pub preferences: String,
+    pub preferences_to_erase: String,
+    pub address: String,
     pub digest: String,
+    /// The issue that is filling, and one that is sent.
+    pub filling: i64,
+    pub sent: i64,
     pub sign_in_link: String,
     pub welcome: String,
     pub welcome_first: String,
@@ -93,19 +99,27 @@ impl World {
             ("left@example.net", &["brief"]),
             ("gone@example.net", &["brief"]),
             ("dan@example.net", &["brief"]),
+            ("eva@example.net", &["brief"]),
         ] {
             sign_up(&base, email, newsletters).await;
             confirm.push(mail_to(&sink, email, 1).await.link("/confirm/"));
         }
-        let [ann, zoe, left, gone, dan] = confirm.try_into().unwrap();
-        let mut leave = vec![];
-        for (email, link) in
-            [("left@example.net", &left), ("gone@example.net", &gone), ("dan@example.net", &dan)]
-        {
+        let [ann, zoe, left, gone, dan, eva] = confirm.try_into().unwrap();
+        let (mut leave, mut preferences) = (vec![], vec![]);
+        for (email, link) in [
+            ("left@example.net", &left),
+            ("gone@example.net", &gone),
+            ("dan@example.net", &dan),
+            ("eva@example.net", &eva),
+        ] {
             post(link, "").await;
-            leave.push(mail_to(&sink, email, 2).await.link("/unsubscribe/"));
+            let welcome = mail_to(&sink, email, 2).await;
+            leave.push(welcome.link("/unsubscribe/"));
+            preferences.push(welcome.link("/preferences/"));
         }
         post(&leave[0], "").await;
+        post(&format!("{}/address", preferences[2]), "email=dan%40new.example.net").await;
+        let address = mail_to(&sink, "dan@new.example.net", 1).await.link("/address/");
         daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
         service.stop().await;
 
@@ -121,6 +135,13 @@ impl World {
         browser.reads("Check your inbox").await;
         let sign_in_link = mail_to(&sink, "editor@example.org", 1).await.link("/sign-in/link/");
         let digest = mail_to(&sink, "dan@example.net", 3).await.link("/view/");
+
+        feeds.answer("/feed", rss(&later_stories()));
+        daybreak.run(&["source", "poll"]).await;
+        let issues = daybreak.issues("brief").await;
+        let of = |state: &str| {
+            issues.iter().find(|issue| issue["state"] == state).unwrap()["id"].as_i64().unwrap()
+        };
 
         let nothing = nothing_yet.serve(&[]).await;
         let said = nothing.says("/welcome/").await;
@@ -140,7 +161,12 @@ impl World {
             confirm_after_leaving: left,
             leave: leave[2].clone(),
             leave_erased: leave[1].clone(),
+            preferences: preferences[2].clone(),
+            preferences_to_erase: preferences[3].clone(),
+            address,
             digest,
+            filling: of("draft"),
+            sent: of("sent"),
             sign_in_link,
             welcome: welcome(daybreak, "invited@example.org", "viewer").await,
             welcome_first,
@@ -191,6 +217,16 @@ fn stories() -> Vec<Item> {
         Item::new("The last ferry of the winter leaves early").about("Business"),
         Item::new("A telescope sees a planet turn").about("Science and technology"),
         Item::new("A match is won in the ninetieth minute").about("Sport"),
+    ]
+}
+
+/// What comes in after the issue of the day is sent.
+fn later_stories() -> Vec<Item> {
+    vec![
+        Item::new("A library lends silence by the hour").about("Culture"),
+        Item::new("The night train is back, and it is full until the end of March and beyond").about("World"),
+        Item::new("Rewetting the fens: what it costs, and whom it helps").about("Science and technology"),
+        Item::new("A race is lost").about("Sport"),
     ]
 }
 

@@ -13,7 +13,7 @@ use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::TopicSet;
 use crate::mail::dkim::{self, Signer};
 use crate::mail::message::{Letter, ListHead, MailHead};
-use crate::render::{Audience, Digest, DigestInput, RenderError};
+use crate::render::{Audience, Digest, DigestInput, RenderError, Renderer};
 
 use super::super::{App, Error, links};
 
@@ -30,6 +30,8 @@ pub struct Edition {
     pub schedule: Option<Schedule>,
     pub head: MailHead,
     pub signer: Option<Signer>,
+    /// The templates as they were when it was loaded: one issue is one mail, also where an editor saves others meanwhile.
+    pub renderer: Renderer,
     /// How long after it was due it is worth sending, in milliseconds.
     lasts: i64,
     site_url: String,
@@ -74,6 +76,7 @@ impl Edition {
         head.feedback_id = Some(format!("{}:{}:digest:daybreak", issue.id, newsletter.slug));
         let topics = content.articles.iter().fold(TopicSet::EMPTY, |all, article| all.union(article.topics));
         let lasts = issue_lasts(issue.slot_at, schedule.as_ref().map(|schedule| &schedule.slots));
+        let renderer = app.renderer.as_it_is();
         Self {
             newsletter,
             issue,
@@ -81,6 +84,7 @@ impl Edition {
             schedule,
             head,
             signer,
+            renderer,
             lasts,
             site_url,
             issue_url,
@@ -198,19 +202,14 @@ impl Cohorts {
     }
 
     /// The mail of a cohort, rendered on first use.
-    pub fn cohort(
-        &mut self,
-        app: &App,
-        edition: &Edition,
-        audience: Audience,
-    ) -> Result<Arc<Cohort>, RenderError> {
+    pub fn cohort(&mut self, edition: &Edition, audience: Audience) -> Result<Arc<Cohort>, RenderError> {
         self.uses += 1;
         let key = (edition.issue.id, audience);
         if let Some((cohort, used)) = self.cohorts.get_mut(&key) {
             *used = self.uses;
             return Ok(Arc::clone(cohort));
         }
-        let cohort = match app.renderer.digest(&edition.input(&key.1)) {
+        let cohort = match edition.renderer.digest(&edition.input(&key.1)) {
             Ok(Digest::Cohort(mail)) => Cohort::Letter(Letter::new(&edition.head, &mail)),
             Ok(Digest::PerReader) => Cohort::PerReader(key.1.clone()),
             Err(RenderError::NoArticles) => Cohort::Nothing,

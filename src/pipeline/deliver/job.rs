@@ -112,7 +112,7 @@ impl DeliveryJob {
         match &*self.cohort {
             Cohort::Letter(letter) => letter.write(out, &recipient),
             Cohort::PerReader(audience) => {
-                let mail = app.renderer.digest_for(&self.edition.input(audience), &values)?;
+                let mail = self.edition.renderer.digest_for(&self.edition.input(audience), &values)?;
                 Letter::new(&self.edition.head, &mail).write(out, &recipient);
             }
             Cohort::Nothing => {}

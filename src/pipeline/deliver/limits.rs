@@ -379,6 +379,6 @@ fn instants(turns: &db::limits::Turns, now: Instant, interval: Duration) -> impl
     (0..granted).map(move |index| in_micros(now, first + index * step))
 }
 
-fn day_of(now: Timestamp) -> i64 {
+pub fn day_of(now: Timestamp) -> i64 {
     now.millis().div_euclid(DAY_MILLIS)
 }

@@ -8,12 +8,12 @@ mod finish;
 mod hold;
 pub mod job;
 mod lanes;
-mod limits;
+pub mod limits;
 mod line;
 mod outbox;
 mod recorder;
 mod refusals;
-mod relay;
+pub mod relay;
 mod shares;
 mod source;
 mod verdict;
@@ -46,7 +46,7 @@ use crate::mail::relay::{Relay, RelayUrl};
 use crate::mail::session::Timeouts;
 
 /// How long a node's claims are good for without a sign of life.
-const LEASE_MILLIS: i64 = 20_000;
+pub const LEASE_MILLIS: i64 = 20_000;
 const LEASE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs());
 
 /// How often a node gives a sign of life.
@@ -236,6 +236,7 @@ impl Sender {
         let settings = &app.settings;
         let relays = relays(settings).map_err(Error::Invalid)?;
         let lines: Vec<_> = relays.into_iter().map(|relay| Arc::new(Line::new(relay, settings))).collect();
+        lines.iter().for_each(|line| app.relays.put(line.relay.url.key(), &line.state));
         let connections = lines.iter().map(|line| usize::from(line.connections)).sum();
         let verp = match &settings.bounce_domain {
             Some(domain) => Some(Verp::new(&app.key.derive("bounce"), domain).map_err(Error::Invalid)?),

@@ -1,7 +1,8 @@
 //! Whether a relay can be reached, and how fast we may go: what all connections to it share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,6 +50,25 @@ struct Down {
     until: Instant,
     failures: u32,
     trouble: Trouble,
+}
+
+/// The relays of the sender that runs in this process, if one does, for who wants to know how they are.
+#[derive(Clone, Debug, Default)]
+pub struct RelayStates(Arc<Mutex<BTreeMap<String, Weak<RelayState>>>>);
+
+impl RelayStates {
+    pub(super) fn put(&self, key: String, state: &Arc<RelayState>) {
+        self.lock().insert(key, Arc::downgrade(state));
+    }
+
+    /// How the relay of this key is; none where no sender of this process has it.
+    pub fn get(&self, key: &str) -> Option<Arc<RelayState>> {
+        self.lock().get(key).and_then(Weak::upgrade)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Weak<RelayState>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Stands for a connection on which the relay answers, until it is dropped.
@@ -116,6 +136,11 @@ impl RelayState {
         } else {
             self.ahead_failures.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Connections on which it answers now.
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::SeqCst)
     }
 
     /// How long to leave the relay alone still.

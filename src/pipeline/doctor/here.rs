@@ -169,6 +169,14 @@ pub async fn clock(app: &App, sources: &[Source]) -> Vec<Finding> {
 }
 
 pub fn templates(app: &App) -> Vec<Finding> {
+    if let [first, ..] = app.renderer.problems().as_slice() {
+        let says = format!("what was saved on the desk cannot be used, and none of it is: {first}");
+        return vec![Finding::bad(
+            "templates",
+            says,
+            "put it right on the desk, under Templates, or take it back to the default there",
+        )];
+    }
     vec![match app.renderer.check().as_slice() {
         [] => Finding::good("templates", "every mail renders with its samples"),
         [first, ..] => Finding::bad("templates", first.to_string(), "daybreak template check shows all"),

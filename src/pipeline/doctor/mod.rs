@@ -106,6 +106,14 @@ pub async fn examine(app: &App) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
+/// Looks at what DNS says about mail from the newsletters' domains.
+pub async fn examine_domains(app: &App) -> Result<Vec<Finding>, Error> {
+    let newsletters = db::newsletters::list(&mut *app.db.conn().await?).await?;
+    let urls = RelayUrl::parse_all(app.settings.relay_url.reveal()).unwrap_or_default();
+    let dns = Dns::open(app.settings.resolver).ok();
+    domains::examine(app, &newsletters, &urls, dns.as_ref()).await
+}
+
 /// How many days a certificate has left. They are judged by the system's clock, whatever day this program plays.
 fn days_left(end: Timestamp) -> i64 {
     (end.millis() - Clock::system().now().millis()).div_euclid(24 * 60 * 60 * 1000)

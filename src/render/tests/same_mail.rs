@@ -5,7 +5,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::render::sources;
-use crate::render::workshop::Workshop;
 
 /// What templates that only print may do, and one part that decides by a reader.
 fn part(depth: u32) -> BoxedStrategy<String> {
@@ -106,7 +105,7 @@ fn renderer_of(body: &str, own_html: bool) -> Renderer {
         );
         sources.insert("digest/body.mjml.hbs".to_owned(), mjml);
     }
-    Renderer(Arc::new(Workshop::open(sources).unwrap_or_else(|error| panic!("{body}\n{error}"))))
+    Renderer::of(Arc::new(sources), &Texts::new()).unwrap_or_else(|error| panic!("{body}\n{error}"))
 }
 
 /// HTML as a reader sees it: references resolved, white space folded (a text that is empty for one reader leaves
@@ -147,7 +146,7 @@ fn assert_same(renderer: &Renderer, sample: &DigestSample, values: &HoleValues) 
         return Err(TestCaseError::fail("a template that only prints is rendered per reader"));
     };
     let fast = fill(&mail, values);
-    let slow = renderer.fitting(&renderer.draft(&sample.input()).unwrap(), Some(values)).unwrap();
+    let slow = renderer.draft(&sample.input()).unwrap().fitting(Some(values)).unwrap();
     let fold = |holed: &Holed| plain(holed).split_whitespace().collect::<Vec<_>>().join(" ");
     prop_assert_eq!(fold(&fast.subject), fold(&slow.subject));
     prop_assert_eq!(fold(&fast.text), fold(&slow.text));

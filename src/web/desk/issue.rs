@@ -94,7 +94,8 @@ async fn reading(
     let content = db::issues::content(&mut *app.db.conn().await?, issue.id).await?;
     let lines = lines(app, issue.id).await?;
     let open = composing::open(app, issue.clone()).await?;
-    let head = Head::of(&issue, &open.newsletter, open.schedule.as_ref(), now);
+    let may_edit = by.user.may(Role::Editor, issue.newsletter_id);
+    let head = Head::of(&issue, &open.newsletter, open.schedule.as_ref(), now, may_edit);
     let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
     let taken = db::composing::steps(&mut *app.db.conn().await?, issue.id, 0, SHOWN_STEPS).await?;
     let (introduction, stories) = match content {

@@ -25,10 +25,31 @@ pub struct Head {
     newsletter_slug: String,
     state: State,
     says: String,
+    /// Where it is sent, or watched.
+    next: Option<Next>,
+}
+
+#[derive(Serialize)]
+struct Next {
+    href: String,
+    words: &'static str,
 }
 
 impl Head {
-    pub fn of(issue: &Issue, newsletter: &Newsletter, schedule: Option<&Schedule>, now: Timestamp) -> Self {
+    pub fn of(
+        issue: &Issue,
+        newsletter: &Newsletter,
+        schedule: Option<&Schedule>,
+        now: Timestamp,
+        may_edit: bool,
+    ) -> Self {
+        let next = match issue.state {
+            IssueState::Draft | IssueState::Frozen if may_edit => Some(("send", "Approve or send")),
+            IssueState::Approved if may_edit => Some(("send", "Hold or send now")),
+            IssueState::Sending | IssueState::Paused => Some(("live", "Watch it go out")),
+            IssueState::Sent => Some(("live", "See its results")),
+            _ => None,
+        };
         let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
         let number = if issue.number > 0 { format!(", No. {}", issue.number) } else { String::new() };
         let when = |at| words::when(at, now, zone);
@@ -59,6 +80,7 @@ impl Head {
             newsletter_slug: newsletter.slug.clone(),
             state: words::state(issue),
             says,
+            next: next.map(|(page, words)| Next { href: format!("/desk/issues/{}/{page}", issue.id), words }),
         }
     }
 }
@@ -238,7 +260,7 @@ impl Editor {
         kept: Kept<'_>,
         now: Timestamp,
     ) -> Self {
-        let head = Head::of(&open.issue, &open.newsletter, open.schedule.as_ref(), now);
+        let head = Head::of(&open.issue, &open.newsletter, open.schedule.as_ref(), now, true);
         if let Kept::Problems(typed, _) = &kept {
             // Nothing came between: what was typed stands in the order in which it was typed.
             let is_in = |item: &&Item| match item {
@@ -397,7 +419,6 @@ pub struct Reading {
     unsaved: Vec<LostText>,
     /// Others may change it: it is still filling.
     is_draft: bool,
-    is_out: bool,
 }
 
 #[derive(Serialize)]
@@ -442,7 +463,6 @@ impl Reading {
             history,
             unsaved,
             is_draft: issue.state == IssueState::Draft,
-            is_out: matches!(issue.state, IssueState::Sending | IssueState::Paused | IssueState::Sent),
         }
     }
 

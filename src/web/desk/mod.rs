@@ -1,5 +1,6 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
+mod calendar;
 mod frame;
 mod inbox;
 mod issue;
@@ -8,8 +9,10 @@ mod issue_page;
 mod issues;
 mod paging;
 mod sending;
+mod sources;
+mod templates;
 mod today;
-mod words;
+pub(super) mod words;
 
 use axum::Router;
 
@@ -23,5 +26,8 @@ pub fn routes() -> Router<App> {
         .merge(inbox::routes())
         .merge(issues::routes())
         .merge(issue::routes())
+        .merge(calendar::routes())
         .merge(sending::routes())
+        .merge(sources::routes())
+        .merge(templates::routes())
 }

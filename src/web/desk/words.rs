@@ -16,7 +16,7 @@ pub fn number(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -74,6 +74,19 @@ pub struct Moment {
 impl Moment {
     pub fn past(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
         Self::of(ago(at, now, zone), at, zone)
+    }
+
+    /// Behind or ahead: "5 minutes ago", "in 3 hours", "tomorrow at 07:00".
+    pub fn near(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
+        let words = match (at.millis() - now.millis()).div_euclid(MINUTE) {
+            ..0 => ago(at, now, zone),
+            0 if at > now => "within a minute".to_owned(),
+            0 => "just now".to_owned(),
+            minutes @ 1..60 => format!("in {}", count(minutes, "minute")),
+            minutes @ 60..720 => format!("in {}", count(minutes / 60, "hour")),
+            _ => when(at, now, zone),
+        };
+        Self::of(words, at, zone)
     }
 
     pub fn of(words: String, at: Timestamp, zone: Tz) -> Self {
@@ -158,5 +171,15 @@ mod tests {
         assert_eq!(ago(at("2026-11-21T20:30:00Z"), now, zone), "2 hours ago");
         assert_eq!(ago(at("2026-11-20T08:30:00Z"), now, zone), "yesterday at 09:30");
         assert_eq!(ago(at("2026-11-22T08:30:00Z"), now, zone), "just now");
+        for (time, words) in [
+            ("2026-11-21T22:30:00Z", "just now"),
+            ("2026-11-21T22:30:20Z", "within a minute"),
+            ("2026-11-21T22:20:00Z", "10 minutes ago"),
+            ("2026-11-21T22:45:00Z", "in 15 minutes"),
+            ("2026-11-22T01:30:00Z", "in 3 hours"),
+            ("2026-11-23T06:00:00Z", "on Monday at 07:00"),
+        ] {
+            assert_eq!(Moment::near(at(time), now, zone).words, words);
+        }
     }
 }

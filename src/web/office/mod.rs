@@ -2,14 +2,19 @@
 
 mod audit;
 mod bulk;
+mod dkim;
 mod import;
 mod import_form;
+mod newsletters;
 mod person;
 mod person_acts;
+mod relays;
+mod schedules;
 mod segments;
 mod subscribers;
 mod subscribers_view;
 mod suppressions;
+mod system;
 mod user;
 mod users;
 mod words;
@@ -31,6 +36,10 @@ pub fn routes() -> Router<App> {
         .merge(users::routes())
         .merge(user::routes())
         .merge(audit::routes())
+        .merge(dkim::routes())
+        .merge(newsletters::routes())
+        .merge(relays::routes())
+        .merge(system::routes())
         .merge(subscribers::routes())
         .merge(person::routes())
         .merge(import::routes())

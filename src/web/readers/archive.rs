@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::super::form::Segment;
-use super::super::view::POLICY;
+use super::super::view::{POLICY, as_page};
 use super::super::{Error, page};
 use crate::db::newsletters;
 use crate::domain::language::direction;
@@ -120,5 +120,5 @@ pub async fn issue(
         return Err(Error::NotFound);
     }
     let html = archive::html(&app, &slug, number).await?;
-    Ok(([POLICY], [PUBLIC], Html(html)).into_response())
+    Ok(([POLICY], [PUBLIC], Html(as_page(&html))).into_response())
 }

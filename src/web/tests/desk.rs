@@ -19,7 +19,7 @@ impl House {
     /// One pass of the scheduler; the id of the issue that is filling.
     pub async fn fill(&self) -> i64 {
         compose::compose(&self.app).await.unwrap();
-        let drafts = crate::db::issues::drafts_of(&mut *self.app.db.conn().await.unwrap(), self.brief).await;
+        let drafts = crate::db::issues::drafts_of(&mut self.app.db.conn().await.unwrap(), self.brief).await;
         drafts.unwrap().first().expect("an issue is filling").id
     }
 

@@ -116,7 +116,7 @@ async fn a_laid_out_issue_goes_out_as_it_is_laid_out() {
         house.article("Late", &[]).await;
         editors::approve(&house.app, issue).await.unwrap();
         let content =
-            db::issues::content(&mut *house.app.db.conn().await.unwrap(), issue).await.unwrap().unwrap();
+            db::issues::content(&mut house.app.db.conn().await.unwrap(), issue).await.unwrap().unwrap();
         let shown: Vec<(i64, Option<&str>)> =
             content.articles.iter().map(|article| (article.id, article.section.as_deref())).collect();
         assert!(content.laid_out);

@@ -17,6 +17,11 @@ mod pages;
 mod readers;
 mod sending;
 mod signing_in;
+mod workshop_calendar;
+mod workshop_newsletters;
+mod workshop_relays;
+mod workshop_sources;
+mod workshop_templates;
 
 use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;

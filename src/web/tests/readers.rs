@@ -379,7 +379,7 @@ async fn no_get_changes_anything_and_no_foreign_token_opens_anything() {
         for path in pages {
             let answer = house.get(&format!("{home}{path}")).await;
             assert_eq!(answer.status, 200, "{path}");
-            assert_eq!((answer.header("set-cookie"), answer.header("referrer-policy")), ("", "no-referrer"));
+            assert_eq!((answer.header("set-cookie"), answer.header("referrer-policy")), ("", "same-origin"));
             assert!(!answer.body.contains("<script") && !answer.body.contains(" style="), "{path}");
         }
         for path in ["/undo", "/newsletters/brief/resume", "/newsletters/brief/undo"] {

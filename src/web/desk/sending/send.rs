@@ -30,14 +30,17 @@ const REMEMBERED: Duration = Duration::from_secs(20);
 /// How many issues it is remembered for.
 const MOST_REMEMBERED: usize = 64;
 
+/// When it was counted, and whom an issue is for.
+type Remembered = (Instant, Arc<Reach>);
+
 /// Whom issues are for, as it was counted lately.
 #[derive(Clone, Default)]
-pub struct Reaches(Arc<Mutex<HashMap<i64, (Instant, Arc<Reach>)>>>);
+pub struct Reaches(Arc<Mutex<HashMap<i64, Remembered>>>);
 
 impl Reaches {
     async fn of(&self, app: &App, opened: &Opened) -> Result<Arc<Reach>, Error> {
         let id = opened.issue.id;
-        let known = |entry: &(Instant, Arc<Reach>)| entry.0.elapsed() < REMEMBERED;
+        let known = |entry: &Remembered| entry.0.elapsed() < REMEMBERED;
         if let Some((_, reach)) = self.lock().get(&id).filter(|entry| known(entry)) {
             return Ok(Arc::clone(reach));
         }
@@ -54,7 +57,7 @@ impl Reaches {
         self.lock().remove(&id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Instant, Arc<Reach>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Remembered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
