@@ -308,7 +308,7 @@ fn check_plan(lines: &[String], which: usize, query: &str) {
     // The few of a window that are wanted are put in order; the index is never.
     assert!(sorts <= usize::from(which == 0), "{lines:#?}\n{query}");
     for line in lines {
-        let is_window = ["SCAN s", "SCAN t", "SCAN x", "SCAN g"].contains(&line.as_str())
+        let is_window = ["SCAN s", "SCAN t", "SCAN x", "SCAN g", "SCAN d"].contains(&line.as_str())
             && lines.iter().any(|line| line.contains("CO-ROUTINE"));
         assert!(!line.starts_with("SCAN") || line.contains(" USING ") || is_window, "{lines:#?}\n{query}");
         assert!(!line.contains("AUTOMATIC"), "{lines:#?}\n{query}");

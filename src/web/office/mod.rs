@@ -33,13 +33,13 @@ const SUBSCRIBERS: &str = "/office/subscribers";
 
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(audit::routes())
         .merge(dkim::routes())
         .merge(newsletters::routes())
         .merge(relays::routes())
         .merge(system::routes())
-        .merge(users::routes())
-        .merge(user::routes())
-        .merge(audit::routes())
         .merge(subscribers::routes())
         .merge(person::routes())
         .merge(import::routes())

@@ -27,6 +27,14 @@ impl House {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Takes away what the imports of this test left in the system's temporary folder.
+    async fn clear(&self) {
+        let imports = crate::db::imports::list(&mut self.app.db.conn().await.unwrap(), 100).await.unwrap();
+        for import in imports {
+            crate::pipeline::import::uploads::remove(&self.app, &import).await.unwrap();
+        }
+    }
+
     /// The page of an import once nobody is at it any more.
     async fn settled(&self, by: &Person, path: &str) -> String {
         for _ in 0..1000 {
@@ -134,6 +142,7 @@ async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
         }
         assert_eq!(house.submit_as(&ed, &format!("{path}/remove"), &[]).await.status, 303);
         assert_eq!(house.get_as(&ed, &path).await.status, 404);
+        house.clear().await;
         house.close().await;
     }
 }
@@ -168,6 +177,7 @@ async fn hostile_files_are_refused_in_words_and_harm_nothing() {
         assert_eq!(house.upload(&editor, "brief", "x.csv", FILE).await.status, 403);
         let urlencoded = house.submit_as(&ed, "/office/import", &[("newsletter", "brief")]).await;
         assert_eq!(urlencoded.status, 415);
+        house.clear().await;
         house.close().await;
     }
 }
@@ -192,6 +202,7 @@ async fn an_import_whose_process_died_is_run_again() {
         assert!(page.body.contains("Import again from the start"), "{}", page.body);
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
         assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
+        house.clear().await;
         house.close().await;
     }
 }
@@ -244,6 +255,7 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
         assert_eq!(export("state=odd").await.status, 422);
         let lines = house.lines_of_audit().await.join("\n");
         assert!(lines.contains("ed@example.org subscribers.export done: people"), "{lines}");
+        house.clear().await;
         house.close().await;
     }
 }

@@ -655,7 +655,7 @@ async fn a_role_for_one_newsletter_is_given_and_taken_away() {
         let browser = Browser::new();
         browser.sign_in(&house, "ben@example.org", PASSWORD).await;
         let page = browser.get(&house, "/account").await.body;
-        assert!(page.contains("href=\"/office/subscribers\"") && !page.contains("href=\"/office/users\""));
+        assert!(page.contains("href=\"/office/newsletters\"") && !page.contains("href=\"/office/users\""));
         assert_eq!(house.submit_as(&admin, &path, &[(&role, "nonsense"), ("role", "")]).await.status, 303);
         assert!(!of_ben().await.may_somewhere(Role::Viewer));
         house.close().await;
