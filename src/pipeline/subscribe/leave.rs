@@ -140,7 +140,7 @@ pub(super) async fn end(
     Ok(Some(subscription))
 }
 
-/// Takes leaving back, as the link of the mail that was left by; as [`take_back`].
+/// Takes leaving back, as the link of the mail that was left by; within a day.
 pub async fn come_back(app: &App, token: &str) -> Result<LeaveLink, Error> {
     let Some(Token::Leave { subscription_id }) = app.key.read(token) else { return Ok(LeaveLink::Forged) };
     let now = app.clock.now();
