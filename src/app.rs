@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::pipeline::deliver::{self, Sender, Until};
 use crate::pipeline::{App, Error, collect, templates};
-use crate::{schedule, web};
+use crate::{db, schedule, web};
 
 /// What everything runs on: a thread for each core but one. That one is for the database and for the kernel's side of
 /// the connections; with a thread there too, a message costs a quarter more, in threads that wake one another up.
@@ -98,14 +98,23 @@ pub async fn run(
     first_error
 }
 
-/// Looks for templates that were saved elsewhere, until told to stop.
+/// Looks for templates that were saved elsewhere, until told to stop; a database that does not answer keeps nobody from
+/// stopping, and is asked again.
 async fn keep_templates(app: App, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-    while tokio::time::timeout(TEMPLATES_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
-        if let Err(error) = templates::refresh(&app).await {
-            tracing::warn!(%error, "it cannot be asked whether templates were saved; asking again");
+    let refresh = async || loop {
+        tokio::time::sleep(TEMPLATES_EVERY).await;
+        match tokio::time::timeout(db::PATIENCE, templates::refresh(&app)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "it cannot be asked whether templates were saved; asking again");
+            }
+            Err(_) => tracing::warn!("the database does not say whether templates were saved; asking again"),
         }
+    };
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        () = refresh() => Ok(()),
     }
-    Ok(())
 }
 
 fn flatten(joined: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
