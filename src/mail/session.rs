@@ -2,9 +2,9 @@
 //!
 //! lettre's connection is driven with `command` and `read_response`, not with its `send` and `message`: those tear the
 //! connection down at any refusal, wait for each reply before the next command, push the body octet by octet through a
-//! dot-stuffing codec and write the final dot on its own. `command` takes any text, so the envelope is one write of
-//! three commands (RFC 2920) and the body with its dot another; for a `&str`, `to_string` inside it is a single copy,
-//! without formatting. No allocation of the body's size but that copy.
+//! dot-stuffing codec and write the final dot on its own. `command` would copy what it is given, so it is given nothing:
+//! what is to go out stands in the outbox that we share with the wire below lettre, which writes it when lettre flushes.
+//! The envelope is one write of three commands (RFC 2920), and the body with its dot another.
 //!
 //! Where the next message is known while one is sent, its envelope goes out behind the body, in the same write (RFC 2920
 //! §3.1 allows for it): a message then costs one write and one round trip instead of two.
@@ -23,7 +23,7 @@ use super::envelope::Prepared;
 pub use super::envelope::{Ahead, Envelope, Features};
 use super::outcome::{Reply, Step, of_our_own, relay_down};
 use super::relay::Relay;
-use super::wire;
+use super::wire::{self, Outbox};
 use crate::domain::delivery::{Outcome, OutcomeClass};
 
 /// How long to wait for a relay, RFC 5321 §4.5.3.2.
@@ -62,6 +62,9 @@ impl Default for Timeouts {
     }
 }
 
+/// Ends a transaction that was refused (RFC 5321 §4.1.1.5).
+const RESET: &str = "RSET\r\n";
+
 /// How long a relay may take to answer the `MAIL` that it got behind the message before. One that offers `PIPELINING`
 /// and throws away what comes behind a message never answers.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -79,8 +82,8 @@ pub struct Session {
     connection: AsyncSmtpConnection,
     features: Features,
     timeouts: Timeouts,
-    /// What goes out in one write; kept for its memory.
-    outbox: String,
+    /// What goes out in one write.
+    outbox: Outbox,
     /// Set while the relay may take a message at any moment: it is written, and not answered.
     handing_over: Arc<AtomicBool>,
     /// A refused transaction is open and must be reset before the next.
@@ -113,6 +116,7 @@ impl Session {
         let answer = greeted.map_err(|_| {
             relay_down(&format!("the relay did not answer the greeting within {:?}", timeouts.command))
         })??;
+        let outbox = wire.outbox();
         let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello);
         let connection = timed(timeouts.command, connecting, Step::Greeting)
             .await
@@ -121,7 +125,7 @@ impl Session {
             connection,
             features: Features::offered(&answer),
             timeouts,
-            outbox: String::new(),
+            outbox,
             needs_reset: false,
             ahead: None,
             alive: true,
@@ -216,13 +220,14 @@ impl Session {
             self.needs_reset = true;
             return Ok(outcome);
         }
-        self.outbox.clear();
-        prepared.write_body(&mut self.outbox);
-        if let Some(next) = &next {
-            self.outbox.push_str(next.commands());
-        }
         self.handing_over.store(true, Ordering::SeqCst);
-        let reply = self.exchange(Step::Body).await;
+        let body = |out: &mut String| {
+            prepared.write_body(out);
+            if let Some(next) = &next {
+                out.push_str(next.commands());
+            }
+        };
+        let reply = self.exchange(Step::Body, body).await;
         self.handing_over.store(false, Ordering::SeqCst);
         let reply = reply?;
         self.ahead = next;
@@ -240,13 +245,12 @@ impl Session {
             // What we wrote now would go to whom the relay waits for.
             Some(_) => return Err(relay_down("another message was announced to the relay")),
             None => {
-                self.outbox.clear();
                 let reset = std::mem::take(&mut self.needs_reset);
-                if reset {
-                    self.outbox.push_str("RSET\r\n");
-                }
-                prepared.write_envelope(&mut self.outbox);
-                let first = self.exchange(Step::MailFrom).await?;
+                let envelope = |out: &mut String| {
+                    out.push_str(if reset { RESET } else { "" });
+                    prepared.write_envelope(out);
+                };
+                let first = self.exchange(Step::MailFrom, envelope).await?;
                 if reset {
                     was_reset(&first)?;
                     self.reply(Step::MailFrom).await?
@@ -271,8 +275,7 @@ impl Session {
                 return Err(outcome);
             }
             // It waits for a message to nobody (RFC 2920 §3.1): an empty one ends that.
-            ".\r\n".clone_into(&mut self.outbox);
-            self.exchange(Step::Body).await?;
+            self.exchange(Step::Body, |out| out.push_str(".\r\n")).await?;
         }
         Ok(Some(outcome))
     }
@@ -280,17 +283,15 @@ impl Session {
     /// The envelope command by command, for a relay that does not offer `PIPELINING`.
     async fn open_stepwise(&mut self, prepared: &Prepared<'_>) -> Result<Option<Outcome>, Outcome> {
         if std::mem::take(&mut self.needs_reset) {
-            "RSET\r\n".clone_into(&mut self.outbox);
-            was_reset(&self.exchange(Step::MailFrom).await?)?;
+            was_reset(&self.exchange(Step::MailFrom, |out| out.push_str(RESET)).await?)?;
         }
         for step in [Step::MailFrom, Step::RcptTo, Step::Data] {
-            self.outbox.clear();
-            match step {
-                Step::MailFrom => prepared.write_mail(&mut self.outbox),
-                Step::RcptTo => prepared.write_rcpt(&mut self.outbox),
-                _ => self.outbox.push_str("DATA\r\n"),
-            }
-            let reply = self.exchange(step).await?;
+            let command = |out: &mut String| match step {
+                Step::MailFrom => prepared.write_mail(out),
+                Step::RcptTo => prepared.write_rcpt(out),
+                _ => out.push_str("DATA\r\n"),
+            };
+            let reply = self.exchange(step, command).await?;
             if !reply.is_positive() {
                 return Ok(Some(reply.outcome(step)));
             }
@@ -298,9 +299,11 @@ impl Session {
         Ok(None)
     }
 
-    /// Writes the outbox and reads the first reply to it.
-    async fn exchange(&mut self, step: Step) -> Result<Reply, Outcome> {
-        let exchanging = self.connection.command(self.outbox.as_str());
+    /// Sends what is written into the outbox, and reads the first reply to it.
+    async fn exchange(&mut self, step: Step, write: impl FnOnce(&mut String)) -> Result<Reply, Outcome> {
+        self.outbox.put(write);
+        // lettre adds nothing to it, and flushes.
+        let exchanging = self.connection.command("");
         understood(timed(self.timeouts.for_step(step), exchanging, step).await, step)
     }
 

@@ -8,6 +8,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -98,11 +99,35 @@ impl Replies {
     }
 }
 
+/// What is to go out with the next flush, shared by a session and its wire. A session writes into it while nothing is
+/// on its way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Kept for its memory.
+    text: String,
+    /// Octets of it that are written.
+    gone: usize,
+}
+
+impl Outbox {
+    /// Puts in what goes out next, in place of what went before it.
+    pub(super) fn put(&self, write: impl FnOnce(&mut String)) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.text.clear();
+        waiting.gone = 0;
+        write(&mut waiting.text);
+    }
+}
+
 /// The stream that lettre is given.
 #[derive(Debug)]
 pub(super) struct Wire {
     transport: Transport,
     replies: Replies,
+    outbox: Outbox,
     /// Octets that lettre writes and that are not to be sent: its hello, which is said already.
     unsaid: usize,
 }
@@ -238,7 +263,23 @@ fn positive(response: Response, step: Step) -> Result<Response, Outcome> {
 impl Wire {
     fn new(transport: Transport, relay: &Relay) -> Self {
         let replies = Replies { transcript: relay.transcript.clone(), ..Replies::default() };
-        Self { transport, replies, unsaid: 0 }
+        Self { transport, replies, outbox: Outbox::default(), unsaid: 0 }
+    }
+
+    /// Whatever is put in here goes out when lettre flushes.
+    pub(super) fn outbox(&self) -> Outbox {
+        self.outbox.clone()
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(match &mut self.transport {
+            Transport::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+        });
+        if let (Ok(length), Some(transcript)) = (&written, &self.replies.transcript) {
+            transcript.told(&octets[..*length]);
+        }
+        Poll::Ready(written)
     }
 
     /// Hears the greeting and says hello, and lettre will find both done: it says hello by itself, but only with `EHLO`,
@@ -298,18 +339,20 @@ impl AsyncWrite for Wire {
             wire.unsaid -= length;
             return Poll::Ready(Ok(length));
         }
-        let written = ready!(match &mut wire.transport {
-            Transport::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(context, octets),
-        });
-        if let (Ok(length), Some(transcript)) = (&written, &wire.replies.transcript) {
-            transcript.told(&octets[..*length]);
-        }
-        Poll::Ready(written)
+        wire.poll_send(context, octets)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().transport {
+        let wire = self.get_mut();
+        let outbox = wire.outbox.clone();
+        let mut waiting = outbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.gone < waiting.text.len() {
+            match ready!(wire.poll_send(context, &waiting.text.as_bytes()[waiting.gone..]))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                written => waiting.gone += written,
+            }
+        }
+        match &mut wire.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
