@@ -202,6 +202,11 @@ impl Ours {
         self.database_cpu_seconds.map(|seconds| self.a_message(seconds))
     }
 
+    /// Of our CPU, what takes so many seconds for each message.
+    fn share(&self, seconds: f64) -> f64 {
+        seconds * self.sent.messages as f64 / self.sent.cpu_seconds
+    }
+
     /// Daybreak's and the database's.
     fn cost_us(&self) -> f64 {
         self.cpu_us() + self.database_cpu_us().unwrap_or(0.0)
@@ -244,7 +249,7 @@ impl Bench<'_> {
             world.address().await?;
             let theirs = source.send(self.sink, messages).await?;
             let mut road = self.road(world, is_rsa.then_some(messages));
-            road.calibrate = is_rsa;
+            road.calibrate = is_rsa.then_some(world.message_bytes);
             let ours = self.travel(world, &road).await?;
             let (rate, cpu) = (messages as f64 / theirs.seconds, theirs.cpu_seconds * 1e6 / messages as f64);
             self.say(&format!(
@@ -270,9 +275,8 @@ impl Bench<'_> {
             source_messages_per_second: of(&|(rate, _, _)| *rate),
             source_cpu_us: of(&|(_, cpu, _)| *cpu),
             database_cpu_us: optional(&|ours| ours.database_cpu_us()),
-            signature_share: optional(&|ours| {
-                ours.sent.rsa_seconds.map(|one| one * ours.sent.messages as f64 / ours.sent.cpu_seconds)
-            }),
+            signature_share: optional(&|ours| ours.sent.signature.map(|one| ours.share(one.seconds))),
+            rsa_share: optional(&|ours| ours.sent.signature.map(|one| ours.share(one.rsa_seconds))),
         })
     }
 
@@ -355,7 +359,7 @@ impl Bench<'_> {
             relay: self.sink.url(),
             connections: self.options.connections,
             messages,
-            calibrate: false,
+            calibrate: None,
         }
     }
 

@@ -201,7 +201,7 @@ impl Signer {
     /// # Errors
     /// A sentence, when the library refuses to sign or what it writes is not text.
     pub fn sign(&self, message: &mut String) -> Result<(), String> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(1024 * self.signers.len());
         for signer in &self.signers {
             let signature = signer
                 .sign(message.as_bytes())

@@ -25,9 +25,10 @@ use super::line::Line;
 use super::recorder::{DOMAIN_LIMIT, Done, Settled};
 use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
-/// Deliveries claimed at a time: as many as go out within [`BATCH_LASTS`]. At full speed a claim then costs each message
-/// next to nothing, and at a slow relay few are claimed that another node could send.
-const BATCHES: RangeInclusive<i64> = 50..=1_000;
+/// Deliveries claimed at a time: as many as go out within [`BATCH_LASTS`], so that at a slow relay few are claimed that
+/// another node could send. No more at full speed either: a longer claim saves nothing, and while it keeps a core of two
+/// busy the connections wait.
+const BATCHES: RangeInclusive<i64> = 50..=200;
 
 /// How long a batch is to last.
 const BATCH_LASTS: Range<Duration> = Duration::from_millis(40)..Duration::from_millis(120);
