@@ -182,6 +182,30 @@ pub async fn article_counts(conn: &mut Conn, ids: &[i64]) -> Result<HashMap<i64,
     rows.iter().map(count).collect()
 }
 
+/// The first headlines of each of these issues, as the mail has them, in order.
+pub async fn headlines(
+    conn: &mut Conn,
+    ids: &[i64],
+    most: i64,
+) -> Result<HashMap<i64, Vec<String>>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let query = sql(format!(
+        "SELECT i.issue_id, COALESCE(i.headline, a.title) AS headline
+         FROM (SELECT issue_id, article_id, headline, position,
+                      ROW_NUMBER() OVER (PARTITION BY issue_id ORDER BY position) AS place
+               FROM issue_articles WHERE issue_id IN {list}) i
+         JOIN articles a ON a.id = i.article_id
+         WHERE i.place <= $2 ORDER BY i.issue_id, i.position"
+    ));
+    let rows = sqlx::query(query).bind(json(&ids)).bind(most).fetch_all(conn).await?;
+    let mut headlines: HashMap<i64, Vec<String>> = HashMap::new();
+    for row in &rows {
+        let row = Row::new(row, "issue_articles");
+        headlines.entry(row.int("issue_id")?).or_default().push(row.text("headline")?);
+    }
+    Ok(headlines)
+}
+
 /// A newsletter's latest issue that has come to its end.
 pub async fn last_ended(conn: &mut Conn, newsletter_id: i64) -> Result<Option<Issue>, DbError> {
     let query = sql(format!(

@@ -113,7 +113,13 @@ fn why_not(newsletter: &Newsletter, draft: &Issue, articles: usize, now: Timesta
     }
     let fewest = newsletter.rules.min_articles;
     (i64::try_from(articles).unwrap_or(i64::MAX) < fewest).then(|| {
-        format!("{articles} articles had come, and {fewest} are the fewest that go out: they wait for the next issue")
+        match articles {
+            0 => format!("no article had come, and it goes out with {fewest} or more"),
+            1 => format!("1 article had come, and it goes out with {fewest} or more: it waits for the next issue"),
+            many => {
+                format!("{many} articles had come, and it goes out with {fewest} or more: they wait for the next issue")
+            }
+        }
     })
 }
 

@@ -22,6 +22,9 @@ use crate::web::Error;
 use crate::web::auth::SignedIn;
 use crate::web::words::zone_name;
 
+/// How many headlines of an issue are shown.
+const HEADLINES: i64 = 4;
+
 pub fn routes() -> Router<App> {
     Router::new().route("/desk", get(show))
 }
@@ -55,6 +58,8 @@ struct Coming {
     schedule: Option<String>,
     says: String,
     holds: String,
+    /// What stands at its top.
+    headlines: Vec<String>,
     others: Option<String>,
     counted: Option<Moment>,
 }
@@ -82,6 +87,7 @@ struct Found<'n> {
     has_several: bool,
     issue: Issue,
     articles: i64,
+    headlines: Vec<String>,
     waiting: i64,
 }
 
@@ -152,6 +158,7 @@ async fn find<'n>(
     let issues = db::issues::in_states(conn, &STATES).await?;
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
     let counts = db::issues::article_counts(conn, &ids).await?;
+    let mut headlines = db::issues::headlines(conn, &ids, HEADLINES).await?;
     let mut found = vec![];
     for issue in issues {
         let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)
@@ -171,6 +178,7 @@ async fn find<'n>(
         found.push(Found {
             has_several: of_newsletter.count() > 1,
             articles: counts.get(&issue.id).copied().unwrap_or(0),
+            headlines: headlines.remove(&issue.id).unwrap_or_default(),
             newsletter,
             schedule,
             issue,
@@ -209,6 +217,7 @@ async fn coming(app: &App, found: &Found<'_>, now: Timestamp) -> Result<Coming, 
             }
             _ => format!("{}.", words::count(found.articles, "article")),
         },
+        headlines: found.headlines.clone(),
         others,
         counted: counted.map(|at| Moment::past(at, now, zone)),
     })
@@ -270,7 +279,7 @@ fn others(audience: &Audience) -> Option<String> {
     let reasons: Vec<String> = audience
         .others
         .iter()
-        .map(|(reason, count)| format!("{} {}", words::number(*count), words::reason(*reason)))
+        .map(|(reason, count)| format!("{} {}", words::number(*count), words::reason(*reason, *count)))
         .collect();
     (all > 0).then(|| format!("{} will not get it: {}.", words::number(all), reasons.join(", ")))
 }
@@ -297,8 +306,8 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
                 said.push(("warn", "It holds no article yet.".to_owned(), page.clone()));
             } else if found.articles < fewest {
                 let words = format!(
-                    "It holds {}, and {fewest} are the fewest that go out: without more it is skipped, and they wait for \
-                     the next issue.",
+                    "It holds {}, and goes out with {fewest} or more: otherwise it is skipped, and they wait for the next \
+                     issue.",
                     words::count(found.articles, "article")
                 );
                 said.push(("warn", words, page.clone()));

@@ -109,15 +109,19 @@ pub fn whose(at: Timestamp, now: Timestamp, zone: Tz) -> String {
 }
 
 /// Why readers do not get an issue, behind their number.
-pub fn reason(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Unconfirmed => "have not confirmed",
-        SkipReason::Unsubscribed => "have left",
-        SkipReason::Suppressed => "are on the suppression list",
-        SkipReason::Paused => "have paused it",
-        SkipReason::NoArticles => "find nothing on their topics or in their language",
-        SkipReason::Cancelled => "because it was cancelled",
-    }
+pub fn reason(reason: SkipReason, count: i64) -> &'static str {
+    let (one, many) = match reason {
+        SkipReason::Unconfirmed => ("has not confirmed", "have not confirmed"),
+        SkipReason::Unsubscribed => ("has left", "have left"),
+        SkipReason::Suppressed => ("is on the suppression list", "are on the suppression list"),
+        SkipReason::Paused => ("has paused it", "have paused it"),
+        SkipReason::NoArticles => (
+            "finds nothing on their topics or in their language",
+            "find nothing on their topics or in their language",
+        ),
+        SkipReason::Cancelled => ("because it was cancelled", "because it was cancelled"),
+    };
+    if count == 1 { one } else { many }
 }
 
 /// An issue's state as a word, and how it is coloured.
