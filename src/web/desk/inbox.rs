@@ -257,7 +257,13 @@ impl Around {
             href: format!("/desk/issues/{}", issue.id),
             words: match issue.state {
                 IssueState::Draft => {
-                    format!("in {} issue", words::whose(issue.slot_at, now, zone_of(issue)).to_lowercase())
+                    let whose = words::whose(issue.slot_at, now, zone_of(issue));
+                    // The days' names keep their capitals within a line.
+                    let whose = match whose.as_str() {
+                        "Today’s" | "Tomorrow’s" | "Yesterday’s" => whose.to_lowercase(),
+                        _ => whose.replacen("The ", "the ", 1),
+                    };
+                    format!("in {whose} issue")
                 }
                 IssueState::Sent | IssueState::Sending | IssueState::Paused => {
                     format!("sent in No. {}", issue.number)
