@@ -49,17 +49,14 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Everything at once, on sample data, with a mailbox to look into
+    /// Everything at once, on sample data, with a mailbox to look into; its pages are for this machine alone, at the port
+    /// of --listen or another that is free
     Demo(DemoArgs),
     #[command(flatten)]
     OnDatabase(OnDatabase),
     /// Mail templates: check, render, export
     #[command(subcommand)]
     Template(TemplateCommand),
-    /// Keys for programs: comes with the API, and is not in this version
-    Token(Later),
-    /// Bounces that come back by mail: not in this version (what the relay refuses is counted already)
-    Bounce(Later),
 }
 
 /// What works on the database.
@@ -104,13 +101,6 @@ enum OnDatabase {
     Dkim(DkimCommand),
 }
 
-/// The words of a command that a later version brings.
-#[derive(clap::Args, Debug)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    words: Vec<String>,
-}
-
 /// Keys of the environment that look like settings and are none: a slip of the pen should not pass unnoticed.
 pub fn unknown_settings() -> Vec<String> {
     let command = <Cli as clap::CommandFactory>::command();
@@ -127,8 +117,6 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         // What needs no database is done without one.
         Command::Template(command) => template::run(cli.settings.templates.as_deref(), output, command),
         Command::Demo(args) => demo::run(&cli.settings, output, args).await,
-        Command::Token(_) => Err(not_yet("token", "the API")),
-        Command::Bounce(_) => Err(not_yet("bounce", "reading bounces")),
         Command::OnDatabase(command) => {
             let app = App::open(cli.settings).await?;
             let done = run_on_database(&app, output, command).await;
@@ -136,10 +124,6 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             done
         }
     }
-}
-
-fn not_yet(command: &str, with: &str) -> Error {
-    Error::Invalid(format!("`daybreak {command}` comes with {with}, and is not in this version"))
 }
 
 async fn run_on_database(app: &App, output: Output, command: OnDatabase) -> Result<(), Error> {

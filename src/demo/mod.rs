@@ -43,9 +43,6 @@ use crate::pipeline::newsletters::{self, NewNewsletter};
 use crate::pipeline::{App, Error, accounts, editors, people, sources};
 use crate::web;
 
-/// Where the pages are, if nobody else is there.
-const PAGES_PORT: u16 = 8080;
-
 /// What the relay keeps: enough to look at, in a few dozen megabytes. All are counted.
 const KEPT_MAILS: Limits = Limits { messages: 2_000, bytes: 64_000_000 };
 
@@ -83,13 +80,13 @@ pub struct Demo {
 
 impl Demo {
     /// Sets the world up: an empty database, a relay, papers. Of the operator's `settings` only what cannot touch
-    /// anything of theirs is used: connections, templates and clock.
+    /// anything of theirs is used: connections, templates, clock and the pages' port.
     pub async fn open(options: Options, settings: &Settings) -> Result<Self, Error> {
         let folder = match &options.keep {
             Some(path) => Folder::kept(path)?,
             None => Folder::throw_away()?,
         };
-        let listener = match listen(PAGES_PORT).await {
+        let listener = match listen(settings.listen.port()).await {
             Ok(listener) => listener,
             Err(_) => listen(0).await?,
         };
