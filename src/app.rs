@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::pipeline::deliver::{self, Sender, Until};
-use crate::pipeline::{App, Error, collect, templates};
+use crate::pipeline::{App, Error, collect, measuring, templates};
 use crate::{db, schedule, web};
 
 /// What everything runs on: a thread for each core but one. That one is for the database and for the kernel's side of
@@ -95,6 +95,7 @@ pub async fn run(
     while let Some(joined) = running.join_next().await {
         first_error = first_error.and(flatten(joined));
     }
+    measuring::settle(app).await;
     first_error
 }
 

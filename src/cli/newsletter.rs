@@ -124,7 +124,7 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
     Ok(())
 }
 
-const KEYS_SHOWN: [&str; 22] = [
+const KEYS_SHOWN: [&str; 23] = [
     "slug",
     "name",
     "description",
@@ -146,6 +146,7 @@ const KEYS_SHOWN: [&str; 22] = [
     "cutoff-minutes",
     "grace-minutes",
     "editors",
+    "measure",
     "topics",
 ];
 
@@ -174,6 +175,7 @@ fn as_json(newsletter: &Newsletter) -> serde_json::Value {
         "cutoff-minutes": rules.cutoff_minutes,
         "grace-minutes": rules.grace_minutes,
         "editors": editors.join(" "),
+        "measure": rules.measure.as_str(),
     })
 }
 

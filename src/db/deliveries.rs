@@ -214,6 +214,8 @@ pub struct Reader {
     pub language: Option<String>,
     pub timezone: Option<String>,
     pub topics: TopicSet,
+    /// They asked not to be measured.
+    pub unmeasured: bool,
 }
 
 /// A delivery's place in the queue of its issue: when it is due, and its id.
@@ -308,7 +310,7 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 17] = [
+const ASKED: [&str; 18] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
@@ -325,6 +327,7 @@ const ASKED: [&str; 17] = [
     "p.name",
     "p.language",
     "p.timezone",
+    "p.unmeasured",
     "x.email_hash",
 ];
 
@@ -347,6 +350,7 @@ struct Found {
     name: Option<String>,
     language: Option<String>,
     timezone: Option<String>,
+    unmeasured: Option<i64>,
     suppressed: Option<String>,
 }
 
@@ -362,6 +366,7 @@ impl Found {
                 language: self.language,
                 timezone: self.timezone,
                 topics: TopicSet::from_bits(self.topics.unwrap_or(0)),
+                unmeasured: self.unmeasured == Some(1),
             }),
         };
         Ok(Claimed {

@@ -10,10 +10,11 @@ use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
+use crate::domain::measuring::Measure;
 
 pub(super) const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, \
                                   reason, held, pauses, at_once, introduction, subject, preheader, addressed_at, edited, \
-                                  version, frozen_at";
+                                  version, frozen_at, measure";
 
 pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
     let row = Row::new(row, "issues");
@@ -37,6 +38,7 @@ pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
         edited: row.flag("edited")?,
         version: row.int("version")?,
         frozen_at: row.opt_time("frozen_at")?,
+        measure: row.parsed("measure", Measure::parse)?,
     })
 }
 

@@ -34,7 +34,7 @@ pub async fn span(conn: &mut Conn, issue_id: i64) -> Result<Option<(i64, i64)>, 
     Ok(row.opt_int("first")?.zip(row.opt_int("last")?))
 }
 
-/// Adds an issue's deliveries with these ids to its counts and removes them, and returns how many. In a transaction:
+/// Adds an issue's deliveries with these ids to its counts and removes them with their visits, and returns how many. In a transaction:
 /// both happen or neither, and of two nodes at the same rows the second finds none.
 ///
 /// # Errors
@@ -68,6 +68,15 @@ pub async fn shrink(conn: &mut Conn, issue_id: i64, first: i64, last: i64) -> Re
         .map(|count| (count.state, count.reason.as_deref().unwrap_or_default(), count.count))
         .collect();
     sqlx::query(add).bind(issue_id).bind(json(&cells)).execute(&mut *conn).await?;
+    sqlx::query(
+        "DELETE FROM visits WHERE delivery_id IN (
+             SELECT id FROM deliveries WHERE issue_id = $1 AND id BETWEEN $2 AND $3)",
+    )
+    .bind(issue_id)
+    .bind(first)
+    .bind(last)
+    .execute(&mut *conn)
+    .await?;
     let removed = sqlx::query("DELETE FROM deliveries WHERE issue_id = $1 AND id BETWEEN $2 AND $3")
         .bind(issue_id)
         .bind(first)

@@ -19,6 +19,7 @@ pub mod imports;
 pub mod issues;
 pub mod keeping;
 pub mod limits;
+pub mod measuring;
 pub mod newsletters;
 pub mod nodes;
 pub mod notices;

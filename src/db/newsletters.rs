@@ -6,12 +6,13 @@ use super::{Conn, DbError, one_row, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::mail::Mailbox;
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
 use crate::domain::topic::{MAX_TOPICS, Topic, TopicSet};
 
 const NEWSLETTER: &str = "SELECT id, slug, name, description, from_name, from_email, reply_to, language, timezone, \
      postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order, \
-     match_language, subject, preheader, cutoff_minutes, grace_minutes, editors FROM newsletters";
+     match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure FROM newsletters";
 
 fn newsletter(row: &sqlx::any::AnyRow) -> Result<Newsletter, DbError> {
     let row = Row::new(row, "newsletters");
@@ -38,6 +39,7 @@ fn newsletter(row: &sqlx::any::AnyRow) -> Result<Newsletter, DbError> {
             preheader: row.text("preheader")?,
             cutoff_minutes: row.int("cutoff_minutes")?,
             grace_minutes: row.int("grace_minutes")?,
+            measure: row.parsed("measure", Measure::parse)?,
         },
         editors: row.parsed("editors", |text| {
             text.split_whitespace().map(|address| EmailAddress::parse(address).ok()).collect()
@@ -50,9 +52,9 @@ pub async fn insert(conn: &mut Conn, new: &Newsletter, now: Timestamp) -> Result
     let row = sqlx::query(
         "INSERT INTO newsletters (slug, name, description, from_name, from_email, reply_to, language, timezone,
              postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order,
-             match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, created_at)
+             match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-             $22, $23)
+             $22, $23, $24)
          RETURNING id",
     );
     let row = bind(row, new).bind(now.millis()).fetch_one(conn).await?;
@@ -66,8 +68,8 @@ pub async fn update(conn: &mut Conn, changed: &Newsletter) -> Result<(), DbError
              reply_to = $6, language = $7, timezone = $8, postal_address = $9, colour = $10, logo_url = $11,
              approval = $12, min_articles = $13, max_articles = $14, max_age_hours = $15, article_order = $16,
              match_language = $17, subject = $18, preheader = $19, cutoff_minutes = $20, grace_minutes = $21,
-             editors = $22
-         WHERE id = $23",
+             editors = $22, measure = $23
+         WHERE id = $24",
     );
     one_row("changing a newsletter", &bind(query, changed).bind(changed.id).execute(conn).await?)
 }
@@ -100,6 +102,7 @@ fn bind<'q>(query: Query<'q>, newsletter: &'q Newsletter) -> Query<'q> {
         .bind(rules.cutoff_minutes)
         .bind(rules.grace_minutes)
         .bind(editors.join(" "))
+        .bind(rules.measure.as_str())
 }
 
 pub async fn list(conn: &mut Conn) -> Result<Vec<Newsletter>, DbError> {

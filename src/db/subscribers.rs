@@ -138,6 +138,7 @@ pub async fn erase(
         .bind(id)
         .execute(&mut *conn)
         .await?;
+        super::measuring::forget(conn, id).await?;
         for rest in [
             "DELETE FROM subscriber_tags WHERE subscriber_id = $1",
             // Why somebody left, in their own words, may stand there.

@@ -7,6 +7,7 @@ use super::{Conn, Db};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::Mailbox;
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules};
 use crate::domain::subscription::Subscriber;
 
@@ -74,6 +75,7 @@ pub async fn a_newsletter(db: &Db, slug: &str) -> i64 {
             preheader: String::new(),
             cutoff_minutes: 30,
             grace_minutes: 180,
+            measure: Measure::Nothing,
         },
         editors: vec![],
     };

@@ -7,6 +7,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::article::IssueArticle;
 use super::calendar::Timestamp;
+use super::measuring::Measure;
 use super::topic::Topic;
 
 /// One edition of a newsletter.
@@ -44,6 +45,8 @@ pub struct Issue {
     pub version: i64,
     /// When its content froze.
     pub frozen_at: Option<Timestamp>,
+    /// What is measured of its readers, as it was settled when it began to go out.
+    pub measure: Measure,
 }
 
 /// What an issue holds, as it was frozen; stored as JSON beside the issue.

@@ -20,11 +20,23 @@ pub enum Hole {
     ViewUrl,
     /// The page on which the subscriber changes what comes.
     PreferencesUrl,
+    /// Where a measured link leads before its number: `https://…/c/TOKEN/`.
+    LinksUrl,
+    /// The picture that tells of an opened mail.
+    PictureUrl,
 }
 
 impl Hole {
-    pub const ALL: [Self; 6] =
-        [Self::Name, Self::FirstName, Self::Email, Self::UnsubscribeUrl, Self::ViewUrl, Self::PreferencesUrl];
+    pub const ALL: [Self; 8] = [
+        Self::Name,
+        Self::FirstName,
+        Self::Email,
+        Self::UnsubscribeUrl,
+        Self::ViewUrl,
+        Self::PreferencesUrl,
+        Self::LinksUrl,
+        Self::PictureUrl,
+    ];
 }
 
 /// What fills the holes for one recipient. Plain text: whoever fills HTML escapes.
@@ -35,6 +47,9 @@ pub struct HoleValues {
     pub unsubscribe_url: String,
     pub view_url: String,
     pub preferences_url: String,
+    /// These two are empty where the reader is not measured.
+    pub links_url: String,
+    pub picture_url: String,
 }
 
 impl HoleValues {
@@ -46,6 +61,8 @@ impl HoleValues {
             Hole::UnsubscribeUrl => &self.unsubscribe_url,
             Hole::ViewUrl => &self.view_url,
             Hole::PreferencesUrl => &self.preferences_url,
+            Hole::LinksUrl => &self.links_url,
+            Hole::PictureUrl => &self.picture_url,
         }
     }
 }

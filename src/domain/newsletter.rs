@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use super::address::EmailAddress;
 use super::calendar::{Slots, Timestamp};
 use super::mail::Mailbox;
+use super::measuring::Measure;
 
 /// A publication that people subscribe to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Rules {
     pub cutoff_minutes: i64,
     /// How many minutes late a slot that was missed is still sent.
     pub grace_minutes: i64,
+    /// What is measured of its readers, from the next issue that goes out on.
+    pub measure: Measure,
 }
 
 /// What must happen between freezing an issue and sending it.

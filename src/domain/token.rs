@@ -17,6 +17,8 @@ pub enum Token {
     Leave { subscription_id: i64 },
     /// Show this delivery as a page; never expires.
     View { delivery_id: i64 },
+    /// Lead on from a measured link of this delivery; never expires. The issue is named too, as it outlives its deliveries.
+    Visit { issue_id: i64, delivery_id: i64 },
     /// Confirm these subscriptions, asked for in one go, until then.
     Confirm { subscription_ids: Vec<i64>, expires: Timestamp },
     /// Change what this person gets, see what is held about them, erase it; never expires.
@@ -118,6 +120,11 @@ fn encode(token: &Token) -> Vec<u8> {
             bytes.push(b'V');
             bytes.extend_from_slice(&delivery_id.to_be_bytes());
         }
+        Token::Visit { issue_id, delivery_id } => {
+            bytes.push(b'R');
+            bytes.extend_from_slice(&issue_id.to_be_bytes());
+            bytes.extend_from_slice(&delivery_id.to_be_bytes());
+        }
         Token::Confirm { subscription_ids, expires } => {
             bytes.push(b'C');
             bytes.extend_from_slice(&expires.millis().to_be_bytes());
@@ -149,6 +156,9 @@ fn decode(payload: &[u8]) -> Option<Token> {
         (b'L', [subscription_id]) => Some(Token::Leave { subscription_id: *subscription_id }),
         (b'M', [subscriber_id]) => Some(Token::Manage { subscriber_id: *subscriber_id }),
         (b'V', [delivery_id]) => Some(Token::View { delivery_id: *delivery_id }),
+        (b'R', [issue_id, delivery_id]) => {
+            Some(Token::Visit { issue_id: *issue_id, delivery_id: *delivery_id })
+        }
         (b'C', [expires, ids @ ..]) => {
             Some(Token::Confirm { subscription_ids: ids.to_vec(), expires: Timestamp::from_millis(*expires) })
         }
@@ -172,7 +182,7 @@ fn decode_move(rest: &[u8]) -> Option<Token> {
 mod tests {
     use super::*;
 
-    fn tokens() -> [Token; 5] {
+    fn tokens() -> [Token; 6] {
         [
             Token::Manage { subscriber_id: 9 },
             Token::Move {
@@ -183,6 +193,7 @@ mod tests {
             },
             Token::Leave { subscription_id: 7 },
             Token::View { delivery_id: i64::MAX },
+            Token::Visit { issue_id: 3, delivery_id: 4 },
             Token::Confirm { subscription_ids: vec![1, 2, 3], expires: Timestamp::from_millis(5) },
         ]
     }

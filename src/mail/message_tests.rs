@@ -59,6 +59,8 @@ fn values() -> HoleValues {
         unsubscribe_url: "https://example.org/u/abc?x=1&y=2".to_owned(),
         view_url: "https://example.org/v/abc".to_owned(),
         preferences_url: "https://example.org/p/abc".to_owned(),
+        links_url: "https://example.org/c/abc/".to_owned(),
+        picture_url: "https://example.org/o/abc.gif".to_owned(),
     }
 }
 
@@ -196,7 +198,9 @@ fn any_values() -> impl Strategy<Value = HoleValues> {
         email,
         unsubscribe_url: url.clone(),
         view_url: url.clone(),
-        preferences_url: url,
+        preferences_url: url.clone(),
+        links_url: url.clone(),
+        picture_url: url,
     })
 }
 
@@ -261,6 +265,8 @@ proptest! {
             unsubscribe_url: hostile.clone(),
             view_url: hostile.clone(),
             preferences_url: hostile.clone(),
+            links_url: hostile.clone(),
+            picture_url: hostile.clone(),
         };
         let to = mailbox(&hostile, "zoe@example.org");
         let mut out = String::new();

@@ -7,7 +7,7 @@ use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::language;
 use crate::domain::newsletter::Newsletter;
 
-use super::{App, Error, compose};
+use super::{App, Error, compose, measuring};
 
 /// What became of an approved issue whose slot has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,7 @@ async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Erro
         .await?
         .ok_or_else(|| Error::Invalid(format!("issue {} is approved but was never frozen", issue.id)))?;
     let deliveries = write_deliveries(&mut tx, &newsletter, issue, &content, now).await?;
+    measuring::begin(&mut tx, app, &newsletter, issue, &content).await?;
     db::archive::publish(&mut tx, issue.id, &content.words()).await?;
     db::commit(tx).await?;
     Ok(Some(Addressed::Started { issue_id: issue.id, deliveries }))

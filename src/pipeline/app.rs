@@ -6,6 +6,7 @@ use crate::db::{self, Db};
 use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::deliver::relay::RelayStates;
+use crate::pipeline::measuring::Visits;
 use crate::pipeline::{Error, templates};
 use crate::render::{Renderer, TemplateError};
 
@@ -19,6 +20,8 @@ pub struct App {
     pub renderer: Renderer,
     /// How the relays are, as far as this process knows.
     pub relays: RelayStates,
+    /// What readers follow now.
+    pub visits: Visits,
 }
 
 impl App {
@@ -30,7 +33,7 @@ impl App {
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        let app = Self { settings, clock, db, key, renderer, relays: RelayStates::default() };
+        let app = Self { settings, clock, db, key, renderer, relays: RelayStates::default(), visits: Visits::default() };
         templates::refresh(&app).await?;
         Ok(app)
     }

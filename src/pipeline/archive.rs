@@ -7,6 +7,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueContent, folded};
 use crate::domain::language::long_date;
 use crate::domain::mail::{HoleValues, escape_html};
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::TopicSet;
 use crate::render::{Audience, DigestInput, RenderError};
@@ -61,7 +62,7 @@ fn published(
 ) -> Result<Published, Error> {
     let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
     let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
-    let audience = Audience { topics: TopicSet::EMPTY, language: newsletter.language.clone(), zone };
+    let audience = Audience { topics: TopicSet::EMPTY, language: newsletter.language.clone(), zone, measure: Measure::Nothing };
     let input = DigestInput {
         newsletter,
         issue: &issue,
@@ -107,6 +108,7 @@ pub async fn html(app: &App, slug: &str, number: i64) -> Result<String, Error> {
         unsubscribe_url: page.clone(),
         view_url: links::issue(app, slug, number),
         preferences_url: page,
+        ..HoleValues::default()
     };
     let mail = match app.renderer.digest_for(&edition.input(&edition.default_audience()), &values) {
         Err(RenderError::NoArticles) => return Err(gone()),

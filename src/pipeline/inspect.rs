@@ -181,7 +181,15 @@ fn message(
 pub(super) fn nobody(edition: &Edition) -> Result<Reader, Error> {
     let domain = edition.newsletter.from.address.domain();
     let email = EmailAddress::parse(&format!("reader@{domain}")).map_err(Error::Invalid)?;
-    Ok(Reader { id: 0, email, name: String::new(), language: None, timezone: None, topics: TopicSet::EMPTY })
+    Ok(Reader {
+        id: 0,
+        email,
+        name: String::new(),
+        language: None,
+        timezone: None,
+        topics: TopicSet::EMPTY,
+        unmeasured: true,
+    })
 }
 
 async fn find_reader(
@@ -203,6 +211,7 @@ async fn find_reader(
         language: subscriber.language,
         timezone: subscriber.zone.map(|zone| zone.name().to_owned()),
         topics: subscription.topics,
+        unmeasured: true,
     };
     Ok((reader, subscription.id, delivery.map_or(0, |delivery| delivery.id)))
 }

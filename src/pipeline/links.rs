@@ -43,6 +43,12 @@ pub fn view(app: &App, delivery_id: i64) -> String {
     format!("{}/view/{}", base(app), app.key.sign(&Token::View { delivery_id }))
 }
 
+/// Where a delivery's measured links lead before their number, and its picture.
+pub fn measured(app: &App, issue_id: i64, delivery_id: i64) -> (String, String) {
+    let token = app.key.sign(&Token::Visit { issue_id, delivery_id });
+    (format!("{}/c/{token}/", base(app)), format!("{}/o/{token}.gif", base(app)))
+}
+
 /// The page of the desk that says what sending an issue will do, with the buttons for it.
 pub fn sending(app: &App, issue_id: i64) -> String {
     format!("{}/desk/issues/{issue_id}/send", base(app))

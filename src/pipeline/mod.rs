@@ -23,6 +23,7 @@ pub mod import;
 pub mod inspect;
 pub mod keep;
 pub mod links;
+pub mod measuring;
 pub mod newsletters;
 pub mod people;
 #[cfg(test)]

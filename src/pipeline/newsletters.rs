@@ -5,6 +5,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Recurrence, Slot, Slots, TimeOfDay, parse_zone};
 use crate::domain::language;
 use crate::domain::mail::Mailbox;
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
 use crate::domain::topic::{MAX_TOPICS, Topic, slug_of};
 use crate::render::{DEFAULT_PREHEADER, DEFAULT_SUBJECT};
@@ -13,7 +14,7 @@ use super::editors::find_newsletter;
 use super::{App, Error};
 
 /// Every key that [`set`] knows, with what it takes.
-pub const KEYS: [(&str, &str); 21] = [
+pub const KEYS: [(&str, &str); 22] = [
     ("name", "the newsletter's name"),
     ("description", "one sentence for the sign-up page"),
     ("from", "the address it is sent from, with or without a name: Morning Brief <brief@example.org>"),
@@ -34,6 +35,7 @@ pub const KEYS: [(&str, &str); 21] = [
     ("cutoff-minutes", "how long before its slot an issue's content freezes"),
     ("grace-minutes", "how late a slot that was missed is still sent"),
     ("editors", "addresses that are told when an issue waits, is held or fails"),
+    ("measure", "nothing, clicks, or clicks-and-opens: what is recorded of each reader"),
     ("topics", "topics that readers may choose: Sport, Business, Culture"),
 ];
 
@@ -96,6 +98,7 @@ pub async fn add(app: &App, new: &NewNewsletter) -> Result<Newsletter, Error> {
             preheader: DEFAULT_PREHEADER.to_owned(),
             cutoff_minutes: 30,
             grace_minutes: 360,
+            measure: Measure::Nothing,
         },
         editors: vec![],
     };
@@ -148,6 +151,7 @@ pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
         "colour" => newsletter.colour.clone(),
         "logo-url" => newsletter.logo_url.clone().unwrap_or_default(),
         "approval" => rules.approval.as_str().to_owned(),
+        "measure" => rules.measure.as_str().to_owned(),
         "order" => rules.order.as_str().to_owned(),
         "match-language" => if rules.match_language { "yes" } else { "no" }.to_owned(),
         "min-articles" => rules.min_articles.to_string(),
@@ -236,6 +240,7 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
         "colour" => newsletter.colour = parse_colour(value)?,
         "logo-url" => newsletter.logo_url = parse_logo(value)?,
         "approval" => rules.approval = one_of(key, value, Approval::parse(value), &Approval::NAMES)?,
+        "measure" => rules.measure = one_of(key, value, Measure::parse(value), &Measure::NAMES)?,
         "order" => rules.order = one_of(key, value, Order::parse(value), &Order::NAMES)?,
         "match-language" => rules.match_language = one_of(key, value, parse_yes(value), &["yes", "no"])?,
         "min-articles" => rules.min_articles = number(key, value, 1, 200)?,

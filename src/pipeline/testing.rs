@@ -9,6 +9,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::App;
 use crate::pipeline::deliver::relay::RelayStates;
+use crate::pipeline::measuring::Visits;
 use crate::render::Renderer;
 
 #[derive(Parser)]
@@ -35,7 +36,7 @@ pub async fn apps() -> Vec<TestApp> {
         let key = SigningKey::new(&[7; 32]);
         let relays = RelayStates::default();
         let app =
-            App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer, relays };
+            App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer, relays, visits: Visits::default() };
         TestApp { app, _database: database }
     };
     databases().await.into_iter().map(of).collect()

@@ -13,6 +13,7 @@ mod error;
 mod helpers;
 mod holes;
 mod html;
+mod measured;
 mod nesting;
 mod notice;
 mod sample;
@@ -31,6 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use chrono_tz::Tz;
 
 pub use self::error::{RenderError, TemplateError, TemplateProblem};
+pub use self::measured::{Link, links};
 pub use self::sources::{MAILS, MAX_BYTES, is_template};
 
 use self::context::{Lines, Room};
@@ -39,6 +41,7 @@ use self::workshop::{Line, Workshop};
 use crate::domain::article::IssueArticle;
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::mail::{HoleValues, Holed, Piece, RenderedMail, escape_html};
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::notice::Notice;
 use crate::domain::topic::TopicSet;
@@ -74,6 +77,8 @@ pub struct Audience {
     pub language: String,
     /// The zone that dates are printed in.
     pub zone: Tz,
+    /// What the mail's links and picture tell of its readers.
+    pub measure: Measure,
 }
 
 /// Everything that a digest is made of.
@@ -226,7 +231,7 @@ impl Renderer {
         let draft = self.draft(input)?;
         match draft.cohort()? {
             Digest::Cohort(mail) => Ok(fill(&mail, values)),
-            Digest::PerReader => draft.fitting(Some(values)),
+            Digest::PerReader => Ok(fill(&draft.fitting(Some(values))?, values)),
         }
     }
 
@@ -391,7 +396,10 @@ impl Draft<'_> {
             if mail.subject.0.is_empty() {
                 mail.subject = Holed::plain(self.workshop.default_subject(&context)?);
             }
-            Ok(mail)
+            Ok(match self.input.audience.measure {
+                Measure::Nothing => mail,
+                measure => measured::measure(mail, self.input.content, measure),
+            })
         };
         let whole = render(Room { articles: all, summaries: all }, &lines)?;
         if html_bytes(&whole) <= MAX_HTML {
@@ -454,5 +462,7 @@ fn cleaned(values: &HoleValues) -> HoleValues {
         unsubscribe_url: holes::clean(&values.unsubscribe_url),
         view_url: holes::clean(&values.view_url),
         preferences_url: holes::clean(&values.preferences_url),
+        links_url: holes::clean(&values.links_url),
+        picture_url: holes::clean(&values.picture_url),
     }
 }

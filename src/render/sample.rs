@@ -11,6 +11,7 @@ use crate::domain::article::{AlsoAt, IssueArticle};
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, Timestamp};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox};
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
 use crate::domain::notice::{
     Access, Command, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
@@ -51,6 +52,7 @@ impl DigestSample {
                 topics: TopicSet::EMPTY,
                 language: language.to_owned(),
                 zone: Tz::Europe__Paris,
+                measure: Measure::Nothing,
             },
             has_pages: is_full,
         }
@@ -78,6 +80,8 @@ pub(super) fn reader() -> HoleValues {
         unsubscribe_url: "https://news.example/leave/7Qk2mW".to_owned(),
         view_url: "https://news.example/view/7Qk2mW".to_owned(),
         preferences_url: "https://news.example/preferences/7Qk2mW".to_owned(),
+        links_url: "https://news.example/c/7Qk2mW/".to_owned(),
+        picture_url: "https://news.example/o/7Qk2mW.gif".to_owned(),
     }
 }
 
@@ -248,6 +252,7 @@ fn newsletter(is_full: bool) -> Newsletter {
             preheader: String::new(),
             cutoff_minutes: 30,
             grace_minutes: 120,
+            measure: Measure::Nothing,
         },
         editors: Vec::new(),
     }
@@ -274,6 +279,7 @@ fn issue(is_full: bool) -> Issue {
         edited: false,
         version: 0,
         frozen_at: None,
+        measure: Measure::Nothing,
     }
 }
 

@@ -26,6 +26,7 @@ mod sign_up_form;
 mod tests;
 mod unsubscribe;
 mod view;
+mod visits;
 mod words;
 
 use axum::Router;
@@ -47,6 +48,8 @@ pub fn router(app: App) -> Router {
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
         .route("/unsubscribe/{token}/undo", post(unsubscribe::undo))
         .route("/view/{token}", get(view::show))
+        .route("/c/{token}/{number}", get(visits::follow))
+        .route("/o/{name}", get(visits::open))
         .merge(account::routes())
         .merge(desk::routes())
         .merge(office::routes())

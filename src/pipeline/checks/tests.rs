@@ -5,6 +5,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::article::IssueArticle;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::{Holed, Mailbox, RenderedMail};
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Order, Rules};
 use crate::domain::topic::{Topic, TopicSet};
 
@@ -35,6 +36,7 @@ fn newsletter() -> Newsletter {
             preheader: "What matters today".to_owned(),
             cutoff_minutes: 30,
             grace_minutes: 180,
+            measure: Measure::Nothing,
         },
         editors: vec![],
     }

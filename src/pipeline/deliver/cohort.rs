@@ -9,6 +9,7 @@ use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::delivery::issue_lasts;
 use crate::domain::issue::{Issue, IssueContent};
 use crate::domain::mail::Mailbox;
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::TopicSet;
 use crate::mail::dkim::{self, Signer};
@@ -112,6 +113,8 @@ impl Edition {
     }
 
     /// Who a reader shares their digest with. Topics that the issue has nothing about make no difference.
+    ///
+    /// What is looked at is never measured; see [`Edition::audience_sent`].
     pub fn audience(&self, reader: &Reader) -> Audience {
         let there = reader.topics.intersection(self.topics);
         let topics = match (there.is_empty(), there == self.topics) {
@@ -128,7 +131,18 @@ impl Edition {
                 .as_deref()
                 .and_then(|name| parse_zone(name).ok())
                 .unwrap_or_else(|| self.default_zone()),
+            measure: Measure::Nothing,
         }
+    }
+
+    /// The same for the mail that is sent.
+    pub fn audience_sent(&self, reader: &Reader) -> Audience {
+        Audience { measure: self.measure(reader), ..self.audience(reader) }
+    }
+
+    /// What is measured of a reader.
+    pub fn measure(&self, reader: &Reader) -> Measure {
+        if reader.unmeasured { Measure::Nothing } else { self.issue.measure }
     }
 
     /// Who shares the digest with readers who told nothing about themselves.
@@ -137,6 +151,7 @@ impl Edition {
             topics: TopicSet::EMPTY,
             language: self.newsletter.language.clone(),
             zone: self.default_zone(),
+            measure: Measure::Nothing,
         }
     }
 

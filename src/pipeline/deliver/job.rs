@@ -87,6 +87,7 @@ pub fn hole_values(app: &App, reader: &Reader, subscription_id: i64, delivery_id
         unsubscribe_url: links::unsubscribe(app, subscription_id),
         view_url: links::view(app, delivery_id),
         preferences_url: links::preferences(app, reader.id),
+        ..HoleValues::default()
     }
 }
 
@@ -100,7 +101,11 @@ impl DeliveryJob {
         out: &mut String,
     ) -> Result<Addresses, Error> {
         let from = &self.edition.newsletter.from.address;
-        let values = hole_values(app, &self.reader, self.claimed.subscription_id, self.claimed.id);
+        let mut values = hole_values(app, &self.reader, self.claimed.subscription_id, self.claimed.id);
+        if self.edition.measure(&self.reader).is_on() {
+            let (links_url, picture_url) = links::measured(app, self.claimed.issue_id, self.claimed.id);
+            values = HoleValues { links_url, picture_url, ..values };
+        }
         let mailbox = Mailbox { name: self.reader.name.clone(), address: self.reader.email.clone() };
         let recipient = Recipient {
             mailbox: &mailbox,

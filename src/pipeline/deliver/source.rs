@@ -258,7 +258,7 @@ impl JobSource {
                     continue;
                 }
             };
-            match self.cohorts.cohort(&edition, edition.audience(&reader)) {
+            match self.cohorts.cohort(&edition, edition.audience_sent(&reader)) {
                 Ok(cohort) => {
                     let edition = Arc::clone(&edition);
                     let job = DeliveryJob { claimed, reader, edition, cohort, checked_at, hold };

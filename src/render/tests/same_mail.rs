@@ -75,6 +75,8 @@ fn reader() -> impl Strategy<Value = HoleValues> {
             unsubscribe_url: format!("https://x.example/leave?{token}"),
             view_url: format!("https://x.example/view?{token}"),
             preferences_url: format!("https://x.example/change?{token}"),
+            links_url: format!("https://x.example/c/{token}/"),
+            picture_url: format!("https://x.example/o/{token}.gif"),
         }
     })
 }
