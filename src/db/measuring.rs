@@ -234,11 +234,7 @@ pub async fn followed(conn: &mut Conn, subscriber_id: i64, limit: i64) -> Result
         let row = Row::new(row, "visits");
         Ok(Followed {
             issue_id: row.int("issue_id")?,
-            visit: Visit {
-                link: row.int("link")?,
-                at: row.time("at")?,
-                by_program: row.flag("by_program")?,
-            },
+            visit: Visit { link: row.int("link")?, at: row.time("at")?, by_program: row.flag("by_program")? },
             url: row.opt_text("url")?,
         })
     };

@@ -2,10 +2,11 @@
 
 use super::dialect::Dialect;
 use super::row::Row;
-use super::{Conn, DbError, sql};
+use super::{Conn, DbError, one_row, sql};
 use crate::db::articles::json;
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::IssueState;
+use crate::domain::subscription::SuppressionReason;
 
 /// When an issue was addressed, and when it ended.
 pub async fn times(
@@ -50,6 +51,8 @@ pub struct Past {
     pub state: IssueState,
     /// None where nothing was kept yet.
     pub totals: Option<Totals>,
+    /// How many readers followed a link of it; none where that was not measured.
+    pub clicked: Option<i64>,
 }
 
 /// The issues of a newsletter that went out, up to one with this slot, the latest first.
@@ -60,8 +63,11 @@ pub async fn past(
     limit: i64,
 ) -> Result<Vec<Past>, DbError> {
     let query = sqlx::query(
-        "SELECT i.id, i.number, i.slot_at, i.state, t.sent, t.failed, t.skipped
-         FROM issues i LEFT JOIN issue_totals t ON t.issue_id = i.id
+        "SELECT i.id, i.number, i.slot_at, i.state, t.sent, t.failed, t.skipped,
+             CASE WHEN i.measure <> 'nothing' THEN COALESCE(v.people, 0) END AS clicked
+         FROM issues i
+         LEFT JOIN issue_totals t ON t.issue_id = i.id
+         LEFT JOIN issue_visits v ON v.issue_id = i.id AND v.link = 0
          WHERE i.newsletter_id = $1 AND i.slot_at <= $2 AND i.addressed_at IS NOT NULL
          ORDER BY i.slot_at DESC, i.id DESC LIMIT $3",
     );
@@ -79,6 +85,7 @@ pub async fn past(
                 failed,
                 skipped,
             }),
+            clicked: row.opt_int("clicked")?,
         })
     };
     rows.iter().map(past).collect()
@@ -119,6 +126,74 @@ pub async fn left(
         Ok((row.opt_text("left_reason")?, row.int("count")?))
     };
     rows.iter().map(group).collect()
+}
+
+/// Readers who had an issue, and whose address was suppressed for it later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    pub bounced: i64,
+    pub complained: i64,
+}
+
+/// How many readers of an issue bounced or complained after they had it, within a time; as it was kept, where it was.
+pub async fn late(
+    conn: &mut Conn,
+    issue_id: i64,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Late, DbError> {
+    if let Some(kept) = kept_late(conn, issue_id).await? {
+        return Ok(kept);
+    }
+    // Few addresses are suppressed in the time of one issue; each is looked up in it.
+    let rows = sqlx::query(
+        "SELECT x.reason, COUNT(*) AS count
+         FROM suppressions x
+         JOIN subscribers p ON p.email_hash = x.email_hash
+         JOIN deliveries d ON d.issue_id = $1 AND d.subscriber_id = p.id
+         WHERE x.reason IN ('bounced', 'complained') AND x.created_at >= $2 AND x.created_at < $3
+             AND d.state = 'sent' AND d.updated_at <= x.created_at
+         GROUP BY x.reason",
+    )
+    .bind(issue_id)
+    .bind(from.millis())
+    .bind(until.millis())
+    .fetch_all(conn)
+    .await?;
+    let mut late = Late::default();
+    for row in &rows {
+        let row = Row::new(row, "suppressions");
+        match row.parsed("reason", SuppressionReason::parse)? {
+            SuppressionReason::Complained => late.complained = row.int("count")?,
+            _ => late.bounced = row.int("count")?,
+        }
+    }
+    Ok(late)
+}
+
+/// The same as it was kept; none where it was not.
+pub async fn kept_late(conn: &mut Conn, issue_id: i64) -> Result<Option<Late>, DbError> {
+    let row =
+        sqlx::query("SELECT issue_id AS id, bounced_later, complained FROM issue_totals WHERE issue_id = $1")
+            .bind(issue_id)
+            .fetch_optional(conn)
+            .await?;
+    let Some(row) = row else { return Ok(None) };
+    let row = Row::new(&row, "issue_totals");
+    let kept = row.opt_int("bounced_later")?.zip(row.opt_int("complained")?);
+    Ok(kept.map(|(bounced, complained)| Late { bounced, complained }))
+}
+
+/// Keeps it beside the totals, which are there.
+pub async fn keep_late(conn: &mut Conn, issue_id: i64, late: Late) -> Result<(), DbError> {
+    let result =
+        sqlx::query("UPDATE issue_totals SET bounced_later = $2, complained = $3 WHERE issue_id = $1")
+            .bind(issue_id)
+            .bind(late.bounced)
+            .bind(late.complained)
+            .execute(conn)
+            .await?;
+    one_row("keeping who bounced and complained", &result)
 }
 
 /// A delivery that failed, or that waits for another try.

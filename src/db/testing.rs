@@ -163,3 +163,10 @@ pub async fn audit(conn: &mut Conn) -> Vec<String> {
     let rows = sqlx::query(query).fetch_all(conn).await.expect("it is read");
     rows.iter().map(|row| Row::new(row, "audit").text("text").expect("a text")).collect()
 }
+
+/// How many rows a table has.
+pub async fn count(conn: &mut Conn, table: &str) -> i64 {
+    let query = sql(format!("SELECT COUNT(*) AS count FROM {table}"));
+    let row = sqlx::query(query).fetch_one(conn).await.expect("the table is there");
+    Row::new(&row, "?").int("count").expect("a number")
+}

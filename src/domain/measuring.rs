@@ -187,7 +187,8 @@ mod tests {
 
     const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
                           Version/18.0 Mobile/15E148 Safari/604.1";
-    const GMAIL: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+    const GMAIL: &str =
+        "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 
     #[test]
     fn programs_are_known_by_what_they_say() {
@@ -249,7 +250,10 @@ mod tests {
         );
         // A person who comes behind a program counts, and stays where a program comes behind them.
         assert_eq!(after(&[(1, 1.0, true), (1, 600.0, false), (1, 900.0, true)]), [(1, false)]);
-        assert_eq!(after(&[(1, 600.0, false), (1, 900.0, false), (2, 900.1, false)]), [(1, false), (2, false)]);
+        assert_eq!(
+            after(&[(1, 600.0, false), (1, 900.0, false), (2, 900.1, false)]),
+            [(1, false), (2, false)]
+        );
     }
 
     #[test]

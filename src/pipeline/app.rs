@@ -33,7 +33,15 @@ impl App {
         let db = Db::open(settings.database_url.reveal()).await?;
         db.migrate().await?;
         let key = signing_key(&db).await?;
-        let app = Self { settings, clock, db, key, renderer, relays: RelayStates::default(), visits: Visits::default() };
+        let app = Self {
+            settings,
+            clock,
+            db,
+            key,
+            renderer,
+            relays: RelayStates::default(),
+            visits: Visits::default(),
+        };
         templates::refresh(&app).await?;
         Ok(app)
     }

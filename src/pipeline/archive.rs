@@ -62,7 +62,12 @@ fn published(
 ) -> Result<Published, Error> {
     let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
     let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
-    let audience = Audience { topics: TopicSet::EMPTY, language: newsletter.language.clone(), zone, measure: Measure::Nothing };
+    let audience = Audience {
+        topics: TopicSet::EMPTY,
+        language: newsletter.language.clone(),
+        zone,
+        measure: Measure::Nothing,
+    };
     let input = DigestInput {
         newsletter,
         issue: &issue,

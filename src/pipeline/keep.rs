@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{App, Error};
+use super::{App, Error, results};
 use crate::db;
 use crate::domain::calendar::Timestamp;
 
@@ -60,6 +60,7 @@ async fn shrink_one(app: &App, issue_id: i64, until: Instant) -> Result<u64, Err
     };
     let mut removed = 0;
     if let Some((first, last)) = span {
+        results::keep_late(app, issue_id).await?;
         let (mut from, mut batch) = (first, BATCH / 5);
         while from <= last && Instant::now() < until {
             let begun = Instant::now();

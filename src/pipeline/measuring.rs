@@ -83,8 +83,7 @@ pub async fn target(app: &App, issue_id: i64, number: i64) -> Result<Option<Stri
     if targets.is_empty() {
         return Ok(None);
     }
-    let urls: BTreeMap<i64, String> =
-        targets.into_iter().map(|target| (target.number, target.url)).collect();
+    let urls: BTreeMap<i64, String> = targets.into_iter().map(|target| (target.number, target.url)).collect();
     let url = urls.get(&number).cloned();
     let mut kept = app.visits.kept();
     if kept.urls.len() >= MOST_ISSUES {
@@ -138,7 +137,10 @@ async fn write_all(app: &App) {
                     tracing::error!(%error, visits = batch.len(), "visits cannot be written: they are not counted");
                 }
                 Err(_) if tries == TRIES => {
-                    tracing::error!(visits = batch.len(), "the database takes no visits: they are not counted");
+                    tracing::error!(
+                        visits = batch.len(),
+                        "the database takes no visits: they are not counted"
+                    );
                 }
                 _ => tokio::time::sleep(REST).await,
             }

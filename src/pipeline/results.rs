@@ -1,11 +1,15 @@
 //! How far an issue is, and what became of it.
 
+use std::collections::BTreeMap;
+
 use crate::db;
 use crate::db::deliveries::Count;
-use crate::db::results::{Failure, Past, Totals};
+use crate::db::measuring::Target;
+use crate::db::results::{Failure, Late, Past, Totals};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::issue::{Issue, IssueState};
+use crate::domain::issue::{Issue, IssueContent, IssueState};
+use crate::domain::measuring::Measure;
 
 use super::editors::find_issue;
 use super::{App, Error};
@@ -79,6 +83,51 @@ pub async fn left(app: &App, progress: &Progress) -> Result<Option<Left>, Error>
     let until = next.unwrap_or(progress.at.plus_millis(1));
     let groups = db::results::left(&mut conn, newsletter_id, from, until).await?;
     Ok(Some(Left { until, is_closed: next.is_some(), groups }))
+}
+
+/// How many readers of an issue bounced or complained after they had it and before the newsletter's next issue.
+pub async fn late(app: &App, progress: &Progress, left: Option<&Left>) -> Result<Late, Error> {
+    let Some((from, left)) = progress.addressed_at.zip(left) else { return Ok(Late::default()) };
+    Ok(db::results::late(&mut *app.db.conn().await?, progress.issue.id, from, left.until).await?)
+}
+
+/// Keeps that, with how the issue ended, before the deliveries go that it is counted from.
+pub(super) async fn keep_late(app: &App, issue_id: i64) -> Result<(), Error> {
+    if db::results::kept_late(&mut *app.db.conn().await?, issue_id).await?.is_some() {
+        return Ok(());
+    }
+    let progress = progress(app, issue_id).await?;
+    let left = left(app, &progress).await?;
+    let late = late(app, &progress, left.as_ref()).await?;
+    let mut tx = app.db.begin().await?;
+    db::results::keep_totals(&mut tx, issue_id, totals_of(&progress.counts)).await?;
+    db::results::keep_late(&mut tx, issue_id, late).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// What readers of an issue followed and opened.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub measure: Measure,
+    pub content: IssueContent,
+    /// Where the links lead, in the issue's order.
+    pub targets: Vec<Target>,
+    /// Mails, by link: that people visited, and that programs alone did.
+    pub counts: BTreeMap<i64, (i64, i64)>,
+}
+
+/// None where it was not measured.
+pub async fn measured(app: &App, issue: &Issue) -> Result<Option<Measured>, Error> {
+    if !issue.measure.is_on() {
+        return Ok(None);
+    }
+    let mut conn = app.db.conn().await?;
+    Ok(Some(Measured {
+        measure: issue.measure,
+        content: db::issues::content(&mut conn, issue.id).await?.unwrap_or_default(),
+        targets: db::measuring::targets(&mut conn, issue.id).await?,
+        counts: db::measuring::counts(&mut conn, issue.id).await?,
+    }))
 }
 
 /// The newsletter's last issues up to this one, the oldest first, with how each ended or how far it is.

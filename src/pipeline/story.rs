@@ -8,6 +8,7 @@ use crate::db::subscriptions::Stored;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::measuring::PICTURE;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
@@ -95,6 +96,21 @@ pub struct OwnStory {
     pub tags: Vec<String>,
     /// Mails to the address that were not digests, the newest first.
     pub other_mails: Vec<MailStory>,
+    /// They asked not to be measured.
+    pub not_measured: bool,
+    /// What they followed and opened, where a newsletter measures it, the latest first.
+    pub visits: Vec<VisitStory>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VisitStory {
+    pub issue_id: i64,
+    /// `followed a link` or `opened the mail`.
+    pub what: &'static str,
+    pub url: Option<String>,
+    pub at: String,
+    /// A program seems to have done it, such as a filter of mail.
+    pub by_program: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -114,6 +130,8 @@ pub async fn own(app: &App, subscriber_id: i64) -> Result<Option<OwnStory>, Erro
     let times = db::subscribers::written_at(&mut conn, subscriber_id).await?;
     let other_mails = db::notices::to(&mut conn, &subscriber.email, ALL).await?;
     let tags = db::tags::of_subscriber(&mut conn, subscriber_id).await?;
+    let not_measured = db::measuring::is_unmeasured(&mut conn, subscriber_id).await?;
+    let visits = db::measuring::followed(&mut conn, subscriber_id, ALL).await?;
     drop(conn);
     let kind = |content: &str| {
         let content: serde_json::Value = serde_json::from_str(content).unwrap_or_default();
@@ -133,7 +151,20 @@ pub async fn own(app: &App, subscriber_id: i64) -> Result<Option<OwnStory>, Erro
         story: tell(app, &subscriber.email, ALL).await?,
         tags: tags.into_iter().map(|tag| tag.name).collect(),
         other_mails: other_mails.into_iter().map(told).collect(),
+        not_measured,
+        visits: visits.into_iter().map(visit_story).collect(),
     }))
+}
+
+fn visit_story(followed: db::measuring::Followed) -> VisitStory {
+    let is_picture = followed.visit.link == PICTURE;
+    VisitStory {
+        issue_id: followed.issue_id,
+        what: if is_picture { "opened the mail" } else { "followed a link" },
+        url: followed.url,
+        at: followed.visit.at.to_string(),
+        by_program: followed.visit.by_program,
+    }
 }
 
 /// Tells everything on record about an address.

@@ -35,8 +35,15 @@ pub async fn apps() -> Vec<TestApp> {
         let renderer = Renderer::new(None).expect("the built-in templates are sound");
         let key = SigningKey::new(&[7; 32]);
         let relays = RelayStates::default();
-        let app =
-            App { settings, clock: Clock::fixed(now()), db: database.db.clone(), key, renderer, relays, visits: Visits::default() };
+        let app = App {
+            settings,
+            clock: Clock::fixed(now()),
+            db: database.db.clone(),
+            key,
+            renderer,
+            relays,
+            visits: Visits::default(),
+        };
         TestApp { app, _database: database }
     };
     databases().await.into_iter().map(of).collect()

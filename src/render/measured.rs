@@ -72,7 +72,8 @@ fn next_in_html(text: &str, numbers: &Numbers) -> Option<(Range<usize>, i64)> {
     let values = text.match_indices("href=").filter_map(|(at, name)| {
         let is_attribute = text[..at].ends_with(|before: char| before.is_ascii_whitespace());
         let start = at + name.len() + 1;
-        let quote = text[..start.min(text.len())].chars().last().filter(|quote| matches!(quote, '"' | '\''))?;
+        let quote =
+            text[..start.min(text.len())].chars().last().filter(|quote| matches!(quote, '"' | '\''))?;
         let length = text[start..].find(quote)?;
         is_attribute.then_some(start..start + length)
     });

@@ -9,7 +9,7 @@ use super::super::Error;
 use super::leave::{LeaveReason, can_return, end, take_back};
 use super::{NextIssue, followed, next_issue};
 use crate::db::subscriptions::{Choice, Stored};
-use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions, suppressions};
+use crate::db::{Conn, DbError, measuring, newsletters, subscribers, subscriptions, suppressions};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Subscriber, SubscriptionStatus, SuppressionReason};
@@ -25,6 +25,8 @@ pub struct Person {
     pub subscriber: Subscriber,
     /// Why nothing can be sent to the address, where nothing can.
     pub suppressed: Option<SuppressionReason>,
+    /// They asked not to be measured.
+    pub unmeasured: bool,
     /// The oldest first.
     pub follows: Vec<Following>,
 }
@@ -86,6 +88,7 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
     let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else { return Ok(None) };
     let now = app.clock.now();
     let suppressed = suppressions::find(conn, &app.key, &subscriber.email).await?.map(|found| found.reason);
+    let unmeasured = measuring::is_unmeasured(conn, subscriber_id).await?;
     let mut follows = vec![];
     for stored in subscriptions::of_subscriber(conn, subscriber_id).await? {
         let id = stored.subscription.newsletter_id;
@@ -106,7 +109,7 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
             stored,
         });
     }
-    Ok(Some(Person { subscriber, suppressed, follows }))
+    Ok(Some(Person { subscriber, suppressed, unmeasured, follows }))
 }
 
 /// What a person tells about themselves.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::schedules::{self, Planned};
 use crate::db;
+use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order};
 use crate::domain::user::Role;
 use crate::pipeline::newsletters::{self as settings, FormSet, KEYS, NewNewsletter};
@@ -122,6 +123,11 @@ const ORDERS: [(&str, &str); 3] = [
     (Order::NAMES[1], "the oldest first"),
     (Order::NAMES[2], "one of each source in turn"),
 ];
+const MEASURES: [(&str, &str); 3] = [
+    (Measure::NAMES[0], "nothing"),
+    (Measure::NAMES[1], "which links they follow"),
+    (Measure::NAMES[2], "which links they follow, and whether they open the mail"),
+];
 const LANGUAGES: [(&str, &str); 2] =
     [("no", "every article"), ("yes", "articles in their own language only")];
 
@@ -129,7 +135,7 @@ const LANGUAGES: [(&str, &str); 2] =
 type Section = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str, Kind)]);
 
 const TEXT: Kind = Kind::Input("text");
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     (
         "name",
         "Name",
@@ -189,6 +195,14 @@ const SECTIONS: [Section; 7] = [
             ("grace-minutes", "Minutes that it may be late", Kind::Input("number")),
             ("editors", "Editors who are told by mail", Kind::Area),
         ],
+    ),
+    (
+        "measuring",
+        "Measuring",
+        "What is recorded belongs to a person, so it is personal data, though nothing of their network or device is in it: \
+         say so in your privacy notice, and ask for consent where the law wants that. Readers are told under their \
+         preferences, and can ask to be left out. A change counts from the next issue that goes out.",
+        &[("measure", "Of each reader is recorded", Kind::Choice(&MEASURES))],
     ),
 ];
 

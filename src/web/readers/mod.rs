@@ -27,6 +27,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/preferences/{token}", get(preferences::show))
         .route("/preferences/{token}/about", get(preferences::show_about).post(preferences::about))
+        .route("/preferences/{token}/measuring", post(preferences::measuring))
         .nest("/preferences/{token}/newsletters/{slug}", of_one)
         .route("/preferences/{token}/address", get(address::show).post(address::ask))
         .route("/preferences/{token}/leave", get(leave::show).post(leave::submit))

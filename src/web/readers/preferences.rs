@@ -13,10 +13,11 @@ use super::super::sign_up_form::{Problem, optional, zones};
 use super::super::{Error, page, words};
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, normalise};
+use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::token::Token;
-use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, About, Following, Person};
+use crate::pipeline::{App, measuring};
 
 /// The path of a person's preferences.
 pub fn path(app: &App, subscriber_id: i64) -> String {
@@ -73,6 +74,8 @@ fn done_words(query: Option<&str>) -> &'static str {
         Some("resumed") => "It comes again, from the next issue on.",
         Some("left") => "Nothing more of it will come.",
         Some("left-all") => "You have left everything. Nothing more will come.",
+        Some("unmeasured") => "You are not measured any more, and what was recorded is forgotten.",
+        Some("measured") => "You are measured again, from the next issue on.",
         Some("back") => "You get it again.",
         _ => "",
     }
@@ -93,6 +96,11 @@ struct Overview<'a> {
     gets_any: bool,
     /// Several were left lately, and can be had back at once.
     can_undo_all: bool,
+    /// The newsletters that measure what their readers do; empty where none does.
+    measured_by: String,
+    measures_opens: bool,
+    /// They asked not to be measured.
+    unmeasured: bool,
 }
 
 /// A newsletter on the page with everything.
@@ -158,6 +166,9 @@ pub async fn show(
     let person = manages.person(&app).await?;
     let now = app.clock.now();
     let subscriber = &person.subscriber;
+    let measures: Vec<&Newsletter> =
+        person.active().map(|one| &one.newsletter).filter(|one| one.rules.measure.is_on()).collect();
+    let names: Vec<String> = measures.iter().map(|newsletter| newsletter.name.clone()).collect();
     let overview = Overview {
         title: "What you get",
         home: &manages.home,
@@ -170,8 +181,24 @@ pub async fn show(
         follows: person.follows.iter().map(|following| row(following, &person, now)).collect(),
         gets_any: person.follows.iter().any(|one| one.status() != SubscriptionStatus::Unsubscribed),
         can_undo_all: person.left_lately().count() > 1,
+        measured_by: words::list(&names),
+        measures_opens: measures.iter().any(|newsletter| newsletter.rules.measure.has_opens()),
+        unmeasured: person.unmeasured,
     };
     page::page(StatusCode::OK, "readers/preferences", &overview)
+}
+
+/// `POST /preferences/{token}/measuring`
+pub async fn measuring(
+    State(app): State<App>,
+    manages: Manages,
+    request: Request,
+) -> Result<Response, Error> {
+    let form = Form::read(request).await?;
+    manages.person(&app).await?;
+    let unmeasured = form.get("measure") != "yes";
+    measuring::ask(&app, manages.subscriber_id, unmeasured).await?;
+    Ok(manages.back(if unmeasured { "unmeasured" } else { "measured" }))
 }
 
 /// The languages that mails have words of their own in, by their own names.

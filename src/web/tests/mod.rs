@@ -10,6 +10,7 @@ mod desk_today;
 mod hostile;
 mod leaving;
 mod mailbox;
+mod measuring;
 mod office_bulk;
 mod office_import;
 mod office_people;

@@ -19,7 +19,7 @@ use crate::pipeline::{address, compose, editors, start};
 const SECOND: i64 = 1000;
 
 /// Houses whose relay keeps what it is sent.
-async fn with_relay() -> Vec<(House, Mailbox)> {
+pub(super) async fn with_relay() -> Vec<(House, Mailbox)> {
     let mut houses = vec![];
     for mut test in apps().await {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -34,7 +34,7 @@ async fn with_relay() -> Vec<(House, Mailbox)> {
 }
 
 impl House {
-    async fn story(&self, title: &str, topics: &[&str], change: impl FnOnce(&mut ByHand)) {
+    pub(super) async fn story(&self, title: &str, topics: &[&str], change: impl FnOnce(&mut ByHand)) {
         let mut new = ByHand {
             title: title.to_owned(),
             url: Some(format!("http://127.0.0.1:9/{}", title.to_lowercase())),
@@ -47,7 +47,7 @@ impl House {
         articles::add(&self.app, "brief", &found, &topics).await.unwrap();
     }
 
-    async fn reader(&self, email: &str, topics: &[&str]) {
+    pub(super) async fn reader(&self, email: &str, topics: &[&str]) {
         let new = NewPerson {
             email: EmailAddress::parse(email).unwrap(),
             newsletter: "brief".to_owned(),
@@ -64,7 +64,7 @@ impl House {
     }
 
     /// Two readers and an issue for tomorrow, 07:00 in Paris, with two articles: it is filling.
-    async fn draft(&self) -> Issue {
+    pub(super) async fn draft(&self) -> Issue {
         let daily = Schedule {
             id: 0,
             newsletter_id: self.brief,
@@ -89,12 +89,12 @@ impl House {
         issues::in_states(&mut conn, &[IssueState::Draft]).await.unwrap().remove(0)
     }
 
-    async fn issue(&self, id: i64) -> Issue {
+    pub(super) async fn issue(&self, id: i64) -> Issue {
         issues::get(&mut self.app.db.conn().await.unwrap(), id).await.unwrap().unwrap()
     }
 
     /// What the schedule's node does at one moment.
-    async fn beat(&self) {
+    pub(super) async fn beat(&self) {
         compose::compose(&self.app).await.unwrap();
         start::start_due(&self.app).await.unwrap();
         address::address(&self.app).await.unwrap();
@@ -102,7 +102,7 @@ impl House {
     }
 
     /// Sends what is due.
-    async fn deliver(&self) {
+    pub(super) async fn deliver(&self) {
         let (_stop, told) = watch::channel(false);
         Sender::new(&self.app, told).unwrap().run(Until::NothingDue).await.unwrap();
         finish(&self.app).await.unwrap();

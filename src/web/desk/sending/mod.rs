@@ -2,6 +2,7 @@
 
 mod checks;
 mod live;
+mod measured;
 mod preview;
 mod results;
 mod scheme;

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::measured::{self, MeasuredPart};
 use super::words::{number, span};
 use super::{Opened, Page};
 use crate::db::deliveries::Count;
-use crate::db::results::{Past, Totals};
+use crate::db::results::{Late, Past, Totals};
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::user::Role;
 use crate::pipeline::App;
@@ -22,6 +23,9 @@ use crate::web::form::Segment;
 const HEIGHT: i64 = 160;
 const STEP: i64 = 50;
 const BAR: i64 = 32;
+
+/// The height of the second row, for those who followed a link.
+const CLICK_HEIGHT: i64 = 60;
 
 #[derive(Serialize)]
 struct ResultsPage {
@@ -37,6 +41,13 @@ struct ResultsPage {
     left_reasons: Vec<Group>,
     failures: Vec<Group>,
     skipped: Vec<Group>,
+    bounced: String,
+    bounced_says: String,
+    complained: String,
+    /// None where this issue was not measured.
+    measured: Option<MeasuredPart>,
+    /// Where an admin changes what is measured; empty for others.
+    measure_at: String,
     chart: Option<Chart>,
 }
 
@@ -52,6 +63,10 @@ struct Chart {
     height: i64,
     bars: Vec<Bar>,
     best: String,
+    /// An issue in it was measured: there is a second row of bars, for those who followed a link.
+    has_clicks: bool,
+    best_click: String,
+    click_height: i64,
 }
 
 /// One issue: what the relay took stands on the ground, what failed on top of it.
@@ -73,6 +88,11 @@ struct Bar {
     sent: String,
     failed: String,
     share: String,
+    /// Empty where it was not measured.
+    clicked: String,
+    clicked_share: String,
+    click_y: i64,
+    click_height: i64,
 }
 
 /// `GET /desk/issues/{id}/results`
@@ -80,14 +100,27 @@ pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) ->
     let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.results").await?;
     let progress = results::progress(&app, opened.issue.id).await?;
     let left = results::left(&app, &progress).await?;
+    let late = results::late(&app, &progress, left.as_ref()).await?;
+    let measured = results::measured(&app, &opened.issue).await?;
     let past = results::past(&app, &opened.issue).await?;
-    let page = page(&opened, &progress, left.as_ref(), &past);
+    let mut page = page(&opened, &progress, left.as_ref(), late, &past);
+    let sent = progress.count(DeliveryState::Sent);
+    page.measured = measured.map(|measured| measured::part(&measured, sent));
+    if by.user.may(Role::Admin, opened.newsletter.id) {
+        page.measure_at = format!("/office/newsletters/{}#measuring", opened.newsletter.slug);
+    }
     let title = format!("Results of {}", opened.name());
     let page = Page { around: opened.around("results"), own: &page };
     desk::show(&by, StatusCode::OK, "/desk/issues", &title, "desk/sending/results", &page)
 }
 
-fn page(opened: &Opened, progress: &Progress, left: Option<&Left>, past: &[(Past, Totals)]) -> ResultsPage {
+fn page(
+    opened: &Opened,
+    progress: &Progress,
+    left: Option<&Left>,
+    late: Late,
+    past: &[(Past, Totals)],
+) -> ResultsPage {
     let of = |state: DeliveryState| progress.count(state);
     let (sent, failed) = (of(DeliveryState::Sent), of(DeliveryState::Failed));
     let took = progress.addressed_at.zip(progress.finished_at);
@@ -111,6 +144,9 @@ fn page(opened: &Opened, progress: &Progress, left: Option<&Left>, past: &[(Past
             })
             .collect()
     };
+    let is_bounce =
+        |count: &&Count| count.state == "failed" && count.reason.as_deref() == Some("bad_address");
+    let bounced: i64 = progress.counts.iter().filter(is_bounce).map(|count| count.count).sum();
     ResultsPage {
         has_begun: progress.addressed_at.is_some(),
         summary,
@@ -134,6 +170,14 @@ fn page(opened: &Opened, progress: &Progress, left: Option<&Left>, past: &[(Past
         skipped: group(DeliveryState::Skipped, |reason| {
             SkipReason::parse(reason).map_or_else(|| reason.to_owned(), |skip| skip.sentence().to_owned())
         }),
+        bounced: number(bounced + late.bounced),
+        bounced_says: match late.bounced {
+            0 => String::new(),
+            later => format!("{} of them after the relay had taken it", number(later)),
+        },
+        complained: number(late.complained),
+        measured: None,
+        measure_at: String::new(),
         chart: (past.len() > 1).then(|| chart(opened, past)),
     }
 }
@@ -168,7 +212,7 @@ fn left_words(reason: &str) -> String {
     .to_owned()
 }
 
-fn share(part: i64, all: i64) -> String {
+pub fn share(part: i64, all: i64) -> String {
     match all {
         0 => "–".to_owned(),
         // What is not all is not called so by rounding.
@@ -180,6 +224,8 @@ fn share(part: i64, all: i64) -> String {
 fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
     let most = past.iter().map(|(_, totals)| totals.sent + totals.failed).max().unwrap_or(0).max(1);
     let scaled = |count: i64| (count as f64 / most as f64 * HEIGHT as f64).round() as i64;
+    let best_click = past.iter().filter_map(|(issue, _)| issue.clicked).max();
+    let click_scaled = |count: i64| count * CLICK_HEIGHT / best_click.unwrap_or(0).max(1);
     let bar = |(index, (issue, totals)): (i64, &(Past, Totals))| {
         let (sent_height, failed_height) = (scaled(totals.sent), scaled(totals.failed));
         let date = issue.slot_at.in_zone(opened.zone);
@@ -200,6 +246,10 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
             sent: number(totals.sent),
             failed: number(totals.failed),
             share: share(totals.sent, totals.sent + totals.failed),
+            clicked: issue.clicked.map(number).unwrap_or_default(),
+            clicked_share: issue.clicked.map(|clicked| share(clicked, totals.sent)).unwrap_or_default(),
+            click_y: CLICK_HEIGHT - click_scaled(issue.clicked.unwrap_or(0)),
+            click_height: click_scaled(issue.clicked.unwrap_or(0)),
         }
     };
     let count = i64::try_from(past.len()).unwrap_or(0);
@@ -208,6 +258,9 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
         height: HEIGHT + 26,
         bars: (0..).zip(past).map(bar).collect(),
         best: number(most),
+        has_clicks: best_click.is_some(),
+        best_click: number(best_click.unwrap_or(0)),
+        click_height: CLICK_HEIGHT,
     }
 }
 
