@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::row::Row;
-use super::{Conn, Db};
+use super::{Conn, Db, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::mail::Mailbox;

@@ -25,6 +25,7 @@ mod kills;
 mod ledger;
 mod limits;
 mod mail;
+mod measuring;
 mod message;
 mod names;
 mod nodes;
