@@ -27,7 +27,7 @@ CREATE TABLE visits (
     at INTEGER NOT NULL,
     by_program INTEGER NOT NULL,
     PRIMARY KEY (delivery_id, link)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- How many mails were visited, counted as the visits come; they stay when the visits go.
 CREATE TABLE issue_visits (

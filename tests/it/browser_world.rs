@@ -72,7 +72,7 @@ impl World {
         let description = "description=What happened while you slept, in a dozen stories and five minutes.";
         let topics = "topics=World,Business,Science and technology,Culture,Sport";
         let postal = "postal-address=Morning Brief, 12 North Quay, Port Ellery";
-        daybreak.newsletter(&[description, topics, postal]).await;
+        daybreak.newsletter(&[description, topics, postal, "measure=clicks-and-opens"]).await;
         daybreak.schedule("07:00", "Europe/Paris", "daily").await;
         daybreak.schedule("09:00", "Europe/Paris", "mon").await;
         daybreak.newsletter_called("evening", &["description=The day in three pictures."]).await;

@@ -125,7 +125,8 @@ async fn a_measured_link_leads_to_the_bare_article_and_counts_people_once() {
             assert!(page.contains("http://127.0.0.1:9/harbour") && !page.contains("/c/"), "{page}");
         }
         let results = house.get_as(&viewer, &format!("/desk/issues/{id}/results")).await.body;
-        for part in ["Followed a link", "50.0 % of delivered", "Opened, at a guess", "Harbour", "Market"] {
+        for part in ["Followed a link", "50.0 % of delivered", "Opened, as an estimate", "Harbour", "Market"]
+        {
             assert!(results.contains(part), "{part}: {results}");
         }
         assert!(!results.contains(" style="));
