@@ -13,6 +13,7 @@ pub mod issue;
 pub mod language;
 pub mod link;
 pub mod mail;
+pub mod network;
 pub mod newsletter;
 pub mod notice;
 pub mod subscription;

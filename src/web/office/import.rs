@@ -61,11 +61,11 @@ async fn first(app: &App, by: &SignedIn, problem: Option<String>) -> Result<Resp
 /// `POST /office/import`: a file, whose bytes go to the disk as they come. The fields before it are the form's token and
 /// the newsletter: nothing of the file is read for anybody who may not.
 async fn upload(State(app): State<App>, request: Request) -> Result<Response, Error> {
-    if !is_from_here(request.headers(), &app.settings.public_url) {
-        return Err(Error::FromElsewhere);
-    }
     let (mut parts, body) = request.into_parts();
     let by = SignedIn::from_request_parts(&mut parts, &app).await?;
+    if !is_from_here(&parts.headers, &app.settings.public_url) {
+        return Err(by.not_ours(&app, UPLOAD_PATH).await);
+    }
     require(&app, &by, "import.upload", "a file").await?;
     let form = Multipart::from_request(Request::from_parts(parts, body), &app).await;
     let mut form = form.map_err(|_| Error::NotAForm)?;
@@ -103,7 +103,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
     while let Some(mut part) = form.next_field().await.map_err(broken)? {
         match part.name().unwrap_or_default() {
             "token" => {
-                by.check(&text(&mut part).await?)?;
+                by.check(app, &text(&mut part).await?, UPLOAD_PATH).await?;
                 is_ours = true;
             }
             "newsletter" => {
@@ -118,7 +118,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
             }
             "file" => {
                 if !is_ours {
-                    return Err(Error::FromElsewhere);
+                    return Err(by.not_ours(app, UPLOAD_PATH).await);
                 }
                 let Some(newsletter_id) = newsletter_id else {
                     return Err(Error::Refused("Choose the newsletter to subscribe them to.".to_owned()));
