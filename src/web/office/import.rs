@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::import_form::{self, Begin};
-use super::{SUBSCRIBERS, note, number, require};
+use super::{SUBSCRIBERS, number, require};
 use crate::db;
 use crate::db::imports::Import;
 use crate::pipeline::import::uploads::{self, Upload};
@@ -131,7 +131,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
                     upload.write(&bytes)?;
                 }
                 let id = upload.finish(app, newsletter_id, by.user.email.as_str(), &name).await?;
-                note(app, by, "import.upload", &format!("import {id}: {name}"), Some(newsletter_id)).await?;
+                by.note(app, "import.upload", &format!("import {id}: {name}"), Some(newsletter_id)).await?;
                 return Ok(id);
             }
             _ => {}
@@ -210,7 +210,7 @@ async fn begin(app: &App, id: &str, Act { by, form }: Act, dry_run: bool) -> Res
     match begun {
         Ok(()) => {
             let what = format!("import {id}: {}", upload.file_name);
-            note(app, &by, action, &what, Some(upload.newsletter_id)).await?;
+            by.note(app, action, &what, Some(upload.newsletter_id)).await?;
             Ok(Redirect::to(&path(upload.id)).into_response())
         }
         Err(pipeline::Error::Invalid(says)) => {
@@ -234,14 +234,8 @@ async fn remove(
     require(&app, &by, "import.remove", &format!("import {id}")).await?;
     let upload = find(&app, &id).await?;
     uploads::remove(&app, &upload).await?;
-    note(
-        &app,
-        &by,
-        "import.remove",
-        &format!("import {id}: {}", upload.file_name),
-        Some(upload.newsletter_id),
-    )
-    .await?;
+    by.note(&app, "import.remove", &format!("import {id}: {}", upload.file_name), Some(upload.newsletter_id))
+        .await?;
     Ok(said::then_say(&app, UPLOAD_PATH, "The file and its report are removed. Who was taken in stays."))
 }
 

@@ -23,7 +23,11 @@ impl House {
 /// The fields of the form in a page that keeps what was typed.
 fn kept(page: &str) -> Vec<(String, String)> {
     let plain = |text: &str| {
-        text.replace("&quot;", "\"").replace("&lt;", "<").replace("&#x3D;", "=").replace("&amp;", "&")
+        text.replace("&quot;", "\"")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&#x3D;", "=")
+            .replace("&amp;", "&")
     };
     let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
     inputs
@@ -244,5 +248,38 @@ async fn a_user_is_removed_with_everything_but_what_they_did() {
         let back = house.a_user("ann@example.org", None).await;
         assert_ne!(back, id);
         house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_says_comes_from_this_host_alone_and_leads_nowhere_else() {
+    use super::super::said::{self, Said};
+    for test in apps().await {
+        let mut app = test.app.clone();
+        for (url, name) in
+            [("https://a.example", "__Host-daybreak_said"), ("http://a.example", "daybreak_said")]
+        {
+            app.settings.public_url = url.to_owned();
+            let heard = |undo: &str, name: &str| {
+                let said =
+                    Said { words: "Done.".to_owned(), undo: undo.to_owned(), undo_words: "Undo".to_owned() };
+                let response = said::then(&app, "/desk", said);
+                let set = response.headers()["set-cookie"].to_str().unwrap();
+                let (own, value) = set.split(';').next().unwrap().split_once('=').unwrap();
+                assert_eq!(set.contains("; Secure"), own.starts_with("__Host-"));
+                let mut headers = axum::http::HeaderMap::new();
+                headers.insert("cookie", format!("{name}={value}").parse().unwrap());
+                said::of(&app, &headers)
+            };
+            assert_eq!(heard("/desk/issues/1/undo/2", name).unwrap().undo, "/desk/issues/1/undo/2");
+            assert_eq!(heard("", name).unwrap().words, "Done.");
+            for elsewhere in
+                ["//evil.example", "/\\evil.example", "https://evil.example", "/a b", "/\t/evil.example"]
+            {
+                assert_eq!(heard(elsewhere, name), None, "{elsewhere}");
+            }
+            assert!(name.starts_with("__Host-") || heard("", "__Host-daybreak_said").is_none());
+            assert!(!name.starts_with("__Host-") || heard("", "daybreak_said").is_none());
+        }
     }
 }

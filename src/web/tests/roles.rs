@@ -15,11 +15,13 @@ enum Least {
     SignedIn,
     /// This for the newsletter that it is about.
     Of(Role),
+    /// This for any newsletter: a list has those that somebody may see.
+    Somewhere(Role),
     /// This for every newsletter.
     Everywhere(Role),
 }
 
-use Least::{Anybody, Everywhere, Of, SignedIn};
+use Least::{Anybody, Everywhere, Of, SignedIn, Somewhere};
 use Role::{Admin, Editor, Viewer};
 
 /// Every address, with what its pages and its forms ask for. `{…}` is filled in below.
@@ -53,7 +55,7 @@ const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/desk/templates/{folder}/{name}/versions/{id}", Some(Everywhere(Editor)), Some(Everywhere(Editor))),
     ("/desk/templates/{partials}/{piece}", Some(Everywhere(Editor)), Some(Everywhere(Admin))),
     ("/desk/templates/{partials}/{piece}/default", None, Some(Everywhere(Admin))),
-    ("/office/newsletters", Some(Of(Admin)), Some(Everywhere(Admin))),
+    ("/office/newsletters", Some(Somewhere(Admin)), Some(Everywhere(Admin))),
     ("/office/newsletters/{slug}", Some(Of(Admin)), Some(Of(Admin))),
     ("/office/newsletters/{slug}/topics", None, Some(Of(Admin))),
     ("/office/newsletters/{slug}/schedules", None, Some(Of(Admin))),
@@ -208,6 +210,7 @@ struct Who {
     person: Option<Person>,
     everywhere: Option<Role>,
     of_brief: Option<Role>,
+    somewhere: Option<Role>,
 }
 
 impl Who {
@@ -216,6 +219,7 @@ impl Who {
             Anybody => true,
             SignedIn => self.person.is_some(),
             Of(role) => self.everywhere.max(self.of_brief) >= Some(role),
+            Somewhere(role) => self.everywhere.max(self.somewhere) >= Some(role),
             Everywhere(role) => self.everywhere >= Some(role),
         }
     }
@@ -234,7 +238,7 @@ impl House {
         let token = accounts::form_token(&self.app, &account);
         let person = Some(Person { cookie: format!("daybreak={value}"), token });
         let of_brief = own.filter(|(id, _)| *id == self.brief).map(|(_, role)| role);
-        Who { name, person, everywhere, of_brief }
+        Who { name, person, everywhere, of_brief, somewhere: own.map(|(_, role)| role) }
     }
 
     /// Asks, and returns whether they were let in; the answer itself is not waited for.
@@ -315,7 +319,7 @@ async fn everybody_is_let_in_where_their_role_lets_them_and_nowhere_else() {
         };
         let of = |id, role| Some((id, role));
         let everybody = [
-            Who { name: "nobody", person: None, everywhere: None, of_brief: None },
+            Who { name: "nobody", person: None, everywhere: None, of_brief: None, somewhere: None },
             house.somebody("roleless", None, None).await,
             house.somebody("stranger", None, of(other, Admin)).await,
             house.somebody("viewer", Some(Viewer), None).await,
