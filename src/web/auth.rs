@@ -1,8 +1,9 @@
 //! Who asks: the session behind a request, what they may, and forms that only our own pages can send.
 //!
 //! A handler that takes [`SignedIn`] is for those who are signed in; others are sent to the sign-in page. A handler
-//! that changes something takes [`Act`], which also refuses forms from elsewhere. What somebody may is asked with
-//! [`SignedIn::require`] and [`SignedIn::require_everywhere`], which write a refusal down.
+//! that changes something takes [`Act`], which also refuses forms from elsewhere, and gives their work back to those
+//! whose session has ended. What somebody may is asked with [`SignedIn::require`] and
+//! [`SignedIn::require_everywhere`], which write a refusal down.
 
 use std::net::SocketAddr;
 

@@ -461,7 +461,10 @@ async fn change_topic(State(app): State<App>, Segment(slug): Segment, act: Act) 
         "add" => ("topic.add", true),
         "rename" => ("topic.rename", false),
         "remove" => ("topic.remove", false),
-        _ => return Err(Error::NotFound),
+        _ => {
+            allowed(&app, &act, &slug, "topic.change").await?;
+            return Err(Error::NotFound);
+        }
     };
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let name = act.form.get("name").trim();

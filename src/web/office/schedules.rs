@@ -119,7 +119,10 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
         "pause" => "schedule.pause",
         "resume" => "schedule.resume",
         "remove" => "schedule.remove",
-        _ => return Err(Error::NotFound),
+        _ => {
+            allowed(&app, &act, &slug, "schedule.change").await?;
+            return Err(Error::NotFound);
+        }
     };
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let id: i64 = act.form.get("id").parse().unwrap_or(0);
