@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args as _, FromArgMatches as _, Parser, ValueEnum};
-use daybreak::config::{Secret, Settings};
+use daybreak::config::{Networks, Secret, Settings};
 use daybreak::db::dialect::Dialect;
 use daybreak::db::import::{Change, OnRecord, Tie};
 use daybreak::db::subscriptions::Choice;
@@ -100,9 +100,10 @@ async fn on(name: &str, url: &str, options: &Options) -> Result<bool, Box<dyn Er
     let app = App::open(settings(url, &base)?).await?;
     let town = settle(&app, options.subscribers).await?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = tokio::spawn(web::serve(listener, web::router(app.clone()), async move {
-        let _ = stopped.await;
-    }));
+    let served =
+        tokio::spawn(web::serve(listener, Networks::default(), web::router(app.clone()), async move {
+            let _ = stopped.await;
+        }));
     println!("\n{name}, {} subscribers (made in {:.0?})", options.subscribers, begun.elapsed());
     println!("{:<52} {:>8} {:>8} {:>8} {:>8}", "page", "p50 ms", "p95 ms", "most", "CPU ms");
     let cookie = sign_in(&app).await?;

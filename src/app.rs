@@ -78,8 +78,9 @@ pub async fn run(
     }
     if let Some((listener, router)) = pages {
         let until = stopped(any_ended);
+        let proxies = app.settings.trusted_proxies.clone().unwrap_or_default();
         running.spawn(async move {
-            web::serve(listener, router, until)
+            web::serve(listener, proxies, router, until)
                 .await
                 .map_err(|error| Error::Io(format!("the pages can no longer be served: {error}")))
         });

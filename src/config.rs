@@ -1,10 +1,14 @@
 //! Every setting once: a field here is a flag, an environment key, a help line and a line of `.env.example`.
 
+mod networks;
+
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+
+pub use self::networks::Networks;
 
 /// What an operator can set. Each field is a flag of every command and a key in the environment or in `.env`.
 #[derive(Args, Clone, Debug)]
@@ -44,6 +48,10 @@ pub struct Settings {
     /// The address and port that the web pages are served on
     #[arg(long, env = "DAYBREAK_LISTEN", default_value = "127.0.0.1:8080", global = true)]
     pub listen: SocketAddr,
+
+    /// Proxies in front of the pages that are believed about where a visitor comes from (X-Forwarded-For): addresses and networks, such as 10.0.0.0/8, with spaces between them; this machine always is one
+    #[arg(long, env = "DAYBREAK_TRUSTED_PROXIES", global = true)]
+    pub trusted_proxies: Option<Networks>,
 
     /// The host name given to the relay (EHLO): the public URL's host unless set
     #[arg(long, env = "DAYBREAK_EHLO_NAME", global = true)]
@@ -106,6 +114,15 @@ pub struct Settings {
     /// For rehearsals and tests: the time at which this program's clock starts, for instance 2026-03-29T00:30:00Z
     #[arg(long, env = "DAYBREAK_CLOCK", global = true)]
     pub clock: Option<String>,
+}
+
+impl Settings {
+    /// Whether what this address says about whom it asks for is believed.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback()
+            || self.trusted_proxies.as_ref().is_some_and(|proxies| proxies.contains(address))
+    }
 }
 
 /// An address that links can begin with: http or https, a host, and at most a path; no slash at its end.

@@ -48,6 +48,8 @@ pub enum UserCommand {
     Disable { email: String },
     /// Let somebody in again
     Enable { email: String },
+    /// Remove an account for good, and end all of its sessions; what they did stays in the audit log
+    Remove { email: String },
 }
 
 fn parse_role(text: &str) -> Result<Role, String> {
@@ -88,6 +90,11 @@ pub async fn run(app: &App, output: Output, command: UserCommand) -> Result<(), 
             let email = parse(&email)?;
             accounts::enable(app, &by, find(app, &email).await?).await?;
             output.say(format!("{email} can sign in again."));
+        }
+        UserCommand::Remove { email } => {
+            let email = parse(&email)?;
+            accounts::remove(app, &by, find(app, &email).await?).await?;
+            output.say(format!("The account of {email} is removed. What they did stays in the audit log."));
         }
     }
     Ok(())

@@ -21,6 +21,19 @@ pub struct NewEntry<'e> {
     pub network: &'e str,
 }
 
+/// The most of `action` and of `what` that is kept, in characters: what somebody is refused may be a whole form.
+const LONGEST: usize = 300;
+
+/// As it can be kept: short, and without NUL, which PostgreSQL has in no text.
+fn kept(text: &str) -> String {
+    let storable = |character| if character == '\0' { '\u{fffd}' } else { character };
+    let mut kept: String = text.chars().take(LONGEST).map(storable).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        kept.push('…');
+    }
+    kept
+}
+
 /// Writes it down: in the transaction of the change, where there is one.
 pub async fn write(conn: &mut Conn, entry: &NewEntry<'_>, now: Timestamp) -> Result<(), DbError> {
     sqlx::query(
@@ -30,8 +43,8 @@ pub async fn write(conn: &mut Conn, entry: &NewEntry<'_>, now: Timestamp) -> Res
     .bind(now.millis())
     .bind(entry.user_id)
     .bind(entry.who)
-    .bind(entry.action)
-    .bind(entry.what)
+    .bind(kept(entry.action))
+    .bind(kept(entry.what))
     .bind(entry.newsletter_id)
     .bind(i64::from(entry.is_denied))
     .bind(entry.network)

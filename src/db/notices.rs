@@ -233,8 +233,13 @@ pub async fn record(
         Next::Fail { .. } => (DeliveryState::Failed, None),
     };
     let result = sqlx::query(
+        // A link that lets somebody in is a secret: of a mail with one, only its kind is kept once it is done.
         "UPDATE notices SET state = $1, not_before = COALESCE($2, not_before), attempts = $3, detail = $4,
-             node = NULL, updated_at = $5
+             node = NULL, updated_at = $5,
+             content = CASE WHEN $1 = 'deferred' THEN content
+                 WHEN event LIKE 'sign!_in:%' ESCAPE '!' THEN '{\"kind\":\"sign_in\"}'
+                 WHEN event LIKE 'invitation:%' THEN '{\"kind\":\"invitation\"}'
+                 ELSE content END
          WHERE id = $6 AND state = 'claimed' AND node = $7",
     )
     .bind(state.as_str())
@@ -336,6 +341,33 @@ mod tests {
             let twice = record(&mut conn, "b", id, &sent, later).await;
             assert!(twice.is_err(), "what is sent is not recorded again");
             assert_eq!(claim(&mut conn, "b", later.plus_millis(1 << 40), 10).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_secret_of_a_link_is_not_kept_once_its_mail_is_done() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            let ann = ann();
+            for event in ["sign_in:1", "invitation:2", "signs_in:3"] {
+                queue(&mut conn, &new(event, &ann, newsletter, T0), T0).await.unwrap();
+            }
+            let content = async |conn: &mut Conn, event| queued(conn, event).await.unwrap().unwrap().content;
+            let secret = content(&mut conn, "sign_in:1").await;
+            let ids: Vec<i64> =
+                claim(&mut conn, "a", T0, 10).await.unwrap().iter().map(|notice| notice.id).collect();
+            let deferred = Attempt { next: Next::RetryAt(T0), attempts: 1, detail: "451 later" };
+            record(&mut conn, "a", ids[0], &deferred, T0).await.unwrap();
+            assert_eq!(content(&mut conn, "sign_in:1").await, secret, "it is sent yet");
+            claim(&mut conn, "a", T0, 10).await.unwrap();
+            let sent = Attempt { next: Next::Sent, attempts: 2, detail: "250 ok" };
+            for id in ids {
+                record(&mut conn, "a", id, &sent, T0).await.unwrap();
+            }
+            assert_eq!(content(&mut conn, "sign_in:1").await, r#"{"kind":"sign_in"}"#);
+            assert_eq!(content(&mut conn, "invitation:2").await, r#"{"kind":"invitation"}"#);
+            assert_eq!(content(&mut conn, "signs_in:3").await, secret);
         }
     }
 

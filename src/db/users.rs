@@ -209,6 +209,19 @@ pub async fn set_disabled(conn: &mut Conn, id: i64, disabled: bool) -> Result<()
     one_row("disabling an account", &result)
 }
 
+/// Removes an account with its roles, sessions and links; what the audit log says of it stays.
+pub async fn remove(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    for statement in [
+        "DELETE FROM user_sessions WHERE user_id = $1",
+        "DELETE FROM user_links WHERE user_id = $1",
+        "DELETE FROM user_newsletters WHERE user_id = $1",
+    ] {
+        sqlx::query(statement).bind(id).execute(&mut *conn).await?;
+    }
+    let result = sqlx::query("DELETE FROM users WHERE id = $1").bind(id).execute(conn).await?;
+    one_row("removing an account", &result)
+}
+
 /// Notes a sign of life.
 pub async fn see(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(), DbError> {
     let statement = "UPDATE users SET seen_at = $2 WHERE id = $1";

@@ -29,7 +29,7 @@ use self::newsroom::Newsroom;
 use self::press::Press;
 use self::readers::Standing;
 use crate::app::{self, Role};
-use crate::config::{Secret, Settings};
+use crate::config::{Networks, Secret, Settings};
 use crate::db;
 use crate::domain::address::EmailAddress;
 use crate::domain::composition::Field;
@@ -123,7 +123,7 @@ impl Demo {
         let router = press.clone().router();
         world.spawn(async move {
             // Who cannot read the papers any more says so at the next poll.
-            let _ = web::serve(press_listener, router, std::future::pending()).await;
+            let _ = web::serve(press_listener, Networks::default(), router, std::future::pending()).await;
         });
         let subscribers = options.subscribers;
         Ok(Self { app, listener, mailbox, relay, press, subscribers, _world: world, folder })

@@ -14,7 +14,9 @@ async fn papers() -> (String, JoinSet<()>) {
     let newsroom = Arc::new(Newsroom::read());
     let press = Press { newsroom, clock: Clock::fixed(start), start, base: base.clone() };
     let mut world = JoinSet::new();
-    world.spawn(async move { web::serve(listener, press.router(), std::future::pending()).await.unwrap() });
+    world.spawn(async move {
+        web::serve(listener, Networks::default(), press.router(), std::future::pending()).await.unwrap()
+    });
     (base, world)
 }
 

@@ -14,6 +14,7 @@ pub mod language;
 pub mod link;
 pub mod mail;
 pub mod measuring;
+pub mod network;
 pub mod newsletter;
 pub mod notice;
 pub mod subscription;

@@ -306,7 +306,8 @@ pub async fn tests(app: &App, by: By<'_>, id: i64, to: &[EmailAddress]) -> Resul
     }
     // Written down before it is done: who is cut off in the middle has sent some of them.
     for address in to {
-        let what = format!("{}, to {address}", start::name_of(&newsletter, &issue));
+        // Of the address its domain only: whoever is erased is not to be found here.
+        let what = format!("{}, to an address at {}", start::name_of(&newsletter, &issue), address.domain());
         accounts::note(app, &mut tx, by.user, by.network, "issue.test", &what, Some(newsletter.id)).await?;
     }
     db::commit(tx).await?;

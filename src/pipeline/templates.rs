@@ -1,6 +1,7 @@
 //! Mail templates as editors change them: tried out, saved in the database, taken up by every node.
 //!
-//! What is saved here lies over the folder of templates (`DAYBREAK_TEMPLATES`), and that over the embedded ones, file by
+//! The mails that let somebody in (sign-in links, invitations) are not changed here, and pieces of several mails by admins
+//! only. What is saved here lies over the folder of templates (`DAYBREAK_TEMPLATES`), and that over the embedded ones, file by
 //! file. Only what renders every mail is saved.
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::db;
 use crate::db::templates::Version;
 use crate::domain::mail::{HoleValues, RenderedMail, escape_html};
 use crate::domain::user::User;
-use crate::render::{MAX_BYTES, RenderError, Renderer, TemplateProblem, Texts, is_template};
+use crate::render::{MAX_BYTES, RenderError, Renderer, TemplateProblem, Texts, is_changeable, is_template};
 
 /// How long trying out a template may take. A digest takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -77,15 +78,15 @@ pub async fn files(app: &App) -> Result<Vec<File>, Error> {
     Ok(app.renderer.base_files().map(file).collect())
 }
 
-/// One of them.
+/// One of them, if it can be changed here.
 pub async fn file(app: &App, name: &str) -> Result<File, Error> {
-    let found = files(app).await?.into_iter().find(|file| file.name == name);
+    let found = files(app).await?.into_iter().find(|file| file.name == name && is_changeable(name));
     found.ok_or_else(|| Error::NotFound(format!("no mail is made of a template {name}")))
 }
 
 /// The templates with this text (none: the default) in the place of one file's, and how many changes there were before.
 async fn with(app: &App, file: &str, text: Option<&str>) -> Result<(i64, Texts), Error> {
-    if !is_template(file) || app.renderer.base_text(file).is_none() {
+    if !is_template(file) || !is_changeable(file) || app.renderer.base_text(file).is_none() {
         return Err(Error::NotFound(format!("no mail is made of a template {file}")));
     }
     let mut conn = app.db.conn().await?;

@@ -33,7 +33,7 @@ use chrono_tz::Tz;
 
 pub use self::error::{RenderError, TemplateError, TemplateProblem};
 pub use self::measured::{Link, links};
-pub use self::sources::{MAILS, MAX_BYTES, is_template};
+pub use self::sources::{FIXED, MAILS, MAX_BYTES, is_changeable, is_template};
 
 use self::context::{Lines, Room};
 use self::sources::Sources;
@@ -121,6 +121,8 @@ pub type Texts = BTreeMap<String, String>;
 pub struct Renderer {
     /// The embedded templates, and in the place of theirs the folder's.
     base: Arc<Sources>,
+    /// These alone, parsed: what [`FIXED`] mails are made with.
+    plain: Arc<Workshop>,
     current: Arc<RwLock<Current>>,
 }
 
@@ -140,13 +142,17 @@ impl Renderer {
     /// # Errors
     /// Everything that is wrong with them: files, Handlebars, names that do not exist.
     pub fn new(overrides: Option<&Path>) -> Result<Self, TemplateError> {
-        Self::of(Arc::new(sources::load(overrides)?), &Texts::new())
+        Self::of(sources::load(overrides)?)
     }
 
-    fn of(base: Arc<Sources>, own: &Texts) -> Result<Self, TemplateError> {
-        let workshop = Arc::new(Workshop::open(sources::lay_over(&base, own))?);
+    fn of(base: Sources) -> Result<Self, TemplateError> {
+        let plain = Arc::new(Workshop::open(base.clone())?);
+        Ok(Self::using(Arc::new(base), Arc::clone(&plain), plain))
+    }
+
+    fn using(base: Arc<Sources>, plain: Arc<Workshop>, workshop: Arc<Workshop>) -> Self {
         let current = Current { workshop, version: 0, problems: vec![] };
-        Ok(Self { base, current: Arc::new(RwLock::new(current)) })
+        Self { base, plain, current: Arc::new(RwLock::new(current)) }
     }
 
     /// A renderer of its own, with these texts over the embedded ones and the folder's. Whatever another one takes over
@@ -155,25 +161,27 @@ impl Renderer {
     /// # Errors
     /// As [`Renderer::new`].
     pub fn with(&self, own: &Texts) -> Result<Self, TemplateError> {
-        Self::of(Arc::clone(&self.base), own)
+        let workshop = Arc::new(Workshop::open(sources::lay_over(&self.base, own))?);
+        Ok(Self::using(Arc::clone(&self.base), Arc::clone(&self.plain), workshop))
     }
 
     /// The same templates, and nothing that is taken over later: an issue is sent with those that it began with.
     pub fn as_it_is(&self) -> Self {
-        Self { base: Arc::clone(&self.base), current: Arc::new(RwLock::new(self.current())) }
+        Self {
+            base: Arc::clone(&self.base),
+            plain: Arc::clone(&self.plain),
+            current: Arc::new(RwLock::new(self.current())),
+        }
     }
 
     /// Uses these texts over the embedded ones and the folder's from now on, here and in every clone, and calls that
     /// `version`. Where they cannot be used, none of them is, and [`Renderer::problems`] says why.
     pub fn take(&self, own: &Texts, version: i64) {
         let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own)) {
-            Ok(workshop) => (workshop, vec![]),
-            Err(error) => match Workshop::open(self.base.as_ref().clone()) {
-                Ok(base) => (base, error.problems),
-                Err(_) => return,
-            },
+            Ok(workshop) => (Arc::new(workshop), vec![]),
+            Err(error) => (Arc::clone(&self.plain), error.problems),
         };
-        let current = Current { workshop: Arc::new(workshop), version, problems };
+        let current = Current { workshop, version, problems };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 
@@ -257,13 +265,15 @@ impl Renderer {
         Ok(self.lines(input, &HoleValues::default())?.0)
     }
 
-    /// A mail that is not a digest.
+    /// A mail that is not a digest; one of [`FIXED`] without anything that was saved on the desk.
     ///
     /// # Errors
     /// [`RenderError::Template`] where a template of one's own is at fault.
     pub fn notice(&self, notice: &Notice) -> Result<RenderedMail, RenderError> {
         let context = handlebars::Context::from(notice::notice(notice));
-        self.workshop().mail(notice.name(), &context, notice.language())
+        let is_fixed = FIXED.contains(&notice.name());
+        let workshop = if is_fixed { Arc::clone(&self.plain) } else { self.workshop() };
+        workshop.mail(notice.name(), &context, notice.language())
     }
 
     /// Renders every mail with every sample, and returns what went wrong; nothing, if all is well.

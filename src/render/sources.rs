@@ -21,6 +21,15 @@ pub const MAILS: [&str; 11] = [
     "invitation",
 ];
 
+/// Mails with a link that lets somebody in: they are made of the program's or the folder's files alone, whatever is saved
+/// on the desk. Whoever changed them there could have such a link sent anywhere.
+pub const FIXED: [&str; 2] = ["sign_in", "invitation"];
+
+/// Whether a file can be changed on the desk.
+pub fn is_changeable(file: &str) -> bool {
+    !file.split_once('/').is_some_and(|(folder, _)| FIXED.contains(&folder))
+}
+
 /// A template longer than this, in bytes, is no template (the longest of ours has 5 KB).
 pub const MAX_BYTES: u64 = 256 * 1024;
 
@@ -137,11 +146,11 @@ pub(super) fn load(overrides: Option<&Path>) -> Result<Sources, TemplateError> {
     Ok(sources)
 }
 
-/// These texts in the place of the base's. One for a body that the base has in the other format (MJML, HTML) is left out:
+/// These texts in the place of the base's, but for those of [`FIXED`] mails. One for a body that the base has in the other format (MJML, HTML) is left out:
 /// the folder said since which of the two it is.
 pub(super) fn lay_over(base: &Sources, own: &Sources) -> Sources {
     let mut sources = base.clone();
-    for (file, text) in own.iter().filter(|(file, _)| is_template(file)) {
+    for (file, text) in own.iter().filter(|(file, _)| is_template(file) && is_changeable(file)) {
         let other = match file.split_once('/') {
             Some((mail, "body.mjml.hbs")) => Some(format!("{mail}/body.html.hbs")),
             Some((mail, "body.html.hbs")) => Some(format!("{mail}/body.mjml.hbs")),

@@ -1,18 +1,20 @@
 //! Who asks: the session behind a request, what they may, and forms that only our own pages can send.
 //!
 //! A handler that takes [`SignedIn`] is for those who are signed in; others are sent to the sign-in page. A handler
-//! that changes something takes [`Act`], which also refuses forms from elsewhere. What somebody may is asked with
-//! [`SignedIn::require`] and [`SignedIn::require_everywhere`], which write a refusal down.
+//! that changes something takes [`Act`], which also refuses forms from elsewhere, and gives their work back to those
+//! whose session has ended. What somebody may is asked with [`SignedIn::require`] and
+//! [`SignedIn::require_everywhere`], which write a refusal down.
 
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Extensions, HeaderMap, Method, header};
+use tokio::sync::Semaphore;
 
 use super::Error;
 use super::form::Form;
-use super::sign_up::network_address;
+use super::network::network_address;
 use crate::db::audit::{self, NewEntry};
 use crate::db::sessions::Session;
 use crate::domain::user::{Role, User};
@@ -51,6 +53,8 @@ pub struct SignedIn {
     pub form_token: String,
     /// Where the request comes from.
     pub network: String,
+    /// Whether our pages are on HTTPS, as far as we are told.
+    pub is_https: bool,
     /// What the page before has to say, once.
     pub said: Option<super::said::Said>,
 }
@@ -65,14 +69,13 @@ impl FromRequestParts<App> for SignedIn {
             Error::SignIn(back)
         };
         let value = cookie(&parts.headers, cookie_name(app)).ok_or_else(to_sign_in)?;
-        let (user, session) = accounts::of_cookie(app, &value).await?.ok_or_else(to_sign_in)?;
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let network = peer.map(|peer| network_address(peer, &parts.headers).to_string());
+        let (account, session) = accounts::of_cookie(app, &value).await?.ok_or_else(to_sign_in)?;
         Ok(Self {
-            form_token: accounts::form_token(app, &session),
-            said: super::said::of(&parts.headers),
-            network: network.unwrap_or_default(),
-            user,
+            form_token: accounts::form_token(app, &account),
+            said: super::said::of(app, &parts.headers),
+            network: network_of(app, &parts.extensions, &parts.headers),
+            is_https: is_https(app),
+            user: account.user,
             session,
         })
     }
@@ -111,6 +114,18 @@ impl SignedIn {
         }
     }
 
+    /// Writes down what they did, in a statement of its own: it is done already.
+    pub async fn note(
+        &self,
+        app: &App,
+        action: &str,
+        what: &str,
+        newsletter_id: Option<i64>,
+    ) -> Result<(), Error> {
+        let mut conn = app.db.conn().await?;
+        Ok(accounts::note(app, &mut conn, &self.user, &self.network, action, what, newsletter_id).await?)
+    }
+
     async fn refuse(
         &self,
         app: &App,
@@ -138,25 +153,67 @@ impl FromRequest<App> for Act {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
-        if !is_from_here(&parts.headers, &app.settings.public_url) {
-            return Err(Error::FromElsewhere);
+        let path = parts.uri.path().to_owned();
+        let is_ours = is_from_here(&parts.headers, &app.settings.public_url);
+        let by = match SignedIn::from_request_parts(&mut parts, app).await {
+            Err(Error::SignIn(_)) if !is_ours => {
+                let network = network_of(app, &parts.extensions, &parts.headers);
+                accounts::refuse_form(app, None, &network, &path).await?;
+                return Err(Error::FromElsewhere);
+            }
+            Err(Error::SignIn(back)) => return Err(keep(back, &path, Request::from_parts(parts, body)).await),
+            by => by?,
+        };
+        if !is_ours {
+            return Err(by.not_ours(app, &path).await);
         }
-        let by = SignedIn::from_request_parts(&mut parts, app).await?;
         let form = Form::read_of_ours(Request::from_parts(parts, body)).await?;
-        by.check(form.get("token"))?;
+        by.check(app, form.get("token"), &path).await?;
         Ok(Self { by, form })
     }
 }
 
+/// How many forms of those whose session has ended are read at a time: one may have 1 MB, of anybody.
+static KEEPING: Semaphore = Semaphore::const_new(16);
+
+/// What becomes of a form whose sender is not signed in (any more): a page that has all of it, to be sent again. Forms
+/// of accounts have passwords, which stand in no page.
+async fn keep(back: String, path: &str, request: Request) -> Error {
+    let is_work = ["/desk/", "/office/"].iter().any(|place| path.starts_with(place));
+    let Some(_place) = KEEPING.try_acquire().ok().filter(|_| is_work) else { return Error::SignIn(back) };
+    let to = request.uri().path_and_query().map_or_else(|| path.to_owned(), ToString::to_string);
+    match Form::read_of_ours(request).await {
+        Ok(form) => Error::SignedOut { to, form },
+        Err(error) => error,
+    }
+}
+
 impl SignedIn {
-    /// Succeeds where it is the token that our pages have for this session.
+    /// Succeeds where it is the token that our pages have for them; `path` is where the form was sent to.
     ///
     /// # Errors
-    /// [`Error::FromElsewhere`]
-    pub fn check(&self, token: &str) -> Result<(), Error> {
+    /// [`Error::FromElsewhere`], which is written down.
+    pub async fn check(&self, app: &App, token: &str, path: &str) -> Result<(), Error> {
         let (ours, theirs) = (self.form_token.as_bytes(), token.as_bytes());
-        aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs).map_err(|_| Error::FromElsewhere)
+        match aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.not_ours(app, path).await),
+        }
     }
+
+    /// Writes down that no page of ours sent a form.
+    pub async fn not_ours(&self, app: &App, path: &str) -> Error {
+        match accounts::refuse_form(app, Some(&self.user), &self.network, path).await {
+            Ok(()) => Error::FromElsewhere,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// The network address that a request comes from; empty where no connection says it.
+pub fn network_of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> String {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    peer.map(|peer| network_address(&app.settings, peer, headers).to_string()).unwrap_or_default()
 }
 
 /// Whether a request that changes something comes from a page of ours, as far as the browser says.

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::form::Segment;
 use super::home::Shown;
+use super::network::network_address;
 use super::readers::preferences;
-use super::sign_up::network_address;
 use super::{Error, page, words};
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
@@ -70,7 +70,7 @@ pub async fn submit(
     Segment(token): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let from = network_address(peer, &headers).to_string();
+    let from = network_address(&app.settings, peer, &headers).to_string();
     let found = found(subscribe::confirm(&app, &token, &from).await?)?;
     outcome(&app, found)
 }

@@ -4,6 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 
+use super::form::Form;
 use super::page;
 use crate::db::DbError;
 use crate::pipeline;
@@ -13,6 +14,8 @@ use crate::pipeline;
 pub enum Error {
     /// 303: nobody is signed in; afterwards they come back to this page.
     SignIn(String),
+    /// 401: a form of desk or office, after the session has ended: it is kept in the page, to be sent again.
+    SignedOut { to: String, form: Form },
     /// 403: they may not do that. It is in the audit log.
     Forbidden,
     /// 403: a form that no page of ours sent, or one of a session that has ended.
@@ -66,10 +69,27 @@ struct ErrorPage<'e> {
     way_out_words: &'static str,
 }
 
+/// A form that is kept.
+#[derive(Serialize)]
+struct SignedOut<'e> {
+    title: &'static str,
+    to: &'e str,
+    fields: Vec<Field<'e>>,
+}
+
+#[derive(Serialize)]
+struct Field<'e> {
+    name: &'e str,
+    value: &'e str,
+}
+
 impl Error {
     fn words(&self) -> (StatusCode, &'static str, &str) {
         match self {
             Self::SignIn(_) => (StatusCode::SEE_OTHER, "Sign in", "Sign in first."),
+            Self::SignedOut { .. } => {
+                (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in, and send the form again.")
+            }
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "That is not yours to do",
@@ -107,7 +127,7 @@ impl Error {
             Self::Slow => (
                 StatusCode::REQUEST_TIMEOUT,
                 "That took too long",
-                "It may or may not have been done. Go back and try again: doing it twice does no harm.",
+                "It may or may not have been done. Look whether it was done before you try again.",
             ),
             Self::Expired => (
                 StatusCode::GONE,
@@ -146,6 +166,12 @@ impl IntoResponse for Error {
             return Redirect::to(&format!("/sign-in?back={back}")).into_response();
         }
         let (status, title, says) = self.words();
+        if let Self::SignedOut { to, form } = &self {
+            let fields = form.fields().map(|(name, value)| Field { name, value }).collect();
+            let html = page::render("account/signed_out", &SignedOut { title, to, fields });
+            let html = html.unwrap_or_else(|_| title.to_owned());
+            return (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+        }
         let (way_out, way_out_words) = match &self {
             Self::Forbidden | Self::FromElsewhere | Self::Refused(_) => ("/desk", "Back to the desk"),
             Self::Expired | Self::NotAForm => ("/subscribe", "Sign up"),

@@ -6,10 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::auth::{cookie, set_cookie};
+use super::account::is_own_page;
+use super::auth::{cookie, is_https, set_cookie};
 use crate::pipeline::App;
 
-const COOKIE: &str = "daybreak_said";
+/// On HTTPS with the prefix that keeps other hosts from setting it, as that of the session.
+fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-daybreak_said" } else { "daybreak_said" }
+}
 
 /// A sentence, and what takes back what it tells of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,19 +28,18 @@ pub struct Said {
 }
 
 /// What the request before has left to be said.
-pub fn of(headers: &HeaderMap) -> Option<Said> {
-    let bytes = URL_SAFE_NO_PAD.decode(cookie(headers, COOKIE)?).ok()?;
+pub fn of(app: &App, headers: &HeaderMap) -> Option<Said> {
+    let bytes = URL_SAFE_NO_PAD.decode(cookie(headers, cookie_name(is_https(app)))?).ok()?;
     let said: Said = serde_json::from_slice(&bytes).ok()?;
     // The way back is a page of ours, whoever wrote the cookie.
-    let is_ours = said.undo.is_empty() || (said.undo.starts_with('/') && !said.undo.starts_with("//"));
-    is_ours.then_some(said)
+    (said.undo.is_empty() || is_own_page(&said.undo)).then_some(said)
 }
 
 /// Leads on to a page, which says this.
 pub fn then(app: &App, to: &str, said: Said) -> Response {
     let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&said).unwrap_or_default());
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response();
-    add_cookie(&mut response, &set_cookie(app, COOKIE, &text, Some(60)));
+    add_cookie(&mut response, &set_cookie(app, cookie_name(is_https(app)), &text, Some(60)));
     response
 }
 
@@ -45,9 +48,10 @@ pub fn then_say(app: &App, to: &str, words: impl Into<String>) -> Response {
     then(app, to, Said { words: words.into(), ..Said::default() })
 }
 
-/// It is said: once is enough.
-pub fn forget(response: &mut Response) {
-    add_cookie(response, &format!("{COOKIE}=; Path=/; Max-Age=0"));
+/// It is said: once is enough. `is_https`: where our pages are.
+pub fn forget(response: &mut Response, is_https: bool) {
+    let (name, secure) = (cookie_name(is_https), if is_https { "; Secure" } else { "" });
+    add_cookie(response, &format!("{name}=; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age=0"));
 }
 
 pub fn add_cookie(response: &mut Response, cookie: &str) {

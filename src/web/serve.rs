@@ -1,9 +1,9 @@
-//! Serving connections: how many at once, how long each may take to ask, and how they end.
+//! Serving connections: how many at once and from one place, how long each may take to ask and to listen, and how they
+//! end.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,8 +15,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
+
+use super::patient::Patient;
+use super::places::{Place, Places};
+use crate::config::Networks;
 
 /// What keeps a stranger from holding the service up.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +29,24 @@ pub struct Limits {
     pub connections: usize,
     /// How long a connection may take until the headers of its next request are complete. An idle one ends then, too.
     pub headers: Duration,
+    /// How many are served at once from one network; more are closed at once. This machine and proxies ask for others.
+    pub from_one: usize,
+    /// How long an answer may wait for the other end to take any of it.
+    pub write: Duration,
     /// How long a shutdown waits for requests that are being answered. A connection that never finishes its request
     /// must not keep the service from stopping.
     pub drain: Duration,
 }
 
 impl Limits {
-    const DEFAULT: Self =
-        Self { connections: 1000, headers: Duration::from_secs(10), drain: Duration::from_secs(10) };
+    /// A browser opens six; an office behind one address has many of them.
+    const DEFAULT: Self = Self {
+        connections: 1000,
+        headers: Duration::from_secs(10),
+        from_one: 100,
+        write: Duration::from_secs(30),
+        drain: Duration::from_secs(10),
+    };
 }
 
 /// How often in a row, once a second, accepting may fail before the listener is given up.
@@ -51,21 +65,24 @@ impl Closing {
 }
 
 /// Serves `router` on `listener` until `shutdown` resolves, and then finishes what it is answering, for at most 10
-/// seconds. At most 1,000 connections are served at once, and each has 10 seconds for the headers of a request.
+/// seconds. At most 1,000 connections are served at once, 100 of them from one network that is none of `proxies`; each
+/// has 10 seconds for the headers of a request, and ends where the other end takes nothing of an answer for 30.
 ///
 /// # Errors
 /// What the listener says when it has failed for a minute.
 pub async fn serve(
     listener: TcpListener,
+    proxies: Networks,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve_within(Limits::DEFAULT, listener, router, shutdown).await
+    let places = Places::new(Limits::DEFAULT, proxies);
+    serve_within(places, listener, router, shutdown).await
 }
 
 /// [`serve`] with limits of one's own.
 pub async fn serve_within(
-    limits: Limits,
+    places: Places,
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -74,35 +91,35 @@ pub async fn serve_within(
     let service = TowerToHyperService::new(router);
     let (close, closing) = watch::channel(false);
     tokio::select! {
-        failed = accept_all(limits, &listener, &service, &graceful, Closing(closing)) => return failed.map(|never| match never {}),
+        failed = accept_all(&places, &listener, &service, &graceful, Closing(closing)) => return failed.map(|never| match never {}),
         () = shutdown => {}
     }
     drop(listener);
     close.send_replace(true);
     tokio::select! {
         () = graceful.shutdown() => {}
-        () = sleep(limits.drain) => {}
+        () = sleep(places.limits.drain) => {}
     }
     Ok(())
 }
 
 async fn accept_all(
-    limits: Limits,
+    places: &Places,
     listener: &TcpListener,
     service: &TowerToHyperService<Router>,
     graceful: &GracefulShutdown,
     closing: Closing,
 ) -> io::Result<Infallible> {
-    let places = Arc::new(Semaphore::new(limits.connections));
     let mut failures = 0;
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes the semaphore");
+        let free = places.free().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failures = 0;
+                let Some(place) = places.take(free, peer.ip()) else { continue };
                 let connection =
                     Connection { stream, peer, place, watcher: graceful.watcher(), closing: closing.clone() };
-                tokio::spawn(connection.serve(service.clone(), limits.headers));
+                tokio::spawn(connection.serve(service.clone(), places.limits));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) if failures >= MAX_FAILURES => return Err(error),
@@ -124,14 +141,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    /// Its place among those served at once, which it holds until it ends.
-    place: OwnedSemaphorePermit,
+    place: Place,
     watcher: Watcher,
     closing: Closing,
 }
 
 impl Connection {
-    async fn serve(self, service: TowerToHyperService<Router>, headers: Duration) {
+    async fn serve(self, service: TowerToHyperService<Router>, limits: Limits) {
         let Self { stream, peer, place, watcher, closing } = self;
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -140,8 +156,8 @@ impl Connection {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(headers)
-            .serve_connection(TokioIo::new(stream), answer);
+            .header_read_timeout(limits.headers)
+            .serve_connection(TokioIo::new(Patient::new(stream, limits.write)), answer);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a connection ended early");
         }

@@ -1,14 +1,15 @@
 //! The sign-up: a form, what is wrong with it, and "check your inbox".
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::form::{Form, Segment};
+use super::network::network_address;
 use super::sign_up_form::{self, Problem, Typed};
 use super::{Error, page};
 use crate::domain::address::EmailAddress;
@@ -47,7 +48,7 @@ pub async fn submit(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Error> {
-    let from = network_address(peer, request.headers());
+    let from = network_address(&app.settings, peer, request.headers());
     let typed = Typed::from(&Form::read(request).await?);
     let mut asked = match typed.parse() {
         Ok(asked) => asked,
@@ -103,33 +104,4 @@ async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Respon
         None => sign_up_form::of_all(&mut *app.db.conn().await?, typed, problems).await?,
     };
     page::page(StatusCode::UNPROCESSABLE_ENTITY, "subscribe", &form)
-}
-
-/// Where a request comes from: the connection's other end, or what a proxy on this machine says about it
-/// (the last entry of `X-Forwarded-For` is the proxy's own; those before it anybody can write).
-pub fn network_address(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-    let peer = peer.ip().to_canonical();
-    if !peer.is_loopback() {
-        return peer;
-    }
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-    let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    last.unwrap_or(peer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_proxy_on_this_machine_is_believed_about_the_network_address() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", "198.51.100.1, 203.0.113.7".parse().unwrap());
-        let address = |peer: &str| network_address(peer.parse().unwrap(), &headers).to_string();
-        assert_eq!(address("127.0.0.1:9"), "203.0.113.7");
-        assert_eq!(address("192.0.2.5:9"), "192.0.2.5");
-        assert_eq!(address("[::ffff:192.0.2.5]:9"), "192.0.2.5");
-        headers.append("x-forwarded-for", "not an address".parse().unwrap());
-        assert_eq!(network_address("127.0.0.1:9".parse().unwrap(), &headers).to_string(), "127.0.0.1");
-    }
 }

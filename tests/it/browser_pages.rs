@@ -215,6 +215,7 @@ fn pages(world: &World) -> Vec<Page> {
             .write("E-mail address", "somebody")
             .press("Invite them"),
         page("user", at("/office/users/2")).by(Who::Admin),
+        page("user-remove", at("/office/users/2/remove")).by(Who::Admin),
         page("user-with-second-factor", at("/office/users/4")).by(Who::Admin),
         page("error-not-yours", at("/office/users")).by(Who::Viewer),
         page("audit", at("/office/audit")).by(Who::Admin),

@@ -93,9 +93,19 @@ async fn an_account_is_added_listed_and_disabled_from_the_command_line() {
         assert!(daybreak.fails(&["user", "disable", "ann@example.org"]).await.contains("is the only admin"));
         assert!(daybreak.fails(&["user", "password", "eve@example.org"]).await.contains("has no account"));
         daybreak.run(&["user", "enable", "ben@example.org"]).await;
+        daybreak.run(&["user", "remove", "ben@example.org"]).await;
+        assert_eq!(daybreak.json(&["user", "list"]).await.as_array().map(Vec::len), Some(1));
+        assert!(daybreak.fails(&["user", "remove", "ann@example.org"]).await.contains("is the only admin"));
         let done = daybreak.texts("SELECT action FROM audit WHERE who = 'command line' ORDER BY id").await;
-        let expected =
-            ["user.add", "user.add", "user.invite", "user.password", "user.disable", "user.enable"];
+        let expected = [
+            "user.add",
+            "user.add",
+            "user.invite",
+            "user.password",
+            "user.disable",
+            "user.enable",
+            "user.remove",
+        ];
         assert_eq!(done, expected);
     })
     .await;

@@ -1,10 +1,9 @@
 //! How often something may be tried: counted in the database, so that a limit holds over restarts and nodes.
 
-use std::net::IpAddr;
-
 use super::super::{App, Error};
 use super::hash_of;
 use crate::db::attempts;
+use crate::domain::network::counted_network;
 
 const MINUTE: i64 = 60 * 1000;
 
@@ -24,8 +23,13 @@ pub(super) const FROM_NETWORK: Limit = Limit { name: "network", most: 60, minute
 pub(super) const CODES: Limit = Limit { name: "code", most: 5, minutes: 15 };
 /// Mailed links for one address, known or not.
 pub(super) const MAILED: Limit = Limit { name: "mailed", most: 1, minutes: 5 };
+/// The same over a day: whoever asks in another's name does not fill their inbox.
+pub(super) const MAILED_A_DAY: Limit = Limit { name: "mailed-day", most: 10, minutes: 24 * 60 };
 /// Mailed links asked for from one network.
 pub(super) const MAILED_FROM_NETWORK: Limit = Limit { name: "mailed-network", most: 20, minutes: 15 };
+/// Refused forms of one user, or of one network, that are written down: a page that sends them by the thousand does not
+/// fill the audit log.
+pub(super) const REFUSED_FORMS: Limit = Limit { name: "form", most: 20, minutes: 15 };
 
 /// What an attempt is counted under: no address is kept in readable form.
 fn key(limit: Limit, of: &str) -> String {
@@ -59,25 +63,10 @@ pub(super) async fn forget(app: &App, limit: Limit, of: &str) -> Result<(), Erro
     Ok(attempts::forget(&mut *app.db.conn().await?, &key(limit, of)).await?)
 }
 
-/// What counts as one network: an IPv4 address, or the 64 bits that one household has of IPv6.
-pub(super) fn network_of(address: &str) -> String {
-    match address.parse() {
-        Ok(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-        _ => address.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_household_is_one_network() {
-        assert_eq!(network_of("2001:db8:1:2:3:4:5:6"), network_of("2001:db8:1:2::9"));
-        assert_ne!(network_of("2001:db8:1:2::9"), network_of("2001:db8:1:3::9"));
-        assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
+/// Counts a try from a network, where it comes from one that counts.
+pub(super) async fn count_network(app: &App, limit: Limit, network: &str) -> Result<Option<TooMany>, Error> {
+    match network.parse().ok().and_then(counted_network) {
+        Some(network) => count(app, limit, &network).await,
+        None => Ok(None),
     }
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::{App, Error};
-use super::attempts::{self, MAILED, MAILED_FROM_NETWORK};
+use super::attempts::{self, MAILED, MAILED_A_DAY, MAILED_FROM_NETWORK};
 use super::sign_in::{Entrance, enter};
 use super::{Actor, From, Problem, clean_name, hash_of, is_same, new_password, secret};
 use crate::db::notices::NewNotice;
@@ -51,17 +51,29 @@ pub(super) async fn welcome_link(app: &App, tx: &mut Conn, user_id: i64) -> Resu
     Ok(welcome_url(app, &secret))
 }
 
-/// Mails a link that signs in, where the address has an account: at most one in five minutes. What it did is not said.
+/// Mails a link that signs in, where the address has an account: at most one in five minutes, and ten a day. What it did
+/// is not said.
 pub async fn mail_link(app: &App, email: &EmailAddress, from: From<'_>) -> Result<(), Error> {
-    let network = attempts::network_of(from.network);
-    if attempts::count(app, MAILED_FROM_NETWORK, &network).await?.is_some()
-        || attempts::count(app, MAILED, email.as_str()).await?.is_some()
-    {
+    let by = Actor::who_typed(app, Some(email), from.network).await?;
+    let mut too_many = attempts::count_network(app, MAILED_FROM_NETWORK, from.network).await?;
+    // What one limit refuses, the next does not count.
+    for limit in [MAILED, MAILED_A_DAY] {
+        if too_many.is_none() {
+            too_many = attempts::count(app, limit, email.as_str()).await?;
+        }
+    }
+    if let Some(too_many) = too_many {
+        if too_many.is_first {
+            by.refused(app, "user.mail_link", "too many tries").await?;
+        }
         return Ok(());
     }
     let mut tx = app.db.begin().await?;
     let account = users::by_email(&mut tx, email).await?.filter(|account| !account.is_disabled);
-    let Some(account) = account else { return Ok(()) };
+    let Some(account) = account else {
+        drop(tx);
+        return by.refused(app, "user.mail_link", "there is no account that may sign in").await;
+    };
     let secret = secret()?;
     let (hash, expires) = (hash_of(&secret), app.clock.now().plus_millis(LINK_MINUTES * MINUTE));
     sessions::remove_ended(&mut tx, account.user.id, app.clock.now()).await?;
@@ -72,6 +84,7 @@ pub async fn mail_link(app: &App, email: &EmailAddress, from: From<'_>) -> Resul
             "a link to sign in cannot be mailed: there is no newsletter yet whose address it comes from"
         );
     }
+    by.note(app, &mut tx, "user.mail_link", email.as_str()).await?;
     Ok(db::commit(tx).await?)
 }
 

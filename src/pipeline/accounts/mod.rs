@@ -30,12 +30,13 @@ pub use self::sessions::{end_others, end_session, form_token, of_cookie, sign_ou
 pub use self::sign_in::{Entrance, TICKET_MINUTES, sign_in, sign_in_by_code};
 pub use self::users::{
     Invited, NewUser, Roles, add, disable, enable, end_all_sessions, find, find_by_email, invite,
-    invite_again, remove_second_factor, set_password, set_roles,
+    invite_again, remove, remove_second_factor, set_password, set_roles,
 };
 
 use super::{App, Error};
-use crate::db::Conn;
 use crate::db::audit::{self, NewEntry};
+use crate::db::{self, Conn};
+use crate::domain::address::EmailAddress;
 use crate::domain::user::User;
 use crate::pipeline::import::{MAX_NAME, one_line};
 
@@ -83,8 +84,25 @@ impl Actor {
         self.user_id == Some(user_id)
     }
 
-    async fn note(&self, app: &App, conn: &mut Conn, action: &str, what: &str) -> Result<(), Error> {
-        let entry = NewEntry {
+    /// Whoever has typed this address in and is not signed in. What is no address is not kept: it may be a password in
+    /// the wrong field. Of an address without an account only a keyed hash is: it may be anybody's, who never came here.
+    async fn who_typed(app: &App, typed: Option<&EmailAddress>, network: &str) -> Result<Self, Error> {
+        let account = match typed {
+            Some(email) => db::users::by_email(&mut *app.db.conn().await?, email).await?,
+            None => None,
+        };
+        if let Some(account) = account {
+            return Ok(Self::new(&account.user, network));
+        }
+        let who = match typed {
+            Some(email) => format!("unknown address {}", &app.key.address_hash(email)[..16]),
+            None => "nobody known".to_owned(),
+        };
+        Ok(Self { user_id: None, who, network: network.to_owned() })
+    }
+
+    fn entry<'e>(&'e self, action: &'e str, what: &'e str) -> NewEntry<'e> {
+        NewEntry {
             user_id: self.user_id,
             who: &self.who,
             action,
@@ -92,9 +110,32 @@ impl Actor {
             newsletter_id: None,
             is_denied: false,
             network: &self.network,
-        };
-        Ok(audit::write(conn, &entry, app.clock.now()).await?)
+        }
     }
+
+    async fn note(&self, app: &App, conn: &mut Conn, action: &str, what: &str) -> Result<(), Error> {
+        Ok(audit::write(conn, &self.entry(action, what), app.clock.now()).await?)
+    }
+
+    /// Writes down that they were refused something.
+    async fn refused(&self, app: &App, action: &str, what: &str) -> Result<(), Error> {
+        let entry = NewEntry { is_denied: true, ..self.entry(action, what) };
+        Ok(audit::write(&mut *app.db.conn().await?, &entry, app.clock.now()).await?)
+    }
+}
+
+/// Writes down that a form was refused which no page of ours sent (`what`: where it was sent to), for as long as they
+/// are few. `by`: who was signed in.
+pub async fn refuse_form(app: &App, by: Option<&User>, network: &str, what: &str) -> Result<(), Error> {
+    let of = by.map_or_else(|| format!("network {network}"), |user| format!("user {}", user.id));
+    if attempts::count(app, attempts::REFUSED_FORMS, &of).await?.is_some() {
+        return Ok(());
+    }
+    let by = match by {
+        Some(user) => Actor::new(user, network),
+        None => Actor { user_id: None, who: "nobody known".to_owned(), network: network.to_owned() },
+    };
+    by.refused(app, "form.send", what).await
 }
 
 /// 256 random bits, as they stand in a cookie or a link.

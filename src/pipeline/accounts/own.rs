@@ -42,11 +42,15 @@ pub async fn change_password(
     let mine = format!("user {id}");
     if account.password_hash.is_some() {
         if let Some(too_many) = attempts::count(app, PASSWORDS, &mine).await? {
+            if too_many.is_first {
+                by.refused(app, "user.password", "too many tries").await?;
+            }
             let minutes = too_many.minutes;
             let says = format!("Too many tries: try again in {minutes} minutes.");
             return Ok(Some(Problem::new("current", says)));
         }
         if !is_password(Some(account), current).await? {
+            by.refused(app, "user.password", "the password before was wrong").await?;
             return Ok(Some(Problem::new(
                 "current",
                 "This is not your password now: type it as you sign in with it.",

@@ -8,6 +8,9 @@ use crate::db::users::{self, Account};
 use crate::db::{self, sessions};
 use crate::domain::totp::TotpSecret;
 
+/// What the audit log says of one.
+const WRONG_CODE: &str = "the code was wrong";
+
 /// What a code is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Code {
@@ -48,10 +51,11 @@ pub async fn enrol(
         return Err(Error::Invalid("Your account has a second factor already".to_owned()));
     }
     if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
-        return Ok(Some(too_many_codes(too_many)));
+        return Ok(Some(too_many_codes(app, by, "user.second_factor", too_many).await?));
     }
     let secret = pending_secret(app, account, session);
     let Some(step) = secret.step_of(code, app.clock.now(), account.totp_step) else {
+        by.refused(app, "user.second_factor", WRONG_CODE).await?;
         return Ok(Some(Problem::new(
             "code",
             "This is not the code that the app shows now: wait for the next one, and check the clock of your phone.",
@@ -79,10 +83,13 @@ pub async fn remove_own_second_factor(
     match check(app, account, code).await? {
         Code::Right => {}
         Code::Wrong => {
+            by.refused(app, "user.remove_second_factor", WRONG_CODE).await?;
             let says = "This is not the code that your app shows now, or it was used already: wait for the next one.";
             return Ok(Some(Problem::new("code", says)));
         }
-        Code::TooMany(too_many) => return Ok(Some(too_many_codes(too_many))),
+        Code::TooMany(too_many) => {
+            return Ok(Some(too_many_codes(app, by, "user.remove_second_factor", too_many).await?));
+        }
     }
     let mut tx = app.db.begin().await?;
     users::set_totp(&mut tx, account.user.id, None).await?;
@@ -96,7 +103,10 @@ fn used_already() -> Problem {
     Problem::new("code", "This code was used already: wait for the next one.")
 }
 
-fn too_many_codes(too_many: TooMany) -> Problem {
+async fn too_many_codes(app: &App, by: &Actor, action: &str, too_many: TooMany) -> Result<Problem, Error> {
+    if too_many.is_first {
+        by.refused(app, action, "too many codes").await?;
+    }
     let minutes = too_many.minutes;
-    Problem::new("code", format!("Too many codes were wrong: try again in {minutes} minutes."))
+    Ok(Problem::new("code", format!("Too many codes were wrong: try again in {minutes} minutes.")))
 }

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::super::{App, Error};
 use super::{Actor, From, hash_of, secret};
 use crate::db::sessions::{self, Session};
-use crate::db::{self, Conn, users};
+use crate::db::users::{self, Account};
+use crate::db::{self, Conn};
 use crate::domain::calendar::Timestamp;
 use crate::domain::user::User;
 
@@ -56,7 +57,7 @@ pub(super) async fn start(app: &App, tx: &mut Conn, user_id: i64, from: From<'_>
 }
 
 /// Who has a cookie of this value, and their session.
-pub async fn of_cookie(app: &App, value: &str) -> Result<Option<(User, Session)>, Error> {
+pub async fn of_cookie(app: &App, value: &str) -> Result<Option<(Account, Session)>, Error> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
     let found = sessions::find(&mut conn, &hash_of(value), now).await?;
@@ -65,13 +66,14 @@ pub async fn of_cookie(app: &App, value: &str) -> Result<Option<(User, Session)>
         sessions::touch(&mut conn, &session.hash, expiry(session.created_at, now), now).await?;
         users::see(&mut conn, account.user.id, now).await?;
     }
-    Ok(Some((account.user, session)))
+    Ok(Some((account, session)))
 }
 
-/// What ties a form to a session: only a page of ours can have it.
-pub fn form_token(app: &App, session: &Session) -> String {
-    let key = app.key.derive("forms");
-    hash_of(&format!("{}:{}", URL_SAFE_NO_PAD.encode(key), session.hash))
+/// What a form of theirs must have: only a page of ours, shown to them, does. It is worth nothing without a session, and
+/// lives as long as the password: a form that was open when the session ended is still good after signing in again.
+pub fn form_token(app: &App, account: &Account) -> String {
+    let password = account.password_hash.as_deref().unwrap_or_default();
+    URL_SAFE_NO_PAD.encode(app.key.derive(&format!("forms:{}:{password}", account.user.id)))
 }
 
 /// Ends the session of a browser that signs out.

@@ -7,7 +7,6 @@ use super::super::{App, Error};
 use super::attempts::{self, CODES, FROM_NETWORK, PASSWORDS, TooMany};
 use super::second_factor::{self, Code};
 use super::{Actor, From, is_password, is_same, sessions};
-use crate::db::audit::{self, NewEntry};
 use crate::db::users::{self, Account};
 use crate::db::{self, Conn};
 use crate::domain::address::EmailAddress;
@@ -41,14 +40,15 @@ impl std::convert::From<TooMany> for Entrance {
 pub async fn sign_in(app: &App, email: &str, password: &str, from: From<'_>) -> Result<Entrance, Error> {
     let address = EmailAddress::parse(email).ok();
     let typed = address.as_ref().map_or_else(|| email.trim().to_lowercase(), ToString::to_string);
-    let network = attempts::network_of(from.network);
-    for (limit, of) in [(FROM_NETWORK, &network), (PASSWORDS, &typed)] {
-        if let Some(too_many) = attempts::count(app, limit, of).await? {
-            if too_many.is_first {
-                refuse(app, address.as_ref(), None, "too many tries", from).await?;
-            }
-            return Ok(too_many.into());
+    let too_many = match attempts::count_network(app, FROM_NETWORK, from.network).await? {
+        None => attempts::count(app, PASSWORDS, &typed).await?,
+        too_many => too_many,
+    };
+    if let Some(too_many) = too_many {
+        if too_many.is_first {
+            refuse(app, address.as_ref(), "too many tries", from).await?;
         }
+        return Ok(too_many.into());
     }
     let account = match &address {
         Some(address) => users::by_email(&mut *app.db.conn().await?, address).await?,
@@ -56,7 +56,7 @@ pub async fn sign_in(app: &App, email: &str, password: &str, from: From<'_>) -> 
     };
     let account = account.filter(|account| !account.is_disabled);
     if !is_password(account.as_ref(), password).await? {
-        refuse(app, address.as_ref(), account.as_ref(), "with a password", from).await?;
+        refuse(app, address.as_ref(), "with a password", from).await?;
         return Ok(Entrance::Wrong);
     }
     let Some(account) = account else { return Ok(Entrance::Wrong) };
@@ -106,10 +106,15 @@ pub async fn sign_in_by_code(app: &App, ticket: &str, code: &str, from: From<'_>
             Ok(entrance)
         }
         Code::Wrong => {
-            refuse(app, Some(&account.user.email), Some(&account), "with a code", from).await?;
+            refuse(app, Some(&account.user.email), "with a code", from).await?;
             Ok(Entrance::Wrong)
         }
-        Code::TooMany(too_many) => Ok(too_many.into()),
+        Code::TooMany(too_many) => {
+            if too_many.is_first {
+                refuse(app, Some(&account.user.email), "too many codes", from).await?;
+            }
+            Ok(too_many.into())
+        }
     }
 }
 
@@ -145,22 +150,7 @@ async fn holder(app: &App, ticket: &str) -> Result<Option<(Account, String)>, Er
     Ok(Some((account, how.unwrap_or_default())))
 }
 
-/// Writes down that somebody was not let in. What is no address is not kept: it may be a password in the wrong field.
-async fn refuse(
-    app: &App,
-    typed: Option<&EmailAddress>,
-    account: Option<&Account>,
-    what: &str,
-    from: From<'_>,
-) -> Result<(), Error> {
-    let entry = NewEntry {
-        user_id: account.map(|account| account.user.id),
-        who: typed.map_or("nobody known", EmailAddress::as_str),
-        action: "user.sign_in",
-        what,
-        newsletter_id: None,
-        is_denied: true,
-        network: from.network,
-    };
-    Ok(audit::write(&mut *app.db.conn().await?, &entry, app.clock.now()).await?)
+/// Writes down that somebody was not let in.
+async fn refuse(app: &App, typed: Option<&EmailAddress>, what: &str, from: From<'_>) -> Result<(), Error> {
+    Actor::who_typed(app, typed, from.network).await?.refused(app, "user.sign_in", what).await
 }

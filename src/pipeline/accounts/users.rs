@@ -194,6 +194,26 @@ pub async fn disable(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     Ok(db::commit(tx).await?)
 }
 
+/// Removes an account: its sessions and links end, and its address may be given another. What they did stays in the audit
+/// log, under the address as it was.
+///
+/// # Errors
+/// `Invalid` where it is the only admin, or oneself.
+pub async fn remove(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    users::lock(&mut tx).await?;
+    let account = find(&mut tx, id).await?;
+    if by.is(id) {
+        return Err(Error::Invalid("You cannot remove your own account: ask another admin".to_owned()));
+    }
+    if account.user.role == Some(Role::Admin) {
+        may_lose_admin(&mut tx, by, &account).await?;
+    }
+    users::remove(&mut tx, id).await?;
+    by.note(app, &mut tx, "user.remove", account.user.email.as_str()).await?;
+    Ok(db::commit(tx).await?)
+}
+
 /// Lets somebody in again, with the password that they had.
 pub async fn enable(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;

@@ -1,7 +1,5 @@
 //! Signing up: anybody can type any address into a form, so nothing comes of it but a mail that asks the owner.
 
-use std::net::IpAddr;
-
 use chrono_tz::Tz;
 
 use super::super::{Error, links};
@@ -11,6 +9,7 @@ use crate::db::subscriptions::{Changed, Choice};
 use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::network::counted_network;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{Confirm, Notice, Publication, Welcome};
 use crate::domain::subscription::{Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
@@ -153,7 +152,7 @@ async fn is_within_limits(app: &App, asked: &SignUp, now: Timestamp) -> Result<R
     if attempts::count(&mut tx, &address, DAY, now).await?.count > MAX_PER_ADDRESS {
         within = Err(Taken::Yes);
     }
-    if let Some(network) = network(&asked.from) {
+    if let Some(network) = asked.from.parse().ok().and_then(counted_network) {
         let network = format!("sign-up:network:{}", app.key.blind("network", &network));
         if attempts::count(&mut tx, &network, HOUR, now).await?.count > MAX_PER_NETWORK {
             within = Err(Taken::TooMany);
@@ -162,17 +161,6 @@ async fn is_within_limits(app: &App, asked: &SignUp, now: Timestamp) -> Result<R
     attempts::forget_old(&mut tx, now).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(within)
-}
-
-/// What counts as one network: an IPv4 address, or the 64 bits of an IPv6 address that one customer has at least
-/// (RFC 6177 §2). None for this machine: behind a proxy that does not say for whom it asks, everybody would share one
-/// limit.
-fn network(from: &str) -> Option<String> {
-    match from.parse::<IpAddr>().ok()?.to_canonical() {
-        address if address.is_loopback() => None,
-        IpAddr::V4(address) => Some(address.to_string()),
-        IpAddr::V6(address) => Some(format!("{:x}/64", u128::from(address) >> 64)),
-    }
 }
 
 /// The newsletters asked for and what was chosen about each: topics and schedule go by name, so that one form can

@@ -1,9 +1,8 @@
 //! What the pages of signing in share: who asks, where they go afterwards, and the cookies that they get.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -11,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::accounts::{self, Actor, From, Problem};
 use crate::pipeline::{App, Error as PipelineError};
 use crate::web::Error;
-use crate::web::auth::{cookie, cookie_name, is_from_here, is_https, set_cookie};
+use crate::web::auth::{cookie, cookie_name, is_from_here, is_https, network_of, set_cookie};
 use crate::web::form::Form;
 use crate::web::said;
-use crate::web::sign_up::network_address;
 
 /// How long an answer takes at least: whether an address has an account costs the database a different number of
 /// milliseconds, and nobody is to learn from it which has.
@@ -38,13 +36,17 @@ impl Back {
     }
 }
 
-/// The path, if it is one of this service's own; the desk otherwise. Browsers read `\` as `/`, and drop line breaks.
+/// The path, if it is one of this service's own; the desk otherwise.
 pub fn own_page(path: &str) -> &str {
-    let is_ours = path.starts_with('/')
+    if is_own_page(path) { path } else { "/desk" }
+}
+
+/// Whether a path is one of this service's own. Browsers read `\` as `/`, and drop line breaks.
+pub fn is_own_page(path: &str) -> bool {
+    path.starts_with('/')
         && !path.starts_with("//")
         && path.len() <= 2000
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_ours { path } else { "/desk" }
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 /// A form of somebody who is not signed in, sent from a page of ours.
@@ -60,11 +62,11 @@ impl FromRequest<App> for Guest {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let headers = request.headers().clone();
+        let network = network_of(app, request.extensions(), &headers);
         if !is_from_here(&headers, &app.settings.public_url) {
+            accounts::refuse_form(app, None, &network, request.uri().path()).await?;
             return Err(Error::FromElsewhere);
         }
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let network = peer.map(|peer| network_address(peer, &headers).to_string()).unwrap_or_default();
         Ok(Self { form: Form::read(request).await?, headers, network })
     }
 }
@@ -79,8 +81,9 @@ impl Guest {
     async fn leave(&self, app: &App) -> Result<(), PipelineError> {
         let Some(value) = cookie(&self.headers, cookie_name(app)) else { return Ok(()) };
         match accounts::of_cookie(app, &value).await? {
-            Some((user, session)) => {
-                accounts::sign_out(app, &Actor::new(&user, &self.network), &user, &session).await
+            Some((account, session)) => {
+                let user = &account.user;
+                accounts::sign_out(app, &Actor::new(user, &self.network), user, &session).await
             }
             None => Ok(()),
         }

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub use self::browser::Browser;
+pub use self::entrance::is_own_page;
 use crate::pipeline::App;
 
 pub fn routes() -> Router<App> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::entrance::{self, ANSWER_AFTER, Back, Guest, lead_to, own_page, ticket_name};
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Actor, Entrance};
-use crate::web::auth::{Act, cookie, cookie_name, set_cookie};
+use crate::web::auth::{Act, cookie, cookie_name, is_https, set_cookie};
 use crate::web::said::{self, Said};
 use crate::web::{Error, page};
 
@@ -34,12 +34,12 @@ pub async fn show(
     {
         return Ok(lead_to(back.page()));
     }
-    let said = said::of(&headers);
+    let said = said::of(&app, &headers);
     let content =
         SignInPage { title: "Sign in", back: back.page(), email: "", problem: None, said: said.as_ref() };
     let mut response = page::page(StatusCode::OK, "account/sign_in", &content)?;
     if said.is_some() {
-        said::forget(&mut response);
+        said::forget(&mut response, is_https(&app));
     }
     Ok(response)
 }

@@ -94,7 +94,7 @@ pub fn show<T: Serialize>(
     };
     let mut response = page::page(status, template, &desk)?;
     if by.said.is_some() {
-        said::forget(&mut response);
+        said::forget(&mut response, by.is_https);
     }
     Ok(response)
 }

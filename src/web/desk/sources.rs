@@ -19,7 +19,7 @@ use crate::domain::newsletter::Newsletter;
 use crate::domain::topic::{Topic, slug_of};
 use crate::domain::user::Role;
 use crate::pipeline::collect::Brought;
-use crate::pipeline::{self, App, accounts, sources};
+use crate::pipeline::{self, App, sources};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Segment;
 use crate::web::{Error, said, words};
@@ -205,7 +205,7 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     }
     match sources::add(&app, slug, url, &topics, Identity::default().as_str()).await {
         Ok(source) => {
-            note(&app, &act.by, "source.add", &source).await?;
+            act.by.note(&app, "source.add", &shortened(&source.url), Some(source.newsletter_id)).await?;
             let address = format!("/desk/sources/{}", source.id);
             let words = "The source is added, and is polled within a minute. “Poll it now” shows at once whether it works.";
             Ok(said::then_say(&app, &address, words))
@@ -221,13 +221,6 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
 /// What is written down of an address that may be anything.
 fn shortened(text: &str) -> String {
     text.chars().take(200).collect()
-}
-
-async fn note(app: &App, by: &SignedIn, action: &str, source: &Source) -> Result<(), Error> {
-    let mut conn = app.db.conn().await?;
-    let what = shortened(&source.url);
-    accounts::note(app, &mut conn, &by.user, &by.network, action, &what, Some(source.newsletter_id)).await?;
-    Ok(())
 }
 
 #[derive(Serialize)]
@@ -311,7 +304,7 @@ async fn allowed(app: &App, act: &Act, id: &str, action: &str) -> Result<Source,
 async fn pause(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.pause").await?;
     sources::pause(&app, source.id, true).await?;
-    note(&app, &act.by, "source.pause", &source).await?;
+    act.by.note(&app, "source.pause", &shortened(&source.url), Some(source.newsletter_id)).await?;
     let undo = said::Said {
         words: "The source is paused: nothing new comes from it. What it brought can still go out."
             .to_owned(),
@@ -325,7 +318,7 @@ async fn pause(State(app): State<App>, Segment(id): Segment, act: Act) -> Result
 async fn resume(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.resume").await?;
     sources::pause(&app, source.id, false).await?;
-    note(&app, &act.by, "source.resume", &source).await?;
+    act.by.note(&app, "source.resume", &shortened(&source.url), Some(source.newsletter_id)).await?;
     let words = "The source is polled again, within a minute for the first time.";
     Ok(said::then_say(&app, &format!("/desk/sources/{}", source.id), words))
 }
@@ -334,7 +327,7 @@ async fn resume(State(app): State<App>, Segment(id): Segment, act: Act) -> Resul
 async fn poll(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.poll").await?;
     let polled = sources::poll_now(&app, source.id).await?;
-    note(&app, &act.by, "source.poll", &source).await?;
+    act.by.note(&app, "source.poll", &shortened(&source.url), Some(source.newsletter_id)).await?;
     let words = match polled {
         Some(Ok(brought)) => said_of(brought),
         Some(Err(why)) => format!("The poll failed: {why}"),
@@ -373,7 +366,7 @@ fn said_of(brought: Brought) -> String {
 async fn remove(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.remove").await?;
     sources::remove(&app, source.id).await?;
-    note(&app, &act.by, "source.remove", &source).await?;
+    act.by.note(&app, "source.remove", &shortened(&source.url), Some(source.newsletter_id)).await?;
     let words = format!(
         "{} is removed. Its articles stay, and can still go out; add the address again to poll it again.",
         shortened(&source.url)

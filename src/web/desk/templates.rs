@@ -18,7 +18,7 @@ use crate::db::templates::Version;
 use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::templates::{self, Content, File, Origin, Saved};
-use crate::render::{MAILS, TemplateProblem};
+use crate::render::{FIXED, MAILS, TemplateProblem};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::{Error, page, said};
 
@@ -56,6 +56,15 @@ async fn may(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), E
     by.require_everywhere(app, Role::Editor, action, what).await
 }
 
+/// Who saves a file: a piece is in every mail, those to admins among them.
+fn saver(file: &str) -> Role {
+    if file.starts_with("partials/") { Role::Admin } else { Role::Editor }
+}
+
+async fn may_save(app: &App, by: &SignedIn, action: &str, file: &str) -> Result<(), Error> {
+    by.require_everywhere(app, saver(file), action, file).await
+}
+
 #[derive(Serialize)]
 struct Listed {
     groups: Vec<Group>,
@@ -66,6 +75,8 @@ struct Listed {
 struct Group {
     name: &'static str,
     about: &'static str,
+    /// Its files can be changed here.
+    is_changeable: bool,
     files: Vec<Row>,
 }
 
@@ -80,15 +91,19 @@ struct Row {
     at: Option<Moment>,
 }
 
-const ABOUT: [(&str, &str, &str); 8] = [
+const ABOUT: [(&str, &str, &str); 12] = [
     ("digest", "Digest", "an issue, for its readers"),
     ("confirm", "Confirmation", "asks whether somebody wants a newsletter"),
     ("welcome", "Welcome", "after the confirmation"),
     ("goodbye", "Goodbye", "after somebody has left"),
+    ("address", "New address", "asks the owner of a new address whether mails are to go there"),
+    ("moved", "Moved", "tells the address before that mails go elsewhere now"),
     ("ready", "Ready", "to editors: an issue waits for approval"),
     ("held", "Held", "to editors: an issue is held"),
     ("failed", "Failed", "to editors: an issue did not go out"),
-    ("partials", "Pieces", "what several mails share"),
+    ("partials", "Pieces", "what several mails share; admins save them"),
+    ("sign_in", "Sign-in link", "to users; not to be changed here, only in the folder of templates"),
+    ("invitation", "Invitation", "to users; not to be changed here, only in the folder of templates"),
 ];
 
 /// What a file of a mail is.
@@ -130,6 +145,7 @@ async fn list(State(app): State<App>, by: SignedIn) -> Result<Response, Error> {
     let group = |(folder, name, about): &(&str, &'static str, &'static str)| Group {
         name,
         about,
+        is_changeable: !FIXED.contains(folder),
         files: files
             .iter()
             .filter(|file| file.name.split('/').next() == Some(folder))
@@ -186,6 +202,8 @@ struct Editor {
     /// Whose newest issue a digest can be looked at with.
     newsletters: Vec<Choice>,
     is_text: bool,
+    /// Whoever looks at it may save it.
+    may_save: bool,
     versions: Vec<VersionRow>,
     /// Where older versions are listed.
     older: Option<String>,
@@ -257,6 +275,7 @@ async fn editor(
             .take(CHOICES)
             .map(|newsletter| Choice { id: newsletter.id, name: newsletter.name })
             .collect(),
+        may_save: by.user.may_everywhere(saver(&file.name)),
         is_text: file.name.ends_with(".txt.hbs"),
         older: versions.last().filter(|_| has_older).map(|last| format!("{address}?before={}", last.id)),
         versions: versions.iter().map(version).collect(),
@@ -293,12 +312,16 @@ fn text_of(act: &Act) -> String {
 /// `POST /desk/templates/{folder}/{name}`: checks a text, or saves it.
 async fn submit(State(app): State<App>, path: Named, act: Act) -> Result<Response, Error> {
     let name = named(path)?;
-    may(&app, &act.by, "template.save", &name).await?;
+    let is_check = act.form.get("do") == "check";
+    match is_check {
+        true => may(&app, &act.by, "template.check", &name).await?,
+        false => may_save(&app, &act.by, "template.save", &name).await?,
+    }
     let file = templates::file(&app, &name).await?;
     let text = text_of(&act);
     let opened = act.form.get("opened").parse().unwrap_or(0);
     let typed = Typed { text: &text, opened, problems: &[], found: "", before: None };
-    if act.form.get("do") == "check" {
+    if is_check {
         let problems = templates::check(&app, &name, &text).await?;
         let found =
             if problems.is_empty() { "Every mail renders with this text. It is not saved yet." } else { "" };
@@ -357,7 +380,7 @@ async fn answer(
 /// `POST /desk/templates/{folder}/{name}/default`: back to the folder's text, or the built-in one.
 async fn to_default(State(app): State<App>, path: Named, act: Act) -> Result<Response, Error> {
     let name = named(path)?;
-    may(&app, &act.by, "template.default", &name).await?;
+    may_save(&app, &act.by, "template.default", &name).await?;
     let file = templates::file(&app, &name).await?;
     let opened = act.form.get("opened").parse().unwrap_or(0);
     let by = (&act.by.user, act.by.network.as_str());
@@ -375,6 +398,7 @@ struct Older {
     is_default: bool,
     text: String,
     is_newest: bool,
+    may_save: bool,
     opened: i64,
 }
 
@@ -396,6 +420,7 @@ async fn look_back(State(app): State<App>, by: SignedIn, path: NamedVersion) -> 
         is_default: version.text.is_none(),
         text: version.text.unwrap_or_default(),
         is_newest: version.id == file.newest,
+        may_save: by.user.may_everywhere(saver(&file.name)),
         opened: file.newest,
         address: format!("/desk/templates/{}/versions/{}", file.name, version.id),
         file: file.name,
@@ -407,6 +432,7 @@ async fn look_back(State(app): State<App>, by: SignedIn, path: NamedVersion) -> 
 async fn take_back(State(app): State<App>, path: NamedVersion, act: Act) -> Result<Response, Error> {
     may(&app, &act.by, "template.save", "a version").await?;
     let (file, version) = version(&app, path).await?;
+    may_save(&app, &act.by, "template.save", &file.name).await?;
     let opened = act.form.get("opened").parse().unwrap_or(0);
     let by = (&act.by.user, act.by.network.as_str());
     let saved = templates::save(&app, by, &file.name, version.text.as_deref(), opened).await?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::subscribers_view::how_many;
 use super::words::{When, counted, when};
-use super::{SUBSCRIBERS, note, number, require};
+use super::{SUBSCRIBERS, number, require};
 use crate::db;
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
 use crate::domain::calendar::Timestamp;
@@ -118,7 +118,7 @@ async fn begin(State(app): State<App>, Act { by, form }: Act) -> Result<Response
     let deed = deed_of(&form)?;
     let asked = Asked::parse(form.get("filter"));
     let (id, words) = bulk::begin(&app, &asked, &deed, by.user.email.as_str()).await?;
-    note(&app, &by, "subscribers.change", &format!("action {id}: {words}"), None).await?;
+    by.note(&app, "subscribers.change", &format!("action {id}: {words}"), None).await?;
     bulk::go_on(&app, id);
     Ok(to(id))
 }
@@ -186,8 +186,7 @@ async fn undo(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
     require(&app, &by, "subscribers.change.undo", &format!("action {id}")).await?;
     match bulk::undo(&app, id).await {
         Ok(action) => {
-            note(&app, &by, "subscribers.change.undo", &format!("action {id}: {}", action.words), None)
-                .await?;
+            by.note(&app, "subscribers.change.undo", &format!("action {id}: {}", action.words), None).await?;
             bulk::go_on(&app, id);
         }
         // Pressed twice, or by two people.
@@ -207,7 +206,7 @@ async fn stop(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
     let id = number(&id)?;
     require(&app, &by, "subscribers.change.stop", &format!("action {id}")).await?;
     bulk::stop(&app, id).await?;
-    note(&app, &by, "subscribers.change.stop", &format!("action {id}"), None).await?;
+    by.note(&app, "subscribers.change.stop", &format!("action {id}"), None).await?;
     Ok(to(id))
 }
 
@@ -215,7 +214,7 @@ async fn stop(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
 async fn go_on(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "subscribers.change", &format!("action {id}")).await?;
-    note(&app, &by, "subscribers.change.go_on", &format!("action {id}"), None).await?;
+    by.note(&app, "subscribers.change.go_on", &format!("action {id}"), None).await?;
     bulk::go_on(&app, id);
     Ok(to(id))
 }

@@ -15,7 +15,7 @@ use crate::db;
 use crate::domain::user::Role;
 use crate::pipeline::doctor::{self, Finding};
 use crate::pipeline::signing::{self, Algorithm, Published};
-use crate::pipeline::{self, App, accounts};
+use crate::pipeline::{self, App};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::show;
 use crate::web::desk::words::Moment;
@@ -163,7 +163,7 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     match signing::add(&app, &name, algorithms, selector).await {
         Ok(keys) => {
             let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-            note(&app, &act.by, "dkim.add", &names.join(", ")).await?;
+            act.by.note(&app, "dkim.add", &names.join(", "), None).await?;
             let words = "The key signs from now on: publish its record, and look whether DNS has it.";
             Ok(said::then_say(&app, "/office/dkim", words))
         }
@@ -184,7 +184,7 @@ async fn remove(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let what: String = format!("{selector}._domainkey.{domain}").chars().take(300).collect();
     act.by.require_everywhere(&app, Role::Admin, "dkim.remove", &what).await?;
     let left = signing::remove(&app, domain, selector).await?;
-    note(&app, &act.by, "dkim.remove", &what).await?;
+    act.by.note(&app, "dkim.remove", &what, None).await?;
     let signs = match left {
         0 => format!("Mail from {domain} is no longer signed here."),
         1 => format!("1 key of {domain} goes on signing."),
@@ -193,10 +193,4 @@ async fn remove(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let words =
         format!("The key is removed. {signs} Leave its record in DNS for another week, for mail under way.");
     Ok(said::then_say(&app, "/office/dkim", words))
-}
-
-async fn note(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
-    let mut conn = app.db.conn().await?;
-    accounts::note(app, &mut conn, &by.user, &by.network, action, what, None).await?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::import_form::{self, Begin};
-use super::{SUBSCRIBERS, note, number, require};
+use super::{SUBSCRIBERS, number, require};
 use crate::db;
 use crate::db::imports::Import;
 use crate::pipeline::import::uploads::{self, Upload};
@@ -61,11 +61,11 @@ async fn first(app: &App, by: &SignedIn, problem: Option<String>) -> Result<Resp
 /// `POST /office/import`: a file, whose bytes go to the disk as they come. The fields before it are the form's token and
 /// the newsletter: nothing of the file is read for anybody who may not.
 async fn upload(State(app): State<App>, request: Request) -> Result<Response, Error> {
-    if !is_from_here(request.headers(), &app.settings.public_url) {
-        return Err(Error::FromElsewhere);
-    }
     let (mut parts, body) = request.into_parts();
     let by = SignedIn::from_request_parts(&mut parts, &app).await?;
+    if !is_from_here(&parts.headers, &app.settings.public_url) {
+        return Err(by.not_ours(&app, UPLOAD_PATH).await);
+    }
     require(&app, &by, "import.upload", "a file").await?;
     let form = Multipart::from_request(Request::from_parts(parts, body), &app).await;
     let mut form = form.map_err(|_| Error::NotAForm)?;
@@ -103,7 +103,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
     while let Some(mut part) = form.next_field().await.map_err(broken)? {
         match part.name().unwrap_or_default() {
             "token" => {
-                by.check(&text(&mut part).await?)?;
+                by.check(app, &text(&mut part).await?, UPLOAD_PATH).await?;
                 is_ours = true;
             }
             "newsletter" => {
@@ -118,7 +118,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
             }
             "file" => {
                 if !is_ours {
-                    return Err(Error::FromElsewhere);
+                    return Err(by.not_ours(app, UPLOAD_PATH).await);
                 }
                 let Some(newsletter_id) = newsletter_id else {
                     return Err(Error::Refused("Choose the newsletter to subscribe them to.".to_owned()));
@@ -131,7 +131,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
                     upload.write(&bytes)?;
                 }
                 let id = upload.finish(app, newsletter_id, by.user.email.as_str(), &name).await?;
-                note(app, by, "import.upload", &format!("import {id}: {name}"), Some(newsletter_id)).await?;
+                by.note(app, "import.upload", &format!("import {id}: {name}"), Some(newsletter_id)).await?;
                 return Ok(id);
             }
             _ => {}
@@ -210,7 +210,7 @@ async fn begin(app: &App, id: &str, Act { by, form }: Act, dry_run: bool) -> Res
     match begun {
         Ok(()) => {
             let what = format!("import {id}: {}", upload.file_name);
-            note(app, &by, action, &what, Some(upload.newsletter_id)).await?;
+            by.note(app, action, &what, Some(upload.newsletter_id)).await?;
             Ok(Redirect::to(&path(upload.id)).into_response())
         }
         Err(pipeline::Error::Invalid(says)) => {
@@ -234,14 +234,8 @@ async fn remove(
     require(&app, &by, "import.remove", &format!("import {id}")).await?;
     let upload = find(&app, &id).await?;
     uploads::remove(&app, &upload).await?;
-    note(
-        &app,
-        &by,
-        "import.remove",
-        &format!("import {id}: {}", upload.file_name),
-        Some(upload.newsletter_id),
-    )
-    .await?;
+    by.note(&app, "import.remove", &format!("import {id}: {}", upload.file_name), Some(upload.newsletter_id))
+        .await?;
     Ok(said::then_say(&app, UPLOAD_PATH, "The file and its report are removed. Who was taken in stays."))
 }
 

@@ -22,7 +22,7 @@ mod words;
 use axum::Router;
 
 use crate::domain::user::Role;
-use crate::pipeline::{App, accounts};
+use crate::pipeline::App;
 use crate::web::Error;
 use crate::web::auth::SignedIn;
 
@@ -51,18 +51,6 @@ pub fn routes() -> Router<App> {
 /// Succeeds for admins of every newsletter: people belong to none, and may read several.
 async fn require(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
     by.require_everywhere(app, Role::Admin, action, what).await
-}
-
-/// Writes down what an admin did.
-async fn note(
-    app: &App,
-    by: &SignedIn,
-    action: &str,
-    what: &str,
-    newsletter_id: Option<i64>,
-) -> Result<(), Error> {
-    let mut conn = app.db.conn().await?;
-    Ok(accounts::note(app, &mut conn, &by.user, &by.network, action, what, newsletter_id).await?)
 }
 
 /// The number in an address.

@@ -13,7 +13,7 @@ use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order};
 use crate::domain::user::Role;
 use crate::pipeline::newsletters::{self as settings, FormSet, KEYS, NewNewsletter};
-use crate::pipeline::{self, App, accounts, topics};
+use crate::pipeline::{self, App, topics};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::show;
 use crate::web::form::{Form, Segment};
@@ -314,7 +314,7 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let problems = match problems.is_empty() {
         true => match settings::add(&app, &new(&typed)).await {
             Ok(newsletter) => {
-                note(&app, &act.by, "newsletter.add", &newsletter.slug, newsletter.id).await?;
+                act.by.note(&app, "newsletter.add", &newsletter.slug, Some(newsletter.id)).await?;
                 let words =
                     format!("{} is there. It goes out once it has a schedule and a source.", newsletter.name);
                 return Ok(said::then_say(&app, &format!("/office/newsletters/{}", newsletter.slug), words));
@@ -344,19 +344,6 @@ fn new(typed: &[(String, String)]) -> NewNewsletter {
 /// These fields of a form.
 pub fn typed<'n>(form: &Form, names: impl Iterator<Item = &'n str>) -> Vec<(String, String)> {
     names.map(|name| (name.to_owned(), form.get(name).replace("\r\n", "\n").trim().to_owned())).collect()
-}
-
-/// Writes down what somebody did to a newsletter.
-pub async fn note(
-    app: &App,
-    by: &SignedIn,
-    action: &str,
-    what: &str,
-    newsletter_id: i64,
-) -> Result<(), Error> {
-    let mut conn = app.db.conn().await?;
-    accounts::note(app, &mut conn, &by.user, &by.network, action, what, Some(newsletter_id)).await?;
-    Ok(())
 }
 
 /// The newsletter of an address.
@@ -465,7 +452,7 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
         }
         FormSet::Changed(changed) => {
             let what = format!("{slug}: {}", changed.join(", "));
-            note(&app, &act.by, "newsletter.set", &what, newsletter.id).await?;
+            act.by.note(&app, "newsletter.set", &what, Some(newsletter.id)).await?;
             let labels: Vec<String> = keys
                 .iter()
                 .filter(|(key, ..)| changed.iter().any(|changed| changed == key))
@@ -488,7 +475,10 @@ async fn change_topic(State(app): State<App>, Segment(slug): Segment, act: Act) 
         "add" => ("topic.add", true),
         "rename" => ("topic.rename", false),
         "remove" => ("topic.remove", false),
-        _ => return Err(Error::NotFound),
+        _ => {
+            allowed(&app, &act, &slug, "topic.change").await?;
+            return Err(Error::NotFound);
+        }
     };
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let name = act.form.get("name").trim();
@@ -502,7 +492,7 @@ async fn change_topic(State(app): State<App>, Segment(slug): Segment, act: Act) 
     let form = if is_new { "topic".to_owned() } else { format!("topic-{id}") };
     match done {
         Ok(topic) => {
-            note(&app, &act.by, action, &format!("{slug}: {}", topic.name), newsletter.id).await?;
+            act.by.note(&app, action, &format!("{slug}: {}", topic.name), Some(newsletter.id)).await?;
             let words = match verb {
                 "add" => format!("The topic “{}” is there.", topic.name),
                 "rename" => format!(

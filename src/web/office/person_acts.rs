@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::NaiveDate;
 
 use super::person::{Typed, page};
-use super::{note, number, require};
+use super::{number, require};
 use crate::db;
 use crate::db::subscriptions::Choice;
 use crate::domain::address::EmailAddress;
@@ -76,7 +76,7 @@ pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
         Err(says) => Err(pipeline::Error::Invalid(says)),
     };
     if done.is_ok() {
-        note(&app, &act.by, "subscriber.edit", &what(id), None).await?;
+        act.by.note(&app, "subscriber.edit", &what(id), None).await?;
     }
     answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned()))
         .await
@@ -127,7 +127,7 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
         _ => return Err(Error::NotFound),
     };
     if done.is_ok() {
-        note(&app, &act.by, &action, &what(id), Some(newsletter.id)).await?;
+        act.by.note(&app, &action, &what(id), Some(newsletter.id)).await?;
     }
     answer(&app, &act, id, None, done).await
 }
@@ -159,7 +159,7 @@ pub async fn tag(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
             let tag = db::tags::ensure(&mut tx, &name, app.clock.now()).await?;
             db::tags::put(&mut tx, tag.id, &[id]).await?;
             db::commit(tx).await?;
-            note(&app, &act.by, "subscriber.tag", &format!("{}: {name}", what(id)), None).await?;
+            act.by.note(&app, "subscriber.tag", &format!("{}: {name}", what(id)), None).await?;
             Ok(format!("Tagged “{name}”."))
         }
     };
@@ -174,7 +174,7 @@ pub async fn untag(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     let tag = db::tags::get(&mut tx, number(act.form.get("tag"))?).await?.ok_or(Error::NotFound)?;
     db::tags::take(&mut tx, tag.id, &[id]).await?;
     db::commit(tx).await?;
-    note(&app, &act.by, "subscriber.untag", &format!("{}: {}", what(id), tag.name), None).await?;
+    act.by.note(&app, "subscriber.untag", &format!("{}: {}", what(id), tag.name), None).await?;
     answer(&app, &act, id, None, Ok(format!("The tag “{}” is taken away.", tag.name))).await
 }
 
@@ -185,7 +185,7 @@ pub async fn suppress(State(app): State<App>, Segment(id): Segment, act: Act) ->
     let email = person(&app, id).await?.email;
     let done = people::suppress(&app, &email, act.form.get("reason")).await;
     if done.is_ok() {
-        note(&app, &act.by, "subscriber.suppress", &what(id), None).await?;
+        act.by.note(&app, "subscriber.suppress", &what(id), None).await?;
     }
     let said = "The address is on the suppression list: no newsletter mails it any more.";
     answer(&app, &act, id, None, done.map(|_| said.to_owned())).await
@@ -197,7 +197,7 @@ pub async fn unsuppress(State(app): State<App>, Segment(id): Segment, act: Act) 
     require(&app, &act.by, "subscriber.unsuppress", &what(id)).await?;
     let email = person(&app, id).await?.email;
     people::unsuppress(&app, &email).await?;
-    note(&app, &act.by, "subscriber.unsuppress", &what(id), None).await?;
+    act.by.note(&app, "subscriber.unsuppress", &what(id), None).await?;
     let said = "The address is off the suppression list: what they follow is sent to them again.";
     answer(&app, &act, id, None, Ok(said.to_owned())).await
 }
@@ -207,7 +207,7 @@ pub async fn export(State(app): State<App>, Segment(id): Segment, act: Act) -> R
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.export", &what(id)).await?;
     let everything = story::own(&app, id).await?.ok_or(Error::NotFound)?;
-    note(&app, &act.by, "subscriber.export", &what(id), None).await?;
+    act.by.note(&app, "subscriber.export", &what(id), None).await?;
     let text = serde_json::to_string_pretty(&everything).map_err(|error| Error::Page(error.to_string()))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),
@@ -222,7 +222,7 @@ pub async fn erase(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     require(&app, &act.by, "subscriber.erase", &what(id)).await?;
     let email = person(&app, id).await?.email;
     let erased = people::erase(&app, &email).await?;
-    note(&app, &act.by, "subscriber.erase", &what(id), None).await?;
+    act.by.note(&app, "subscriber.erase", &what(id), None).await?;
     let said = match erased.notices_in_flight {
         0 => "The person is erased. Only a hash of the address is left, which keeps it from being mailed.",
         _ => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::user::Role;
 use crate::pipeline::relays::{self, Described, Standing, Tried, Who};
-use crate::pipeline::{self, App, accounts};
+use crate::pipeline::{self, App};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::show;
@@ -133,11 +133,7 @@ async fn test(State(app): State<App>, Segment(place): Segment, act: Act) -> Resu
     act.by.require_everywhere(&app, Role::Admin, "relay.test", &format!("relay {place}")).await?;
     let place: usize = place.parse().map_err(|_| Error::NotFound)?;
     let tried = relays::converse(&app, place).await?;
-    {
-        let mut conn = app.db.conn().await?;
-        let by = &act.by;
-        accounts::note(&app, &mut conn, &by.user, &by.network, "relay.test", &tried.url, None).await?;
-    }
+    act.by.note(&app, "relay.test", &tried.url, None).await?;
     let page = test_page(place, tried);
     show(
         &act.by,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::post;
 use serde::Serialize;
 
-use super::newsletters::{Again, Field, Kind, Problems, allowed, note, page, typed};
+use super::newsletters::{Again, Field, Kind, Problems, allowed, page, typed};
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, parse_zone};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::pipeline::{self, App, newsletters, schedules};
@@ -119,7 +119,10 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
         "pause" => "schedule.pause",
         "resume" => "schedule.resume",
         "remove" => "schedule.remove",
-        _ => return Err(Error::NotFound),
+        _ => {
+            allowed(&app, &act, &slug, "schedule.change").await?;
+            return Err(Error::NotFound);
+        }
     };
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let id: i64 = act.form.get("id").parse().unwrap_or(0);
@@ -128,7 +131,7 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
     match apply(&app, &newsletter, verb, id, &typed).await? {
         Ok((schedule, words)) => {
             let what = format!("{slug}: {}, {}", schedule.name, frequency(&schedule.slots));
-            note(&app, &act.by, action, &what, newsletter.id).await?;
+            act.by.note(&app, action, &what, Some(newsletter.id)).await?;
             Ok(said::then_say(&app, &format!("/office/newsletters/{slug}#schedules"), words))
         }
         Err(problems) => {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use super::{SUBSCRIBERS, note, number, require};
+use super::{SUBSCRIBERS, number, require};
 use crate::db;
 use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::import::one_line;
@@ -72,7 +72,7 @@ async fn keep(State(app): State<App>, Act { by, form }: Act) -> Result<Response,
     }
     directory::kept(&app, &asked.query(), app.clock.now()).await?;
     db::segments::put(&mut *app.db.conn().await?, &name, &asked.query(), app.clock.now()).await?;
-    note(&app, &by, "segment.keep", &name, None).await?;
+    by.note(&app, "segment.keep", &name, None).await?;
     let to = format!("{SUBSCRIBERS}?{}", asked.query());
     Ok(said::then_say(
         &app,
@@ -90,7 +90,7 @@ async fn remove(
     let id = number(&id)?;
     require(&app, &by, "segment.remove", &format!("segment {id}")).await?;
     let removed = db::segments::remove(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;
-    note(&app, &by, "segment.remove", &removed.name, None).await?;
+    by.note(&app, "segment.remove", &removed.name, None).await?;
     let said = format!("The segment “{}” is removed. Nobody in it was changed.", removed.name);
     Ok(said::then_say(&app, PATH, said))
 }

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use futures_util::stream;
 
 use super::subscribers_view::{Found, View};
-use super::{SUBSCRIBERS, note, require};
+use super::{SUBSCRIBERS, require};
 use crate::db::directory::{self as people, Counted, From, Place};
 use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::{App, export};
@@ -82,7 +82,7 @@ async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Respo
     require(&app, &by, "subscribers.export", "subscribers as a file").await?;
     let asked = Asked::parse(form.get("filter"));
     let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
-    note(&app, &by, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
+    by.note(&app, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
     let name = match &wanted.newsletter {
         Some(newsletter) => format!("subscribers-{}.csv", newsletter.slug),
         None => "subscribers.csv".to_owned(),

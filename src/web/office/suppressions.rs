@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::subscribers_view::Choice;
 use super::words::{When, when};
-use super::{SUBSCRIBERS, note, require};
+use super::{SUBSCRIBERS, require};
 use crate::db;
 use crate::db::suppressions::Listed;
 use crate::domain::address::EmailAddress;
@@ -170,7 +170,7 @@ async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, 
     };
     match added {
         Ok((email, is_new)) => {
-            note(&app, &by, "suppression.add", "an address", None).await?;
+            by.note(&app, "suppression.add", "an address", None).await?;
             let said = match is_new {
                 true => format!("{email} is on the list: no newsletter mails it any more."),
                 false => format!("{email} was on the list already, and stays there."),
@@ -195,7 +195,7 @@ async fn remove(State(app): State<App>, Act { by, form }: Act) -> Result<Respons
     db::suppressions::lift(&mut conn, &entry.hash).await?;
     drop(conn);
     let reason = entry.suppression.reason;
-    note(&app, &by, "suppression.remove", &format!("an address: {}", reason.as_str()), None).await?;
+    by.note(&app, "suppression.remove", &format!("an address: {}", reason.as_str()), None).await?;
     let said = match entry.suppression.email {
         Some(email) => format!("{email} is off the list: what it follows is sent to it again."),
         None => "The erased address is off the list: it may sign up or be imported again.".to_owned(),

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::db;
 use crate::domain::issue::IssueState;
 use crate::domain::user::Role;
+use crate::pipeline::App;
 use crate::pipeline::deliver::LEASE_MILLIS;
 use crate::pipeline::doctor::{self, Finding, State as How};
 use crate::pipeline::system::{self, COUNTED};
-use crate::pipeline::{App, accounts};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::show;
@@ -104,10 +104,7 @@ async fn examine(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let by = &act.by;
     by.require_everywhere(&app, Role::Admin, "system.examine", "the system").await?;
     let findings = doctor::examine(&app).await?;
-    {
-        let mut conn = app.db.conn().await?;
-        accounts::note(&app, &mut conn, &by.user, &by.network, "system.examine", "the system", None).await?;
-    }
+    by.note(&app, "system.examine", "the system", None).await?;
     answer(&app, by, Some(findings)).await
 }
 

@@ -31,6 +31,7 @@ pub fn routes() -> Router<App> {
         .route("/office/users/{id}/invite", post(invite))
         .route("/office/users/{id}/disable", post(disable))
         .route("/office/users/{id}/enable", post(enable))
+        .route("/office/users/{id}/remove", get(show_remove).post(remove))
         .route("/office/users/{id}/second-factor", post(remove_second_factor))
         .route("/office/users/{id}/sessions", post(end_sessions))
 }
@@ -189,6 +190,61 @@ async fn enable(State(app): State<App>, Segment(id): Segment, act: Act) -> Resul
     let done = accounts::enable(&app, &actor(by), account.user.id).await;
     let words = || format!("{} can sign in again.", account.user.shown());
     then(&app, by, &account, done.map(|()| words())).await
+}
+
+#[derive(Serialize)]
+struct RemovePage<'p> {
+    id: i64,
+    shown: &'p str,
+    email: &'p str,
+    may: String,
+    is_disabled: bool,
+    /// Why it cannot be done.
+    problem: Option<String>,
+}
+
+async fn remove_page(
+    app: &App,
+    by: &SignedIn,
+    status: StatusCode,
+    account: &Account,
+    problem: Option<String>,
+) -> Result<Response, Error> {
+    let newsletters = newsletters::list(&mut *app.db.conn().await?).await?;
+    let user = &account.user;
+    let content = RemovePage {
+        id: user.id,
+        shown: user.shown(),
+        email: user.email.as_str(),
+        may: may(account, &newsletters),
+        is_disabled: account.is_disabled,
+        problem,
+    };
+    let title = format!("Remove {}", user.shown());
+    desk::show(by, status, PATH, &title, "office/user_remove", &content)
+}
+
+/// `GET /office/users/{id}/remove`: what it would do, and a button.
+async fn show_remove(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Result<Response, Error> {
+    let account = account(&app, &by, &id, "user.remove").await?;
+    remove_page(&app, &by, StatusCode::OK, &account, None).await
+}
+
+/// `POST /office/users/{id}/remove`
+async fn remove(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let by = &act.by;
+    let account = account(&app, by, &id, "user.remove").await?;
+    match accounts::remove(&app, &actor(by), account.user.id).await {
+        Ok(()) => {
+            let words = format!("The account of {} is removed.", account.user.email);
+            Ok(said::then_say(&app, PATH, words))
+        }
+        Err(pipeline::Error::Invalid(says)) => {
+            let problem = Some(format!("{}.", says.trim_end_matches('.')));
+            remove_page(&app, by, StatusCode::UNPROCESSABLE_ENTITY, &account, problem).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `POST /office/users/{id}/second-factor`: takes it away.

@@ -375,7 +375,7 @@ impl House {
         let email = EmailAddress::parse(email).unwrap();
         let id = accounts::add(&self.app, &email, "", None).await.unwrap();
         let value = accounts::start_session(&self.app, id, "a test", "192.0.2.1").await.unwrap();
-        let (_, session) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
-        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &session) }
+        let (account, _) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
+        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &account) }
     }
 }

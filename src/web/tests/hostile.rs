@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::super::places::Places;
 use super::super::serve::{self, Limits};
 use super::*;
 
@@ -168,15 +169,17 @@ async fn a_name_typed_beside_an_address_does_not_reach_its_owner_unconfirmed() {
     }
 }
 
-/// A service without pages, and how to stop it.
+/// A service of these pages, and how to stop it.
 async fn serve_within(
     limits: Limits,
+    router: axum::Router,
 ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<std::io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let until = async move { stopped.await.unwrap() };
-    let served = tokio::spawn(serve::serve_within(limits, listener, axum::Router::new(), until));
+    let served =
+        tokio::spawn(serve::serve_within(Places::new(limits, Networks::default()), listener, router, until));
     (address, stop, served)
 }
 
@@ -188,11 +191,13 @@ async fn half_a_request(address: SocketAddr) -> TcpStream {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+const LIMITS: Limits = Limits { connections: 9, headers: MINUTE, from_one: 9, write: MINUTE, drain: MINUTE };
 
 #[tokio::test]
 async fn a_connection_that_never_finishes_does_not_keep_the_service_from_stopping() {
     let drain = Duration::from_millis(50);
-    let (address, stop, served) = serve_within(Limits { connections: 9, headers: MINUTE, drain }).await;
+    let (address, stop, served) =
+        serve_within(Limits { connections: 9, drain, ..LIMITS }, axum::Router::new()).await;
     let half = half_a_request(address).await;
     // Another's request is answered meanwhile, so the half one is known to the service.
     reqwest::get(format!("http://{address}/")).await.unwrap();
@@ -205,7 +210,8 @@ async fn a_connection_that_never_finishes_does_not_keep_the_service_from_stoppin
 #[tokio::test]
 async fn a_connection_that_does_not_ask_is_closed_and_makes_room() {
     let headers = Duration::from_millis(200);
-    let (address, stop, served) = serve_within(Limits { connections: 2, headers, drain: MINUTE }).await;
+    let (address, stop, served) =
+        serve_within(Limits { connections: 2, headers, ..LIMITS }, axum::Router::new()).await;
     let mut held = vec![half_a_request(address).await, TcpStream::connect(address).await.unwrap()];
     // Both places are taken: the third is answered once they are free.
     let answer = tokio::time::timeout(Duration::from_secs(10), reqwest::get(format!("http://{address}/")));
@@ -221,8 +227,8 @@ async fn a_connection_that_does_not_ask_is_closed_and_makes_room() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait_for_their_turn() {
-    let limits = Limits { connections: 1, headers: MINUTE, drain: Duration::from_millis(50) };
-    let (address, stop, served) = serve_within(limits).await;
+    let limits = Limits { connections: 1, drain: Duration::from_millis(50), ..LIMITS };
+    let (address, stop, served) = serve_within(limits, axum::Router::new()).await;
     let half = half_a_request(address).await;
     let mut next = tokio::spawn(reqwest::get(format!("http://{address}/")));
     let early = tokio::time::timeout(Duration::from_millis(300), &mut next).await;
@@ -232,4 +238,19 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
     assert_eq!(answer.status(), 404);
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_asks_and_never_reads_the_answer_makes_room_for_others() {
+    let limits = Limits { connections: 1, write: Duration::from_millis(300), ..LIMITS };
+    let long = || async { vec![b'x'; 64 * 1024 * 1024] };
+    let router = axum::Router::new().route("/long", axum::routing::get(long));
+    let (address, stop, served) = serve_within(limits, router).await;
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    deaf.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(10), reqwest::get(format!("http://{address}/")));
+    assert_eq!(answer.await.expect("no place became free").unwrap().status(), 404);
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), served).await.unwrap().unwrap().unwrap();
+    drop(deaf);
 }

@@ -13,7 +13,7 @@ async fn serve(mailbox: Mailbox) -> (String, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let router = super::super::mailbox::router(mailbox);
-    tokio::spawn(super::super::serve(listener, router, std::future::pending()));
+    tokio::spawn(super::super::serve(listener, Networks::default(), router, std::future::pending()));
     (base, Client::builder().no_proxy().build().unwrap())
 }
 

@@ -16,6 +16,8 @@ mod office_import;
 mod office_people;
 mod pages;
 mod readers;
+mod refusals;
+mod roles;
 mod sending;
 mod signing_in;
 mod workshop_calendar;
@@ -28,6 +30,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::config::Networks;
 use crate::db::testing::a_newsletter;
 use crate::db::{newsletters, notices, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
@@ -76,7 +79,7 @@ async fn open(test: TestApp) -> House {
     let until = async move {
         let _ = stopped.await;
     };
-    let served = tokio::spawn(super::serve(listener, super::router(app.clone()), until));
+    let served = tokio::spawn(super::serve(listener, Networks::default(), super::router(app.clone()), until));
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     House { app, client, base, brief, stop: Some(stop), served, _test: test }
 }
@@ -215,8 +218,8 @@ impl House {
         let email = EmailAddress::parse(email).unwrap();
         let id = accounts::add(&self.app, &email, "", Some(role)).await.unwrap();
         let value = accounts::start_session(&self.app, id, "a test", "192.0.2.1").await.unwrap();
-        let (_, session) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
-        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &session) }
+        let (account, _) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
+        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &account) }
     }
 
     async fn get_as(&self, person: &Person, path: &str) -> Answer {

@@ -7,17 +7,17 @@ use crate::domain::totp::TotpSecret;
 use crate::pipeline::accounts::{Actor, Roles};
 
 const MINUTE: i64 = 60 * 1000;
-const PASSWORD: &str = "mornings are for reading";
+pub(super) const PASSWORD: &str = "mornings are for reading";
 
 /// A browser of a person's own: it keeps its cookies.
-struct Browser {
+pub(super) struct Browser {
     client: Client,
     cookies: std::cell::RefCell<Vec<(String, String)>>,
     network: &'static str,
 }
 
 impl Browser {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::in_network("198.51.100.7")
     }
 
@@ -44,21 +44,21 @@ impl Browser {
         answer
     }
 
-    async fn get(&self, house: &House, path: &str) -> Answer {
+    pub(super) async fn get(&self, house: &House, path: &str) -> Answer {
         self.send(self.client.get(format!("{}{path}", house.base))).await
     }
 
-    async fn submit(&self, house: &House, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn submit(&self, house: &House, path: &str, fields: &[(&str, &str)]) -> Answer {
         let request = self.client.post(format!("{}{path}", house.base)).header("content-type", FORM);
         self.send(request.header("origin", &house.base).body(urlencoded(fields))).await
     }
 
-    async fn sign_in(&self, house: &House, email: &str, password: &str) -> Answer {
+    pub(super) async fn sign_in(&self, house: &House, email: &str, password: &str) -> Answer {
         self.submit(house, "/sign-in", &[("email", email), ("password", password)]).await
     }
 
     /// Sends a form with the token of the page that it stands on.
-    async fn act(&self, house: &House, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn act(&self, house: &House, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         let page = self.get(house, page).await.body;
         let token = between(&page, "name=\"token\" value=\"", "\"").to_owned();
         let mut fields = fields.to_vec();
@@ -67,12 +67,12 @@ impl Browser {
     }
 
     /// Whether they see their own account.
-    async fn is_in(&self, house: &House) -> bool {
+    pub(super) async fn is_in(&self, house: &House) -> bool {
         self.get(house, "/account").await.status == 200
     }
 }
 
-fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+pub(super) fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
     let from = text.find(before).unwrap_or_else(|| panic!("no {before:?} in {text}")) + before.len();
     let rest = &text[from..];
     &rest[..rest.find(after).unwrap()]
@@ -80,20 +80,20 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
 
 impl House {
     /// Somebody with an account and a password.
-    async fn a_user(&self, email: &str, role: Option<Role>) -> i64 {
+    pub(super) async fn a_user(&self, email: &str, role: Option<Role>) -> i64 {
         let email = EmailAddress::parse(email).unwrap();
         let id = accounts::add(&self.app, &email, "", role).await.unwrap();
         accounts::set_password(&self.app, &Actor::command_line(), id, PASSWORD).await.unwrap();
         id
     }
 
-    async fn log(&self) -> Vec<Entry> {
+    pub(super) async fn log(&self) -> Vec<Entry> {
         let mut conn = self.app.db.conn().await.unwrap();
         audit::list(&mut conn, &audit::Filter::default(), 100).await.unwrap()
     }
 
     /// Sets a second factor up in the browser; the secret.
-    async fn enrol(&self, browser: &Browser) -> TotpSecret {
+    pub(super) async fn enrol(&self, browser: &Browser) -> TotpSecret {
         let page = browser.get(self, "/account/second-factor").await.body;
         let secret: String = between(&page, "<code dir=\"ltr\">", "</code>").split_whitespace().collect();
         let secret = TotpSecret::parse(&secret).unwrap();
@@ -110,7 +110,7 @@ impl House {
     }
 
     /// The path of the link that was mailed last.
-    async fn mailed_link(&self) -> String {
+    pub(super) async fn mailed_link(&self) -> String {
         let mails = self.mails().await;
         match mails.as_slice() {
             [(_, Notice::SignIn(access) | Notice::Invitation(access))] => path_of(&access.url),
@@ -220,7 +220,8 @@ async fn too_many_tries_are_refused_also_after_a_restart() {
         let until = async move {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(crate::web::serve(listener, crate::web::router(app), until));
+        let served =
+            tokio::spawn(crate::web::serve(listener, Networks::default(), crate::web::router(app), until));
         let fields = urlencoded(&[("email", "ann@example.org"), ("password", PASSWORD)]);
         let request = house.client.post(format!("{base}/sign-in")).header("content-type", FORM).body(fields);
         assert_eq!(request.send().await.unwrap().status(), 429);

@@ -85,7 +85,7 @@ async fn a_saved_template_is_used_by_every_node_and_taken_back_by_version_and_to
 #[tokio::test]
 async fn a_broken_template_is_never_saved_and_its_line_is_named() {
     for house in houses().await {
-        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
         let before = subject(&house.app);
         let unknown = "Hello\n{{newslettr.name}}";
         for what in ["save", "check"] {
@@ -237,7 +237,7 @@ async fn templates_are_for_editors_of_every_newsletter() {
             }
         }
         let anybody = house.submit(SUBJECT, &[("text", "Mine")]).await;
-        assert!(anybody.status == 303 && anybody.header("location").starts_with("/sign-in"));
+        assert!(anybody.status == 401 && anybody.body.contains("You are signed out"), "{}", anybody.body);
         assert_eq!(house.app.renderer.version(), 0);
         let log = house.logged().await;
         assert!(
@@ -261,8 +261,8 @@ impl House {
             .await
             .unwrap();
         let value = accounts::start_session(&self.app, id, "a test", "192.0.2.1").await.unwrap();
-        let (_, session) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
-        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &session) }
+        let (account, _) = accounts::of_cookie(&self.app, &value).await.unwrap().unwrap();
+        Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&self.app, &account) }
     }
 
     /// Everything in the audit log, the oldest first: what was done, to what, and whether it was refused.
@@ -275,5 +275,62 @@ impl House {
         let entry =
             |row: &sqlx::any::AnyRow| (row.get("action"), row.get("what"), row.get::<i64, _>("denied") != 0);
         rows.iter().map(entry).collect()
+    }
+}
+
+#[tokio::test]
+async fn mails_that_let_somebody_in_are_not_made_with_what_was_saved() {
+    for house in houses().await {
+        let (editor, admin) = (
+            house.sign_in("ed@example.org", Role::Editor).await,
+            house.sign_in("ad@example.org", Role::Admin).await,
+        );
+        let list = house.get_as(&admin, "/desk/templates").await.body;
+        for folder in ["sign_in", "invitation"] {
+            assert!(list.contains(&format!("<code>{folder}/body.mjml.hbs</code>")), "{list}");
+            let path = format!("/desk/templates/{folder}/body.txt.hbs");
+            assert!(!list.contains(&path), "{path}");
+            for person in [&editor, &admin] {
+                assert_eq!(house.get_as(person, &path).await.status, 404);
+                let fields = [("text", "{{url}} https://evil.example"), ("opened", "0"), ("do", "save")];
+                assert_eq!(house.submit_as(person, &path, &fields).await.status, 404);
+                assert_eq!(house.submit_as(person, &format!("{path}/preview"), &fields).await.status, 404);
+            }
+        }
+        // Pieces are in them, too: an admin's are in other mails only, an editor's in none.
+        let piece = "/desk/templates/partials/button.mjml.hbs";
+        let page = house.get_as(&editor, piece).await;
+        assert!(
+            page.body.contains("admins of all newsletters save it")
+                && !page.body.contains("Save this template")
+        );
+        let text =
+            format!("{}<p>Evil</p>", house.app.renderer.base_text("partials/button.mjml.hbs").unwrap());
+        let fields = [("text", text.as_str()), ("opened", "0"), ("do", "save")];
+        assert_eq!(house.submit_as(&editor, piece, &fields).await.status, 403);
+        assert_eq!(house.submit_as(&editor, &format!("{piece}/default"), &[]).await.status, 403);
+        let checked = [("text", text.as_str()), ("opened", "0"), ("do", "check")];
+        assert_eq!(house.submit_as(&editor, piece, &checked).await.status, 200);
+        let saved = house.submit_as(&admin, piece, &fields).await;
+        assert_eq!(saved.status, 303, "{}", saved.body);
+
+        // What an older version of the program let somebody save.
+        let mut tx = house.app.db.begin().await.unwrap();
+        let seen = crate::db::templates::counter(&mut tx).await.unwrap();
+        let (file, text) = ("sign_in/body.txt.hbs", Some("Evil {{url}}"));
+        let at = house.app.clock.now();
+        assert!(crate::db::templates::insert(&mut tx, seen, file, text, "ed@example.org", at).await.unwrap());
+        tx.commit().await.unwrap();
+        templates::refresh(&house.app).await.unwrap();
+        let parts = |mail: &str| {
+            let mail = house.app.renderer.render_sample(mail).unwrap();
+            let values = crate::domain::mail::HoleValues::default();
+            mail.html.fill(&values, str::to_owned) + &mail.text.fill(&values, str::to_owned)
+        };
+        assert!(parts("confirm").contains("Evil"));
+        for mail in ["sign_in", "invitation"] {
+            assert!(!parts(mail).contains("Evil"), "{mail}");
+        }
+        house.close().await;
     }
 }

@@ -26,6 +26,11 @@ async function send(words) {
   fields.set("do", "save");
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, headers: { accept: "application/json" } });
+    if (answer.status === 401 || answer.redirected) {
+      isDirty = true;
+      said.textContent = "It could not be saved: you are signed out. Sign in in another tab, then press Save here. Nothing typed is lost.";
+      return;
+    }
     const { version, says, marks } = await answer.json();
     if (!answer.ok) {
       isDirty = true;

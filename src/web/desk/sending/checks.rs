@@ -89,20 +89,7 @@ pub async fn look(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
     let by = act.by;
     let opened = Opened::find(&app, &by, &id, Role::Editor, "issue.check_links").await?;
     let what = start::name_of(&opened.newsletter, &opened.issue);
-    {
-        let mut conn = app.db.conn().await?;
-        let newsletter_id = Some(opened.newsletter.id);
-        crate::pipeline::accounts::note(
-            &app,
-            &mut conn,
-            &by.user,
-            &by.network,
-            "issue.check_links",
-            &what,
-            newsletter_id,
-        )
-        .await?;
-    }
+    by.note(&app, "issue.check_links", &what, Some(opened.newsletter.id)).await?;
     let looked = inspect::look(&app, opened.issue.id, &Whom::Anybody).await?;
     match checks::links(&app, &looked).await {
         Ok(links) => page(&app, &by, &opened, StatusCode::OK, Some(links), "").await,

@@ -39,7 +39,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const REST: u32 = 10;
 
 /// How long a stream lasts: a browser comes back by itself, and is asked again who it is.
-const LASTS: Duration = Duration::from_secs(10 * 60);
+const LASTS: Duration = Duration::from_secs(60);
 
 /// The speed is that of the last half minute.
 const WINDOW: Duration = Duration::from_secs(30);
