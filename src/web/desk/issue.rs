@@ -10,8 +10,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::issue_form::{Typed, mark};
 use super::issue_editor::{Editor, Kept, Overtaken};
+use super::issue_form::{Typed, mark};
 use super::issue_page::{Head, LostText, StepView, lost_text, sentence, steps};
 use super::issue_reading::{Reading, Stories};
 use crate::db;

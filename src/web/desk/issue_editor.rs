@@ -190,7 +190,10 @@ impl Editor {
             count: words::count(i64::try_from(open.composition.places.len()).unwrap_or(0), "article"),
             waiting: open.waiting.iter().map(waiting).collect(),
             more_waiting: open.count_waiting - i64::try_from(open.waiting.len()).unwrap_or(0),
-            lost: kept.typed().map(|typed| lost(typed, merged.as_ref(), &open.composition)).unwrap_or_default(),
+            lost: kept
+                .typed()
+                .map(|typed| lost(typed, merged.as_ref(), &open.composition))
+                .unwrap_or_default(),
             is_stale: matches!(kept, Kept::Stale(..)),
             problems: problems(&kept),
             order: match merged.map(|merged| merged.order) {
@@ -241,13 +244,7 @@ fn text(open: &Open, kept: &Kept<'_>, field: Field) -> Text {
 }
 
 /// A heading's field: headings move, so what was typed has been laid out already.
-fn heading(
-    open: &Open,
-    stored: &Composition,
-    kept: &Kept<'_>,
-    merged: Option<&Merged>,
-    id: i64,
-) -> Text {
+fn heading(open: &Open, stored: &Composition, kept: &Kept<'_>, merged: Option<&Merged>, id: i64) -> Text {
     let field = Field::Heading(id);
     Text {
         name: field.to_string(),
@@ -267,7 +264,8 @@ fn problems(kept: &Kept<'_>) -> Vec<String> {
     let Kept::Problems(_, at_fields, besides) = kept else { return vec![] };
     let mut problems: Vec<String> = besides.iter().map(|says| sentence(says)).collect();
     if !at_fields.is_empty() {
-        problems.push("Something below cannot be kept as it is: it says there what, and what to do.".to_owned());
+        problems
+            .push("Something below cannot be kept as it is: it says there what, and what to do.".to_owned());
     }
     problems
 }
