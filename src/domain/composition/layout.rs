@@ -62,11 +62,11 @@ impl Composition {
 /// Whose order a merged issue stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Only one of the two moved articles, or neither.
+    /// It is the stored one: the second moved nothing, or the same as the first.
     Agreed,
-    /// Nobody but the second moved articles.
+    /// It is the second's: nobody else moved articles.
     Mine,
-    /// Both did, and it is the second's.
+    /// It is the second's, and the first moved articles, too.
     MineOverTheirs,
 }
 
