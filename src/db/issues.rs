@@ -14,7 +14,7 @@ use crate::domain::measuring::Measure;
 
 pub(super) const COLUMNS: &str = "id, newsletter_id, schedule_id, number, slot_at, slot_date, edition, cutoff_at, state, \
                                   reason, held, pauses, at_once, introduction, subject, preheader, addressed_at, edited, \
-                                  version, frozen_at, measure";
+                                  version, frozen_at, measure, moved_from";
 
 pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
     let row = Row::new(row, "issues");
@@ -27,6 +27,7 @@ pub(super) fn issue(row: &sqlx::any::AnyRow) -> Result<Issue, DbError> {
         slot_date: row.parsed("slot_date", |text| text.parse().ok())?,
         edition: row.int("edition")?,
         cutoff_at: row.time("cutoff_at")?,
+        moved_from: row.opt_time("moved_from")?,
         state: row.parsed("state", IssueState::parse)?,
         reason: row.opt_text("reason")?,
         held: row.flag("held")?,
@@ -71,7 +72,7 @@ pub async fn insert_draft(conn: &mut Conn, draft: &NewDraft, now: Timestamp) -> 
     row.map(|row| Row::new(&row, "issues").int("id")).transpose()
 }
 
-/// Moves a draft to another time; on a day whose regular issue exists it becomes an extra edition.
+/// Moves a draft to another slot; on a day whose regular issue exists it becomes an extra edition.
 pub async fn move_draft(
     conn: &mut Conn,
     id: i64,
@@ -80,7 +81,7 @@ pub async fn move_draft(
     cutoff_at: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE issues SET slot_at = $2, slot_date = $3, cutoff_at = $4,
+        "UPDATE issues SET slot_at = $2, slot_date = $3, cutoff_at = $4, moved_from = NULL,
              edition = (SELECT COALESCE(MAX(o.edition) + 1, 0) FROM issues o
                         WHERE o.schedule_id = issues.schedule_id AND o.slot_date = $3 AND o.id <> issues.id)
          WHERE id = $1 AND state = 'draft'",
@@ -431,6 +432,22 @@ pub async fn move_slot(conn: &mut Conn, id: i64, slot_at: Timestamp) -> Result<b
     let query =
         sqlx::query("UPDATE issues SET slot_at = $2 WHERE id = $1 AND state IN ('frozen', 'approved')");
     Ok(query.bind(id).bind(slot_at.millis()).execute(conn).await?.rows_affected() == 1)
+}
+
+/// Gives a draft another time than its schedule's, `moved_from`; it stays the issue of its day. False where it is none
+/// any more.
+pub async fn set_draft_time(
+    conn: &mut Conn,
+    id: i64,
+    slot_at: Timestamp,
+    cutoff_at: Timestamp,
+    moved_from: Option<Timestamp>,
+) -> Result<bool, DbError> {
+    let query = sqlx::query(
+        "UPDATE issues SET slot_at = $2, cutoff_at = $3, moved_from = $4 WHERE id = $1 AND state = 'draft'",
+    );
+    let query = query.bind(id).bind(slot_at.millis()).bind(cutoff_at.millis());
+    Ok(query.bind(moved_from.map(Timestamp::millis)).execute(conn).await?.rows_affected() == 1)
 }
 
 /// Cancelled issues that still have deliveries waiting.

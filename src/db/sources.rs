@@ -181,6 +181,12 @@ pub async fn set_paused(conn: &mut Conn, id: i64, paused: bool, now: Timestamp) 
     one_row("pausing a source", &result)
 }
 
+/// Gives a source other topics: what comes from now on has them.
+pub async fn set_topics(conn: &mut Conn, id: i64, topics: TopicSet) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE sources SET topics = $2 WHERE id = $1").bind(id).bind(topics.bits());
+    one_row("changing a source's topics", &query.execute(conn).await?)
+}
+
 /// Removes a source; its articles stay, as if an editor had added them.
 pub async fn remove(conn: &mut Conn, id: i64) -> Result<(), DbError> {
     sqlx::query("UPDATE articles SET source_id = NULL WHERE source_id = $1")

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::topic::{Topic, TopicSet};
 
+pub use layout::{Layout, Merged, Order, merge};
+
+mod layout;
+
 /// Everything about a draft that editors change, and that an undo brings back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Composition {
@@ -91,6 +95,14 @@ impl Field {
         }
     }
 
+    /// The article that it is of.
+    pub fn article(self) -> Option<i64> {
+        match self {
+            Self::Introduction | Self::Subject | Self::Preheader => None,
+            Self::Headline(id) | Self::Summary(id) | Self::Heading(id) => Some(id),
+        }
+    }
+
     /// The most characters that it takes.
     pub fn limit(self) -> usize {
         match self {
@@ -151,6 +163,11 @@ impl Composition {
             Field::Heading(id) => self.place_mut(id).map(|place| &mut place.heading),
         };
         slot.map(|slot| *slot = text).is_some()
+    }
+
+    /// Whether the article stands at the top: it has no heading.
+    pub fn leads(&self, article_id: i64) -> bool {
+        self.places.first().is_some_and(|lead| lead.article_id == article_id)
     }
 
     /// The articles and headings, from the top.
@@ -340,7 +357,7 @@ fn headings(before: &Composition, after: &Composition, stayed: &[i64], now: &[i6
 mod tests {
     use super::*;
 
-    fn composition(places: &[(i64, Option<&str>)]) -> Composition {
+    pub(super) fn composition(places: &[(i64, Option<&str>)]) -> Composition {
         let place = |(id, heading): &(i64, Option<&str>)| Place {
             heading: heading.map(str::to_owned),
             ..Place::of(*id)
@@ -348,7 +365,7 @@ mod tests {
         Composition { places: places.iter().map(place).collect(), ..Composition::default() }
     }
 
-    fn shown(composition: &Composition) -> String {
+    pub(super) fn shown(composition: &Composition) -> String {
         let item = |item: Item| match item {
             Item::Article(id) => id.to_string(),
             Item::Heading(id) => composition.own(Field::Heading(id)).unwrap_or_default().to_owned(),

@@ -25,6 +25,8 @@ pub struct Issue {
     /// The slot's local date, in the schedule's zone.
     pub slot_date: NaiveDate,
     pub cutoff_at: Timestamp,
+    /// The schedule's own time, where an editor gave it another one while it was filling.
+    pub moved_from: Option<Timestamp>,
     pub state: IssueState,
     /// Why it is skipped, cancelled, paused or held; for people.
     pub reason: Option<String>,

@@ -7,9 +7,9 @@ use crate::db;
 use crate::db::tallies::{Kind, Tally};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, SkipReason};
-use crate::domain::issue::{Issue, IssueState};
+use crate::domain::issue::Issue;
 
-use super::{App, Error, address, compose};
+use super::{App, Error, start};
 
 const MINUTE: i64 = 60 * 1000;
 
@@ -105,29 +105,21 @@ fn is_good(tally: &Tally, issue: &Issue, kind: Kind, now: Timestamp) -> bool {
 
 async fn count(app: &App, issue: Issue, kind: Kind) -> Result<Tally, Error> {
     let now = app.clock.now();
-    let mut conn = app.db.conn().await?;
     let counts = match kind {
         Kind::Results => {
-            let counts = db::keeping::counts(&mut conn, issue.id).await?;
+            let counts = db::keeping::counts(&mut *app.db.conn().await?, issue.id).await?;
             counts.into_iter().map(|count| (count.state.to_owned(), count.count)).collect()
         }
         Kind::Audience => {
-            let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id)
+            let newsletter = db::newsletters::get(&mut *app.db.conn().await?, issue.newsletter_id)
                 .await?
                 .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;
-            let content = match issue.state {
-                IssueState::Draft => {
-                    let articles = db::articles::of_issue(&mut conn, issue.id).await?;
-                    compose::content(&mut conn, &newsletter, &issue, articles).await?
-                }
-                _ => db::issues::content(&mut conn, issue.id).await?.unwrap_or_default(),
-            };
-            let groups = address::audience(&mut conn, &newsletter, &issue, &content, now).await?;
+            let groups = start::reach(app, &newsletter, &issue).await?.groups;
             let word = |reason: Option<SkipReason>| reason.map_or(GETS, SkipReason::as_str).to_owned();
             groups.into_iter().map(|group| (word(group.reason), group.count)).collect()
         }
     };
     let tally = Tally { at: now, counts };
-    db::tallies::put(&mut conn, issue.id, kind, &tally).await?;
+    db::tallies::put(&mut *app.db.conn().await?, issue.id, kind, &tally).await?;
     Ok(tally)
 }

@@ -135,6 +135,11 @@ pub(super) fn missed(newsletter: &Newsletter) -> String {
     )
 }
 
+/// When content freezes for a slot.
+pub(super) fn cutoff_of(newsletter: &Newsletter, slot_at: Timestamp) -> Timestamp {
+    slot_at.plus_millis(-newsletter.rules.cutoff_minutes * MINUTE)
+}
+
 /// The schedule's draft, made or moved to where its next slot is now.
 async fn ensure_draft(
     conn: &mut Conn,
@@ -153,9 +158,15 @@ async fn ensure_draft(
     let last = db::issues::last_slot(conn, schedule.id).await?;
     let after = last.map_or(schedule.starts_at, |(slot, _)| slot.max(schedule.starts_at));
     let Some(slot) = schedule.slots.next(after, last.map(|(_, date)| date)) else { return Ok(None) };
-    let cutoff_at = slot.at.plus_millis(-newsletter.rules.cutoff_minutes * MINUTE);
+    let cutoff_at = cutoff_of(newsletter, slot.at);
     match db::issues::draft_of(conn, newsletter.id, Some(schedule.id)).await? {
         Some(draft) if draft.slot_at == slot.at && draft.cutoff_at == cutoff_at => Ok(Some(draft)),
+        // An editor gave it another time: that holds as long as the schedule's own is the one that it was then.
+        Some(draft) if draft.moved_from == Some(slot.at) => {
+            let cutoff_at = cutoff_of(newsletter, draft.slot_at);
+            db::issues::set_draft_time(conn, draft.id, draft.slot_at, cutoff_at, draft.moved_from).await?;
+            Ok(Some(Issue { cutoff_at, ..draft }))
+        }
         Some(draft) => {
             db::issues::move_draft(conn, draft.id, slot.at, slot.date, cutoff_at).await?;
             Ok(db::issues::get(conn, draft.id).await?)

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::db::articles::Article;
 use crate::db::composing::Step;
 use crate::db::{self, Conn};
-use crate::domain::composition::{self, Composition, Field, Item, Place};
+use crate::domain::composition::{self, Composition, Field, Item, Layout, Place};
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::topic::Topic;
 use crate::domain::user::User;
 use crate::sources::text::fold;
 
@@ -125,6 +126,12 @@ fn by_id(articles: Vec<Article>) -> HashMap<i64, Article> {
     articles.into_iter().map(|article| (article.id, article)).collect()
 }
 
+/// What a draft was when it had that version; none where that is no longer kept.
+pub async fn as_of(conn: &mut Conn, id: i64, version: i64) -> Result<Option<Composition>, Error> {
+    let next = db::composing::step_back(conn, id, version.saturating_add(1)).await?;
+    Ok(next.map(|(_, before)| before))
+}
+
 /// What an editor does besides writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -141,9 +148,9 @@ pub enum Act {
 pub struct Edit {
     /// The version that the editor saw.
     pub version: i64,
-    /// What stands one below the other, as the editor saw it; empty: as it is.
-    pub items: Vec<Item>,
-    /// The texts that the editor changed.
+    /// Where things stand, as the editor saw it.
+    pub layout: Layout,
+    /// The texts that the editor changed, headings aside.
     pub texts: BTreeMap<Field, String>,
     pub act: Option<Act>,
 }
@@ -205,7 +212,8 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
     let topics = db::newsletters::topics(&mut tx, issue.newsletter_id).await?;
     let mut after = before.clone();
     after.edited = true;
-    lay_out(&mut after, edit, &known);
+    let layout = layout(edit, &before, &topics)?;
+    after.lay_out(&layout, &|id| known.contains_key(&id));
     match edit.act {
         None => {}
         Some(Act::Move(item, by)) => {
@@ -219,11 +227,14 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
             })?;
             let labels = topics.iter().filter(|topic| article.topics.contains(topic));
             after.put(id, &labels.map(|topic| topic.name.clone()).collect::<Vec<_>>());
+            // It comes back with what somebody wrote above it before it was taken out.
+            if let Some(Some(heading)) = layout.headings.get(&id).filter(|_| !after.leads(id)) {
+                after.set(Field::Heading(id), Some(heading.clone()).filter(|text| !text.is_empty()));
+            }
         }
         Some(Act::TakeOut(id)) => after.take_out(id),
-        Some(Act::RemoveHeading(id)) => {
-            after.set(Field::Heading(id), None);
-        }
+        // It has gone from the layout.
+        Some(Act::RemoveHeading(_)) => {}
         Some(Act::FillAgain) => after.edited = false,
     }
     write_texts(app, &mut after, &edit.texts, &known)?;
@@ -238,7 +249,7 @@ async fn known(
     edit: &Edit,
 ) -> Result<HashMap<i64, Article>, Error> {
     let mut ids: HashSet<i64> = before.places.iter().map(|place| place.article_id).collect();
-    ids.extend(edit.items.iter().filter_map(|item| match item {
+    ids.extend(edit.layout.items.iter().filter_map(|item| match item {
         Item::Article(id) => Some(*id),
         Item::Heading(_) => None,
     }));
@@ -252,30 +263,25 @@ async fn known(
     Ok(by_id(found))
 }
 
-/// Puts articles and headings as the editor saw them: nothing moves under their hands, whatever came meanwhile.
-fn lay_out(after: &mut Composition, edit: &Edit, known: &HashMap<i64, Article>) {
-    let items: Vec<Item> = edit
-        .items
-        .iter()
-        .copied()
-        .filter(|item| match item {
-            Item::Article(id) => known.contains_key(id),
-            Item::Heading(_) => true,
-        })
-        .collect();
-    for item in &items {
-        if let Item::Article(id) = item {
-            after.put(*id, &[]);
+/// Where things stand, as the editor saw it, with headings as they are stored. Only what an editor writes is bound to be
+/// short: topics may have longer names.
+fn layout(edit: &Edit, before: &Composition, topics: &[Topic]) -> Result<Layout, Error> {
+    let mut layout = edit.layout.clone();
+    if let Some(Act::RemoveHeading(id)) = edit.act {
+        layout.remove_heading(id);
+    }
+    let most = Field::Heading(0).limit();
+    for text in layout.headings.values_mut().flatten() {
+        *text = fold(text);
+        let is_there = |place: &Place| place.heading.as_ref() == Some(text);
+        if text.chars().count() > most
+            && !before.places.iter().any(is_there)
+            && !topics.iter().any(|topic| topic.name == *text)
+        {
+            return Err(Error::Invalid(format!("a heading has {most} characters at most: shorten it")));
         }
     }
-    for (field, text) in &edit.texts {
-        if matches!(field, Field::Heading(_)) {
-            after.set(*field, Some(fold(text)).filter(|text| !text.is_empty()));
-        }
-    }
-    if !items.is_empty() {
-        after.arrange(&items);
-    }
+    Ok(layout)
 }
 
 fn write_texts(
@@ -404,9 +410,11 @@ pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) 
     let (before, _) = current(&mut tx, &issue).await?;
     let ids: Vec<i64> = after.places.iter().map(|place| place.article_id).collect();
     let there = db::articles::of_ids(&mut tx, issue.newsletter_id, &ids).await?;
-    let may_stand =
-        |place: &Place| there.iter().any(|article| article.id == place.article_id && !article.held);
-    after.places.retain(may_stand);
+    // What is held meanwhile stays out, and leaves its section's heading behind.
+    let may_stand = |id: i64| there.iter().any(|article| article.id == id && !article.held);
+    for id in ids.into_iter().filter(|id| !may_stand(*id)) {
+        after.take_out(id);
+    }
     let what = format!("went back to before {} {}", whose(&undone, by), undone.what);
     finish(app, tx, by, &issue, &before, after, Some(what)).await
 }
@@ -440,6 +448,8 @@ pub async fn flag(
             after.take_out(id);
         } else if is_pinned
             && !before.pinned
+            // One that is full stays as it is: an editor chooses what to take out for it.
+            && (after.place(id).is_some() || after.places.len() < MOST_ARTICLES)
             && !db::articles::has_gone_out(&mut tx, id, draft.schedule_id).await?
         {
             after.lead_with(id);

@@ -28,10 +28,7 @@ pub async fn add(
     })?;
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, slug).await?;
-    let mut labels = TopicSet::EMPTY;
-    for topic in topics {
-        labels = labels.with(&ensure_topic(&mut tx, newsletter.id, topic).await?);
-    }
+    let labels = labels(&mut tx, newsletter.id, topics).await?;
     let added =
         db::sources::insert(&mut tx, newsletter.id, url.as_str(), identity, labels, app.clock.now()).await;
     let id = match added {
@@ -43,6 +40,25 @@ pub async fn add(
     let source = find(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(source)
+}
+
+/// The newsletter's topics of these names; those that it does not have are made.
+async fn labels(conn: &mut db::Conn, newsletter_id: i64, topics: &[String]) -> Result<TopicSet, Error> {
+    let mut labels = TopicSet::EMPTY;
+    for topic in topics {
+        labels = labels.with(&ensure_topic(conn, newsletter_id, topic).await?);
+    }
+    Ok(labels)
+}
+
+/// Gives a source these topics in place of those that it has; what it brought keeps its own.
+pub async fn set_topics(app: &App, id: i64, topics: &[String]) -> Result<Source, Error> {
+    let mut tx = app.db.begin().await?;
+    let source = find(&mut tx, id).await?;
+    let labels = labels(&mut tx, source.newsletter_id, topics).await?;
+    db::sources::set_topics(&mut tx, id, labels).await?;
+    db::commit(tx).await?;
+    Ok(Source { topics: labels, ..source })
 }
 
 fn parse_feed_url(text: &str) -> Result<Url, Error> {

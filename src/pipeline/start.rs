@@ -149,12 +149,37 @@ async fn move_slot(tx: &mut Conn, issue: &Issue, slot: Timestamp, now: Timestamp
             "At that time the schedule's next issue goes out: choose an earlier one.".to_owned(),
         ));
     }
+    if issue.state == IssueState::Draft {
+        return move_draft(tx, issue, slot).await;
+    }
     match db::issues::move_slot(tx, issue.id, slot).await? {
         true => Ok(()),
         false => Err(Error::Invalid(format!(
             "The issue is {}: its time can be changed once its content is frozen, and before it goes out.",
             issue.state.as_str()
         ))),
+    }
+}
+
+/// Gives an issue that is still filling another time; its cutoff goes with it. It stays the issue of its schedule's day,
+/// and goes back to the schedule's time where that is given.
+async fn move_draft(tx: &mut Conn, issue: &Issue, slot: Timestamp) -> Result<(), Error> {
+    let schedule = editors::schedule_of(tx, issue).await?.ok_or_else(|| {
+        Error::Invalid("The issue has no schedule, so it has no time: send it when it is ready.".to_owned())
+    })?;
+    let last = db::issues::last_slot(tx, schedule.id).await?;
+    if last.is_some_and(|(last, _)| slot <= last) {
+        return Err(Error::Invalid(
+            "At that time the issue before it has not gone out: choose a later one.".to_owned(),
+        ));
+    }
+    let newsletter = editors::newsletter_of(tx, issue).await?;
+    let own = issue.moved_from.unwrap_or(issue.slot_at);
+    let moved_from = Some(own).filter(|own| *own != slot);
+    let cutoff_at = compose::cutoff_of(&newsletter, slot);
+    match db::issues::set_draft_time(tx, issue.id, slot, cutoff_at, moved_from).await? {
+        true => Ok(()),
+        false => Err(Error::Invalid("The issue froze at this moment: look at it as it is now.".to_owned())),
     }
 }
 

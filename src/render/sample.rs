@@ -268,6 +268,7 @@ fn issue(is_full: bool) -> Issue {
         edition: 0,
         slot_date: NaiveDate::from_ymd_opt(2026, 11, 22).expect("a day of November"),
         cutoff_at: SLOT.plus_millis(-30 * 60 * 1000),
+        moved_from: None,
         state: IssueState::Sending,
         reason: None,
         held: false,

@@ -5,7 +5,6 @@
 //! page too. Who signs in is `auth`'s to say.
 
 mod account;
-mod ago;
 mod assets;
 mod auth;
 mod confirm;

@@ -356,6 +356,26 @@ impl Browser {
         self.post("/actions", json!({ "actions": [keyboard] })).await;
     }
 
+    /// Drags what a script's expression names with the pointer, to the upper edge of what another names.
+    pub async fn drag(&self, from: &str, to: &str) {
+        let places = self
+            .run(&format!(
+                "const from = {from}, to = {to}; from.scrollIntoView({{ block: 'center' }}); \
+                 const place = (box, y) => [Math.round(box.x + box.width / 2), Math.round(y)]; \
+                 const a = from.getBoundingClientRect(), b = to.getBoundingClientRect(); \
+                 return [place(a, a.y + a.height / 2), [place(a, 0)[0], Math.round(b.y) + 2]]"
+            ))
+            .await;
+        let go = |place: &Value, millis: u64| json!({ "type": "pointerMove", "duration": millis, "x": place[0], "y": place[1] });
+        let (press, release) =
+            (json!({ "type": "pointerDown", "button": 0 }), json!({ "type": "pointerUp", "button": 0 }));
+        let way = [go(&places[0], 0), press, go(&places[1], 200), release];
+        let mouse = json!({
+            "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": way,
+        });
+        self.post("/actions", json!({ "actions": [mouse] })).await;
+    }
+
     /// Goes on with the tabulator until the focus is on what has these words, or is labelled so. Wherever the focus
     /// comes on the way, it must be seen.
     pub async fn tab_to(&self, words: &str) {

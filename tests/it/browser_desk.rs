@@ -1,4 +1,5 @@
-//! The editors' desk in a real browser: order by keys and without scripts; lengths as one types.
+//! The editors' desk in a real browser: order by keys, by dragging and without scripts; lengths as one types;
+//! saves that are under way.
 
 use serde_json::Value;
 
@@ -103,6 +104,53 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         browser.press("Undo").await;
         browser.find("//*[@role = 'status'][contains(., 'Went back')]").await;
         assert_eq!(order(daybreak).await, before);
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        let (_feeds, base) = brief(daybreak).await;
+        let service = daybreak.serve(&["--role", "web"]).await;
+        service.pages().await;
+        sign_in(daybreak, &browser).await;
+        let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
+        browser.open(&format!("{base}/desk/issues/{issue}")).await;
+        let stored = order(daybreak).await;
+        let headlines = "return [...document.querySelectorAll('.story .headline')].map((h) => h.value)";
+        let before = browser.run(headlines).await;
+
+        let story = |index: usize| format!("document.querySelectorAll('.story')[{index}]");
+        let grip = |index: usize| format!("{}.querySelector('[data-grip]')", story(index));
+        browser.drag(&grip(1), &story(0)).await;
+        until_said(&browser, "place 1 of").await;
+        until_said(&browser, "Saved.").await;
+        let seen = browser.run(headlines).await;
+        assert_eq!((&seen[0], &seen[1]), (&before[1], &before[0]));
+        assert_ne!(order(daybreak).await, stored);
+
+        // What is typed while a save is under way is not taken for saved.
+        let slow = "const real = window.fetch; window.fetch = async (...args) => { \
+                    await new Promise((go) => setTimeout(go, 1500)); return real(...args); }";
+        browser.run(slow).await;
+        browser.run(&format!("{}.focus()", grip(0))).await;
+        browser.type_keys(&ARROW_DOWN.to_string()).await;
+        browser.run("document.querySelector('#subject').focus()").await;
+        browser.type_keys("Trains").await;
+        until_said(&browser, "Saved, but for what you typed since.").await;
+
+        // A button waits for the save: nobody is told of somebody else who is themselves.
+        browser.run(&format!("{}.focus()", grip(1))).await;
+        browser.type_keys(&ARROW_UP.to_string()).await;
+        browser.run("document.querySelector('#introduction').focus()").await;
+        browser.type_keys("Good morning.").await;
+        browser.press("Save").await;
+        browser.find("//*[@role = 'status'][contains(., 'Changed the introduction')]").await;
+        let subject = daybreak.texts("SELECT subject FROM issues WHERE subject IS NOT NULL").await;
+        assert_eq!(subject, ["Trains"]);
         service.stop().await;
     })
     .await;

@@ -11,8 +11,8 @@ use crate::db::newsletters;
 use crate::db::sessions;
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Actor, MIN_PASSWORD, Problem};
-use crate::web::ago::Ago;
 use crate::web::auth::{Act, SignedIn};
+use crate::web::desk::words::Moment;
 use crate::web::{Error, desk, said};
 
 /// The most sessions that a page shows.
@@ -37,8 +37,8 @@ struct ShownSession {
     hash: String,
     browser: Browser,
     network: String,
-    created: Ago,
-    seen: Ago,
+    created: Moment,
+    seen: Moment,
     is_this: bool,
 }
 
@@ -75,8 +75,8 @@ async fn page(
             .map(|session| ShownSession {
                 is_this: session.hash == by.session.hash,
                 browser: Browser::of(&session.agent),
-                created: Ago::new(session.created_at, now),
-                seen: Ago::new(session.seen_at, now),
+                created: Moment::past(session.created_at, now, chrono_tz::UTC),
+                seen: Moment::past(session.seen_at, now, chrono_tz::UTC),
                 hash: session.hash,
                 network: session.network,
             })

@@ -1,5 +1,7 @@
 //! An issue: the editor's page, its saves, and its undo.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -8,8 +10,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::issue_editor::{Editor, Kept, Overtaken};
 use super::issue_form::{Typed, mark};
-use super::issue_page::{Editor, Head, Kept, LostText, Reading, StepView, Stories, lost_text, steps};
+use super::issue_page::{Head, LostText, StepView, lost_text, sentence, steps};
+use super::issue_reading::{Reading, Stories};
 use crate::db;
 use crate::domain::composition::{Field, Item};
 use crate::domain::issue::{Issue, IssueState};
@@ -28,9 +32,6 @@ pub fn routes() -> Router<App> {
 
 /// Steps of the history that the page shows.
 const SHOWN_STEPS: i64 = 15;
-
-/// The longest sentence about a save: it travels in a cookie.
-const LONGEST_WORDS: usize = 300;
 
 async fn find(app: &App, id: i64) -> Result<Issue, Error> {
     db::issues::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
@@ -131,14 +132,26 @@ async fn save(
             let says = problems.iter().map(|(field, says)| format!("{field}: {says}"));
             return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, &says.collect::<Vec<_>>().join(" ")));
         }
-        let kept = Kept::Problems(&typed, problems.into_iter().collect());
+        let kept = Kept::Problems(&typed, problems.into_iter().collect(), None);
         return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, issue, kept).await;
     }
     let by = By::User { user: &act.by.user, network: &act.by.network };
-    match composing::edit(&app, by, id, &typed.edit()).await? {
+    let done = match composing::edit(&app, by, id, &typed.edit()).await {
+        Err(pipeline::Error::Invalid(why)) if is_script => {
+            return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, &sentence(&why)));
+        }
+        Err(pipeline::Error::Invalid(why)) => {
+            let kept = Kept::Problems(&typed, BTreeMap::new(), Some(why));
+            let issue = find(&app, id).await?;
+            return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, issue, kept).await;
+        }
+        done => done?,
+    };
+    match done {
         Done::Closed => closed(&app, &act.by, id, &typed, is_script).await,
         Done::Stale => stale(&app, &act.by, id, &typed, is_script).await,
-        Done::Changed { .. } | Done::Unchanged if is_script => saved(&app, id).await,
+        Done::Changed { version, .. } if is_script => saved(&app, id, version).await,
+        Done::Unchanged if is_script => saved(&app, id, typed.version).await,
         Done::Changed { version, what } => {
             let said = Said {
                 words: sentence(&what),
@@ -151,17 +164,6 @@ async fn save(
             let to = format!("/desk/issues/{id}{}", place(&typed));
             Ok(said::then_say(&app, &to, "There was nothing to save: it stands as you see it."))
         }
-    }
-}
-
-/// "Changed the subject." of "changed the subject".
-fn sentence(what: &str) -> String {
-    let mut letters = what.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let rest: String = letters.collect();
-    match rest.chars().count() > LONGEST_WORDS {
-        true => format!("{first}{}…", rest.chars().take(LONGEST_WORDS).collect::<String>()),
-        false => format!("{first}{rest}."),
     }
 }
 
@@ -182,9 +184,16 @@ fn as_json(status: StatusCode, value: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-/// What a script needs to go on: the version, and the marks of what is stored.
-async fn saved(app: &App, id: i64) -> Result<Response, Error> {
+/// What a script needs to go on from a version: the marks of what is stored. Where somebody saved since, theirs would be
+/// taken for what the script's editor saw.
+async fn saved(app: &App, id: i64, version: i64) -> Result<Response, Error> {
     let open = composing::open(app, find(app, id).await?).await?;
+    if open.issue.version != version {
+        return Ok(refused(
+            StatusCode::CONFLICT,
+            "It is saved, and somebody else changed this issue since. Press Save: what both of you did is shown.",
+        ));
+    }
     let ids = open.composition.places.iter().map(|place| place.article_id);
     let fields = ids.flat_map(|id| [Field::Headline(id), Field::Summary(id), Field::Heading(id)]);
     let fields = [Field::Introduction, Field::Subject, Field::Preheader].into_iter().chain(fields);
@@ -206,7 +215,9 @@ async fn stale(app: &App, by: &SignedIn, id: i64, typed: &Typed, is_script: bool
             "Somebody else changed this issue meanwhile, and nothing was saved. Press Save: both texts are shown.",
         ));
     }
-    editor(app, by, StatusCode::CONFLICT, issue, Kept::Stale(typed, since)).await
+    let base = composing::as_of(&mut *app.db.conn().await?, id, typed.version).await?;
+    let kept = Kept::Stale(Overtaken { typed, since, base });
+    editor(app, by, StatusCode::CONFLICT, issue, kept).await
 }
 
 async fn since(app: &App, issue: &Issue, version: i64) -> Result<Vec<StepView>, Error> {
@@ -265,4 +276,28 @@ async fn undo(
             said::then_say(&app, &page, "Nothing was undone: the issue is frozen and no longer changes.")
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::a_newsletter;
+    use crate::pipeline::testing::apps;
+    use crate::pipeline::{compose, newsletters};
+
+    #[tokio::test]
+    async fn a_script_is_not_given_what_somebody_else_saved_since() {
+        for test in apps().await {
+            let app = &test.app;
+            let newsletter = a_newsletter(&app.db, "brief").await;
+            newsletters::add_schedule(app, "brief", None, "07:00", None, "daily").await.unwrap();
+            compose::compose(app).await.unwrap();
+            let drafts = db::issues::drafts_of(&mut app.db.conn().await.unwrap(), newsletter).await.unwrap();
+            let draft = drafts.first().unwrap();
+            assert_eq!(saved(app, draft.id, draft.version).await.unwrap().status(), StatusCode::OK);
+            let words = BTreeMap::from([(Field::Introduction, "Theirs".to_owned())]);
+            composing::write_words(app, By::CommandLine, draft.id, &words).await.unwrap();
+            assert_eq!(saved(app, draft.id, draft.version).await.unwrap().status(), StatusCode::CONFLICT);
+        }
+    }
 }

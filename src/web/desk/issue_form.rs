@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::composition::{Field, Item};
+use crate::domain::composition::{Field, Item, Layout};
 use crate::pipeline::accounts::hash_of;
 use crate::pipeline::composing::{Act, Edit, MOST_ARTICLES};
 use crate::web::form::Form;
@@ -15,7 +15,8 @@ use crate::web::form::Form;
 pub struct Typed {
     /// The version that the page was made from.
     pub version: i64,
-    pub items: Vec<Item>,
+    /// Where things stand.
+    pub layout: Layout,
     /// The texts that differ from what they were.
     pub changed: BTreeMap<Field, String>,
     /// The marks of what they were.
@@ -45,13 +46,20 @@ impl Typed {
         for (name, value) in form.fields() {
             if name == "item" {
                 // A heading stands above each article at most.
-                typed.items.extend(Item::parse(value).filter(|_| typed.items.len() < 2 * MOST_ARTICLES));
+                let items = &mut typed.layout.items;
+                items.extend(Item::parse(value).filter(|_| items.len() < 2 * MOST_ARTICLES));
             } else if name == "take" {
                 theirs.extend(Field::parse(value));
             } else if let Some(field) = name.strip_prefix("was-").and_then(Field::parse) {
                 typed.was.insert(field, value.to_owned());
             } else if let Some(field) = Field::parse(name) {
                 texts.insert(field, normal(value));
+            }
+        }
+        for (field, text) in &texts {
+            if let Field::Heading(id) = *field {
+                let text = (!theirs.contains(field)).then(|| text.clone());
+                typed.layout.headings.insert(id, text);
             }
         }
         let was = &typed.was;
@@ -62,7 +70,9 @@ impl Typed {
     }
 
     pub fn edit(&self) -> Edit {
-        Edit { version: self.version, items: self.items.clone(), texts: self.changed.clone(), act: self.act }
+        let mut texts = self.changed.clone();
+        texts.retain(|field, _| !matches!(field, Field::Heading(_)));
+        Edit { version: self.version, layout: self.layout.clone(), texts, act: self.act }
     }
 
     /// Whether somebody else changed the text that stood in a field when the page was made; `now` is what stands there.
@@ -115,7 +125,7 @@ mod tests {
         ];
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let typed = Typed::read(&Form::of_query(Some(&query)));
-        assert_eq!((typed.version, typed.items.len()), (3, 2));
+        assert_eq!((typed.version, typed.layout.items.len()), (3, 2));
         assert_eq!(typed.changed, BTreeMap::from([(Field::Headline(1), "New".to_owned())]));
         assert_eq!(typed.act, Some(Act::Move(Item::Heading(2), -1)));
         assert!(

@@ -37,6 +37,7 @@ pub fn routes() -> Router<App> {
         .route("/desk/sources/{id}/pause", post(pause))
         .route("/desk/sources/{id}/resume", post(resume))
         .route("/desk/sources/{id}/poll", post(poll))
+        .route("/desk/sources/{id}/topics", post(set_topics))
         .route("/desk/sources/{id}/remove", post(remove))
 }
 
@@ -195,11 +196,9 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let url = act.form.get("url");
     act.by.require(&app, Role::Editor, newsletter.id, "source.add", &shortened(url)).await?;
     let typed = act.form.get("topics");
-    let topics: Vec<String> =
-        typed.split(',').map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty()).collect();
+    let topics = named(typed);
     let typed = Typed { url: url.to_owned(), topics: typed.to_owned() };
-    if let Some(topic) = topics.iter().find(|topic| slug_of(topic).is_none()) {
-        let says = format!("“{topic}” cannot be a topic: it has no letter and no digit");
+    if let Some(says) = wrong_topic(&topics) {
         let wrong = Wrong { topics: says, ..Wrong::default() };
         return page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, slug, typed, wrong).await;
     }
@@ -218,6 +217,16 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     }
 }
 
+/// The topics of a list with commas.
+fn named(topics: &str) -> Vec<String> {
+    topics.split(',').map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty()).collect()
+}
+
+fn wrong_topic(topics: &[String]) -> Option<String> {
+    let wrong = topics.iter().find(|topic| slug_of(topic).is_none())?;
+    Some(format!("“{wrong}” cannot be a topic: it has no letter and no digit"))
+}
+
 /// What is written down of an address that may be anything.
 fn shortened(text: &str) -> String {
     text.chars().take(200).collect()
@@ -230,6 +239,9 @@ struct Opened {
     may_edit: bool,
     source: Row,
     articles: Vec<Told>,
+    /// The source's topics as they are typed, and what is wrong with them.
+    topics: String,
+    wrong_topics: String,
 }
 
 #[derive(Serialize)]
@@ -278,19 +290,36 @@ async fn find(app: &App, id: &str) -> Result<(Source, Newsletter), Error> {
 async fn open(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Result<Response, Error> {
     let (source, newsletter) = find(&app, &id).await?;
     by.require(&app, Role::Viewer, newsletter.id, "source.look", &shortened(&source.url)).await?;
+    one(&app, &by, StatusCode::OK, source, newsletter, None).await
+}
+
+/// A source's page; `wrong` are topics that were typed and cannot be, and why.
+async fn one(
+    app: &App,
+    by: &SignedIn,
+    status: StatusCode,
+    source: Source,
+    newsletter: Newsletter,
+    wrong: Option<(String, String)>,
+) -> Result<Response, Error> {
     let mut conn = app.db.conn().await?;
     let topics = db::newsletters::topics(&mut conn, newsletter.id).await?;
     let articles = db::articles::of_source(&mut conn, newsletter.id, source.id, ARTICLES).await?;
     drop(conn);
+    let names = topics.iter().filter(|topic| source.topics.contains(topic)).map(|topic| topic.name.as_str());
+    let (typed, wrong_topics) =
+        wrong.unwrap_or_else(|| (names.collect::<Vec<_>>().join(", "), String::new()));
     let page = Opened {
+        topics: typed,
+        wrong_topics,
         may_edit: by.user.may(Role::Editor, newsletter.id),
-        source: row(&app, newsletter.zone, &topics, &source),
-        articles: articles.into_iter().map(|article| told(&app, newsletter.zone, &topics, article)).collect(),
+        source: row(app, newsletter.zone, &topics, &source),
+        articles: articles.into_iter().map(|article| told(app, newsletter.zone, &topics, article)).collect(),
         newsletter: newsletter.name,
         slug: newsletter.slug,
     };
     let title = page.source.name.clone();
-    show(&by, StatusCode::OK, &format!("/desk/sources/{}", source.id), &title, "desk/source", &page)
+    show(by, status, &format!("/desk/sources/{}", source.id), &title, "desk/source", &page)
 }
 
 /// The source that somebody may change.
@@ -298,6 +327,30 @@ async fn allowed(app: &App, act: &Act, id: &str, action: &str) -> Result<Source,
     let (source, newsletter) = find(app, id).await?;
     act.by.require(app, Role::Editor, newsletter.id, action, &shortened(&source.url)).await?;
     Ok(source)
+}
+
+/// `POST /desk/sources/{id}/topics`
+async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
+    let source = allowed(&app, &act, &id, "source.topics").await?;
+    let typed = act.form.get("topics");
+    let topics = named(typed);
+    let done = match wrong_topic(&topics) {
+        Some(says) => Err(pipeline::Error::Invalid(says)),
+        None => sources::set_topics(&app, source.id, &topics).await,
+    };
+    match done {
+        Ok(source) => {
+            note(&app, &act.by, "source.topics", &source).await?;
+            let words = "Its topics are changed. What comes from now on has them; articles that are here keep theirs.";
+            Ok(said::then_say(&app, &format!("/desk/sources/{}", source.id), words))
+        }
+        Err(pipeline::Error::Invalid(says)) => {
+            let (source, newsletter) = find(&app, &id).await?;
+            let wrong = Some((typed.to_owned(), says));
+            one(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, source, newsletter, wrong).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `POST /desk/sources/{id}/pause`

@@ -73,7 +73,7 @@ pub struct Moment {
 
 impl Moment {
     pub fn past(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
-        Self::of(ago(at, now, zone), at, zone)
+        Self::of(with_zone(ago(at, now, zone), at, now, zone), at, zone)
     }
 
     /// Behind or ahead: "5 minutes ago", "in 3 hours", "tomorrow at 07:00".
@@ -86,13 +86,19 @@ impl Moment {
             minutes @ 60..720 => format!("in {}", count(minutes / 60, "hour")),
             _ => when(at, now, zone),
         };
-        Self::of(words, at, zone)
+        Self::of(with_zone(words, at, now, zone), at, zone)
     }
 
     pub fn of(words: String, at: Timestamp, zone: Tz) -> Self {
         let exact = format!("{} {}", at.in_zone(zone).format("%Y-%m-%d %H:%M"), zone_name(zone));
         Self { words, exact, iso: at.to_string() }
     }
+}
+
+/// An hour in UTC names its zone: nobody's clock shows it but where a newsletter's does, and its pages say so.
+fn with_zone(words: String, at: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let is_hour = zone == Tz::UTC && words == when(at, now, zone);
+    if is_hour { format!("{words} UTC") } else { words }
 }
 
 /// Whose issue it is: "Tomorrow’s", "Friday’s", "The 21 December".
@@ -185,5 +191,12 @@ mod tests {
         ] {
             assert_eq!(Moment::near(at(time), now, zone).words, words);
         }
+        // In UTC the zone is said, and exactly it always is.
+        let past = Moment::past(at("2026-11-20T08:30:00Z"), now, Tz::UTC);
+        assert_eq!(
+            (past.words.as_str(), past.exact.as_str()),
+            ("yesterday at 08:30 UTC", "2026-11-20 08:30 UTC")
+        );
+        assert_eq!(Moment::past(at("2026-11-21T22:29:00Z"), now, Tz::UTC).words, "1 minute ago");
     }
 }

@@ -15,8 +15,8 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::user::Role;
 use crate::pipeline::App;
-use crate::web::ago::Ago;
 use crate::web::auth::SignedIn;
+use crate::web::desk::words::Moment;
 use crate::web::{Error, desk};
 
 const PATH: &str = "/office/audit";
@@ -44,7 +44,7 @@ struct Asked {
 /// A line of the log, in words.
 #[derive(Serialize)]
 pub struct Line {
-    at: Ago,
+    at: Moment,
     who: String,
     /// Where a person did it: the log of what they did.
     who_href: String,
@@ -60,7 +60,7 @@ impl Line {
     pub fn new(entry: &Entry, newsletters: &[Newsletter], now: Timestamp) -> Self {
         let newsletter = newsletters.iter().find(|newsletter| Some(newsletter.id) == entry.newsletter_id);
         Self {
-            at: Ago::new(entry.at, now),
+            at: Moment::past(entry.at, now, chrono_tz::UTC),
             who_href: of_whom(&entry.who),
             who: entry.who.clone(),
             words: words(&entry.action),

@@ -15,8 +15,8 @@ use crate::domain::user::Role;
 use crate::pipeline::accounts::{self, Actor, Roles};
 use crate::pipeline::{self, App};
 use crate::web::account::Browser;
-use crate::web::ago::Ago;
 use crate::web::auth::{Act, SignedIn};
+use crate::web::desk::words::Moment;
 use crate::web::form::Segment;
 use crate::web::{Error, desk, said};
 
@@ -42,8 +42,8 @@ struct UserPage {
     shown: String,
     email: String,
     may: String,
-    created: Ago,
-    seen: Option<Ago>,
+    created: Moment,
+    seen: Option<Moment>,
     is_disabled: bool,
     is_own: bool,
     has_password: bool,
@@ -61,8 +61,8 @@ struct ShownSession {
     hash: String,
     browser: Browser,
     network: String,
-    created: Ago,
-    seen: Ago,
+    created: Moment,
+    seen: Moment,
 }
 
 /// The account that an address names; whoever may not see it learns nothing about it.
@@ -101,8 +101,8 @@ async fn page(
         shown: user.shown().to_owned(),
         email: user.email.to_string(),
         may: may(account, &newsletters),
-        created: Ago::new(account.created_at, now),
-        seen: account.seen_at.map(|at| Ago::new(at, now)),
+        created: Moment::past(account.created_at, now, chrono_tz::UTC),
+        seen: account.seen_at.map(|at| Moment::past(at, now, chrono_tz::UTC)),
         is_disabled: account.is_disabled,
         is_own: user.id == by.user.id,
         has_password: account.password_hash.is_some(),
@@ -113,8 +113,8 @@ async fn page(
             .into_iter()
             .map(|session| ShownSession {
                 browser: Browser::of(&session.agent),
-                created: Ago::new(session.created_at, now),
-                seen: Ago::new(session.seen_at, now),
+                created: Moment::past(session.created_at, now, chrono_tz::UTC),
+                seen: Moment::past(session.seen_at, now, chrono_tz::UTC),
                 hash: session.hash,
                 network: session.network,
             })

@@ -15,8 +15,8 @@ use crate::domain::newsletter::Newsletter;
 use crate::domain::user::Role;
 use crate::pipeline::accounts::{self, Actor, INVITATION_DAYS, Invited, NewUser, Roles};
 use crate::pipeline::{self, App};
-use crate::web::ago::Ago;
 use crate::web::auth::{Act, SignedIn};
+use crate::web::desk::words::Moment;
 use crate::web::form::Form;
 use crate::web::{Error, desk, said};
 
@@ -54,7 +54,7 @@ struct ListedUser {
     has_second_factor: bool,
     /// They have neither password nor a sign of life.
     is_invited: bool,
-    seen: Option<Ago>,
+    seen: Option<Moment>,
 }
 
 /// What an account may, in words: "Editor of Morning Brief, viewer of The Week".
@@ -106,7 +106,7 @@ async fn list(
         is_disabled: account.is_disabled,
         has_second_factor: account.totp_secret.is_some(),
         is_invited: account.password_hash.is_none() && account.seen_at.is_none(),
-        seen: account.seen_at.map(|at| Ago::new(at, now)),
+        seen: account.seen_at.map(|at| Moment::past(at, now, chrono_tz::UTC)),
     };
     let content =
         UserList { users: accounts.iter().map(row).collect(), next, is_first_page: after.is_empty() };

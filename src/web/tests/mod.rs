@@ -4,6 +4,7 @@ mod abuse;
 mod archive;
 mod asking;
 mod desk;
+mod desk_composing;
 mod desk_inbox;
 mod desk_issue;
 mod desk_today;

@@ -200,3 +200,32 @@ async fn viewers_look_at_sources_and_change_none() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_sources_topics_are_changed_on_its_page() {
+    for house in houses().await {
+        let ed = house.sign_in_for_brief("ed@example.org", Role::Editor).await;
+        let fields = [("newsletter", "brief"), ("url", "https://harbour.example/feed"), ("topics", "Sea")];
+        let path = house.submit_as(&ed, "/desk/sources", &fields).await.header("location").to_owned();
+        let topics =
+            async |typed: &str| house.submit_as(&ed, &format!("{path}/topics"), &[("topics", typed)]).await;
+        assert_eq!(topics("Weather, Sea").await.status, 303);
+        let page = house.get_as(&ed, &path).await.body;
+        assert!(
+            page.contains("<dd>Sea and Weather</dd>") && page.contains("value=\"Sea, Weather\""),
+            "{page}"
+        );
+        let wrong = topics("Weather, !!").await;
+        assert_eq!(wrong.status, 422);
+        assert!(
+            wrong.body.contains("“!!” cannot be a topic") && wrong.body.contains("value=\"Weather, !!\"")
+        );
+        assert_eq!(topics("").await.status, 303);
+        assert!(only_source(&house).await.unwrap().topics.is_empty());
+        let eve = house.sign_in_for_brief("eve@example.org", Role::Viewer).await;
+        let refused = house.submit_as(&eve, &format!("{path}/topics"), &[("topics", "Sea")]).await;
+        assert_eq!(refused.status, 403);
+        assert!(!house.get_as(&eve, &path).await.body.contains("Change its topics"));
+        house.close().await;
+    }
+}

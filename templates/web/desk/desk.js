@@ -1,4 +1,5 @@
-// What every page of desk and office has: keys that lead to places. Everything else works without this file.
+// What every page of desk and office has: keys that lead to places, and times as they are where the visitor is.
+// Everything else works without this file.
 
 const places = { t: "/desk", i: "/desk/inbox", s: "/desk/issues", c: "/desk/calendar" };
 let waitsForPlace = false;
@@ -16,3 +17,12 @@ addEventListener("keydown", (event) => {
     }
   }
 });
+
+// Times are those of a newsletter's zone, or UTC. Where the visitor's clock shows another, it is told beside the exact one.
+const clock = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "short" });
+for (const time of document.querySelectorAll("time[datetime][title]")) {
+  const at = new Date(time.dateTime);
+  if (Number.isNaN(at.getTime())) continue;
+  const here = clock.format(at);
+  if (!time.title.includes(here)) time.title += ` (${here} on your clock)`;
+}

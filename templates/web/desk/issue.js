@@ -4,24 +4,42 @@
 const form = document.querySelector("[data-compose]");
 const said = form.querySelector("[data-said]");
 const list = form.querySelector("[data-stories]");
-let isDirty = false;
+// How often something was typed or moved, and how much of that is saved: what is typed while a save is under way is not.
+let changes = 0;
+let saved = 0;
 let isLeaving = false;
 
-form.addEventListener("input", () => { isDirty = true; });
-form.addEventListener("submit", () => { isLeaving = true; });
+form.addEventListener("input", () => { changes += 1; });
 addEventListener("beforeunload", (event) => {
-  if (isDirty && !isLeaving) event.preventDefault();
+  if (changes > saved && !isLeaving) event.preventDefault();
 });
 
 // Saves are sent one after the other: each needs the version that the one before it made.
 let sending = Promise.resolve();
+let underWay = 0;
 const save = (words) => {
-  sending = sending.then(() => send(words));
+  changes += 1;
+  underWay += 1;
+  sending = sending.then(() => send(words)).finally(() => { underWay -= 1; });
   return sending;
 };
 
+// So does a button: it waits for them, and is pressed then.
+form.addEventListener("submit", (event) => {
+  if (underWay === 0) {
+    isLeaving = true;
+    return;
+  }
+  event.preventDefault();
+  const button = event.submitter;
+  sending = sending.finally(() => {
+    if (!isLeaving) form.requestSubmit(button);
+  });
+});
+
 async function send(words) {
   said.textContent = `${words} Saving …`;
+  const upTo = changes;
   const fields = new URLSearchParams(new FormData(form));
   fields.set("do", "save");
   try {
@@ -33,7 +51,6 @@ async function send(words) {
     }
     const { version, says, marks } = await answer.json();
     if (!answer.ok) {
-      isDirty = true;
       said.textContent = says;
       return;
     }
@@ -42,10 +59,9 @@ async function send(words) {
       const field = form.elements[name];
       if (field) field.value = mark;
     }
-    isDirty = false;
-    said.textContent = `${words} Saved.`;
+    saved = upTo;
+    said.textContent = changes > saved ? `${words} Saved, but for what you typed since.` : `${words} Saved.`;
   } catch {
-    isDirty = true;
     said.textContent = "It could not be saved: the service does not answer. Nothing typed is lost; press Save to try again.";
   }
 }
@@ -92,32 +108,38 @@ if (list) {
       move(row, by);
       grip.focus();
     });
-    // Only the grip drags: texts in the row are for selecting.
-    grip.draggable = true;
-    grip.addEventListener("dragstart", (event) => {
-      event.dataTransfer.effectAllowed = "move";
-      event.dataTransfer.setData("text/plain", name(row));
-      event.dataTransfer.setDragImage(row, 0, 0);
+    // Only the grip drags: texts in the row are for selecting. A finger drags as a mouse does. The dragged row keeps its
+    // place among its siblings, and they go past it: one that is moved itself would lose the pointer.
+    let before = -1;
+    grip.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      grip.setPointerCapture(event.pointerId);
+      before = rows().indexOf(row);
       row.classList.add("dragged");
     });
-    grip.addEventListener("dragend", () => {
-      row.classList.remove("dragged");
-      for (const other of rows()) other.classList.remove("over-here");
-    });
-    row.addEventListener("dragover", (event) => {
-      if (!list.querySelector(".dragged")) return;
-      event.preventDefault();
-      for (const other of rows()) other.classList.toggle("over-here", other === row);
-    });
-    row.addEventListener("drop", (event) => {
-      const dragged = list.querySelector(".dragged");
-      if (!dragged || dragged === row) return;
-      event.preventDefault();
+    grip.addEventListener("pointermove", (event) => {
+      if (before < 0) return;
+      const edge = 64;
+      if (event.clientY < edge) scrollBy(0, -16);
+      if (event.clientY > innerHeight - edge) scrollBy(0, 16);
+      const middle = (other) => {
+        const box = other.getBoundingClientRect();
+        return box.top + box.height / 2;
+      };
       const all = rows();
-      if (all.indexOf(dragged) < all.indexOf(row)) row.after(dragged);
-      else row.before(dragged);
-      tell(dragged);
+      const at = all.indexOf(row);
+      all.slice(0, at).filter((other) => event.clientY < middle(other)).reverse().forEach((other) => row.after(other));
+      all.slice(at + 1).filter((other) => event.clientY > middle(other)).forEach((other) => row.before(other));
     });
+    const drop = () => {
+      if (before < 0) return;
+      row.classList.remove("dragged");
+      const hasMoved = rows().indexOf(row) !== before;
+      before = -1;
+      if (hasMoved) tell(row);
+    };
+    grip.addEventListener("pointerup", drop);
+    grip.addEventListener("lostpointercapture", drop);
   }
   list.addEventListener("click", (event) => {
     const button = event.target.closest("[data-step]");

@@ -17,6 +17,7 @@ use super::{Opened, Page};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::Approval;
 use crate::domain::user::Role;
 use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS, seen};
 use crate::pipeline::{self, App, results};
@@ -217,6 +218,12 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
                 .to_owned()
         }
         Action::SendNow | Action::TakeBack => "Nothing went out: the issue is as it was before.".to_owned(),
+        Action::Move(_) if issue.state == IssueState::Draft && issue.cutoff_at <= opened.now => {
+            format!("Its time is {slot} now, and its content freezes at once.")
+        }
+        Action::Move(_) if issue.state == IssueState::Draft => {
+            format!("Its time is {slot} now. Its content freezes {}.", opened.when(issue.cutoff_at))
+        }
         Action::Move(_) => format!("Its time is {slot} now."),
         Action::Pause => "It stands still. What was on the wire at that moment still arrives.".to_owned(),
         Action::Resume => "It goes on where it stood.".to_owned(),
@@ -341,14 +348,16 @@ async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPa
             class: "quiet",
         });
     }
-    if matches!(issue.state, IssueState::Frozen | IssueState::Approved) {
+    if !is_draft || issue.schedule_id.is_some() {
         let until = {
             let mut conn = app.db.conn().await?;
             start::move_before(&mut conn, issue).await?
         };
         let until = until.map(|at| format!(", and before {}, when the next issue goes out", opened.when(at)));
+        let freezing = if is_draft { freezing(opened) } else { String::new() };
+        let until = until.unwrap_or_default();
         page.move_to = Some(MoveTo {
-            says: format!("Its time is {slot}. Choose a later one than now{}.", until.unwrap_or_default()),
+            says: format!("Its time is {slot}. Choose a later one than now{until}.{freezing}"),
             zone: crate::web::words::zone_name(opened.zone),
             value: issue.slot_at.in_zone(opened.zone).format(LOCAL).to_string(),
             min: opened.now.in_zone(opened.zone).format(LOCAL).to_string(),
@@ -365,6 +374,24 @@ async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPa
         class: "danger",
     });
     Ok(())
+}
+
+/// What another time does to an issue that is filling.
+fn freezing(opened: &Opened) -> String {
+    let minutes = opened.newsletter.rules.cutoff_minutes;
+    let freezes = match minutes {
+        0 => "at that time".to_owned(),
+        1 => "1 minute before that time, or at once where that has passed".to_owned(),
+        many => format!("{} minutes before that time, or at once where that has passed", number(many)),
+    };
+    let approval = match opened.newsletter.rules.approval {
+        _ if opened.issue.held => "it is held, and does not go out before somebody approves it",
+        Approval::Automatic => "it then goes out without anybody's word",
+        Approval::UnlessHeld => "editors are told then, and it goes out unless one of them holds it",
+        Approval::Required => "editors are told then, and it goes out once one of them approves it",
+    };
+    let own = opened.issue.moved_from.map(|at| format!(" Its schedule's own time is {}.", opened.when(at)));
+    format!(" Its content freezes {freezes}; {approval}.{}", own.unwrap_or_default())
 }
 
 /// An issue that is going out, or stands still.

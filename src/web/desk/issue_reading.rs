@@ -1,0 +1,125 @@
+//! An issue to read: it no longer changes, or somebody only looks.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::issue_page::{Head, Length, LostText, StepView};
+use crate::domain::article::IssueArticle;
+use crate::domain::composition::{self, Field};
+use crate::domain::issue::{Issue, IssueContent, IssueState};
+use crate::pipeline::composing::Open;
+
+/// An issue to read.
+#[derive(Serialize)]
+pub struct Reading {
+    head: Head,
+    introduction: Vec<String>,
+    lines: Vec<ReadLine>,
+    stories: Vec<Story>,
+    history: Vec<StepView>,
+    /// What was typed when it could no longer be saved.
+    unsaved: Vec<LostText>,
+    /// Others may change it: it is still filling.
+    is_draft: bool,
+}
+
+#[derive(Serialize)]
+struct ReadLine {
+    label: &'static str,
+    length: Length,
+}
+
+#[derive(Serialize)]
+struct Story {
+    heading: Option<String>,
+    headline: String,
+    summary: String,
+    url: Option<String>,
+    source: String,
+}
+
+impl Reading {
+    pub fn of(
+        head: Head,
+        issue: &Issue,
+        introduction: &str,
+        stories: Stories,
+        lines: Option<(String, String)>,
+        history: Vec<StepView>,
+        unsaved: Vec<LostText>,
+    ) -> Self {
+        let (subject, preheader) = lines.unzip();
+        let line = |label, printed: Option<String>| {
+            printed.map(|printed| ReadLine { label, length: Length::of(&printed) })
+        };
+        let paragraphs = introduction.replace("\r\n", "\n");
+        Self {
+            head,
+            introduction: paragraphs
+                .split("\n\n")
+                .map(|part| part.trim().to_owned())
+                .filter(|part| !part.is_empty())
+                .collect(),
+            lines: [line("Subject", subject), line("Preheader", preheader)].into_iter().flatten().collect(),
+            stories: stories.0,
+            history,
+            unsaved,
+            is_draft: issue.state == IssueState::Draft,
+        }
+    }
+
+    pub fn title(&self) -> &str {
+        &self.head.title
+    }
+}
+
+/// The articles of an issue in the order of the mail, each with the heading above it.
+pub struct Stories(Vec<Story>);
+
+impl Stories {
+    pub fn of_draft(open: &Open) -> Self {
+        let story = |place: &composition::Place| {
+            let article = open.articles.get(&place.article_id)?;
+            Some(Story {
+                heading: place.heading.clone(),
+                headline: open.shown(Field::Headline(article.id)).to_owned(),
+                summary: open.shown(Field::Summary(article.id)).to_owned(),
+                url: article.url.clone(),
+                source: article.source.clone(),
+            })
+        };
+        Self(open.composition.places.iter().filter_map(story).collect())
+    }
+
+    pub fn frozen(content: IssueContent) -> Self {
+        let labels: Vec<_> = content.articles.iter().map(|article| (article.id, article.topics)).collect();
+        let by_topic = composition::by_topic(&labels, &content.topics);
+        let is_laid_out = content.laid_out;
+        let order: Vec<(i64, Option<String>)> = match is_laid_out {
+            true => {
+                let mut section = None;
+                let heading = |(index, article): (usize, &IssueArticle)| {
+                    let begins = index > 0 && article.section != section;
+                    section = if index > 0 { article.section.clone() } else { None };
+                    (article.id, article.section.clone().filter(|_| begins))
+                };
+                content.articles.iter().enumerate().map(heading).collect()
+            }
+            false => by_topic.into_iter().map(|place| (place.article_id, place.heading)).collect(),
+        };
+        let mut articles: HashMap<i64, IssueArticle> =
+            content.articles.into_iter().map(|article| (article.id, article)).collect();
+        let story = |(id, heading)| {
+            let article = articles.remove(&id)?;
+            Some(Story {
+                heading,
+                headline: article.headline,
+                summary: article.summary,
+                url: article.url,
+                source: article.source,
+            })
+        };
+        Self(order.into_iter().filter_map(story).collect())
+    }
+}
