@@ -5,7 +5,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Recurrence, Slot, Slots, TimeOfDay, parse_zone};
 use crate::domain::language;
 use crate::domain::mail::Mailbox;
-use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
+use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order, Rules, Schedule};
 use crate::domain::topic::{MAX_TOPICS, Topic, slug_of};
 use crate::render::{DEFAULT_PREHEADER, DEFAULT_SUBJECT};
 
@@ -245,7 +245,7 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
                 if value.is_empty() { None } else { Some(number(key, value, 1, 24 * 3660)?) };
         }
         "cutoff-minutes" => rules.cutoff_minutes = number(key, value, 0, 24 * 60)?,
-        "grace-minutes" => rules.grace_minutes = number(key, value, 0, 24 * 60)?,
+        "grace-minutes" => rules.grace_minutes = number(key, value, LEAST_GRACE, 24 * 60)?,
         "subject" => rules.subject = parse_line(app, key, value)?,
         "preheader" => rules.preheader = parse_line(app, key, value)?,
         "editors" => {

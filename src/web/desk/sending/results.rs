@@ -80,7 +80,7 @@ pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) ->
     let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.results").await?;
     let progress = results::progress(&app, opened.issue.id).await?;
     let left = results::left(&app, &progress).await?;
-    let past = results::past(&app, &opened.issue).await?;
+    let past = results::past(&app, &progress).await?;
     let page = page(&opened, &progress, left.as_ref(), &past);
     let title = format!("Results of {}", opened.name());
     let page = Page { around: opened.around("results"), own: &page };
