@@ -6,6 +6,7 @@
 //! reader. Errors about templates are [`TemplateError`], errors about one mail [`RenderError`].
 
 mod article;
+mod bounded;
 mod check;
 mod colour;
 mod context;
@@ -27,6 +28,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use chrono_tz::Tz;
 
@@ -135,22 +137,22 @@ impl Renderer {
     /// # Errors
     /// Everything that is wrong with them: files, Handlebars, names that do not exist.
     pub fn new(overrides: Option<&Path>) -> Result<Self, TemplateError> {
-        Self::of(Arc::new(sources::load(overrides)?), &Texts::new())
+        Self::of(Arc::new(sources::load(overrides)?), &Texts::new(), None)
     }
 
-    fn of(base: Arc<Sources>, own: &Texts) -> Result<Self, TemplateError> {
-        let workshop = Arc::new(Workshop::open(sources::lay_over(&base, own))?);
+    fn of(base: Arc<Sources>, own: &Texts, until: Option<Instant>) -> Result<Self, TemplateError> {
+        let workshop = Arc::new(Workshop::open(sources::lay_over(&base, own), until)?);
         let current = Current { workshop, version: 0, problems: vec![] };
         Ok(Self { base, current: Arc::new(RwLock::new(current)) })
     }
 
-    /// A renderer of its own, with these texts over the embedded ones and the folder's. Whatever another one takes over
-    /// changes nothing here.
+    /// A renderer of its own to try these texts out, over the embedded ones and the folder's; it renders nothing after
+    /// `until`. Whatever another one takes over changes nothing here.
     ///
     /// # Errors
     /// As [`Renderer::new`].
-    pub fn with(&self, own: &Texts) -> Result<Self, TemplateError> {
-        Self::of(Arc::clone(&self.base), own)
+    pub fn with(&self, own: &Texts, until: Instant) -> Result<Self, TemplateError> {
+        Self::of(Arc::clone(&self.base), own, Some(until))
     }
 
     /// The same templates, and nothing that is taken over later: an issue is sent with those that it began with.
@@ -161,9 +163,9 @@ impl Renderer {
     /// Uses these texts over the embedded ones and the folder's from now on, here and in every clone, and calls that
     /// `version`. Where they cannot be used, none of them is, and [`Renderer::problems`] says why.
     pub fn take(&self, own: &Texts, version: i64) {
-        let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own)) {
+        let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own), None) {
             Ok(workshop) => (workshop, vec![]),
-            Err(error) => match Workshop::open(self.base.as_ref().clone()) {
+            Err(error) => match Workshop::open(self.base.as_ref().clone(), None) {
                 Ok(base) => (base, error.problems),
                 Err(_) => return,
             },

@@ -105,7 +105,7 @@ fn renderer_of(body: &str, own_html: bool) -> Renderer {
         );
         sources.insert("digest/body.mjml.hbs".to_owned(), mjml);
     }
-    Renderer::of(Arc::new(sources), &Texts::new()).unwrap_or_else(|error| panic!("{body}\n{error}"))
+    Renderer::of(Arc::new(sources), &Texts::new(), None).unwrap_or_else(|error| panic!("{body}\n{error}"))
 }
 
 /// HTML as a reader sees it: references resolved, white space folded (a text that is empty for one reader leaves
