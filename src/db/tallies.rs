@@ -1,4 +1,4 @@
-//! Counts over all readers of an issue, kept: a page that shows them does not count.
+//! Counts about an issue, kept: over all its readers, or of its links. A page that shows them does not count.
 
 use super::articles::json;
 use super::row::Row;
@@ -12,6 +12,8 @@ pub enum Kind {
     Audience,
     /// What became of its mails.
     Results,
+    /// How many links and images were looked at, and how many of them want a look.
+    Links,
 }
 
 impl Kind {
@@ -19,6 +21,7 @@ impl Kind {
         match self {
             Self::Audience => "audience",
             Self::Results => "results",
+            Self::Links => "links",
         }
     }
 }
@@ -75,7 +78,8 @@ pub async fn claim(
 /// Keeps what was counted.
 pub async fn put(conn: &mut Conn, issue_id: i64, kind: Kind, tally: &Tally) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE issue_tallies SET counts = $3, counted_at = $4 WHERE issue_id = $1 AND kind = $2",
+        "INSERT INTO issue_tallies (issue_id, kind, asked_at, counts, counted_at) VALUES ($1, $2, $4, $3, $4)
+         ON CONFLICT (issue_id, kind) DO UPDATE SET counts = excluded.counts, counted_at = excluded.counted_at",
     )
     .bind(issue_id)
     .bind(kind.as_str())

@@ -4,7 +4,7 @@
 //! only. What is saved here lies over the folder of templates (`DAYBREAK_TEMPLATES`), and that over the embedded ones, file by
 //! file. Only what renders every mail is saved.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -19,6 +19,9 @@ use crate::render::{MAX_BYTES, RenderError, Renderer, TemplateProblem, Texts, is
 
 /// How long trying out a template may take. A digest takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long somebody waits for those who try out others.
+const TURN: Duration = Duration::from_secs(20);
 
 /// How many are tried out at a time: each takes a core.
 static TRYING: Semaphore = Semaphore::const_new(2);
@@ -84,44 +87,48 @@ pub async fn file(app: &App, name: &str) -> Result<File, Error> {
     found.ok_or_else(|| Error::NotFound(format!("no mail is made of a template {name}")))
 }
 
-/// The templates with this text (none: the default) in the place of one file's, and how many changes there were before.
-async fn with(app: &App, file: &str, text: Option<&str>) -> Result<(i64, Texts), Error> {
+/// The templates with this text (none: the default) in the place of one file's.
+async fn with(app: &App, file: &str, text: Option<&str>) -> Result<Texts, Error> {
     if !is_template(file) || !is_changeable(file) || app.renderer.base_text(file).is_none() {
         return Err(Error::NotFound(format!("no mail is made of a template {file}")));
     }
     let mut conn = app.db.conn().await?;
-    let counter = db::templates::counter(&mut conn).await?;
     let mut texts = db::templates::texts(&mut conn).await?;
     match text {
         Some(text) => texts.insert(file.to_owned(), text.to_owned()),
         None => texts.remove(file),
     };
-    Ok((counter, texts))
+    Ok(texts)
 }
 
 /// Tries templates out beside everything else.
 async fn tried<T: Send + 'static>(
     file: &str,
-    work: impl FnOnce() -> Result<T, Vec<TemplateProblem>> + Send + 'static,
+    work: impl FnOnce(Instant) -> Result<T, Vec<TemplateProblem>> + Send + 'static,
 ) -> Result<Result<T, Vec<TemplateProblem>>, Error> {
-    let place = TRYING.acquire().await.expect("nobody closes the semaphore");
+    let problem =
+        |message: String| vec![TemplateProblem { file: file.to_owned(), line: None, column: None, message }];
+    let place = match tokio::time::timeout(TURN, TRYING.acquire()).await {
+        Ok(place) => place.expect("nobody closes the semaphore"),
+        Err(_) => {
+            let words = "others try templates out at this moment, and take long: try again in a minute";
+            return Ok(Err(problem(words.to_owned())));
+        }
+    };
+    let until = Instant::now() + PATIENCE;
     let trying = tokio::task::spawn_blocking(move || {
-        let done = work();
+        let done = work(until);
         drop(place);
         done
     });
-    match tokio::time::timeout(PATIENCE, trying).await {
+    // What renders stops by itself at that time, and has a moment to say so.
+    match tokio::time::timeout(PATIENCE + Duration::from_secs(1), trying).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Error::Io(format!("trying a template out crashed: {error}"))),
-        Err(_) => Ok(Err(vec![TemplateProblem {
-            file: file.to_owned(),
-            line: None,
-            column: None,
-            message: format!(
-                "rendering takes longer than {} seconds: look for loops in loops",
-                PATIENCE.as_secs()
-            ),
-        }])),
+        Err(_) => Ok(Err(problem(format!(
+            "rendering takes longer than {} seconds: look for loops in loops",
+            PATIENCE.as_secs()
+        )))),
     }
 }
 
@@ -133,8 +140,8 @@ fn too_long(file: &str, text: &str) -> Option<Vec<TemplateProblem>> {
     })
 }
 
-fn checked(renderer: &Renderer, texts: &Texts) -> Result<(), Vec<TemplateProblem>> {
-    let problems = renderer.with(texts).map_err(|error| error.problems)?.check();
+fn checked(renderer: &Renderer, texts: &Texts, until: Instant) -> Result<(), Vec<TemplateProblem>> {
+    let problems = renderer.with(texts, until).map_err(|error| error.problems)?.check();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -143,9 +150,9 @@ pub async fn check(app: &App, file: &str, text: &str) -> Result<Vec<TemplateProb
     if let Some(problems) = too_long(file, text) {
         return Ok(problems);
     }
-    let (_, texts) = with(app, file, Some(text)).await?;
+    let texts = with(app, file, Some(text)).await?;
     let renderer = app.renderer.clone();
-    Ok(tried(file, move || checked(&renderer, &texts)).await?.err().unwrap_or_default())
+    Ok(tried(file, move |until| checked(&renderer, &texts, until)).await?.err().unwrap_or_default())
 }
 
 /// What became of a text that was to be saved.
@@ -170,6 +177,8 @@ pub async fn save(
     text: Option<&str>,
     opened: i64,
 ) -> Result<Saved, Error> {
+    // Read before the file: what somebody saves from here on is noticed when this is saved.
+    let seen = db::templates::counter(&mut *app.db.conn().await?).await?;
     let now = self::file(app, file).await?;
     if let Some(newest) = db::templates::get(&mut *app.db.conn().await?, now.newest).await?
         && newest.id != opened
@@ -186,9 +195,9 @@ pub async fn save(
     if let Some(problems) = text.and_then(|text| too_long(file, text)) {
         return Ok(Saved::Broken(problems));
     }
-    let (seen, texts) = with(app, file, text).await?;
+    let texts = with(app, file, text).await?;
     let renderer = app.renderer.clone();
-    if let Err(problems) = tried(file, move || checked(&renderer, &texts)).await? {
+    if let Err(problems) = tried(file, move |until| checked(&renderer, &texts, until)).await? {
         return Ok(Saved::Broken(problems));
     }
     let (user, network) = by;
@@ -232,15 +241,15 @@ pub async fn preview(
     if let Some(problems) = too_long(file, text) {
         return Ok(Err(problems));
     }
-    let (_, texts) = with(app, file, Some(text)).await?;
+    let texts = with(app, file, Some(text)).await?;
     let edition = if mail == "digest" { newest(app, content).await? } else { None };
     let values = match &edition {
         Some(edition) => hole_values(app, &inspect::nobody(edition)?, 0, 0),
         None => HoleValues::default(),
     };
     let (renderer, mail) = (app.renderer.clone(), mail.to_owned());
-    let rendered = tried(file, move || {
-        let renderer = renderer.with(&texts).map_err(|error| error.problems)?;
+    let rendered = tried(file, move |until| {
+        let renderer = renderer.with(&texts, until).map_err(|error| error.problems)?;
         let rendered = match &edition {
             Some(edition) => renderer.digest_for(&edition.input(&edition.default_audience()), &values),
             None => renderer.render_sample(&mail),
