@@ -420,11 +420,23 @@ pub async fn set_reason(conn: &mut Conn, id: i64, reason: Option<&str>) -> Resul
 }
 
 /// Says that an issue goes out as soon as it is addressed, whatever hours readers chose.
-pub async fn set_at_once(conn: &mut Conn, id: i64, now: Timestamp) -> Result<(), DbError> {
-    let query = sqlx::query("UPDATE issues SET at_once = 1, slot_at = CASE WHEN slot_at > $2 THEN $2 ELSE slot_at END WHERE id = $1")
-        .bind(id)
-        .bind(now.millis());
+pub async fn set_at_once(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET at_once = 1 WHERE id = $1").bind(id);
     one_row("sending an issue now", &query.execute(conn).await?)
+}
+
+/// Gives an issue another time and day; those of a schedule keep their day, which tells them from one another.
+pub async fn set_slot(
+    conn: &mut Conn,
+    id: i64,
+    slot_at: Timestamp,
+    slot_date: NaiveDate,
+) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET slot_at = $2, slot_date = $3 WHERE id = $1")
+        .bind(id)
+        .bind(slot_at.millis())
+        .bind(slot_date.to_string());
+    one_row("giving an issue its time", &query.execute(conn).await?)
 }
 
 /// Moves an issue that is frozen or approved to another time; it stays the issue of its day. False where it is neither.

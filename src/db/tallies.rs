@@ -75,7 +75,8 @@ pub async fn claim(
 /// Keeps what was counted.
 pub async fn put(conn: &mut Conn, issue_id: i64, kind: Kind, tally: &Tally) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE issue_tallies SET counts = $3, counted_at = $4 WHERE issue_id = $1 AND kind = $2",
+        "INSERT INTO issue_tallies (issue_id, kind, asked_at, counts, counted_at) VALUES ($1, $2, $4, $3, $4)
+         ON CONFLICT (issue_id, kind) DO UPDATE SET counts = excluded.counts, counted_at = excluded.counted_at",
     )
     .bind(issue_id)
     .bind(kind.as_str())

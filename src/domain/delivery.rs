@@ -36,6 +36,12 @@ pub enum OutcomeClass {
     RelayDown,
 }
 
+/// What a relay said, for those who are not to see readers' addresses: without them.
+pub fn without_addresses(text: &str) -> String {
+    let hide = |word: &str| if word.contains('@') { "…".to_owned() } else { word.to_owned() };
+    text.split(' ').map(hide).collect::<Vec<_>>().join(" ")
+}
+
 /// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
@@ -184,6 +190,12 @@ mod tests {
     use crate::domain::calendar::{Recurrence, TimeOfDay};
 
     const HOUR: i64 = A_DAY / 24;
+
+    #[test]
+    fn an_address_in_a_relays_words_is_hidden() {
+        let said = "550 5.1.1 <ann@example.org>: no such user (ann@example.org)";
+        assert_eq!(without_addresses(said), "550 5.1.1 … no such user …");
+    }
 
     #[test]
     fn an_issue_is_worth_sending_until_the_next_one_comes() {

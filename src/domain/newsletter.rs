@@ -55,6 +55,17 @@ pub struct Rules {
     pub measure: Measure,
 }
 
+/// The least grace in minutes: with less, a service that is restarted or waits for its database would miss a slot, or what
+/// an editor sends, by seconds.
+pub const LEAST_GRACE: i64 = 5;
+
+impl Rules {
+    /// How many minutes late a slot that was missed is still sent. Older versions allowed less than [`LEAST_GRACE`].
+    pub fn grace(&self) -> i64 {
+        self.grace_minutes.max(LEAST_GRACE)
+    }
+}
+
 /// What must happen between freezing an issue and sending it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {

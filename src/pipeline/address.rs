@@ -29,7 +29,7 @@ pub async fn address(app: &App) -> Result<Vec<Addressed>, Error> {
     let mut done = vec![];
     for issue in approved.iter().filter(|issue| issue.slot_at <= now) {
         // One that cannot be read must not keep the others from going out.
-        match address_one(app, issue).await {
+        match address_one(app, issue.id).await {
             Ok(addressed) => done.extend(addressed),
             Err(error) => tracing::error!(issue = issue.id, %error, "an issue could not be addressed"),
         }
@@ -38,9 +38,17 @@ pub async fn address(app: &App) -> Result<Vec<Addressed>, Error> {
 }
 
 /// Starts one issue. State and deliveries change in one transaction: an issue that is being sent is addressed whole.
-async fn address_one(app: &App, issue: &Issue) -> Result<Option<Addressed>, Error> {
+async fn address_one(app: &App, id: i64) -> Result<Option<Addressed>, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
+    // Read anew: an editor may have given it another time at this moment.
+    let Some(issue) = db::issues::lock(&mut tx, id)
+        .await?
+        .filter(|issue| issue.state == IssueState::Approved && issue.slot_at <= now)
+    else {
+        return Ok(None);
+    };
+    let issue = &issue;
     let newsletter = db::newsletters::get(&mut tx, issue.newsletter_id)
         .await?
         .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::db;
+use crate::db::deliveries::Count;
 use crate::db::tallies::{Kind, Tally};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, SkipReason};
@@ -24,6 +27,14 @@ const SETTLED: i64 = 10 * 24 * 60 * MINUTE;
 
 /// How long a page waits for a count that was never made before.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many count at a time: a million rows take a core for a second, and sending comes first.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// A turn at counting, until it is dropped.
+pub(super) async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.expect("nobody closes the semaphore")
+}
 
 /// What stands for those who get it, among the reasons of the others.
 const GETS: &str = "gets";
@@ -62,13 +73,61 @@ pub struct Results {
 /// The results of an issue that was addressed; none while they are counted for the first time.
 pub async fn results(app: &App, issue: &Issue) -> Result<Option<Results>, Error> {
     let Some(tally) = tally(app, issue, Kind::Results).await? else { return Ok(None) };
-    let of = |state: DeliveryState| tally.of(state.as_str());
     Ok(Some(Results {
-        sent: of(DeliveryState::Sent),
-        failed: of(DeliveryState::Failed),
-        open: of(DeliveryState::Queued) + of(DeliveryState::Claimed) + of(DeliveryState::Deferred),
+        sent: of_state(&tally, DeliveryState::Sent),
+        failed: of_state(&tally, DeliveryState::Failed),
+        open: open(&tally),
         counted_at: tally.at,
     }))
+}
+
+/// What became of the mails of an issue that has ended, by state and reason. It is counted once, and again every few
+/// minutes until all that comes back has come: bounces, for instance.
+pub(super) async fn ended(app: &App, issue: &Issue, finished_at: Timestamp) -> Result<Vec<Count>, Error> {
+    let kept = async || {
+        let tally = db::tallies::get(&mut *app.db.conn().await?, issue.id, Kind::Results).await?;
+        // What was counted before the end, or while mails were let go of, says nothing of the end.
+        let is_of_end = |tally: &Tally| tally.at > finished_at && open(tally) == 0;
+        let is_good = |tally: &Tally| is_of_end(tally) && is_good(tally, issue, Kind::Results, app.clock.now());
+        Ok::<_, Error>(tally.filter(is_good))
+    };
+    if let Some(tally) = kept().await? {
+        return Ok(counts_of(&tally));
+    }
+    let _turn = turn().await;
+    // Whoever waited for their turn finds it counted.
+    let tally = match kept().await? {
+        Some(tally) => tally,
+        None => count(app, issue, Kind::Results).await?,
+    };
+    Ok(counts_of(&tally))
+}
+
+/// A state and its reason, as they are kept.
+fn outcome(count: &Count) -> String {
+    match &count.reason {
+        Some(reason) => format!("{} {reason}", count.state),
+        None => count.state.to_owned(),
+    }
+}
+
+fn counts_of(tally: &Tally) -> Vec<Count> {
+    let count = |(word, count): &(String, i64)| {
+        let (state, reason) = word.split_once(' ').map_or((word.as_str(), None), |(s, r)| (s, Some(r)));
+        let state = DeliveryState::parse(state)?.as_str();
+        Some(Count { state, reason: reason.map(str::to_owned), count: *count })
+    };
+    tally.counts.iter().filter_map(count).collect()
+}
+
+fn of_state(tally: &Tally, state: DeliveryState) -> i64 {
+    let of = counts_of(tally).into_iter().filter(|count| count.state == state.as_str());
+    of.map(|count| count.count).sum()
+}
+
+fn open(tally: &Tally) -> i64 {
+    let states = [DeliveryState::Queued, DeliveryState::Claimed, DeliveryState::Deferred];
+    states.into_iter().map(|state| of_state(tally, state)).sum()
 }
 
 /// The count as it is kept. An old one is given out, and counted anew behind the page's back.
@@ -86,7 +145,9 @@ async fn tally(app: &App, issue: &Issue, kind: Kind) -> Result<Option<Tally>, Er
     let (counting, issue) = (app.clone(), issue.clone());
     let counting = tokio::spawn(async move {
         let id = issue.id;
-        let counted = count(&counting, issue, kind).await;
+        // Whom an issue is for is counted in a turn of its own.
+        let _turn = if kind == Kind::Results { Some(turn().await) } else { None };
+        let counted = count(&counting, &issue, kind).await;
         counted.inspect_err(|error| tracing::error!(issue = id, %error, "readers could not be counted")).ok()
     });
     if known.is_some() {
@@ -103,18 +164,18 @@ fn is_good(tally: &Tally, issue: &Issue, kind: Kind, now: Timestamp) -> bool {
     is_settled || (tally.at <= now && now < tally.at.plus_millis(FRESH))
 }
 
-async fn count(app: &App, issue: Issue, kind: Kind) -> Result<Tally, Error> {
+async fn count(app: &App, issue: &Issue, kind: Kind) -> Result<Tally, Error> {
     let now = app.clock.now();
     let counts = match kind {
         Kind::Results => {
             let counts = db::keeping::counts(&mut *app.db.conn().await?, issue.id).await?;
-            counts.into_iter().map(|count| (count.state.to_owned(), count.count)).collect()
+            counts.iter().map(|count| (outcome(count), count.count)).collect()
         }
         Kind::Audience => {
             let newsletter = db::newsletters::get(&mut *app.db.conn().await?, issue.newsletter_id)
                 .await?
                 .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))?;
-            let groups = start::reach(app, &newsletter, &issue).await?.groups;
+            let groups = start::reach(app, &newsletter, issue).await?.groups;
             let word = |reason: Option<SkipReason>| reason.map_or(GETS, SkipReason::as_str).to_owned();
             groups.into_iter().map(|group| (word(group.reason), group.count)).collect()
         }

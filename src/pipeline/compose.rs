@@ -124,14 +124,14 @@ fn why_not(newsletter: &Newsletter, draft: &Issue, articles: usize, now: Timesta
 }
 
 pub(super) fn is_too_late(newsletter: &Newsletter, issue: &Issue, now: Timestamp) -> bool {
-    now > issue.slot_at.plus_millis(newsletter.rules.grace_minutes * MINUTE)
+    now > issue.slot_at.plus_millis(newsletter.rules.grace() * MINUTE)
 }
 
 pub(super) fn missed(newsletter: &Newsletter) -> String {
     format!(
         "missed: the service was not running at the slot, nor in the {} minutes of grace after it; the articles wait \
          for the next issue",
-        newsletter.rules.grace_minutes
+        newsletter.rules.grace()
     )
 }
 
@@ -212,6 +212,10 @@ pub(super) async fn fill(
 pub(super) async fn refill(conn: &mut Conn, newsletter: &Newsletter) -> Result<(), Error> {
     let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
     for draft in db::issues::drafts_of(conn, newsletter.id).await? {
+        if db::starts::of(conn, draft.id).await?.is_some() {
+            // An editor sends it now, as they saw it.
+            continue;
+        }
         let schedule = schedules.iter().find(|schedule| Some(schedule.id) == draft.schedule_id);
         fill(conn, newsletter, &draft, schedule.map(|schedule| &schedule.slots)).await?;
     }

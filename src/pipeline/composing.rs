@@ -204,6 +204,7 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
     if issue.state != IssueState::Draft {
         return Ok(Done::Closed);
     }
+    may_change(&mut tx, id).await?;
     if issue.version != edit.version {
         return Ok(Done::Stale);
     }
@@ -239,6 +240,17 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
     }
     write_texts(app, &mut after, &edit.texts, &known)?;
     finish(app, tx, by, &issue, &before, after, None).await
+}
+
+/// That an issue is not about to go out: what an editor sends is what they saw.
+async fn may_change(tx: &mut Conn, id: i64) -> Result<(), Error> {
+    match db::starts::of(tx, id).await? {
+        None => Ok(()),
+        Some(_) => Err(Error::Invalid(
+            "this issue is about to go out, and no longer changes: take it back first, on its page “Send”"
+                .to_owned(),
+        )),
+    }
 }
 
 /// The articles that an edit may name: those of the issue, and any other of its newsletter that nobody holds.
@@ -401,6 +413,7 @@ pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) 
     if issue.state != IssueState::Draft {
         return Ok(Done::Closed);
     }
+    may_change(&mut tx, id).await?;
     if issue.version != seen.unwrap_or(step) {
         return Ok(Done::Stale);
     }
@@ -437,9 +450,12 @@ pub async fn flag(
     db::newsletters::lock(&mut tx, newsletter_id).await?;
     let before = articles::find(&mut tx, id).await?;
     let (is_held, is_pinned) = (held.unwrap_or(before.held), pinned.unwrap_or(before.pinned));
+    for (_, issue_id) in db::articles::standing(&mut tx, &[id]).await? {
+        may_change(&mut tx, issue_id).await?;
+    }
     db::articles::set_flags(&mut tx, id, is_held, is_pinned).await?;
     for draft in db::issues::drafts_of(&mut tx, newsletter_id).await? {
-        if !draft.edited {
+        if !draft.edited || db::starts::of(&mut tx, draft.id).await?.is_some() {
             continue;
         }
         let (was, _) = current(&mut tx, &draft).await?;
@@ -530,6 +546,7 @@ pub async fn write_words(
             issue.state.as_str()
         )));
     }
+    may_change(&mut tx, id).await?;
     let before = db::composing::composition(&mut tx, &issue).await?;
     let mut after = before.clone();
     write_texts(app, &mut after, words, &HashMap::new())?;

@@ -186,37 +186,64 @@ async fn advance(
 /// Approves an issue, whether an editor held it or not; a draft is frozen first. It goes out at its slot.
 pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
     let mut tx = app.db.begin().await?;
-    let issue = approve_in(&mut tx, id, app.clock.now()).await?;
+    let issue = approve_in(&mut tx, id, Filling::Anew, app.clock.now()).await?;
     db::commit(tx).await?;
     Ok(issue)
 }
 
 /// [`approve`] as a part of a transaction.
-pub(super) async fn approve_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<Issue, Error> {
+pub(super) async fn approve_in(
+    tx: &mut Conn,
+    id: i64,
+    filling: Filling,
+    now: Timestamp,
+) -> Result<Issue, Error> {
     let issue = find_issue_alone(tx, id).await?;
     let issue = match issue.state {
-        IssueState::Draft => freeze(tx, &issue, now).await?,
+        IssueState::Draft => freeze(tx, &issue, filling, now).await?,
         _ => issue,
     };
     advance(tx, &issue, IssueEvent::Approve, None, now).await?;
     db::issues::set_held(tx, id, false, None).await?;
+    if issue.slot_at <= now {
+        bring_to(tx, &issue, now).await?;
+    }
     lock_issue(tx, id).await
 }
 
+/// An issue that goes out after its time, or before it, has that moment as its time: it is no more late than that. One
+/// without a schedule, whose time was that of its making, becomes an issue of the day as well.
+async fn bring_to(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Error> {
+    let date = match issue.schedule_id {
+        Some(_) => issue.slot_date,
+        None => now.in_zone(newsletter_of(tx, issue).await?.zone).date_naive(),
+    };
+    Ok(db::issues::set_slot(tx, issue.id, now, date).await?)
+}
+
+/// What a draft that nobody has touched is frozen with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// What belongs into it now.
+    Anew,
+    /// What an editor saw in it: nothing that came since.
+    AsSeen,
+}
+
 /// Freezes a draft before its cutoff, because an editor wants it so.
-async fn freeze(conn: &mut Conn, draft: &Issue, now: Timestamp) -> Result<Issue, Error> {
+async fn freeze(conn: &mut Conn, draft: &Issue, filling: Filling, now: Timestamp) -> Result<Issue, Error> {
     let newsletter = newsletter_of(conn, draft).await?;
     let schedule = schedule_of(conn, draft).await?;
     let slots = schedule.as_ref().map(|schedule| &schedule.slots);
-    let mut articles = vec![];
-    if db::starts::of(conn, draft.id).await?.is_some() {
-        // An editor sends what they saw: nothing was added since. What somebody holds meanwhile stays out.
-        articles = db::articles::of_issue(conn, draft.id).await?;
-        articles.retain(|article| !article.held);
-    }
-    if articles.is_empty() {
-        articles = compose::fill(conn, &newsletter, draft, slots).await?;
-    }
+    let is_as_seen = filling == Filling::AsSeen || db::starts::of(conn, draft.id).await?.is_some();
+    let articles = match is_as_seen {
+        true => {
+            let mut articles = db::articles::of_issue(conn, draft.id).await?;
+            articles.retain(|article| !article.held);
+            articles
+        }
+        false => compose::fill(conn, &newsletter, draft, slots).await?,
+    };
     if articles.is_empty() {
         return Err(Error::Invalid(format!(
             "there is nothing to send: no new article of “{}” is young enough and not yet sent (`daybreak article \
@@ -281,7 +308,7 @@ pub(super) async fn send_in(tx: &mut Conn, id: i64, at_once: bool, now: Timestam
                 issue = lock_issue(tx, id).await?;
             }
         }
-        issue = freeze(tx, &issue, now).await?;
+        issue = freeze(tx, &issue, Filling::Anew, now).await?;
     }
     if issue.state == IssueState::Frozen {
         advance(tx, &issue, IssueEvent::Approve, None, now).await?;
@@ -301,7 +328,8 @@ pub(super) async fn send_in(tx: &mut Conn, id: i64, at_once: bool, now: Timestam
         db::issues::set_held(tx, id, false, None).await?;
     }
     if at_once {
-        db::issues::set_at_once(tx, id, now).await?;
+        db::issues::set_at_once(tx, id).await?;
+        bring_to(tx, &issue, now).await?;
     }
     db::starts::take(tx, id).await?;
     find_issue(tx, id).await

@@ -31,6 +31,7 @@ mod people_tests;
 pub mod relays;
 pub mod results;
 pub mod schedules;
+pub mod seen;
 pub mod signing;
 pub mod sources;
 pub mod start;

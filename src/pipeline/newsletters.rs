@@ -6,7 +6,7 @@ use crate::domain::calendar::{Recurrence, Slot, Slots, TimeOfDay, parse_zone};
 use crate::domain::language;
 use crate::domain::mail::Mailbox;
 use crate::domain::measuring::Measure;
-use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
+use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order, Rules, Schedule};
 use crate::domain::topic::{MAX_TOPICS, Topic, slug_of};
 use crate::render::{DEFAULT_PREHEADER, DEFAULT_SUBJECT};
 
@@ -250,7 +250,7 @@ fn change_one(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) ->
                 if value.is_empty() { None } else { Some(number(key, value, 1, 24 * 3660)?) };
         }
         "cutoff-minutes" => rules.cutoff_minutes = number(key, value, 0, 24 * 60)?,
-        "grace-minutes" => rules.grace_minutes = number(key, value, 0, 24 * 60)?,
+        "grace-minutes" => rules.grace_minutes = number(key, value, LEAST_GRACE, 24 * 60)?,
         "subject" => rules.subject = parse_line(app, key, value)?,
         "preheader" => rules.preheader = parse_line(app, key, value)?,
         "editors" => {

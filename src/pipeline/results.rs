@@ -12,7 +12,7 @@ use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::measuring::Measure;
 
 use super::editors::find_issue;
-use super::{App, Error};
+use super::{App, Error, audience};
 
 /// How many issues the chart shows.
 const IN_CHART: i64 = 12;
@@ -44,14 +44,36 @@ impl Progress {
     pub fn done(&self) -> i64 {
         self.count(DeliveryState::Sent) + self.count(DeliveryState::Failed)
     }
+
+    /// Messages that go out, or would if the issue went on: also those that the relay refused for a reason of ours,
+    /// which are tried again after a pause.
+    pub fn open(&self) -> i64 {
+        let is_ours = |count: &&Count| {
+            count.state == DeliveryState::Failed.as_str() && count.reason.as_deref() == Some("our_fault")
+        };
+        let ours: i64 = self.counts.iter().filter(is_ours).map(|count| count.count).sum();
+        self.all() - self.done() + if self.issue.state == IssueState::Paused { ours } else { 0 }
+    }
+
+    /// Whether nothing more happens: a cancelled issue still lets go of what waited.
+    pub fn is_over(&self) -> bool {
+        self.issue.state.is_final() && self.open() == 0
+    }
 }
 
-/// Counts an issue's deliveries by state and reason.
+/// Counts an issue's deliveries by state and reason; one that has ended is not counted at every look.
 pub async fn progress(app: &App, id: i64) -> Result<Progress, Error> {
     let mut conn = app.db.conn().await?;
     let issue = find_issue(&mut conn, id).await?;
     let (addressed_at, finished_at) = db::results::times(&mut conn, id).await?;
-    let counts = db::keeping::counts(&mut conn, id).await?;
+    drop(conn);
+    let counts = match finished_at {
+        Some(finished_at) => audience::ended(app, &issue, finished_at).await?,
+        None => {
+            let _turn = audience::turn().await;
+            db::keeping::counts(&mut *app.db.conn().await?, id).await?
+        }
+    };
     Ok(Progress { issue, at: app.clock.now(), addressed_at, finished_at, counts })
 }
 
@@ -131,7 +153,8 @@ pub async fn measured(app: &App, issue: &Issue) -> Result<Option<Measured>, Erro
 }
 
 /// The newsletter's last issues up to this one, the oldest first, with how each ended or how far it is.
-pub async fn past(app: &App, issue: &Issue) -> Result<Vec<(Past, Totals)>, Error> {
+pub async fn past(app: &App, progress: &Progress) -> Result<Vec<(Past, Totals)>, Error> {
+    let issue = &progress.issue;
     let mut conn = app.db.conn().await?;
     let mut past = db::results::past(&mut conn, issue.newsletter_id, issue.slot_at, IN_CHART).await?;
     past.reverse();
@@ -139,6 +162,7 @@ pub async fn past(app: &App, issue: &Issue) -> Result<Vec<(Past, Totals)>, Error
     for one in past {
         let totals = match one.totals {
             Some(totals) => totals,
+            None if one.id == issue.id => totals_of(&progress.counts),
             None => count_anew(&mut conn, &one).await?,
         };
         all.push((one, totals));

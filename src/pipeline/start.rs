@@ -11,7 +11,9 @@ use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::user::User;
 
-use super::{App, Error, accounts, compose, editors};
+use super::editors::Filling;
+use super::seen::{Extent, Seen};
+use super::{App, Error, accounts, audience, compose, editors};
 
 /// How long sending now can be taken back, in milliseconds.
 pub const UNDO_MILLIS: i64 = 30_000;
@@ -55,14 +57,14 @@ impl Action {
             Self::Cancel => "issue.cancel",
         }
     }
-}
 
-/// What an editor saw of an issue before they acted: a word for its state.
-pub fn seen(issue: &Issue, starts_at: Option<Timestamp>) -> &'static str {
-    match (issue.state, issue.held, starts_at) {
-        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, _, Some(_)) => "starting",
-        (IssueState::Draft | IssueState::Frozen, true, None) => "held",
-        (state, _, _) => state.as_str(),
+    /// What must still be as the editor saw it. What keeps an issue back is done whatever it holds.
+    fn depends_on(self) -> Extent {
+        match self {
+            Self::Approve | Self::SendNow => Extent::Content,
+            Self::Move(_) => Extent::Slot,
+            Self::Hold | Self::TakeBack | Self::Pause | Self::Resume | Self::Cancel => Extent::State,
+        }
     }
 }
 
@@ -74,7 +76,7 @@ pub fn name_of(newsletter: &Newsletter, issue: &Issue) -> String {
 /// Does it, and writes it down; returns the issue as it is then.
 ///
 /// # Errors
-/// `Invalid` where the issue is no longer as the editor `saw` it: somebody else acted meanwhile.
+/// `Invalid` where the issue is no longer as the editor `saw` it ([`Seen`]), with what has changed meanwhile.
 pub async fn act(app: &App, by: By<'_>, id: i64, saw: &str, action: Action) -> Result<Issue, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
@@ -82,15 +84,9 @@ pub async fn act(app: &App, by: By<'_>, id: i64, saw: &str, action: Action) -> R
     let issue = editors::lock_issue(&mut tx, id).await?;
     let newsletter = editors::newsletter_of(&mut tx, &issue).await?;
     let starts_at = db::starts::of(&mut tx, id).await?;
-    if saw != seen(&issue, starts_at) {
-        return Err(Error::Invalid(
-            "The issue has changed since this page was shown: somebody else acted, or its time came. Nothing was done; \
-             look at it as it is now."
-                .to_owned(),
-        ));
-    }
+    still_so(&mut tx, &newsletter, &issue, starts_at, saw, action).await?;
     match action {
-        Action::Approve => drop(editors::approve_in(&mut tx, id, now).await?),
+        Action::Approve => drop(editors::approve_in(&mut tx, id, Filling::AsSeen, now).await?),
         Action::Hold => editors::hold_in(&mut tx, id, now).await?,
         Action::SendNow => send_now(&mut tx, &issue, now).await?,
         Action::TakeBack => take_back(&mut tx, &issue, now).await?,
@@ -107,6 +103,29 @@ pub async fn act(app: &App, by: By<'_>, id: i64, saw: &str, action: Action) -> R
     let issue = editors::find_issue(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(issue)
+}
+
+/// That the issue is what the editor `saw`, as far as the action depends on it.
+async fn still_so(
+    tx: &mut Conn,
+    newsletter: &Newsletter,
+    issue: &Issue,
+    starts_at: Option<Timestamp>,
+    saw: &str,
+    action: Action,
+) -> Result<(), Error> {
+    let saw = Seen::parse(saw).ok_or_else(|| {
+        Error::Invalid("The form does not say what was seen: look at the issue as it is now.".to_owned())
+    })?;
+    let is = Seen::now(tx, newsletter, issue, starts_at).await?;
+    let changes = saw.changes(tx, issue, &is, action.depends_on()).await?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "The issue has changed since this page was shown: {}. Nothing was done; look at it as it is now.",
+        changes.join("; ")
+    )))
 }
 
 async fn send_now(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Error> {
@@ -126,7 +145,12 @@ async fn take_back(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), E
     if !db::starts::take(tx, issue.id).await? {
         return Err(Error::Invalid("It is too late to take that back: the issue has started.".to_owned()));
     }
-    if issue.slot_at <= now && !issue.held {
+    // A draft that no schedule freezes stays where it is all the same.
+    let goes_by_itself = match issue.state {
+        IssueState::Draft => editors::schedule_of(tx, issue).await?.is_some_and(|schedule| !schedule.paused),
+        _ => true,
+    };
+    if issue.slot_at <= now && goes_by_itself && !issue.held {
         editors::hold_in(tx, issue.id, now).await?;
     }
     Ok(())
@@ -213,7 +237,7 @@ async fn start_one(app: &App, id: i64, starts_at: Timestamp) -> Result<bool, Err
         return Ok(false);
     }
     let newsletter = editors::newsletter_of(&mut tx, &issue).await?;
-    if now > starts_at.plus_millis(newsletter.rules.grace_minutes * MINUTE) {
+    if now > starts_at.plus_millis(newsletter.rules.grace() * MINUTE) {
         return Err(Error::Invalid(
             "an editor sent it, and the service was not running then: send it again, if it is still news"
                 .to_owned(),
@@ -247,6 +271,7 @@ pub struct Reach {
 
 /// Whom an issue would go to, as things stand, and with how many articles.
 pub async fn reach(app: &App, newsletter: &Newsletter, issue: &Issue) -> Result<Reach, Error> {
+    let _turn = audience::turn().await;
     let mut conn = app.db.conn().await?;
     let content = match issue.state {
         IssueState::Draft => {

@@ -84,19 +84,18 @@ pub async fn file(app: &App, name: &str) -> Result<File, Error> {
     found.ok_or_else(|| Error::NotFound(format!("no mail is made of a template {name}")))
 }
 
-/// The templates with this text (none: the default) in the place of one file's, and how many changes there were before.
-async fn with(app: &App, file: &str, text: Option<&str>) -> Result<(i64, Texts), Error> {
+/// The templates with this text (none: the default) in the place of one file's.
+async fn with(app: &App, file: &str, text: Option<&str>) -> Result<Texts, Error> {
     if !is_template(file) || !is_changeable(file) || app.renderer.base_text(file).is_none() {
         return Err(Error::NotFound(format!("no mail is made of a template {file}")));
     }
     let mut conn = app.db.conn().await?;
-    let counter = db::templates::counter(&mut conn).await?;
     let mut texts = db::templates::texts(&mut conn).await?;
     match text {
         Some(text) => texts.insert(file.to_owned(), text.to_owned()),
         None => texts.remove(file),
     };
-    Ok((counter, texts))
+    Ok(texts)
 }
 
 /// Tries templates out beside everything else.
@@ -143,7 +142,7 @@ pub async fn check(app: &App, file: &str, text: &str) -> Result<Vec<TemplateProb
     if let Some(problems) = too_long(file, text) {
         return Ok(problems);
     }
-    let (_, texts) = with(app, file, Some(text)).await?;
+    let texts = with(app, file, Some(text)).await?;
     let renderer = app.renderer.clone();
     Ok(tried(file, move || checked(&renderer, &texts)).await?.err().unwrap_or_default())
 }
@@ -170,6 +169,8 @@ pub async fn save(
     text: Option<&str>,
     opened: i64,
 ) -> Result<Saved, Error> {
+    // Read before the file: what somebody saves from here on is noticed when this is saved.
+    let seen = db::templates::counter(&mut *app.db.conn().await?).await?;
     let now = self::file(app, file).await?;
     if let Some(newest) = db::templates::get(&mut *app.db.conn().await?, now.newest).await?
         && newest.id != opened
@@ -186,7 +187,7 @@ pub async fn save(
     if let Some(problems) = text.and_then(|text| too_long(file, text)) {
         return Ok(Saved::Broken(problems));
     }
-    let (seen, texts) = with(app, file, text).await?;
+    let texts = with(app, file, text).await?;
     let renderer = app.renderer.clone();
     if let Err(problems) = tried(file, move || checked(&renderer, &texts)).await? {
         return Ok(Saved::Broken(problems));
@@ -232,7 +233,7 @@ pub async fn preview(
     if let Some(problems) = too_long(file, text) {
         return Ok(Err(problems));
     }
-    let (_, texts) = with(app, file, Some(text)).await?;
+    let texts = with(app, file, Some(text)).await?;
     let edition = if mail == "digest" { newest(app, content).await? } else { None };
     let values = match &edition {
         Some(edition) => hole_values(app, &inspect::nobody(edition)?, 0, 0),

@@ -1,7 +1,7 @@
 //! Brings issues to their end: all deliveries settled, or cancelled.
 
 use crate::db;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, without_addresses};
 use crate::domain::issue::{Issue, IssueState};
 use crate::pipeline::editors::{self, Note};
 
@@ -57,7 +57,7 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
         // Nobody has it, and it is not the readers' fault: it can go out once the relay is put right.
         let last = db::deliveries::failures(&mut tx, issue.id, 1).await?.pop();
         let said = last.and_then(|story| story.detail).unwrap_or_default();
-        reason = Some(format!("the relay refuses every message: {said}"));
+        reason = Some(format!("the relay refuses every message: {}", without_addresses(&said)));
         end = IssueState::Paused;
     }
     if !db::issues::advance(&mut tx, issue.id, IssueState::Sending, end, reason.as_deref(), now).await? {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::db;
 use crate::db::deliveries::{Claimed, Place, Reader};
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::{DeliveryState, Next};
+use crate::domain::delivery::{DeliveryState, Next, without_addresses};
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::notice::Notice;
 use crate::mail::message::Letter;
@@ -329,10 +329,11 @@ impl JobSource {
     }
 
     /// Pauses an issue that cannot be rendered, or that the relay refuses, before it fails for everybody, and tells the
-    /// editors. What is on the
-    /// wire is recorded as it comes; what is claimed beyond that is given back.
+    /// editors. What is on the wire is recorded as it comes; what is claimed beyond that is given back.
     async fn stop_issue(&self, issue_id: i64, why: &str) -> Result<(), Error> {
         let app = &self.shared.app;
+        // What stands with an issue is shown to all who may look at it; a delivery keeps the relay's full words.
+        let why = &without_addresses(why);
         let now = app.clock.now();
         tracing::error!(issue = issue_id, why, "an issue cannot go on and is paused");
         let mut tx = app.db.begin().await?;
@@ -458,7 +459,11 @@ impl JobSource {
 
     fn report(&self) -> Report {
         let (lines, now) = (&self.shared.lines, self.shared.app.clock.now());
-        let trouble = |line: &Arc<Line>| Some((line.relay.url.clone(), line.state.trouble()?));
+        let trouble = |line: &Arc<Line>| {
+            let mut trouble = line.state.trouble()?;
+            trouble.why = without_addresses(&trouble.why);
+            Some((line.relay.url.clone(), trouble))
+        };
         let troubles: Vec<_> = lines.iter().filter_map(trouble).collect();
         let used_up = lines.iter().filter(|line| line.limits.is_used_up(now)).count();
         let takes_none =

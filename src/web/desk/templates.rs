@@ -347,7 +347,8 @@ async fn answer(
     let (status, problems, opened) = match saved {
         Saved::Done => {
             let words = format!(
-                "{} is saved. Mails are made with it within seconds; an issue that is going out keeps what it began with.",
+                "{} is saved. Mails are made with it within seconds: also those of an issue that is going out, once its sending is \
+                 resumed or another node joins in.",
                 file.name
             );
             return Ok(said::then_say(app, &address, words));

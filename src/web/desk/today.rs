@@ -322,7 +322,7 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
             said.push(("warn", words, sending));
         }
         IssueState::Frozen if rules.approval == Approval::Required => {
-            let by = words::when(issue.slot_at.plus_millis(rules.grace_minutes * 60_000), now, found.zone());
+            let by = words::when(issue.slot_at.plus_millis(rules.grace() * 60_000), now, found.zone());
             let words = format!("It waits for approval, and is skipped if nobody gives it until {by}.");
             said.push(("warn", words, sending));
         }

@@ -18,10 +18,10 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::words::{number, span, without_addresses};
+use super::words::{number, span};
 use super::{Opened, Page, state_words};
 use crate::db::results::Failure;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, without_addresses};
 use crate::domain::issue::IssueState;
 use crate::domain::user::Role;
 use crate::pipeline::App;
@@ -100,7 +100,7 @@ impl Hub {
             match look(&app, id, &mut pace, before.as_deref()).await {
                 Ok(moment) => {
                     failures = 0;
-                    let is_over = moment.progress.issue.state.is_final();
+                    let is_over = moment.progress.is_over();
                     moments.send_replace(Some(Arc::new(moment)));
                     if is_over {
                         return self.leave(id);
@@ -189,6 +189,8 @@ struct Figures {
     left: String,
     reason: String,
     is_over: bool,
+    /// It has begun: there is something to see.
+    has_begun: bool,
     failures: Vec<Failed>,
 }
 
@@ -244,15 +246,14 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         speed,
         left,
         reason: progress.issue.reason.clone().unwrap_or_default(),
-        is_over: progress.issue.state.is_final(),
+        is_over: progress.is_over(),
+        has_begun: progress.addressed_at.is_some(),
         failures: moment.failures.iter().map(failed).collect(),
     }
 }
 
 #[derive(Serialize)]
 struct LivePage {
-    /// It has begun: there is something to see.
-    has_begun: bool,
     figures: Figures,
     events: String,
     may_edit: bool,
@@ -272,9 +273,7 @@ pub async fn show(
     let mut moments = hub.join(&app, opened.issue.id);
     let moment = moments.wait_for(Option::is_some).await.ok().and_then(|moment| moment.clone());
     let moment = moment.ok_or(Error::Slow)?;
-    let has_begun = moment.progress.addressed_at.is_some();
     let page = LivePage {
-        has_begun,
         figures: figures(&opened, &moment),
         events: opened.path("events"),
         may_edit: opened.may_edit,

@@ -20,7 +20,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Approval, Newsletter};
 use crate::domain::user::Role;
-use crate::pipeline::{App, editors, start};
+use crate::pipeline::{App, editors, seen, start};
 use crate::web::Error;
 use crate::web::auth::SignedIn;
 
@@ -50,6 +50,8 @@ struct Opened {
     starts_at: Option<Timestamp>,
     now: Timestamp,
     may_edit: bool,
+    /// A schedule freezes it at its cutoff; other drafts wait until an editor sends them.
+    is_scheduled: bool,
 }
 
 impl Opened {
@@ -68,6 +70,7 @@ impl Opened {
         Ok(Self {
             zone: schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone),
             may_edit: by.user.may(Role::Editor, newsletter.id),
+            is_scheduled: schedule.is_some_and(|schedule| !schedule.paused),
             now: app.clock.now(),
             issue,
             newsletter,
@@ -83,6 +86,21 @@ impl Opened {
     /// "today at 07:00 (Europe/Paris)"
     fn when(&self, at: Timestamp) -> String {
         when(at, self.now, self.zone)
+    }
+
+    /// When it is skipped for good, where nobody approves it before; none for a draft that waits for an editor.
+    fn skipped_at(&self) -> Option<Timestamp> {
+        let goes_by_itself = self.is_scheduled || self.issue.state != IssueState::Draft;
+        let last = self.issue.slot_at.plus_millis(self.newsletter.rules.grace() * 60_000);
+        goes_by_itself.then_some(last)
+    }
+
+    /// ", and is skipped for good if nobody does by tomorrow at 13:00 (Europe/Paris)", behind a word of approving.
+    fn or_skipped(&self) -> String {
+        let last = self.skipped_at();
+        last.map_or_else(String::new, |at| {
+            format!(", and is skipped for good if nobody does by {}", self.when(at))
+        })
     }
 
     /// What stands around a page of this issue; `here` is that page.
@@ -124,7 +142,11 @@ impl Opened {
                 "It starts in a moment, unless somebody takes it back.".to_owned()
             }
             IssueState::Draft | IssueState::Frozen if issue.held => {
-                format!("It does not go out before somebody approves it{because}. Its time is {slot}.")
+                let or_skipped = self.or_skipped();
+                format!("It does not go out before somebody approves it{because}{or_skipped}. Its time is {slot}.")
+            }
+            IssueState::Draft if !self.is_scheduled => {
+                "It is filling, and goes out when an editor approves or sends it.".to_owned()
             }
             IssueState::Draft => {
                 let freezes = self.when(issue.cutoff_at);
@@ -135,7 +157,9 @@ impl Opened {
             IssueState::Frozen if rule == Approval::UnlessHeld => {
                 format!("It goes out {slot}, unless somebody holds it.")
             }
-            IssueState::Frozen => format!("It waits for approval; its time is {slot}."),
+            IssueState::Frozen => {
+                format!("It waits for somebody to approve it{}; its time is {slot}.", self.or_skipped())
+            }
             IssueState::Approved => format!("It goes out {slot}."),
             IssueState::Sending => format!("It is going out{because}."),
             IssueState::Paused => format!("It stands still{because}."),
@@ -147,7 +171,7 @@ impl Opened {
 }
 
 fn state_words(issue: &Issue, starts_at: Option<Timestamp>) -> (&'static str, &'static str) {
-    match start::seen(issue, starts_at) {
+    match seen::state_of(issue, starts_at) {
         "starting" => ("about to start", "warn"),
         "held" => ("held", "warn"),
         "draft" => ("filling", ""),

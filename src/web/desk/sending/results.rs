@@ -102,7 +102,7 @@ pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) ->
     let left = results::left(&app, &progress).await?;
     let late = results::late(&app, &progress, left.as_ref()).await?;
     let measured = results::measured(&app, &opened.issue).await?;
-    let past = results::past(&app, &opened.issue).await?;
+    let past = results::past(&app, &progress).await?;
     let mut page = page(&opened, &progress, left.as_ref(), late, &past);
     let sent = progress.count(DeliveryState::Sent);
     page.measured = measured.map(|measured| measured::part(&measured, sent));

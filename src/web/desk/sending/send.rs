@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::Serialize;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::words::{number, readers};
@@ -19,7 +20,8 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Approval;
 use crate::domain::user::Role;
-use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS, seen};
+use crate::pipeline::seen::Seen;
+use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS};
 use crate::pipeline::{self, App, results};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::{Form, Segment};
@@ -31,27 +33,33 @@ const REMEMBERED: Duration = Duration::from_secs(20);
 /// How many issues it is remembered for.
 const MOST_REMEMBERED: usize = 64;
 
-/// When it was counted, and whom an issue is for.
-type Remembered = (Instant, Arc<Reach>);
+/// When it was asked first what an issue is for, as it was seen then, and the answer once it is there.
+type Remembered = (Instant, Seen, Arc<OnceCell<Arc<Reach>>>);
 
 /// Whom issues are for, as it was counted lately.
 #[derive(Clone, Default)]
 pub struct Reaches(Arc<Mutex<HashMap<i64, Remembered>>>);
 
 impl Reaches {
-    async fn of(&self, app: &App, opened: &Opened) -> Result<Arc<Reach>, Error> {
+    /// Whoever asks while somebody else does waits for the same answer.
+    async fn of(&self, app: &App, opened: &Opened, seen: &Seen) -> Result<Arc<Reach>, Error> {
         let id = opened.issue.id;
-        let known = |entry: &Remembered| entry.0.elapsed() < REMEMBERED;
-        if let Some((_, reach)) = self.lock().get(&id).filter(|entry| known(entry)) {
-            return Ok(Arc::clone(reach));
-        }
-        let reach = Arc::new(start::reach(app, &opened.newsletter, &opened.issue).await?);
-        let mut all = self.lock();
-        all.retain(|_, entry| known(entry));
-        if all.len() < MOST_REMEMBERED {
-            all.insert(id, (Instant::now(), Arc::clone(&reach)));
-        }
-        Ok(reach)
+        let cell = {
+            let mut all = self.lock();
+            all.retain(|_, (since, ..)| since.elapsed() < REMEMBERED);
+            match all.get(&id).filter(|(_, was, _)| was == seen) {
+                Some((.., cell)) => Arc::clone(cell),
+                None => {
+                    let cell = Arc::<OnceCell<_>>::default();
+                    if all.len() < MOST_REMEMBERED || all.contains_key(&id) {
+                        all.insert(id, (Instant::now(), seen.clone(), Arc::clone(&cell)));
+                    }
+                    cell
+                }
+            }
+        };
+        let count = async || start::reach(app, &opened.newsletter, &opened.issue).await.map(Arc::new);
+        Ok(Arc::clone(cell.get_or_try_init(count).await?))
     }
 
     fn forget(&self, id: i64) {
@@ -70,7 +78,7 @@ const LOCAL: &str = "%Y-%m-%dT%H:%M";
 struct SendPage {
     problem: String,
     /// What the page shows, as a form sends it back.
-    saw: &'static str,
+    saw: String,
     starting: Option<Starting>,
     reach: Option<ReachWords>,
     cards: Vec<Card>,
@@ -212,11 +220,13 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
     match action {
         Action::Approve if issue.slot_at <= opened.now => "It is approved, and goes out now.".to_owned(),
         Action::Approve => format!("It is approved, and goes out {slot}."),
-        Action::Hold => "It is held: it does not go out before somebody approves it.".to_owned(),
-        Action::TakeBack if issue.held && !opened.issue.held => {
-            "Nothing went out. Its time has come meanwhile, so it is held until somebody approves it."
-                .to_owned()
+        Action::Hold => {
+            format!("It is held: it does not go out before somebody approves it{}.", opened.or_skipped())
         }
+        Action::TakeBack if issue.held && !opened.issue.held => format!(
+            "Nothing went out. Its time has come meanwhile: it is held, does not go out before somebody approves it{}.",
+            opened.or_skipped()
+        ),
         Action::SendNow | Action::TakeBack => "Nothing went out: the issue is as it was before.".to_owned(),
         Action::Move(_) if issue.state == IssueState::Draft && issue.cutoff_at <= opened.now => {
             format!("Its time is {slot} now, and its content freezes at once.")
@@ -239,9 +249,13 @@ async fn page(
     status: StatusCode,
     problem: String,
 ) -> Result<Response, Error> {
+    let saw = {
+        let mut conn = app.db.conn().await?;
+        Seen::now(&mut conn, &opened.newsletter, &opened.issue, opened.starts_at).await?
+    };
     let mut page = SendPage {
         problem,
-        saw: seen(&opened.issue, opened.starts_at),
+        saw: saw.to_string(),
         starting: None,
         reach: None,
         cards: vec![],
@@ -250,7 +264,7 @@ async fn page(
     };
     match opened.issue.state {
         IssueState::Draft | IssueState::Frozen | IssueState::Approved => {
-            before(app, reaches, opened, &mut page).await?
+            before(app, reaches, opened, &saw, &mut page).await?
         }
         IssueState::Sending | IssueState::Paused => under_way(app, opened, &mut page).await?,
         IssueState::Sent | IssueState::Cancelled | IssueState::Skipped => {}
@@ -261,9 +275,15 @@ async fn page(
 }
 
 /// An issue that has not started.
-async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPage) -> Result<(), Error> {
+async fn before(
+    app: &App,
+    reaches: &Reaches,
+    opened: &Opened,
+    saw: &Seen,
+    page: &mut SendPage,
+) -> Result<(), Error> {
     let issue = &opened.issue;
-    let reach = reaches.of(app, opened).await?;
+    let reach = reaches.of(app, opened, saw).await?;
     let getting = reach.groups.iter().find(|group| group.reason.is_none());
     let (count, own_hour) = getting.map_or((0, 0), |group| (group.count, group.own_hour));
     let audience = readers(count);
@@ -283,7 +303,9 @@ async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPa
         let why = group.reason?.sentence();
         Some(Other { count: number(group.count), why })
     });
-    let articles = i64::try_from(reach.articles).unwrap_or(i64::MAX);
+    let is_draft = issue.state == IssueState::Draft;
+    let articles = if is_draft { saw.articles.len() } else { reach.articles };
+    let articles = i64::try_from(articles).unwrap_or(i64::MAX);
     page.reach = Some(ReachWords {
         audience: audience.clone(),
         articles: if articles == 1 {
@@ -295,9 +317,11 @@ async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPa
     });
     let slot = opened.when(issue.slot_at);
     let has_passed = issue.slot_at <= opened.now;
-    let is_draft = issue.state == IssueState::Draft;
     if articles > 0 && issue.state != IssueState::Approved {
         let mut says = match has_passed {
+            true if is_draft && !opened.is_scheduled => {
+                vec![format!("It goes to {audience} as soon as you approve it.")]
+            }
             true => vec![format!("Its time was {slot}: it goes to {audience} as soon as you approve it.")],
             false => vec![format!("It goes to {audience} {slot}.")],
         };
@@ -335,10 +359,12 @@ async fn before(app: &App, reaches: &Reaches, opened: &Opened, page: &mut SendPa
         let button = format!("Send to {audience}");
         page.cards.push(Card { name: "now", heading: "Send it now".to_owned(), says, button, class });
     }
-    if !issue.held {
+    // What goes out only when an editor sends it need not be held.
+    if !issue.held && (opened.is_scheduled || !is_draft) {
         let says = vec![format!(
-            "It does not go out {}, nor at any time before somebody approves it.",
-            if has_passed { "now".to_owned() } else { slot.clone() }
+            "It does not go out {}, nor at any time before somebody approves it{}.",
+            if has_passed { "now".to_owned() } else { slot.clone() },
+            opened.or_skipped()
         )];
         page.cards.push(Card {
             name: "hold",
@@ -398,7 +424,7 @@ fn freezing(opened: &Opened) -> String {
 async fn under_way(app: &App, opened: &Opened, page: &mut SendPage) -> Result<(), Error> {
     let progress = results::progress(app, opened.issue.id).await?;
     let sent = progress.count(DeliveryState::Sent);
-    let open = progress.all() - progress.done();
+    let open = progress.open();
     let has = if sent == 1 { "has" } else { "have" };
     let so_far = format!("{} {has} it; {} wait.", readers(sent), number(open));
     page.cards.push(match opened.issue.state {

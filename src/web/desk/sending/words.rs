@@ -47,12 +47,6 @@ pub fn span(millis: i64) -> String {
     }
 }
 
-/// What a relay said, for those who are not to see readers' addresses.
-pub fn without_addresses(text: &str) -> String {
-    let hide = |word: &str| if word.contains('@') { "…".to_owned() } else { word.to_owned() };
-    text.split(' ').map(hide).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,11 +68,5 @@ mod tests {
                 "3 hours and 20 minutes"
             ]
         );
-    }
-
-    #[test]
-    fn an_address_in_a_relays_words_is_hidden() {
-        let said = "550 5.1.1 <ann@example.org>: no such user (ann@example.org)";
-        assert_eq!(without_addresses(said), "550 5.1.1 … no such user …");
     }
 }

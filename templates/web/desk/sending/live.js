@@ -27,6 +27,11 @@ if (box) {
   };
 
   const show = (figures) => {
+    // The page of an issue that has not started shows no figures yet.
+    if (figures.has_begun && "waits" in box.dataset) {
+      location.reload();
+      return;
+    }
     for (const name of texts) {
       // Unchanged words are left alone: a screen reader would say them again.
       for (const part of parts(name)) if (part.textContent !== figures[name]) part.textContent = figures[name];
@@ -41,7 +46,38 @@ if (box) {
     for (const part of parts("none")) part.hidden = figures.failures.length > 0;
   };
 
+  // A connection that is back within seconds is not worth a word.
+  const PATIENCE = 5_000;
+  // What a browser gives up by itself, after a restart or the end of a session for instance, the page tries anew.
+  const TRY_AGAIN = 15_000;
+  let worry;
+  const tell = (isLost) => {
+    for (const part of parts("lost")) part.hidden = !isLost;
+  };
+  const again = async () => {
+    try {
+      const answer = await fetch(location.href, { method: "HEAD" });
+      if (answer.status < 500) return location.reload();
+    } catch {
+      // The service is away: it may be back later.
+    }
+    setTimeout(again, TRY_AGAIN);
+  };
+
   const events = new EventSource(box.dataset.events);
+  events.addEventListener("open", () => {
+    clearTimeout(worry);
+    tell(false);
+  });
+  events.addEventListener("error", () => {
+    clearTimeout(worry);
+    if (events.readyState === EventSource.CLOSED) {
+      tell(true);
+      setTimeout(again, TRY_AGAIN);
+    } else {
+      worry = setTimeout(tell, PATIENCE, true);
+    }
+  });
   events.addEventListener("progress", (event) => show(JSON.parse(event.data)));
   events.addEventListener("end", () => {
     events.close();
