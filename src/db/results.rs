@@ -240,9 +240,11 @@ pub struct SentBefore {
     pub issue_id: i64,
     pub number: i64,
     pub slot_at: Timestamp,
+    /// It goes out, or has gone out; else its content waits for that.
+    pub is_out: bool,
 }
 
-/// Which of these articles an earlier issue of the schedule (none: of a newsletter without one) held.
+/// Which of these articles another frozen issue of the schedule (none: of a newsletter without one) held.
 pub async fn sent_before(
     conn: &mut Conn,
     newsletter_id: i64,
@@ -252,10 +254,10 @@ pub async fn sent_before(
 ) -> Result<Vec<SentBefore>, DbError> {
     let list = Dialect::of(conn).list("$4");
     let query = sql(format!(
-        "SELECT x.article_id, i.id, i.number, i.slot_at
+        "SELECT x.article_id, i.id, i.number, i.slot_at, i.state
          FROM issue_articles x JOIN issues i ON i.id = x.issue_id
          WHERE x.article_id IN {list} AND i.id <> $3 AND i.newsletter_id = $1 AND COALESCE(i.schedule_id, 0) = $2
-           AND i.state IN ('approved', 'sending', 'paused', 'sent')
+           AND i.state IN ('frozen', 'approved', 'sending', 'paused', 'sent')
          ORDER BY i.slot_at DESC, i.id DESC, x.position LIMIT 100"
     ));
     let rows = sqlx::query(query)
@@ -272,6 +274,10 @@ pub async fn sent_before(
             issue_id: row.int("id")?,
             number: row.int("number")?,
             slot_at: row.time("slot_at")?,
+            is_out: !matches!(
+                row.parsed("state", IssueState::parse)?,
+                IssueState::Frozen | IssueState::Approved
+            ),
         })
     };
     rows.iter().map(before).collect()

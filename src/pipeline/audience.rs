@@ -88,7 +88,8 @@ pub(super) async fn ended(app: &App, issue: &Issue, finished_at: Timestamp) -> R
         let tally = db::tallies::get(&mut *app.db.conn().await?, issue.id, Kind::Results).await?;
         // What was counted before the end, or while mails were let go of, says nothing of the end.
         let is_of_end = |tally: &Tally| tally.at > finished_at && open(tally) == 0;
-        let is_good = |tally: &Tally| is_of_end(tally) && is_good(tally, issue, Kind::Results, app.clock.now());
+        let is_good =
+            |tally: &Tally| is_of_end(tally) && is_good(tally, issue, Kind::Results, app.clock.now());
         Ok::<_, Error>(tally.filter(is_good))
     };
     if let Some(tally) = kept().await? {

@@ -243,11 +243,15 @@ fn sent_already(content: &IssueContent, before: &[SentBefore]) -> Finding {
         })
         .collect();
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let is_out = before.iter().all(|sent| sent.is_out);
     match said.is_empty() {
-        true => Finding::good("Sent before", "No article was in an earlier issue."),
+        true => Finding::good("Sent before", "No article is in another issue."),
         false => Finding::warning(
             "Sent before",
-            format!("Readers have had this already: {}.", named(&said)),
+            match is_out {
+                true => format!("Readers have had this already: {}.", named(&said)),
+                false => format!("Another issue has this too, and it may go out first: {}.", named(&said)),
+            },
             "Take it out, unless it is meant.",
         ),
     }

@@ -65,10 +65,13 @@ impl Seen {
             let texts: Vec<_> = holds
                 .articles
                 .iter()
-                .map(|article| (article.id, &article.headline, &article.summary, &article.url, &article.section))
+                .map(|article| {
+                    (article.id, &article.headline, &article.summary, &article.url, &article.section)
+                })
                 .collect();
             let words = (&holds.subject, &holds.preheader, &holds.introduction);
-            let json = serde_json::to_vec(&(words, texts)).map_err(|error| Error::Invalid(error.to_string()))?;
+            let json =
+                serde_json::to_vec(&(words, texts)).map_err(|error| Error::Invalid(error.to_string()))?;
             content = Sha256::digest(json).iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
         }
         Ok(Self {
@@ -117,11 +120,11 @@ impl Seen {
         let before = changes.len();
         let steps = db::composing::steps(conn, issue.id, self.version, TOLD as i64).await?;
         changes.extend(steps.iter().rev().map(|step| format!("{}: {}", step.who, step.what)));
-        let came: Vec<i64> =
-            now.articles.iter().copied().filter(|id| !self.articles.contains(id)).collect();
+        let came: Vec<i64> = now.articles.iter().copied().filter(|id| !self.articles.contains(id)).collect();
         let gone = self.articles.iter().filter(|id| !now.articles.contains(id)).count();
         if !issue.edited && !came.is_empty() {
-            let articles = db::articles::of_ids(conn, issue.newsletter_id, &came[..came.len().min(TOLD)]).await?;
+            let articles =
+                db::articles::of_ids(conn, issue.newsletter_id, &came[..came.len().min(TOLD)]).await?;
             let titles: Vec<String> = articles.iter().map(|article| format!("“{}”", article.title)).collect();
             let more = match came.len().saturating_sub(TOLD) {
                 0 => String::new(),

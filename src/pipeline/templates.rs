@@ -4,7 +4,7 @@
 //! only. What is saved here lies over the folder of templates (`DAYBREAK_TEMPLATES`), and that over the embedded ones, file by
 //! file. Only what renders every mail is saved.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -19,6 +19,9 @@ use crate::render::{MAX_BYTES, RenderError, Renderer, TemplateProblem, Texts, is
 
 /// How long trying out a template may take. A digest takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long somebody waits for those who try out others.
+const TURN: Duration = Duration::from_secs(20);
 
 /// How many are tried out at a time: each takes a core.
 static TRYING: Semaphore = Semaphore::const_new(2);
@@ -101,26 +104,31 @@ async fn with(app: &App, file: &str, text: Option<&str>) -> Result<Texts, Error>
 /// Tries templates out beside everything else.
 async fn tried<T: Send + 'static>(
     file: &str,
-    work: impl FnOnce() -> Result<T, Vec<TemplateProblem>> + Send + 'static,
+    work: impl FnOnce(Instant) -> Result<T, Vec<TemplateProblem>> + Send + 'static,
 ) -> Result<Result<T, Vec<TemplateProblem>>, Error> {
-    let place = TRYING.acquire().await.expect("nobody closes the semaphore");
+    let problem =
+        |message: String| vec![TemplateProblem { file: file.to_owned(), line: None, column: None, message }];
+    let place = match tokio::time::timeout(TURN, TRYING.acquire()).await {
+        Ok(place) => place.expect("nobody closes the semaphore"),
+        Err(_) => {
+            let words = "others try templates out at this moment, and take long: try again in a minute";
+            return Ok(Err(problem(words.to_owned())));
+        }
+    };
+    let until = Instant::now() + PATIENCE;
     let trying = tokio::task::spawn_blocking(move || {
-        let done = work();
+        let done = work(until);
         drop(place);
         done
     });
-    match tokio::time::timeout(PATIENCE, trying).await {
+    // What renders stops by itself at that time, and has a moment to say so.
+    match tokio::time::timeout(PATIENCE + Duration::from_secs(1), trying).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Error::Io(format!("trying a template out crashed: {error}"))),
-        Err(_) => Ok(Err(vec![TemplateProblem {
-            file: file.to_owned(),
-            line: None,
-            column: None,
-            message: format!(
-                "rendering takes longer than {} seconds: look for loops in loops",
-                PATIENCE.as_secs()
-            ),
-        }])),
+        Err(_) => Ok(Err(problem(format!(
+            "rendering takes longer than {} seconds: look for loops in loops",
+            PATIENCE.as_secs()
+        )))),
     }
 }
 
@@ -132,8 +140,8 @@ fn too_long(file: &str, text: &str) -> Option<Vec<TemplateProblem>> {
     })
 }
 
-fn checked(renderer: &Renderer, texts: &Texts) -> Result<(), Vec<TemplateProblem>> {
-    let problems = renderer.with(texts).map_err(|error| error.problems)?.check();
+fn checked(renderer: &Renderer, texts: &Texts, until: Instant) -> Result<(), Vec<TemplateProblem>> {
+    let problems = renderer.with(texts, until).map_err(|error| error.problems)?.check();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -144,7 +152,7 @@ pub async fn check(app: &App, file: &str, text: &str) -> Result<Vec<TemplateProb
     }
     let texts = with(app, file, Some(text)).await?;
     let renderer = app.renderer.clone();
-    Ok(tried(file, move || checked(&renderer, &texts)).await?.err().unwrap_or_default())
+    Ok(tried(file, move |until| checked(&renderer, &texts, until)).await?.err().unwrap_or_default())
 }
 
 /// What became of a text that was to be saved.
@@ -189,7 +197,7 @@ pub async fn save(
     }
     let texts = with(app, file, text).await?;
     let renderer = app.renderer.clone();
-    if let Err(problems) = tried(file, move || checked(&renderer, &texts)).await? {
+    if let Err(problems) = tried(file, move |until| checked(&renderer, &texts, until)).await? {
         return Ok(Saved::Broken(problems));
     }
     let (user, network) = by;
@@ -240,8 +248,8 @@ pub async fn preview(
         None => HoleValues::default(),
     };
     let (renderer, mail) = (app.renderer.clone(), mail.to_owned());
-    let rendered = tried(file, move || {
-        let renderer = renderer.with(&texts).map_err(|error| error.problems)?;
+    let rendered = tried(file, move |until| {
+        let renderer = renderer.with(&texts, until).map_err(|error| error.problems)?;
         let rendered = match &edition {
             Some(edition) => renderer.digest_for(&edition.input(&edition.default_audience()), &values),
             None => renderer.render_sample(&mail),

@@ -70,6 +70,8 @@ impl TemplateProblem {
             RenderErrorReason::MissingVariable(None) => "a value that does not exist is printed".to_owned(),
             RenderErrorReason::PartialNotFound(name) => format!("there is no partial “{name}”"),
             RenderErrorReason::HelperNotFound(name) => format!("there is no helper “{name}”"),
+            // Said by what it prints to.
+            RenderErrorReason::IOError(why) => why.to_string(),
             reason => reason.to_string(),
         };
         let file = error.template_name.as_deref().unwrap_or(file);

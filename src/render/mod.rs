@@ -6,6 +6,7 @@
 //! reader. Errors about templates are [`TemplateError`], errors about one mail [`RenderError`].
 
 mod article;
+mod bounded;
 mod check;
 mod colour;
 mod context;
@@ -28,6 +29,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use chrono_tz::Tz;
 
@@ -146,7 +148,7 @@ impl Renderer {
     }
 
     fn of(base: Sources) -> Result<Self, TemplateError> {
-        let plain = Arc::new(Workshop::open(base.clone())?);
+        let plain = Arc::new(Workshop::open(base.clone(), None)?);
         Ok(Self::using(Arc::new(base), Arc::clone(&plain), plain))
     }
 
@@ -155,13 +157,13 @@ impl Renderer {
         Self { base, plain, current: Arc::new(RwLock::new(current)) }
     }
 
-    /// A renderer of its own, with these texts over the embedded ones and the folder's. Whatever another one takes over
-    /// changes nothing here.
+    /// A renderer of its own to try these texts out, over the embedded ones and the folder's; it renders nothing after
+    /// `until`. Whatever another one takes over changes nothing here.
     ///
     /// # Errors
     /// As [`Renderer::new`].
-    pub fn with(&self, own: &Texts) -> Result<Self, TemplateError> {
-        let workshop = Arc::new(Workshop::open(sources::lay_over(&self.base, own))?);
+    pub fn with(&self, own: &Texts, until: Instant) -> Result<Self, TemplateError> {
+        let workshop = Arc::new(Workshop::open(sources::lay_over(&self.base, own), Some(until))?);
         Ok(Self::using(Arc::clone(&self.base), Arc::clone(&self.plain), workshop))
     }
 
@@ -177,7 +179,7 @@ impl Renderer {
     /// Uses these texts over the embedded ones and the folder's from now on, here and in every clone, and calls that
     /// `version`. Where they cannot be used, none of them is, and [`Renderer::problems`] says why.
     pub fn take(&self, own: &Texts, version: i64) {
-        let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own)) {
+        let (workshop, problems) = match Workshop::open(sources::lay_over(&self.base, own), None) {
             Ok(workshop) => (Arc::new(workshop), vec![]),
             Err(error) => (Arc::clone(&self.plain), error.problems),
         };

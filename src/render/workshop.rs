@@ -1,9 +1,11 @@
 //! The parsed templates, what is known about them, and the way from a context to a mail.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use handlebars::{Context, Handlebars, RenderContext, Renderable, Template};
 
+use super::bounded::Bounded;
 use super::error::{RenderError, TemplateError, TemplateProblem};
 use super::html::{self, MarkupError};
 use super::shape::Shape;
@@ -47,6 +49,8 @@ pub(super) struct Workshop {
     /// Whether the digest is another for each reader: with lines that are the same for everybody, and with lines
     /// that print a reader's value.
     per_reader: (bool, bool),
+    /// When printing is given up; none for templates that were tried out.
+    until: Option<Instant>,
 }
 
 /// A subject or preheader line, parsed, and what is known of it.
@@ -60,7 +64,7 @@ pub(super) struct Line {
 }
 
 impl Workshop {
-    pub fn open(sources: Sources) -> Result<Self, TemplateError> {
+    pub fn open(sources: Sources, until: Option<Instant>) -> Result<Self, TemplateError> {
         let mut problems = Vec::new();
         let [mjml, html, text] = Format::ALL.map(|format| registry(format, &sources, &mut problems));
         let default_subject = Template::compile(super::DEFAULT_SUBJECT).expect("our own line is Handlebars");
@@ -72,6 +76,7 @@ impl Workshop {
             shape: digest_shape(&PERSONAL),
             default_subject,
             per_reader: (false, false),
+            until,
         };
         let found = workshop.read_all(&mut problems);
         if !problems.is_empty() {
@@ -149,18 +154,20 @@ impl Workshop {
     }
 
     fn fill(&self, name: &str, line: &Template, context: &Context) -> Result<String, RenderError> {
-        let filled = line
-            .renders(&self.text, context, &mut RenderContext::new(None))
+        let mut filled = Bounded::new(self.until);
+        line.render(&self.text, context, &mut RenderContext::new(None), &mut filled)
             .map_err(|error| RenderError::Template(TemplateProblem::from_filling(name, &error)))?;
-        Ok(on_one_line(&filled))
+        Ok(on_one_line(&filled.into_string()))
     }
 
     /// A mail from its folder of templates.
     pub fn mail(&self, mail: &str, context: &Context, language: &str) -> Result<RenderedMail, RenderError> {
         let fill = |format: Format, file: &str| {
+            let mut filled = Bounded::new(self.until);
             self.registry(format)
-                .render_with_context(file, context)
-                .map_err(|error| RenderError::Template(TemplateProblem::from_filling(file, &error)))
+                .render_with_context_to_write(file, context, &mut filled)
+                .map_err(|error| RenderError::Template(TemplateProblem::from_filling(file, &error)))?;
+            Ok(filled.into_string())
         };
         let subject = fill(Format::Text, &format!("{mail}/subject.txt.hbs"))?;
         let text = fill(Format::Text, &format!("{mail}/body.txt.hbs"))?;

@@ -174,9 +174,14 @@ fn every_topic_has_an_article() {
 fn an_article_is_sent_once() {
     let issue = content(vec![article(1, TopicSet::EMPTY), article(2, TopicSet::EMPTY)]);
     assert_eq!(sent_already(&issue, &[]).state, State::Good);
-    let before = SentBefore { article_id: 2, issue_id: 9, number: 4, slot_at: Timestamp::from_millis(0) };
-    let again = sent_already(&issue, &[before]);
+    let slot_at = Timestamp::from_millis(0);
+    let mut before = SentBefore { article_id: 2, issue_id: 9, number: 4, slot_at, is_out: true };
+    let again = sent_already(&issue, std::slice::from_ref(&before));
     assert!(again.state == State::Warning && again.says.contains("“Story 2” (No. 4)"), "{}", again.says);
+    assert!(again.says.contains("Readers have had this already"), "{}", again.says);
+    before.is_out = false;
+    let twice = sent_already(&issue, &[before]);
+    assert!(twice.state == State::Warning && twice.says.contains("may go out first"), "{}", twice.says);
 }
 
 #[test]

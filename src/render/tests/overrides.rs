@@ -269,3 +269,15 @@ fn export_writes_a_folder_that_can_be_used_and_overwrites_nothing() {
     assert!(error.to_string().contains("nothing was written"), "{error}");
     assert_eq!(fs::read_to_string(target.join("digest/body.txt.hbs")).unwrap(), "mine");
 }
+
+#[test]
+fn loops_in_loops_that_print_without_end_are_stopped() {
+    let words = "x".repeat(60_000);
+    let inner = format!("{{{{#each @root.articles}}}}{words}{{{{/each}}}}");
+    let text = format!("{{{{#each articles}}}}{{{{#each ../articles}}}}{inner}{{{{/each}}}}{{{{/each}}}}");
+    let fault = fault("digest/body.txt.hbs", &text);
+    assert!(fault.contains("more than 4 MB are printed: look for loops in loops"), "{fault}");
+    let deep = format!("{{{{#each articles}}}}{text}{{{{/each}}}}").replace(&words, "");
+    let fault = self::fault("digest/body.txt.hbs", &deep);
+    assert!(fault.contains("more than 3 loops stand in one another"), "{fault}");
+}

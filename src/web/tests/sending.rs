@@ -1,6 +1,8 @@
 //! Sending an issue from the desk: how it looks, what is wrong with it, a test, the actions and who may, the half minute
 //! to take it back, progress to the end, results.
 
+mod seen;
+
 use axum::Router;
 use axum::routing::get;
 use tokio::sync::watch;
@@ -399,8 +401,9 @@ async fn who_acts_on_what_is_no_longer_so_is_told() {
         let draft = house.draft().await;
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
         let path = format!("/desk/issues/{}/send", draft.id);
+        let page = house.get_as(&ed, &path).await.body;
         editors::hold(&house.app, draft.id).await.unwrap();
-        let late = house.submit_as(&ed, &path, &[("do", "now"), ("saw", "draft")]).await;
+        let late = house.submit_as(&ed, &path, &[("do", "now"), ("saw", saw(&page))]).await;
         assert_eq!(late.status, 422);
         assert!(late.body.contains("has changed since this page was shown"), "{}", late.body);
         assert_eq!(house.submit_as(&ed, &path, &[("do", "dance"), ("saw", "held")]).await.status, 422);
@@ -473,8 +476,9 @@ async fn sending_now_can_be_taken_back_for_half_a_minute() {
         assert_eq!(one.unwrap().len() + other.unwrap().len(), 1);
         house.beat().await;
         assert_eq!(house.issue(id).await.state, IssueState::Sending);
-        let late = house.submit_as(&ed, &path, &[("do", "undo"), ("saw", "starting")]).await;
+        let late = house.submit_as(&ed, &path, &[("do", "undo"), ("saw", "starting.0.0..")]).await;
         assert_eq!(late.status, 422, "it is too late");
+        assert!(late.body.contains("it was about to start, and is going out"), "{}", late.body);
         house.deliver().await;
         assert_eq!(mailbox.addressed_to("ann@example.org").len(), 1);
         assert_eq!(house.issue(id).await.state, IssueState::Sent);

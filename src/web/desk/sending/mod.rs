@@ -143,7 +143,9 @@ impl Opened {
             }
             IssueState::Draft | IssueState::Frozen if issue.held => {
                 let or_skipped = self.or_skipped();
-                format!("It does not go out before somebody approves it{because}{or_skipped}. Its time is {slot}.")
+                format!(
+                    "It does not go out before somebody approves it{because}{or_skipped}. Its time is {slot}."
+                )
             }
             IssueState::Draft if !self.is_scheduled => {
                 "It is filling, and goes out when an editor approves or sends it.".to_owned()

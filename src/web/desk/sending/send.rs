@@ -20,6 +20,9 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Approval;
 use crate::domain::user::Role;
+use crate::pipeline::checks;
+use crate::pipeline::doctor::State as Grade;
+use crate::pipeline::inspect::{self, Whom};
 use crate::pipeline::seen::Seen;
 use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS};
 use crate::pipeline::{self, App, results};
@@ -81,6 +84,7 @@ struct SendPage {
     saw: String,
     starting: Option<Starting>,
     reach: Option<ReachWords>,
+    checks: Option<ChecksSay>,
     cards: Vec<Card>,
     move_to: Option<MoveTo>,
     /// Ending it for good.
@@ -105,6 +109,54 @@ struct ReachWords {
     audience: String,
     articles: String,
     others: Vec<Other>,
+}
+
+/// What the mail's checks find wrong, beside the buttons that let it go.
+#[derive(Serialize)]
+struct ChecksSay {
+    wrong: Vec<Wrong>,
+    /// What could be better, in a sentence; empty where nothing could.
+    better: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    about: &'static str,
+    says: String,
+    to_do: String,
+}
+
+/// What is found wrong with an issue's mail; none where nothing is. Links are asked for on the page of checks alone.
+async fn checks_say(app: &App, opened: &Opened) -> Result<Option<ChecksSay>, Error> {
+    let looked = match inspect::look(app, opened.issue.id, &Whom::Anybody).await {
+        // Templates or content that make no mail at all: the page says so, and offers what can be done.
+        Err(error @ (pipeline::Error::Render(_) | pipeline::Error::Template(_))) => {
+            let to_do = "Mend the templates first.".to_owned();
+            let wrong = vec![Wrong { about: "The mail", says: format!("{error}."), to_do }];
+            return Ok(Some(ChecksSay { wrong, better: String::new(), address: opened.path("checks") }));
+        }
+        looked => looked?,
+    };
+    let (mut wrong, mut better) = (vec![], 0);
+    for finding in checks::all(app, &looked).await? {
+        match finding.state {
+            Grade::Good => {}
+            Grade::Warning => better += 1,
+            Grade::Bad => wrong.push(Wrong {
+                about: finding.about,
+                says: finding.says,
+                to_do: finding.to_do.unwrap_or_default(),
+            }),
+        }
+    }
+    let better = match better {
+        0 => String::new(),
+        1 => "1 thing could be better.".to_owned(),
+        more => format!("{more} things could be better."),
+    };
+    let is_fine = wrong.is_empty() && better.is_empty();
+    Ok((!is_fine).then(|| ChecksSay { wrong, better, address: opened.path("checks") }))
 }
 
 #[derive(Serialize)]
@@ -258,6 +310,7 @@ async fn page(
         saw: saw.to_string(),
         starting: None,
         reach: None,
+        checks: None,
         cards: vec![],
         move_to: None,
         cancel: None,
@@ -315,6 +368,7 @@ async fn before(
         },
         others: others.collect(),
     });
+    page.checks = checks_say(app, opened).await?;
     let slot = opened.when(issue.slot_at);
     let has_passed = issue.slot_at <= opened.now;
     if articles > 0 && issue.state != IssueState::Approved {
