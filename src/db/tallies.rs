@@ -1,4 +1,4 @@
-//! Counts over all readers of an issue, kept: a page that shows them does not count.
+//! Counts about an issue, kept: over all its readers, or of its links. A page that shows them does not count.
 
 use super::articles::json;
 use super::row::Row;
@@ -12,6 +12,8 @@ pub enum Kind {
     Audience,
     /// What became of its mails.
     Results,
+    /// How many links and images were looked at, and how many of them want a look.
+    Links,
 }
 
 impl Kind {
@@ -19,6 +21,7 @@ impl Kind {
         match self {
             Self::Audience => "audience",
             Self::Results => "results",
+            Self::Links => "links",
         }
     }
 }

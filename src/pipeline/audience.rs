@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::db;
 use crate::db::deliveries::Count;
-use crate::db::tallies::{Kind, Tally};
+use crate::db::tallies::{self, Tally};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::issue::Issue;
@@ -27,6 +27,22 @@ const SETTLED: i64 = 10 * 24 * 60 * MINUTE;
 
 /// How long a page waits for a count that was never made before.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is counted over all readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Audience,
+    Results,
+}
+
+impl From<Kind> for tallies::Kind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Audience => Self::Audience,
+            Kind::Results => Self::Results,
+        }
+    }
+}
 
 /// How many count at a time: a million rows take a core for a second, and sending comes first.
 static TURNS: Semaphore = Semaphore::const_new(2);
@@ -85,7 +101,7 @@ pub async fn results(app: &App, issue: &Issue) -> Result<Option<Results>, Error>
 /// minutes until all that comes back has come: bounces, for instance.
 pub(super) async fn ended(app: &App, issue: &Issue, finished_at: Timestamp) -> Result<Vec<Count>, Error> {
     let kept = async || {
-        let tally = db::tallies::get(&mut *app.db.conn().await?, issue.id, Kind::Results).await?;
+        let tally = tallies::get(&mut *app.db.conn().await?, issue.id, Kind::Results.into()).await?;
         // What was counted before the end, or while mails were let go of, says nothing of the end.
         let is_of_end = |tally: &Tally| tally.at > finished_at && open(tally) == 0;
         let is_good =
@@ -135,11 +151,11 @@ fn open(tally: &Tally) -> i64 {
 async fn tally(app: &App, issue: &Issue, kind: Kind) -> Result<Option<Tally>, Error> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
-    let known = db::tallies::get(&mut conn, issue.id, kind).await?;
+    let known = tallies::get(&mut conn, issue.id, kind.into()).await?;
     if known.as_ref().is_some_and(|tally| is_good(tally, issue, kind, now)) {
         return Ok(known);
     }
-    if !db::tallies::claim(&mut conn, issue.id, kind, now, now.plus_millis(-COUNTING)).await? {
+    if !tallies::claim(&mut conn, issue.id, kind.into(), now, now.plus_millis(-COUNTING)).await? {
         return Ok(known);
     }
     drop(conn);
@@ -182,6 +198,6 @@ async fn count(app: &App, issue: &Issue, kind: Kind) -> Result<Tally, Error> {
         }
     };
     let tally = Tally { at: now, counts };
-    db::tallies::put(&mut *app.db.conn().await?, issue.id, kind, &tally).await?;
+    tallies::put(&mut *app.db.conn().await?, issue.id, kind.into(), &tally).await?;
     Ok(tally)
 }

@@ -10,6 +10,8 @@ use dom_query::Document;
 
 use crate::db;
 use crate::db::results::SentBefore;
+use crate::db::tallies::{Kind, Tally};
+use crate::domain::calendar::Timestamp;
 use crate::domain::issue::IssueContent;
 use crate::domain::newsletter::Newsletter;
 use crate::render;
@@ -30,6 +32,10 @@ const LONG_SUBJECT: usize = 70;
 
 /// How often a finding names what it is about, before it only counts.
 const NAMED: usize = 5;
+
+/// What is kept of a look at the links.
+const ALL: &str = "all";
+const WANTING: &str = "wanting";
 
 /// Every rule, in the order in which an editor reads a mail. Links are looked at by [`links`].
 pub async fn all(app: &App, looked: &Looked) -> Result<Vec<Finding>, Error> {
@@ -60,6 +66,30 @@ pub async fn all(app: &App, looked: &Looked) -> Result<Vec<Finding>, Error> {
         empty_sections(&looked.content),
         sent_already(&looked.content, &before),
     ])
+}
+
+/// What looking at an issue's links found last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinksLook {
+    pub at: Timestamp,
+    pub all: i64,
+    /// Those that are wrong, or want a look.
+    pub wanting: i64,
+}
+
+/// Keeps what looking at an issue's links found.
+pub async fn keep_links(app: &App, issue_id: i64, answered: &[Answered]) -> Result<(), Error> {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let wanting = answered.iter().filter(|link| link.state != State::Good).count();
+    let counts = vec![(ALL.to_owned(), number(answered.len())), (WANTING.to_owned(), number(wanting))];
+    let tally = Tally { at: app.clock.now(), counts };
+    Ok(db::tallies::put(&mut *app.db.conn().await?, issue_id, Kind::Links, &tally).await?)
+}
+
+/// None where nobody has looked yet.
+pub async fn last_links(app: &App, issue_id: i64) -> Result<Option<LinksLook>, Error> {
+    let tally = db::tallies::get(&mut *app.db.conn().await?, issue_id, Kind::Links).await?;
+    Ok(tally.map(|tally| LinksLook { at: tally.at, all: tally.of(ALL), wanting: tally.of(WANTING) }))
 }
 
 fn subject(subject: &str) -> Finding {

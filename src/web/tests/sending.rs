@@ -255,6 +255,8 @@ async fn checks_say_what_is_wrong_and_whether_links_answer() {
         assert!(row("/story").contains(">good<") && row("/pic.png").contains(">good<"));
         assert!(row("/gone").contains(">wrong<") && row("/gone").contains("nothing at this link (404)"));
         assert!(looked.body.contains("want a look"));
+        let send = house.get_as(&ed, &format!("/desk/issues/{}/send", draft.id)).await.body;
+        assert!(send.contains("links and images wanted a look today at 10:00 (Europe/Paris)."), "{send}");
 
         let viewer = house.sign_in("viewer@example.org", Role::Viewer).await;
         assert!(!house.get_as(&viewer, &path).await.body.contains("Check the links"));

@@ -92,7 +92,10 @@ pub async fn look(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
     by.note(&app, "issue.check_links", &what, Some(opened.newsletter.id)).await?;
     let looked = inspect::look(&app, opened.issue.id, &Whom::Anybody).await?;
     match checks::links(&app, &looked).await {
-        Ok(links) => page(&app, &by, &opened, StatusCode::OK, Some(links), "").await,
+        Ok(links) => {
+            checks::keep_links(&app, opened.issue.id, &links).await?;
+            page(&app, &by, &opened, StatusCode::OK, Some(links), "").await
+        }
         Err(crate::pipeline::Error::Invalid(why)) => {
             page(&app, &by, &opened, StatusCode::UNPROCESSABLE_ENTITY, None, &why).await
         }

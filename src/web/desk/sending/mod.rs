@@ -1,9 +1,11 @@
 //! An issue on its way out: how it looks, what is wrong with it, a test, the sending itself, its progress, its results.
 
 mod checks;
+mod found;
 mod live;
 mod measured;
 mod preview;
+mod reaches;
 mod results;
 mod scheme;
 mod send;
@@ -37,7 +39,7 @@ pub fn routes() -> Router<App> {
         .route("/desk/issues/{id}/events", get(live::events))
         .route("/desk/issues/{id}/results", get(results::show))
         .layer(Extension(live::Hub::default()))
-        .layer(Extension(send::Reaches::default()))
+        .layer(Extension(reaches::Reaches::default()))
 }
 
 /// An issue that somebody may look at.

@@ -1,18 +1,14 @@
 //! Sending an issue: what each button will do, in numbers, and the buttons.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{NaiveDateTime, Timelike as _};
 use serde::Serialize;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
+use super::found::{ChecksSay, checks_say};
+use super::reaches::Reaches;
 use super::words::{number, readers};
 use super::{Opened, Page};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
@@ -20,59 +16,12 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Approval;
 use crate::domain::user::Role;
-use crate::pipeline::checks;
-use crate::pipeline::doctor::State as Grade;
-use crate::pipeline::inspect::{self, Whom};
 use crate::pipeline::seen::Seen;
-use crate::pipeline::start::{self, Action, By, Reach, UNDO_MILLIS};
+use crate::pipeline::start::{self, Action, By, UNDO_MILLIS};
 use crate::pipeline::{self, App, results};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::{Form, Segment};
 use crate::web::{Error, desk, said};
-
-/// How long it is remembered whom an issue is for: among a million readers, counting takes seconds.
-const REMEMBERED: Duration = Duration::from_secs(20);
-
-/// How many issues it is remembered for.
-const MOST_REMEMBERED: usize = 64;
-
-/// When it was asked first what an issue is for, as it was seen then, and the answer once it is there.
-type Remembered = (Instant, Seen, Arc<OnceCell<Arc<Reach>>>);
-
-/// Whom issues are for, as it was counted lately.
-#[derive(Clone, Default)]
-pub struct Reaches(Arc<Mutex<HashMap<i64, Remembered>>>);
-
-impl Reaches {
-    /// Whoever asks while somebody else does waits for the same answer.
-    async fn of(&self, app: &App, opened: &Opened, seen: &Seen) -> Result<Arc<Reach>, Error> {
-        let id = opened.issue.id;
-        let cell = {
-            let mut all = self.lock();
-            all.retain(|_, (since, ..)| since.elapsed() < REMEMBERED);
-            match all.get(&id).filter(|(_, was, _)| was == seen) {
-                Some((.., cell)) => Arc::clone(cell),
-                None => {
-                    let cell = Arc::<OnceCell<_>>::default();
-                    if all.len() < MOST_REMEMBERED || all.contains_key(&id) {
-                        all.insert(id, (Instant::now(), seen.clone(), Arc::clone(&cell)));
-                    }
-                    cell
-                }
-            }
-        };
-        let count = async || start::reach(app, &opened.newsletter, &opened.issue).await.map(Arc::new);
-        Ok(Arc::clone(cell.get_or_try_init(count).await?))
-    }
-
-    fn forget(&self, id: i64) {
-        self.lock().remove(&id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Remembered>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// As a browser writes a local time.
 const LOCAL: &str = "%Y-%m-%dT%H:%M";
@@ -109,54 +58,6 @@ struct ReachWords {
     audience: String,
     articles: String,
     others: Vec<Other>,
-}
-
-/// What the mail's checks find wrong, beside the buttons that let it go.
-#[derive(Serialize)]
-struct ChecksSay {
-    wrong: Vec<Wrong>,
-    /// What could be better, in a sentence; empty where nothing could.
-    better: String,
-    address: String,
-}
-
-#[derive(Serialize)]
-struct Wrong {
-    about: &'static str,
-    says: String,
-    to_do: String,
-}
-
-/// What is found wrong with an issue's mail; none where nothing is. Links are asked for on the page of checks alone.
-async fn checks_say(app: &App, opened: &Opened) -> Result<Option<ChecksSay>, Error> {
-    let looked = match inspect::look(app, opened.issue.id, &Whom::Anybody).await {
-        // Templates or content that make no mail at all: the page says so, and offers what can be done.
-        Err(error @ (pipeline::Error::Render(_) | pipeline::Error::Template(_))) => {
-            let to_do = "Mend the templates first.".to_owned();
-            let wrong = vec![Wrong { about: "The mail", says: format!("{error}."), to_do }];
-            return Ok(Some(ChecksSay { wrong, better: String::new(), address: opened.path("checks") }));
-        }
-        looked => looked?,
-    };
-    let (mut wrong, mut better) = (vec![], 0);
-    for finding in checks::all(app, &looked).await? {
-        match finding.state {
-            Grade::Good => {}
-            Grade::Warning => better += 1,
-            Grade::Bad => wrong.push(Wrong {
-                about: finding.about,
-                says: finding.says,
-                to_do: finding.to_do.unwrap_or_default(),
-            }),
-        }
-    }
-    let better = match better {
-        0 => String::new(),
-        1 => "1 thing could be better.".to_owned(),
-        more => format!("{more} things could be better."),
-    };
-    let is_fine = wrong.is_empty() && better.is_empty();
-    Ok((!is_fine).then(|| ChecksSay { wrong, better, address: opened.path("checks") }))
 }
 
 #[derive(Serialize)]
@@ -368,7 +269,7 @@ async fn before(
         },
         others: others.collect(),
     });
-    page.checks = checks_say(app, opened).await?;
+    page.checks = Some(checks_say(app, opened).await?);
     let slot = opened.when(issue.slot_at);
     let has_passed = issue.slot_at <= opened.now;
     if articles > 0 && issue.state != IssueState::Approved {

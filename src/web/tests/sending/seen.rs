@@ -308,6 +308,7 @@ async fn what_is_wrong_with_the_mail_stands_beside_the_buttons_that_send_it() {
         let draft = house.draft().await;
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
         let page = house.page_of(&ed, draft.id, "send").await;
+        assert!(page.contains("Nobody has looked yet whether its links answer."), "{page}");
         assert!(page.contains("could be better") && !page.contains("Put right before it goes out"), "{page}");
         let nothing = Texts::from([("digest/body.txt.hbs".to_owned(), " ".to_owned())]);
         house.app.renderer.take(&nothing, 1);
