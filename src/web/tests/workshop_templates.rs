@@ -106,7 +106,7 @@ async fn a_broken_template_is_never_saved_and_its_line_is_named() {
         for (file, text, says) in [
             (SUBJECT, "{{#with next_issue}}x{{/with}}", "unknown name"),
             (digest, "no way out", "no link to leave the newsletter"),
-            (digest, &loops, "more than 4 loops"),
+            (digest, &loops, "more than 3 loops"),
             ("/desk/templates/partials/postal.txt.hbs", "{{> postal}}", "includes itself"),
             (
                 "/desk/templates/digest/body.mjml.hbs",
