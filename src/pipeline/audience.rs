@@ -162,7 +162,8 @@ async fn tally(app: &App, issue: &Issue, kind: Kind) -> Result<Option<Tally>, Er
     let (counting, issue) = (app.clone(), issue.clone());
     let counting = tokio::spawn(async move {
         let id = issue.id;
-        let _turn = turn().await;
+        // Whom an issue is for is counted in a turn of its own.
+        let _turn = if kind == Kind::Results { Some(turn().await) } else { None };
         let counted = count(&counting, &issue, kind).await;
         counted.inspect_err(|error| tracing::error!(issue = id, %error, "readers could not be counted")).ok()
     });
