@@ -1,6 +1,5 @@
 //! Networks, as a setting names them.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -59,13 +58,6 @@ impl FromStr for Networks {
             })
         });
         networks.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl fmt::Display for Networks {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<_> = self.0.iter().map(|one| format!("{}/{}", one.first, one.bits)).collect();
-        formatter.write_str(&words.join(" "))
     }
 }
 
