@@ -234,14 +234,14 @@ fn later_stories() -> Vec<Item> {
     ]
 }
 
-async fn post(address: &str, body: &str) {
+pub async fn post(address: &str, body: &str) {
     let request = reqwest::Client::builder().no_proxy().build().unwrap().post(address);
     let form = "application/x-www-form-urlencoded";
     let answer = request.header("content-type", form).body(body.to_owned()).send().await.unwrap();
     assert!(answer.status().is_success(), "{address} answered {}", answer.status());
 }
 
-async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
+pub async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
     let fields = newsletters.iter().map(|slug| ("newsletter", *slug)).chain([("email", email)]);
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     post(&format!("{base}/subscribe"), &body).await;
