@@ -95,7 +95,10 @@ impl Drop for Browser {
         // All at once: a browser that ends by itself writes its profile down, which nobody wants.
         if let Some(driver) = self.driver.id() {
             let all: String = family(driver).iter().map(|process| format!(" {process}")).collect();
-            let _ = std::process::Command::new("sh").args(["-c", &format!("kill -KILL{all}")]).status();
+            let mut kill = std::process::Command::new("sh");
+            kill.args(["-c", &format!("kill -KILL{all}")]);
+            // Some may have ended by themselves meanwhile, of which the shell would tell.
+            let _ = kill.stderr(Stdio::null()).status();
         }
         let Some(folder) = self.folder.take().map(TempDir::keep) else { return };
         // What is killed ends within a moment, and may write until then.
