@@ -277,7 +277,7 @@ async fn dead_work(daybreak: &Daybreak) -> (i64, i64) {
              1772425800000, 1772425800000)";
     daybreak.execute(import).await;
     let bulk = "INSERT INTO bulk_actions (kind, object_id, filter, words, who, state, changed, beat_at, created_at)
-         VALUES ('suppress', NULL, 'q=a', 'Put 12,000 people on the suppression list', 'admin@example.org', 'running',
+         VALUES ('suppress', NULL, 'q=nobody-at-all', 'Put 12,000 people on the suppression list', 'admin@example.org', 'running',
              4100, 1772425800000, 1772425800000)";
     daybreak.execute(bulk).await;
     (
