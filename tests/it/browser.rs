@@ -321,3 +321,23 @@ impl Browser {
         STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_browser_outlives_it() {
+    let Some(browser) = Browser::start().await else { return };
+    let all = family(browser.driver.id().unwrap());
+    let folder = browser.folder.as_ref().unwrap().path().to_owned();
+    assert!(all.len() > 2, "a driver, a browser, and what that starts: {all:?}");
+    drop(browser);
+    assert!(!folder.exists());
+    // A process that has ended may still wait for its parent to hear of it (proc_pid_stat(5)).
+    let runs = |process: &&u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+    };
+    let begun = Instant::now();
+    while let Some(process) = all.iter().find(runs) {
+        assert!(begun.elapsed() < PATIENCE, "process {process} still runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
