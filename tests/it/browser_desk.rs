@@ -119,7 +119,7 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         let (_feeds, base) = brief(daybreak).await;
         let service = daybreak.serve(&["--role", "web"]).await;
         service.pages().await;
-        sign_in(daybreak, &browser).await;
+        sign_in_as(daybreak, &browser, "Ann", &["--role", "editor"]).await;
         let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
         browser.open(&format!("{base}/desk/issues/{issue}")).await;
         let stored = order(daybreak).await;
@@ -129,8 +129,8 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         let story = |index: usize| format!("document.querySelectorAll('.story')[{index}]");
         let grip = |index: usize| format!("{}.querySelector('[data-grip]')", story(index));
         browser.drag(&grip(1), &story(0)).await;
-        until_said(&browser, "place 1 of").await;
-        until_said(&browser, "Saved.").await;
+        browser.is_told("place 1 of").await;
+        browser.is_told("Saved.").await;
         let seen = browser.run(headlines).await;
         assert_eq!((&seen[0], &seen[1]), (&before[1], &before[0]));
         assert_ne!(order(daybreak).await, stored);
@@ -143,7 +143,7 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         browser.type_keys(&ARROW_DOWN.to_string()).await;
         browser.run("document.querySelector('#subject').focus()").await;
         browser.type_keys("Trains").await;
-        until_said(&browser, "Saved, but for what you typed since.").await;
+        browser.is_told("Saved, but for what you typed since.").await;
 
         // A button waits for the save: nobody is told of somebody else who is themselves.
         browser.run(&format!("{}.focus()", grip(1))).await;

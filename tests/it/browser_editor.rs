@@ -39,9 +39,9 @@ async fn stored(daybreak: &Daybreak, column: &str) -> String {
         .join("\n")
 }
 
-/// By what an article is moved; the first is 1.
-fn grip(place: usize) -> String {
-    format!("(//li[contains(@class, 'story')]//*[@data-grip])[{place}]")
+/// A story's row, for scripts; the first is 0.
+fn story(place: usize) -> String {
+    format!("document.querySelectorAll('.story')[{place}]")
 }
 
 /// Opens the issue from the page of the day, and puts it in order with keys and with the mouse.
@@ -56,8 +56,7 @@ async fn put_in_order(daybreak: &Daybreak, ann: &Browser) {
     assert_eq!([&by_keys[0], &by_keys[1]], [&before[1], &before[0]]);
     assert_eq!(order(daybreak).await, by_keys);
 
-    ann.run("document.querySelectorAll('.story [data-grip]')[2].scrollIntoView({ block: 'end' })").await;
-    ann.drag(&grip(3), &grip(2)).await;
+    ann.drag(&format!("{}.querySelector('[data-grip]')", story(2)), &story(1)).await;
     ann.is_told(&format!("{}: place", by_keys[2])).await;
     ann.is_told("Saved.").await;
     let by_mouse = seen(ann).await;
