@@ -340,7 +340,7 @@ async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> R
     };
     match done {
         Ok(source) => {
-            note(&app, &act.by, "source.topics", &source).await?;
+            act.by.note(&app, "source.topics", &shortened(&source.url), Some(source.newsletter_id)).await?;
             let words = "Its topics are changed. What comes from now on has them; articles that are here keep theirs.";
             Ok(said::then_say(&app, &format!("/desk/sources/{}", source.id), words))
         }
