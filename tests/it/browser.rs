@@ -4,6 +4,8 @@
 //! `tests/run` installs it and names its driver in `TEST_CHROMEDRIVER`; without that the tests that need one say so and
 //! pass. Of the protocol a dozen commands are used, which is less than a crate for all of it would take to explain.
 
+mod person;
+
 use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +19,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::daybreak::PATIENCE;
 
@@ -44,6 +46,8 @@ const ARGUMENTS: [&str; 11] = [
 /// Keys that have no sign (WebDriver §17.4.2).
 pub const TAB: char = '\u{E004}';
 pub const ENTER: char = '\u{E007}';
+pub const ARROW_UP: char = '\u{E013}';
+pub const ARROW_DOWN: char = '\u{E015}';
 
 /// Which colours the reader's system asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,9 @@ pub const WIDTHS: [u32; 2] = [390, 1280];
 /// An element of the page, as the driver calls it.
 pub struct Element(String);
 
+/// What the protocol calls an element where one is named in a command (WebDriver §12.1).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
 /// A running browser with a profile of its own; it ends when this is dropped.
 pub struct Browser {
     client: reqwest::Client,
@@ -78,8 +85,6 @@ pub struct Browser {
     has_scripts: AtomicBool,
     /// See [`Browser::look`].
     shape: Mutex<(u32, Scheme)>,
-    /// Chromium's own process.
-    process: Option<u64>,
     /// Everything that driver and browser write.
     folder: Option<TempDir>,
     _seat: SemaphorePermit<'static>,
@@ -87,19 +92,34 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // A browser that ends by itself writes its profile down, which nobody wants.
-        if let Some(process) = self.process {
-            let _ = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {process}")]).status();
+        // All at once: a browser that ends by itself writes its profile down, which nobody wants.
+        if let Some(driver) = self.driver.id() {
+            let all: String = family(driver).iter().map(|process| format!(" {process}")).collect();
+            let mut kill = std::process::Command::new("sh");
+            kill.args(["-c", &format!("kill -KILL{all}")]);
+            // Some may have ended by themselves meanwhile, of which the shell would tell.
+            let _ = kill.stderr(Stdio::null()).status();
         }
-        let _ = self.driver.start_kill();
         let Some(folder) = self.folder.take().map(TempDir::keep) else { return };
-        // Its other processes follow within a moment, and may write until then.
+        // What is killed ends within a moment, and may write until then.
         let begun = Instant::now();
         while folder.exists() && begun.elapsed() < Duration::from_secs(5) {
             let _ = std::fs::remove_dir_all(&folder);
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// A process and all that it has started, and so on (proc_pid_task_tid_children(5)).
+fn family(process: u32) -> Vec<u32> {
+    let mut all = vec![process];
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    for thread in threads {
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        all.extend(children.flat_map(family));
+    }
+    all
 }
 
 fn driver() -> Option<String> {
@@ -125,7 +145,19 @@ impl Browser {
     /// Starts a browser with a desk's width, light colours and no motion; none where there is no driver.
     pub async fn start() -> Option<Self> {
         let driver = driver()?;
-        let seat = SEATS.acquire().await.unwrap();
+        Some(Self::start_in(SEATS.acquire().await.unwrap(), &driver).await)
+    }
+
+    /// Two of them, for two people at once.
+    pub async fn start_two() -> Option<(Self, Self)> {
+        let driver = driver()?;
+        // Both seats at once: two tests with one each would wait for one another.
+        let mut seats = SEATS.acquire_many(2).await.unwrap();
+        let second = seats.split(1).unwrap();
+        Some((Self::start_in(seats, &driver).await, Self::start_in(second, &driver).await))
+    }
+
+    async fn start_in(seat: SemaphorePermit<'static>, driver: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let mut child = Command::new(driver)
             .arg("--port=0")
@@ -155,12 +187,14 @@ impl Browser {
             // Chromium's own sandbox refuses to be root's.
             arguments.push("--no-sandbox".to_owned());
         }
+        let downloads = folder.path().join("downloads");
+        std::fs::create_dir(&downloads).unwrap();
+        let preferences = json!({ "download.default_directory": downloads });
         let session = format!("http://127.0.0.1:{port}/session");
         let mut browser = Self {
             client,
             session,
             driver: child,
-            process: None,
             has_scripts: AtomicBool::new(true),
             shape: Mutex::new((0, Scheme::Light)),
             folder: Some(folder),
@@ -169,14 +203,13 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "timeouts": { "pageLoad": 30_000, "script": 60_000 },
-            "goog:chromeOptions": { "args": arguments },
+            "goog:chromeOptions": { "args": arguments, "prefs": preferences },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         let opened = browser.post("", wanted).await;
         browser.session = format!("{}/{}", browser.session, opened["sessionId"].as_str().unwrap());
-        browser.process = opened["capabilities"]["goog:processID"].as_u64();
         browser.look(1280, Scheme::Light).await;
-        Some(browser)
+        browser
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {
@@ -266,137 +299,6 @@ impl Browser {
         self.post("/execute/async", json!({ "script": script, "args": [] })).await
     }
 
-    /// Waits for the first element of an XPath.
-    pub async fn find(&self, path: &str) -> Element {
-        let begun = Instant::now();
-        loop {
-            let found = self.try_post("/element", json!({ "using": "xpath", "value": path })).await;
-            match found {
-                Ok(found) => {
-                    let id = found.as_object().and_then(|found| found.values().next()?.as_str());
-                    return Element(id.unwrap().to_owned());
-                }
-                Err(error) => assert!(
-                    begun.elapsed() < Duration::from_secs(20),
-                    "there is no {path} on {}: {error}\n{}",
-                    self.address().await,
-                    self.text().await
-                ),
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// All that the page says.
-    pub async fn text(&self) -> String {
-        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Waits until the page's headline says so.
-    pub async fn reads(&self, headline: &str) {
-        self.find(&format!("//h1[normalize-space() = \"{headline}\"]")).await;
-    }
-
-    async fn click(&self, path: &str) {
-        let Element(id) = self.find(path).await;
-        self.post(&format!("/element/{id}/click"), json!({})).await;
-    }
-
-    /// Presses the button, or follows the link, of these words. Where that leads to another page, waits until it is
-    /// there.
-    pub async fn press(&self, words: &str) {
-        // Whoever listens to the window hears of it last, when the page's own scripts have had their say.
-        const LISTEN: &str = "window.isTheOldPage = true; window.isLeaving = false; \
-            for (const kind of ['submit', 'click']) addEventListener(kind, (event) => { \
-                if (kind === 'submit' || event.target.closest('a')) window.isLeaving = !event.defaultPrevented; });";
-        self.run(LISTEN).await;
-        let path = format!("(//button | //a | //summary)[normalize-space() = \"{words}\"]");
-        let Element(id) = self.find(&path).await;
-        let is_summary = self.get(&format!("/element/{id}/name")).await == "summary";
-        self.post(&format!("/element/{id}/click"), json!({})).await;
-        let stays = match self.has_scripts.load(Ordering::Relaxed) {
-            true => self.asks("return window.isTheOldPage && !window.isLeaving").await,
-            false => is_summary,
-        };
-        let begun = Instant::now();
-        while !stays && !self.asks("return !window.isTheOldPage && document.readyState === 'complete'").await
-        {
-            assert!(begun.elapsed() < PATIENCE, "“{words}” leads nowhere from {}", self.address().await);
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// What a script says, yes or no. Between two pages there is none to ask.
-    async fn asks(&self, script: &str) -> bool {
-        self.try_post("/execute/sync", json!({ "script": script, "args": [] })).await == Ok(Value::Bool(true))
-    }
-
-    /// Ticks the choice of these words.
-    pub async fn choose(&self, words: &str) {
-        self.click(&format!("//label[starts-with(normalize-space(), \"{words}\")]")).await;
-    }
-
-    /// Writes into the field whose label begins so.
-    pub async fn write(&self, label: &str, text: &str) {
-        let of = format!("//label[starts-with(normalize-space(), \"{label}\")]/@for");
-        let Element(id) = self.find(&format!("//*[@id = {of}]")).await;
-        self.post(&format!("/element/{id}/clear"), json!({})).await;
-        self.post(&format!("/element/{id}/value"), json!({ "text": text })).await;
-    }
-
-    /// Types on the keyboard, wherever the focus is.
-    pub async fn type_keys(&self, keys: &str) {
-        let strokes: Vec<Value> = keys
-            .chars()
-            .flat_map(|key| {
-                ["keyDown", "keyUp"].map(|stroke| json!({ "type": stroke, "value": key.to_string() }))
-            })
-            .collect();
-        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes });
-        self.post("/actions", json!({ "actions": [keyboard] })).await;
-    }
-
-    /// Drags what a script's expression names with the pointer, to the upper edge of what another names.
-    pub async fn drag(&self, from: &str, to: &str) {
-        let places = self
-            .run(&format!(
-                "const from = {from}, to = {to}; from.scrollIntoView({{ block: 'center' }}); \
-                 const place = (box, y) => [Math.round(box.x + box.width / 2), Math.round(y)]; \
-                 const a = from.getBoundingClientRect(), b = to.getBoundingClientRect(); \
-                 return [place(a, a.y + a.height / 2), [place(a, 0)[0], Math.round(b.y) + 2]]"
-            ))
-            .await;
-        let go = |place: &Value, millis: u64| json!({ "type": "pointerMove", "duration": millis, "x": place[0], "y": place[1] });
-        let (press, release) =
-            (json!({ "type": "pointerDown", "button": 0 }), json!({ "type": "pointerUp", "button": 0 }));
-        let way = [go(&places[0], 0), press, go(&places[1], 200), release];
-        let mouse = json!({
-            "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": way,
-        });
-        self.post("/actions", json!({ "actions": [mouse] })).await;
-    }
-
-    /// Goes on with the tabulator until the focus is on what has these words, or is labelled so. Wherever the focus
-    /// comes on the way, it must be seen.
-    pub async fn tab_to(&self, words: &str) {
-        const FOCUS: &str = "const at = document.activeElement, style = getComputedStyle(at); \
-            const label = at.labels?.[0] ?? at; \
-            return [label.textContent.replace(/\\s+/g, ' ').trim(), at === document.body || \
-                (at.matches(':focus-visible') && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 1)];";
-        let mut passed = vec![];
-        while passed.len() < 80 {
-            self.type_keys(&TAB.to_string()).await;
-            let focus = self.run(FOCUS).await;
-            let name = focus[0].as_str().unwrap_or_default().to_owned();
-            assert!(focus[1] == true, "the focus on “{name}” cannot be seen");
-            if name.starts_with(words) {
-                return;
-            }
-            passed.push(name);
-        }
-        panic!("the tabulator never comes to “{words}”, but to {passed:?}");
-    }
-
     /// The errors that the page's console got since this was asked last: what the page's policy refused, scripts that
     /// failed, files that are missing. That the page itself was answered with an error is none.
     pub async fn logged_errors(&self) -> Vec<String> {
@@ -417,5 +319,25 @@ impl Browser {
         let made = self.command("Page.captureScreenshot", json!({ "format": "png" })).await;
         self.look(width, scheme).await;
         STANDARD.decode(made["data"].as_str().unwrap()).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_browser_outlives_it() {
+    let Some(browser) = Browser::start().await else { return };
+    let all = family(browser.driver.id().unwrap());
+    let folder = browser.folder.as_ref().unwrap().path().to_owned();
+    assert!(all.len() > 2, "a driver, a browser, and what that starts: {all:?}");
+    drop(browser);
+    assert!(!folder.exists());
+    // A process that has ended may still wait for its parent to hear of it (proc_pid_stat(5)).
+    let runs = |process: &&u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+    };
+    let begun = Instant::now();
+    while let Some(process) = all.iter().find(runs) {
+        assert!(begun.elapsed() < PATIENCE, "process {process} still runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -3,22 +3,20 @@
 
 use serde_json::Value;
 
-use crate::browser::Browser;
-use crate::daybreak::{Daybreak, on_sqlite};
-use crate::feeds::{Feeds, Item};
+use crate::browser::{ARROW_DOWN, ARROW_UP, Browser};
+use crate::browser_world::PASSWORD;
+use crate::daybreak::{Daybreak, many_readers, on_sqlite};
+use crate::feeds::{Answer, Feeds, Item};
 
-const ARROW_UP: char = '\u{e013}';
-const ARROW_DOWN: char = '\u{e015}';
-
-/// A newsletter with six stories on two topics, and where its pages are.
-async fn brief(daybreak: &mut Daybreak) -> (Feeds, String) {
+/// A newsletter with six stories on two topics and thirty readers, and where its pages are.
+pub async fn brief(daybreak: &mut Daybreak) -> (Feeds, String) {
     let feeds = Feeds::start().await;
     let base = daybreak.on_loopback();
     daybreak.at("2026-03-01T12:00:00Z");
     let description = "description=What happened while you slept.";
     daybreak.newsletter(&["topics=World,Sport", description, "max-articles=4"]).await;
     daybreak.schedule("07:00", "Europe/Paris", "daily").await;
-    let stories = [
+    let mut stories = [
         Item::new("A treaty is signed after a night that nobody in the room will forget").about("World"),
         Item::new("A match is won").about("Sport"),
         Item::new("The night train is back").about("World"),
@@ -26,32 +24,37 @@ async fn brief(daybreak: &mut Daybreak) -> (Feeds, String) {
         Item::new("Rewetting the fens"),
         Item::new("A race is lost").about("Sport"),
     ];
+    for (number, story) in stories.iter_mut().enumerate() {
+        // One story is no longer where its feed says that it is.
+        let path = format!("/stories/{number}");
+        feeds.answer(&path, if number == 0 { Answer::Status(404) } else { page("<p>A story.") });
+        story.link = feeds.url(&path);
+    }
     daybreak.source(&feeds, "/feed", &stories).await;
-    daybreak.readers(&crate::daybreak::many_readers(30)).await;
+    daybreak.readers(&many_readers(30)).await;
     daybreak.run(&["source", "poll"]).await;
     (feeds, base)
 }
 
-/// Signs in an editor by the link that makes their password.
-async fn sign_in(daybreak: &Daybreak, browser: &Browser) {
-    let words = ["user", "add", "ann@news.example.org", "--role", "editor", "--name", "Ann"];
-    let invited = daybreak.json(&words).await;
+fn page(html: &str) -> Answer {
+    Answer::Page("text/html; charset=utf-8", html.as_bytes().to_vec())
+}
+
+/// Adds an account, and signs it in by the link that makes its password. `words` say what it may.
+pub async fn sign_in_as(daybreak: &Daybreak, browser: &Browser, name: &str, words: &[&str]) {
+    let email = format!("{}@news.example.org", name.to_lowercase());
+    let invited = daybreak.json(&[&["user", "add", &email, "--name", name], words].concat()).await;
     browser.open(invited["link"].as_str().unwrap()).await;
-    browser.write("Password", "a long enough sentence").await;
+    browser.write("Password", PASSWORD).await;
     browser.press("Keep it and sign in").await;
     browser.reads("Today").await;
 }
 
 /// The headlines of the issue that is filling, as it is stored.
-async fn order(daybreak: &Daybreak) -> Vec<String> {
+pub async fn order(daybreak: &Daybreak) -> Vec<String> {
     let query =
         "SELECT a.title FROM issue_articles ia JOIN articles a ON a.id = ia.article_id ORDER BY ia.position";
     daybreak.texts(query).await
-}
-
-/// The sentence by which the editor's page says what became of a save.
-async fn until_said(browser: &Browser, words: &str) {
-    browser.find(&format!("//*[@role = 'status'][contains(., '{words}')]")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +64,7 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         let (_feeds, base) = brief(daybreak).await;
         let service = daybreak.serve(&["--role", "web"]).await;
         service.pages().await;
-        sign_in(daybreak, &browser).await;
+        sign_in_as(daybreak, &browser, "Ann", &["--role", "editor"]).await;
         let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
         let page = format!("{base}/desk/issues/{issue}");
         let before = order(daybreak).await;
@@ -71,7 +74,7 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         let grip = "document.querySelectorAll('.story [data-grip]')[1]";
         browser.run(&format!("{grip}.focus()")).await;
         browser.type_keys(&ARROW_UP.to_string()).await;
-        until_said(&browser, "Saved.").await;
+        browser.is_told("Saved.").await;
         let seen = browser
             .run("return [...document.querySelectorAll('.story .headline')].map((h) => h.value)")
             .await;
@@ -80,8 +83,8 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         assert_ne!(before, seen);
         // The same key the other way, and it stands as it stood.
         browser.type_keys(&ARROW_DOWN.to_string()).await;
-        until_said(&browser, "place 2 of").await;
-        until_said(&browser, "Saved.").await;
+        browser.is_told("place 2 of").await;
+        browser.is_told("Saved.").await;
 
         // What is typed is measured at once, and saved with the next move.
         browser.run("document.querySelector('#subject').focus()").await;
@@ -89,8 +92,8 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         browser.find("//*[@data-count][. = '45']").await;
         browser.run(&format!("{grip}.focus()")).await;
         browser.type_keys(&ARROW_UP.to_string()).await;
-        until_said(&browser, "place 1 of").await;
-        until_said(&browser, "Saved.").await;
+        browser.is_told("place 1 of").await;
+        browser.is_told("Saved.").await;
         let subject = daybreak.texts("SELECT subject FROM issues WHERE subject IS NOT NULL").await;
         assert_eq!(subject, ["Exactly forty-five letters stand in this line"]);
 
@@ -99,10 +102,10 @@ async fn an_editor_composes_with_keys_and_without_scripts() {
         let before = order(daybreak).await;
         browser.find("//li[@data-item][1]//button[. = 'Down']").await;
         browser.press("Down").await;
-        browser.find("//*[@role = 'status'][contains(., 'Moved')]").await;
+        browser.is_told("Moved").await;
         assert_ne!(order(daybreak).await, before);
         browser.press("Undo").await;
-        browser.find("//*[@role = 'status'][contains(., 'Went back')]").await;
+        browser.is_told("Went back").await;
         assert_eq!(order(daybreak).await, before);
         service.stop().await;
     })
@@ -116,7 +119,7 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         let (_feeds, base) = brief(daybreak).await;
         let service = daybreak.serve(&["--role", "web"]).await;
         service.pages().await;
-        sign_in(daybreak, &browser).await;
+        sign_in_as(daybreak, &browser, "Ann", &["--role", "editor"]).await;
         let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
         browser.open(&format!("{base}/desk/issues/{issue}")).await;
         let stored = order(daybreak).await;
@@ -126,8 +129,8 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         let story = |index: usize| format!("document.querySelectorAll('.story')[{index}]");
         let grip = |index: usize| format!("{}.querySelector('[data-grip]')", story(index));
         browser.drag(&grip(1), &story(0)).await;
-        until_said(&browser, "place 1 of").await;
-        until_said(&browser, "Saved.").await;
+        browser.is_told("place 1 of").await;
+        browser.is_told("Saved.").await;
         let seen = browser.run(headlines).await;
         assert_eq!((&seen[0], &seen[1]), (&before[1], &before[0]));
         assert_ne!(order(daybreak).await, stored);
@@ -140,7 +143,7 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
         browser.type_keys(&ARROW_DOWN.to_string()).await;
         browser.run("document.querySelector('#subject').focus()").await;
         browser.type_keys("Trains").await;
-        until_said(&browser, "Saved, but for what you typed since.").await;
+        browser.is_told("Saved, but for what you typed since.").await;
 
         // A button waits for the save: nobody is told of somebody else who is themselves.
         browser.run(&format!("{}.focus()", grip(1))).await;

@@ -22,9 +22,11 @@ struct Page {
 
 /// What is done on the way.
 enum Step {
-    Write(&'static str, &'static str),
+    Write(&'static str, String),
     Choose(&'static str),
     Press(&'static str),
+    /// Waits until the page has this below its headline: work in the background is done.
+    Until(&'static str),
 }
 
 fn page(name: &'static str, address: impl Into<String>) -> Page {
@@ -38,8 +40,8 @@ impl Page {
         self
     }
 
-    fn write(mut self, label: &'static str, text: &'static str) -> Self {
-        self.steps.push(Step::Write(label, text));
+    fn write(mut self, label: &'static str, text: impl Into<String>) -> Self {
+        self.steps.push(Step::Write(label, text.into()));
         self
     }
 
@@ -53,6 +55,11 @@ impl Page {
         self
     }
 
+    fn until(mut self, heading: &'static str) -> Self {
+        self.steps.push(Step::Until(heading));
+        self
+    }
+
     async fn open(&self, browser: &Browser, world: &World) {
         world.sign_in(browser, self.who).await;
         browser.open(&self.address).await;
@@ -61,6 +68,9 @@ impl Page {
                 Step::Write(label, text) => browser.write(label, text).await,
                 Step::Choose(words) => browser.choose(words).await,
                 Step::Press(words) => browser.press(words).await,
+                Step::Until(words) => {
+                    browser.find(&format!("(//h1 | //h2)[normalize-space() = \"{words}\"]")).await;
+                }
             }
         }
         let is_missing = browser.text().await.contains("There is no such page");
@@ -68,11 +78,15 @@ impl Page {
     }
 }
 
+/// What the mails of those who left are called: one line.
+const TEMPLATE: &str = "/desk/templates/goodbye/subject.txt.hbs";
+
 /// Every page, in an order in which those that change something come after those that show it.
 fn pages(world: &World) -> Vec<Page> {
     let at = |path: &str| format!("{}{path}", world.base);
     let mine = |path: &str| format!("{}{path}", world.preferences);
     let of_issue = |issue: i64, path: &str| format!("{}/desk/issues/{issue}{path}", world.base);
+    let empty = |name, path: &str| page(name, format!("{}{path}", world.empty)).by(Who::AsBefore);
     let mailbox = |path: &str| format!("{}/mailbox{path}", world.demo);
     vec![
         page("home", at("/")),
@@ -188,6 +202,10 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-checks", of_issue(world.filling, "/checks")).by(Who::Editor),
         page("desk-test", of_issue(world.filling, "/test")).by(Who::Editor),
         page("desk-send", of_issue(world.filling, "/send")).by(Who::Editor),
+        page("desk-send-under-way", of_issue(world.sending, "/send")).by(Who::Editor),
+        page("desk-live", of_issue(world.sending, "/live")).by(Who::Editor),
+        page("desk-live-looked-at", of_issue(world.sending, "/live")).by(Who::Viewer),
+        page("desk-results-so-far", of_issue(world.sending, "/results")).by(Who::Editor),
         page("desk-live-sent", of_issue(world.sent, "/live")).by(Who::Editor),
         page("desk-results", of_issue(world.sent, "/results")).by(Who::Editor),
         page("desk-calendar", at("/desk/calendar")).by(Who::Editor),
@@ -195,14 +213,6 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-source", at("/desk/sources/1")).by(Who::Editor),
         page("desk-templates", at("/desk/templates")).by(Who::Editor),
         page("desk-template", at("/desk/templates/digest/body.mjml.hbs")).by(Who::Editor),
-        page("subscribers", at("/office/subscribers")).by(Who::Admin),
-        page("subscribers-found-none", at("/office/subscribers?q=nobody-at-all")).by(Who::Admin),
-        page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
-        page("subscriber-erase", at("/office/subscribers/1/erase")).by(Who::Admin),
-        page("import", at("/office/import")).by(Who::Admin),
-        page("segments", at("/office/segments")).by(Who::Admin),
-        page("suppressions", at("/office/suppressions")).by(Who::Admin),
-        page("changes-to-many", at("/office/bulk")).by(Who::Admin),
         page("newsletters", at("/office/newsletters")).by(Who::Admin),
         page("newsletter", at("/office/newsletters/brief")).by(Who::Admin),
         page("dkim", at("/office/dkim")).by(Who::Admin),
@@ -225,12 +235,21 @@ fn pages(world: &World) -> Vec<Page> {
         page("subscribers-found-none", at("/office/subscribers?q=nobody")).by(Who::Admin),
         page("subscribers-problem", at("/office/subscribers?state=odd&from=never")).by(Who::Admin),
         page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
+        page("subscriber-with-history", at(&format!("/office/subscribers/{}", world.reader))).by(Who::Admin),
         page("subscriber-problem", at("/office/subscribers/1"))
             .by(Who::Admin)
             .write("Time zone", "Mars")
             .press("Change"),
         page("subscriber-erase", at("/office/subscribers/1/erase")).by(Who::Admin),
         page("bulk-first", at("/office/bulk?kind=tag&deed_tag=press")).by(Who::Admin),
+        page("bulk-nobody", at("/office/bulk?kind=tag&deed_tag=press&filter=q%3Dnobody-at-all"))
+            .by(Who::Admin),
+        page("bulk-stands-still", at(&format!("/office/bulk/{}", world.bulk))).by(Who::Admin),
+        page("bulk-done", at("/office/bulk?kind=tag&deed_tag=press&filter=q%3Ddan%40"))
+            .by(Who::Admin)
+            .press("Give the tag “press” to 1 person")
+            .until("Done"),
+        page("error-cannot-be-done", at("/office/bulk?kind=odd")).by(Who::Admin),
         page("segments-none", at("/office/segments")).by(Who::Admin),
         page("segments", at("/office/subscribers?q=a"))
             .by(Who::Admin)
@@ -243,6 +262,34 @@ fn pages(world: &World) -> Vec<Page> {
             .write("The address", "somebody@nowhere")
             .press("Suppress this address"),
         page("import", at("/office/import")).by(Who::Admin),
+        page("import-problem", at("/office/import"))
+            .by(Who::Admin)
+            .write("The file", &world.empty_file)
+            .press("Upload and look at the columns"),
+        page("import-columns", at("/office/import"))
+            .by(Who::Admin)
+            .write("The file", &world.file)
+            .press("Upload and look at the columns"),
+        page("import-checked", at("/office/import"))
+            .by(Who::Admin)
+            .press("people.csv")
+            .press("See what it would do")
+            .until("What it would do"),
+        page("import-done", at("/office/import"))
+            .by(Who::Admin)
+            .press("people.csv")
+            .press("Import 2 people into Morning Brief")
+            .until("What it did"),
+        page("import-stands-still", at(&format!("/office/import/{}", world.import))).by(Who::Admin),
+        page("desk-template-problem", at(TEMPLATE))
+            .by(Who::Editor)
+            .write("Template", "{{#if newsletter}}You are out of it")
+            .press("Save this template"),
+        page("desk-template-saved", at(TEMPLATE))
+            .by(Who::Editor)
+            .write("Template", "You are out of it")
+            .press("Save this template"),
+        page("desk-template-version", at(&format!("{TEMPLATE}/versions/1"))).by(Who::Editor),
         page("mailbox", mailbox("")),
         page("mailbox-found-none", mailbox("?to=nobody")),
         page("mailbox-last", mailbox("?page=1000")),
@@ -250,6 +297,21 @@ fn pages(world: &World) -> Vec<Page> {
         page("mail-text", mailbox("/1/text")),
         page("mail-headers", mailbox("/1/headers")),
         page("mail-source", mailbox("/1/source")),
+        page("empty-today", &world.welcome_first)
+            .write("E-mail address", "ann@example.org")
+            .write("Password", PASSWORD)
+            .press("Make my account"),
+        empty("empty-inbox", "/desk/inbox"),
+        empty("empty-issues", "/desk/issues"),
+        empty("empty-calendar", "/desk/calendar"),
+        empty("empty-sources", "/desk/sources"),
+        empty("empty-subscribers", "/office/subscribers"),
+        empty("empty-import", "/office/import"),
+        empty("empty-suppressions", "/office/suppressions"),
+        empty("empty-newsletters", "/office/newsletters"),
+        empty("empty-dkim", "/office/dkim"),
+        empty("empty-relays", "/office/relays"),
+        empty("empty-system", "/office/system"),
     ]
 }
 

@@ -9,7 +9,7 @@ use crate::mail::mail_to;
 use crate::sink::Sink;
 
 /// A newsletter with topics, two schedules and a story, and where its pages are.
-async fn brief(daybreak: &mut Daybreak) -> (Sink, Feeds, String) {
+pub async fn brief(daybreak: &mut Daybreak) -> (Sink, Feeds, String) {
     let (sink, feeds) = (daybreak.sink().await, Feeds::start().await);
     let base = daybreak.on_loopback();
     daybreak.newsletter(&["topics=World,Sport", "description=What the world did while you slept."]).await;
@@ -22,7 +22,7 @@ async fn brief(daybreak: &mut Daybreak) -> (Sink, Feeds, String) {
 }
 
 /// Where somebody's subscription stands.
-async fn state(daybreak: &Daybreak, email: &str) -> String {
+pub async fn state(daybreak: &Daybreak, email: &str) -> String {
     let person = daybreak.json(&["subscriber", "show", email]).await;
     person["subscriptions"][0]["status"].as_str().unwrap().to_owned()
 }
@@ -41,7 +41,7 @@ async fn get_it_and_leave(daybreak: &mut Daybreak, sink: &Sink, browser: &Browse
     browser.reads("You have left Morning Brief").await;
     browser.choose("It came too often").await;
     browser.press("Send the answer").await;
-    browser.find("//*[@role = 'status'][contains(., 'Your answer is noted')]").await;
+    browser.is_told("Your answer is noted").await;
     assert_eq!(state(daybreak, email).await, "unsubscribed");
     mail_to(sink, email, 4).await;
     service.stop().await;
@@ -132,7 +132,7 @@ async fn with_the_keyboard_alone_a_reader_signs_up_and_leaves() {
         browser.type_keys(" ").await;
         browser.tab_to("Send the answer").await;
         browser.type_keys(&enter).await;
-        browser.find("//*[@role = 'status'][contains(., 'Your answer is noted')]").await;
+        browser.is_told("Your answer is noted").await;
         assert_eq!(state(daybreak, "zoe@example.net").await, "unsubscribed");
         mail_to(&sink, "zoe@example.net", 3).await;
         service.stop().await;

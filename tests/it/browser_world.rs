@@ -23,6 +23,8 @@ pub enum Who {
     Admin,
     /// An editor with a second factor.
     Guarded,
+    /// Whoever opened the page before.
+    AsBefore,
 }
 
 /// Their addresses and roles, in the order in which they get their accounts.
@@ -48,9 +50,18 @@ pub struct World {
     pub preferences_to_erase: String,
     pub address: String,
     pub digest: String,
-    /// The issue that is filling, and one that is sent.
+    /// The issue that is filling, one that is sent, and one that is going out: somebody's mailbox is full.
     pub filling: i64,
     pub sent: i64,
+    pub sending: i64,
+    /// A reader whom many issues have reached.
+    pub reader: i64,
+    /// Files of people, one of them without any.
+    pub file: String,
+    pub empty_file: String,
+    /// An import and a change to many whose process died.
+    pub import: i64,
+    pub bulk: i64,
     pub sign_in_link: String,
     pub welcome: String,
     pub welcome_first: String,
@@ -81,7 +92,12 @@ impl World {
         let settings = ["description=أخبار الصباح في خمس دقائق", "--set", "topics=العالم,الثقافة"];
         daybreak.run(&[&arabic[..], &settings, &["--from", "ufuq@news.example.org"]].concat()).await;
         daybreak.schedule_of("ufuq", "06:30", "Africa/Cairo", "daily").await;
+        daybreak.newsletter_called("harbour", &["description=Ships, tides and wind, hour by hour."]).await;
+        daybreak.execute("UPDATE newsletters SET name = 'Harbour Notes' WHERE slug = 'harbour'").await;
+        daybreak.schedule_of("harbour", "06:00", "UTC", "mon").await;
         daybreak.source(&feeds, "/feed", &stories()).await;
+        feeds.answer("/harbour", rss(&[Item::new("The dredger is back in the fairway")]));
+        daybreak.run(&["source", "add", "harbour", &feeds.url("/harbour")]).await;
 
         let service = daybreak.serve(&[]).await;
         service.pages().await;
@@ -121,6 +137,8 @@ impl World {
         post(&format!("{}/address", preferences[2]), "email=dan%40new.example.net").await;
         let address = mail_to(&sink, "dan@new.example.net", 1).await.link("/address/");
         daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
+        let sailors = "email\nfull@example.com\nunknown@example.com\nmate@example.com\n";
+        daybreak.readers_of("harbour", sailors).await;
         service.stop().await;
 
         daybreak.at("2026-03-02T05:59:59Z");
@@ -142,6 +160,10 @@ impl World {
         let both = "SELECT COUNT(DISTINCT i.state) FROM issues i JOIN newsletters n ON n.id = i.newsletter_id
                     WHERE n.slug = 'brief' AND i.state IN ('draft', 'sent')";
         daybreak.until_counted(both, 2).await;
+        let tried = "SELECT COUNT(*) FROM deliveries WHERE state IN ('deferred', 'failed')";
+        daybreak.until_counted(tried, 2).await;
+        let reader = many_issues(daybreak).await;
+        let (import, bulk) = dead_work(daybreak).await;
         let issues = daybreak.issues("brief").await;
         let of = |state: &str| {
             issues.iter().find(|issue| issue["state"] == state).unwrap()["id"].as_i64().unwrap()
@@ -171,6 +193,19 @@ impl World {
             digest,
             filling: of("draft"),
             sent: of("sent"),
+            sending: daybreak
+                .issues("harbour")
+                .await
+                .iter()
+                .find(|issue| issue["state"] == "sending")
+                .unwrap()["id"]
+                .as_i64()
+                .unwrap(),
+            reader,
+            file: file(daybreak, "people.csv", PEOPLE),
+            empty_file: file(daybreak, "nobody.csv", ""),
+            import,
+            bulk,
             sign_in_link,
             welcome: welcome(daybreak, "invited@example.org", "viewer").await,
             welcome_first,
@@ -182,6 +217,9 @@ impl World {
 
     /// Lets the browser be theirs.
     pub async fn sign_in(&self, browser: &Browser, who: Who) {
+        if who == Who::AsBefore {
+            return;
+        }
         browser.take_cookies(self.cookies.get(&who)).await;
     }
 
@@ -190,6 +228,62 @@ impl World {
             service.stop().await;
         }
     }
+}
+
+/// Two who are new, one whose time zone is none, and a line without an address.
+const PEOPLE: &str = "\
+E-mail address,Name,Time zone,Since\n\
+mia@press.example.org,Mia Ferry,Europe/Oslo,2024-05-06\n\
+oda@press.example.org,\"Oda, of the Quay\",Mars,2024-05-08\n\
+not an address,Pia,,2024-05-09\n";
+
+/// Writes a file for a browser to send, and returns where it is.
+fn file(daybreak: &Daybreak, name: &str, text: &str) -> String {
+    let path = daybreak.folder().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
+
+/// Lets a reader of the harbour's have got an issue on each of the 70 days before, and returns who it is.
+async fn many_issues(daybreak: &Daybreak) -> i64 {
+    let days = "WITH RECURSIVE days (day) AS (SELECT 1 UNION ALL SELECT day + 1 FROM days WHERE day < 70)";
+    let issues = format!(
+        "{days} INSERT INTO issues (newsletter_id, slot_at, slot_date, cutoff_at, state, reason, created_at)
+         SELECT n.id, 1772431200000 - day * 86400000, date(1772431200 - day * 86400, 'unixepoch'),
+             1772431200000 - day * 86400000, 'cancelled', 'by an editor', 1772431200000 - day * 86400000
+         FROM days, newsletters n WHERE n.slug = 'harbour'"
+    );
+    daybreak.execute(&issues).await;
+    let deliveries =
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail,
+             not_before, due_at, attempts, updated_at)
+         SELECT i.id, p.id, s.id, CASE i.id % 5 WHEN 0 THEN 'skipped' WHEN 1 THEN 'failed' ELSE 'sent' END,
+             CASE i.id % 5 WHEN 0 THEN 'paused' WHEN 1 THEN 'try_later' END,
+             CASE i.id % 5 WHEN 1 THEN '451 4.3.0 Try again later' ELSE '250 2.0.0 Ok' END,
+             i.slot_at, i.slot_at, 1, i.slot_at + 1000
+         FROM issues i JOIN newsletters n ON n.id = i.newsletter_id
+             JOIN subscribers p ON p.email = 'mate@example.com' JOIN subscriptions s ON s.subscriber_id = p.id
+         WHERE n.slug = 'harbour' AND i.state = 'cancelled'";
+    daybreak.execute(deliveries).await;
+    daybreak.number("SELECT id FROM subscribers WHERE email = 'mate@example.com'").await
+}
+
+/// An import and a change to many whose process died in the middle of it.
+async fn dead_work(daybreak: &Daybreak) -> (i64, i64) {
+    let import =
+        "INSERT INTO imports (newsletter_id, who, file_name, stored, bytes, consent_words, state, progress,
+             beat_at, created_at)
+         VALUES (1, 'admin@example.org', 'everybody.csv', 'none', 48000000, '', 'running', 19000000,
+             1772425800000, 1772425800000)";
+    daybreak.execute(import).await;
+    let bulk = "INSERT INTO bulk_actions (kind, object_id, filter, words, who, state, changed, beat_at, created_at)
+         VALUES ('suppress', NULL, 'q=nobody-at-all', 'Put 12,000 people on the suppression list', 'admin@example.org', 'running',
+             4100, 1772425800000, 1772425800000)";
+    daybreak.execute(bulk).await;
+    (
+        daybreak.number("SELECT MAX(id) FROM imports").await,
+        daybreak.number("SELECT MAX(id) FROM bulk_actions").await,
+    )
 }
 
 /// Invites somebody, and returns the link by which they come.
@@ -234,14 +328,14 @@ fn later_stories() -> Vec<Item> {
     ]
 }
 
-async fn post(address: &str, body: &str) {
+pub async fn post(address: &str, body: &str) {
     let request = reqwest::Client::builder().no_proxy().build().unwrap().post(address);
     let form = "application/x-www-form-urlencoded";
     let answer = request.header("content-type", form).body(body.to_owned()).send().await.unwrap();
     assert!(answer.status().is_success(), "{address} answered {}", answer.status());
 }
 
-async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
+pub async fn sign_up(base: &str, email: &str, newsletters: &[&str]) {
     let fields = newsletters.iter().map(|slug| ("newsletter", *slug)).chain([("email", email)]);
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     post(&format!("{base}/subscribe"), &body).await;

@@ -6,10 +6,14 @@
 
 mod bad_input;
 mod browser;
+mod browser_admin;
 mod browser_axe;
 mod browser_desk;
+mod browser_editor;
+mod browser_keys;
 mod browser_pages;
 mod browser_readers;
+mod browser_roles;
 mod browser_world;
 mod calendar;
 mod chance;
