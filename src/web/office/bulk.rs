@@ -204,6 +204,7 @@ struct Page {
     stands_still: bool,
     /// Why it does not.
     error: Option<String>,
+    may_go_on: bool,
     can_undo: bool,
     undo_until: String,
 }
@@ -219,24 +220,27 @@ async fn show(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Res
         desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Change many people", "office/bulk", &page)?;
     if is_at_work && page.error.is_none() {
         // Shows by itself how it goes on, without scripts.
-        response.headers_mut().insert(HeaderName::from_static("refresh"), HeaderValue::from_static("2"));
+        let seconds = HeaderValue::from_static(if page.stands_still { "10" } else { "2" });
+        response.headers_mut().insert(HeaderName::from_static("refresh"), seconds);
     }
     Ok(response)
 }
 
 fn page(action: BulkAction, now: Timestamp) -> Page {
     let is_at_work = matches!(action.state, BulkState::Running | BulkState::Undoing);
+    let stands_still = is_at_work
+        && action.error.is_none()
+        && now.millis() - action.beat_at.millis() > ALIVE_MILLIS;
     Page {
         id: action.id,
+        may_go_on: stands_still || (is_at_work && action.error.is_some()),
         begun: when(action.created_at, now),
         changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
         is_running: action.state == BulkState::Running,
         is_undoing: action.state == BulkState::Undoing,
         is_undone: action.state == BulkState::Undone,
         is_done: action.state == BulkState::Done,
-        stands_still: is_at_work
-            && action.error.is_none()
-            && now.millis() - action.beat_at.millis() > ALIVE_MILLIS,
+        stands_still,
         error: action.error.clone().filter(|_| is_at_work),
         can_undo: can_undo(&action, now),
         undo_until: until(&action),

@@ -131,7 +131,8 @@ pub struct View {
     /// Where it is in the way from the file to the report.
     step: &'static str,
     stands_still: bool,
-    said: Vec<SaidColumn>,
+    /// What a dry run that stands still was told of the columns.
+    stopped_columns: Vec<SaidColumn>,
     progress: i64,
     bytes: i64,
     progress_words: String,
@@ -192,7 +193,7 @@ impl View {
             is_at_work: is_alive,
             step: step(import.state),
             stands_still: is_at_work && !is_alive,
-            said: said_columns(&said_before),
+            stopped_columns: said_columns(&said_before),
             progress,
             bytes,
             progress_words: format!("{} of {} read", size(progress), size(bytes)),
