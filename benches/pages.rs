@@ -257,7 +257,7 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
             language: "en".to_owned(),
             settings: vec![],
         };
-        ids.push(newsletters::add(app, &new).await?.id);
+        ids.push(newsletters::add(app, &daybreak::pipeline::accounts::Actor::command_line(), &new).await?.id);
     }
     let (brief, weekly) = (ids[0], ids[1]);
     let mut tx = app.db.begin().await?;

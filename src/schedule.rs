@@ -26,6 +26,9 @@ const COMPOSE_EVERY: Interval = Interval::Seconds(5);
 /// Sources are due every 15 minutes each; they are looked for this often.
 const COLLECT_EVERY: Interval = Interval::Seconds(15);
 
+/// A change to many people whose process died goes on within a minute.
+const RESUME_EVERY: Interval = Interval::Seconds(15);
+
 /// Issues grow old by the day.
 const KEEP_EVERY: Interval = Interval::Hours(1);
 
@@ -33,7 +36,8 @@ const KEEP_EVERY: Interval = Interval::Hours(1);
 /// a database that went away without a word, and begins anew.
 const STEP_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Runs collect, compose, address, the end of issues, and the keeping of old ones until told to stop.
+/// Runs collect, compose, address, the end of issues, what was left undone, and the keeping of old ones until told to
+/// stop.
 pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let fetcher = collect::fetcher(&app)?;
     let mut scheduler = AsyncScheduler::with_tz_and_provider::<Utc, SteadyTime>(Utc);
@@ -50,6 +54,7 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     beat(COLLECT_EVERY, Step::Collect);
     beat(COMPOSE_EVERY, Step::Compose);
     beat(ADDRESS_EVERY, Step::Address);
+    beat(RESUME_EVERY, Step::Resume);
     beat(KEEP_EVERY, Step::Keep);
     let mut stopped = stop.clone();
     loop {
@@ -67,6 +72,7 @@ enum Step {
     Collect,
     Compose,
     Address,
+    Resume,
     Keep,
 }
 
@@ -115,6 +121,7 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
                 tracing::info!(issue, "an issue is sent");
             }
         }
+        Step::Resume => bulk::resume(app).await?,
         Step::Keep => {
             for shrunk in keep::shrink(app).await? {
                 tracing::info!(?shrunk, "an old issue's deliveries are counted and removed");
@@ -128,7 +135,7 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
 
 /// Every step once, in order, but for sending: what `serve --once` and the tests do between one moment and the next.
 pub async fn run_once(app: &App, fetcher: &Fetcher) -> Result<(), Error> {
-    for step in [Step::Collect, Step::Compose, Step::Address, Step::Keep] {
+    for step in [Step::Collect, Step::Compose, Step::Address, Step::Resume, Step::Keep] {
         once(app, fetcher, step).await?;
     }
     Ok(())

@@ -14,6 +14,7 @@ use daybreak::db::{self, Db};
 use daybreak::domain::address::EmailAddress;
 use daybreak::domain::subscription::SubscriptionStatus;
 use daybreak::mail::dkim;
+use daybreak::pipeline::accounts::Actor;
 use daybreak::pipeline::articles::{self, ByHand};
 use daybreak::pipeline::newsletters::{self, NewNewsletter};
 use daybreak::pipeline::{App, address, editors, inspect};
@@ -70,6 +71,7 @@ impl World {
         let app = App::open(settings(url, "smtp://127.0.0.1:9?tls=none", 1)?).await?;
         let newsletter = newsletters::add(
             &app,
+            &Actor::command_line(),
             &NewNewsletter {
                 slug: SLUG.to_owned(),
                 name: "Morning Brief".to_owned(),
@@ -80,7 +82,7 @@ impl World {
             },
         )
         .await?;
-        newsletters::add_schedule(&app, SLUG, None, "07:00", None, "daily").await?;
+        newsletters::add_schedule(&app, &Actor::command_line(), SLUG, None, "07:00", None, "daily").await?;
         add_subscribers(&app, newsletter.id, subscribers).await?;
         for number in 0..ARTICLES {
             articles::add(&app, SLUG, &articles::by_hand(article(number))?, &[]).await?;

@@ -4,6 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::output::Output;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::signing::{self, Algorithm, Published};
 use crate::pipeline::{App, Error};
 
@@ -48,7 +49,14 @@ impl Choice {
 pub async fn run(app: &App, output: Output, command: DkimCommand) -> Result<(), Error> {
     match command {
         DkimCommand::Add { domain, algorithm, selector } => {
-            let keys = signing::add(app, &domain, algorithm.algorithms(), selector.as_deref()).await?;
+            let keys = signing::add(
+                app,
+                &Actor::command_line(),
+                &domain,
+                algorithm.algorithms(),
+                selector.as_deref(),
+            )
+            .await?;
             print(output, &keys);
             output.say("Publish this, then `daybreak doctor` looks whether the world can see it.");
             output.say(kept(app));
@@ -61,7 +69,7 @@ pub async fn run(app: &App, output: Output, command: DkimCommand) -> Result<(), 
             }
         }
         DkimCommand::Remove { domain, selector } => {
-            let left = signing::remove(app, &domain, &selector).await?;
+            let left = signing::remove(app, &Actor::command_line(), &domain, &selector).await?;
             output
                 .say("Removed. Leave its DNS record for a week: mail that is under way is verified with it.");
             if left == 0 {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use crate::db;
 use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::newsletters::{self, NewNewsletter};
 use crate::pipeline::{App, Error, compose, editors};
 
@@ -84,7 +85,7 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
     match command {
         NewsletterCommand::Add { slug, name, from, timezone, language, settings } => {
             let new = NewNewsletter { slug, name, from, timezone, language, settings };
-            let made = newsletters::add(app, &new).await?;
+            let made = newsletters::add(app, &Actor::command_line(), &new).await?;
             output.say(format!(
                 "“{}” is made. Next: when it goes out (daybreak schedule add {} --at 07:00), where its articles come \
                  from (daybreak source add {} URL), and who gets it (daybreak subscriber import FILE --newsletter {}).",
@@ -117,7 +118,7 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
             output.one(&shown, &lines);
         }
         NewsletterCommand::Set { slug, settings } => {
-            newsletters::set(app, &slug, &settings).await?;
+            newsletters::set(app, &Actor::command_line(), &slug, &settings).await?;
             output.say("Changed; it holds from the next issue that freezes.");
         }
     }
@@ -182,9 +183,16 @@ fn as_json(newsletter: &Newsletter) -> serde_json::Value {
 pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -> Result<(), Error> {
     match command {
         ScheduleCommand::Add { slug, at, timezone, days, name } => {
-            let made =
-                newsletters::add_schedule(app, &slug, name.as_deref(), &at, timezone.as_deref(), &days)
-                    .await?;
+            let made = newsletters::add_schedule(
+                app,
+                &Actor::command_line(),
+                &slug,
+                name.as_deref(),
+                &at,
+                timezone.as_deref(),
+                &days,
+            )
+            .await?;
             // Its first issue begins to fill at once.
             compose::compose(app).await?;
             output.say(format!("“{}” is made: {}.", made.name, in_words(&made)));
@@ -230,13 +238,13 @@ pub async fn run_schedule(app: &App, output: Output, command: ScheduleCommand) -
             output.list(&rows, &["SCHEDULE", "LOCAL", "UTC"], cells, empty);
         }
         ScheduleCommand::Pause { slug, name } => {
-            newsletters::pause_schedule(app, &slug, &name, true).await?;
+            newsletters::pause_schedule(app, &Actor::command_line(), &slug, &name, true).await?;
             output.say(format!(
                 "“{name}” is paused: no issue goes out until `daybreak schedule resume {slug} {name}`."
             ));
         }
         ScheduleCommand::Resume { slug, name } => {
-            newsletters::pause_schedule(app, &slug, &name, false).await?;
+            newsletters::pause_schedule(app, &Actor::command_line(), &slug, &name, false).await?;
             output.say(format!("“{name}” goes on from its next slot."));
         }
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::output::Output;
 use crate::db;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::collect::{self, Polled};
 use crate::pipeline::{App, Error, compose, editors, sources};
 
@@ -41,7 +42,7 @@ pub enum SourceCommand {
 pub async fn run(app: &App, output: Output, command: SourceCommand) -> Result<(), Error> {
     match command {
         SourceCommand::Add { slug, url, topics, identity, no_poll } => {
-            let source = sources::add(app, &slug, &url, &topics, &identity).await?;
+            let source = sources::add(app, &Actor::command_line(), &slug, &url, &topics, &identity).await?;
             output.say(format!("Source {} is added.", source.id));
             if !no_poll {
                 poll(app, output, vec![source]).await?;
@@ -61,15 +62,15 @@ pub async fn run(app: &App, output: Output, command: SourceCommand) -> Result<()
             poll(app, output, chosen).await?;
         }
         SourceCommand::Pause { id } => {
-            let source = sources::pause(app, id, true).await?;
+            let source = sources::pause(app, &Actor::command_line(), id, true).await?;
             output.say(format!("{} is no longer read; `daybreak source resume {id}` goes on.", source.url));
         }
         SourceCommand::Resume { id } => {
-            let source = sources::pause(app, id, false).await?;
+            let source = sources::pause(app, &Actor::command_line(), id, false).await?;
             output.say(format!("{} is read again.", source.url));
         }
         SourceCommand::Remove { id } => {
-            let source = sources::remove(app, id).await?;
+            let source = sources::remove(app, &Actor::command_line(), id).await?;
             output.say(format!("{} is removed; its articles stay.", source.url));
         }
     }

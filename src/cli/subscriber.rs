@@ -17,6 +17,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, instant_of, parse_zone};
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline::App;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::export::{self, Format};
 use crate::pipeline::import::{self, Files, read_language};
@@ -191,33 +192,41 @@ pub async fn run(app: &App, output: Output, command: SubscriberCommand) -> Resul
             words::story(&story).iter().for_each(|line| output.say(line));
         }
         SubscriberCommand::Unsubscribe { email, newsletter } => {
-            let left = people::unsubscribe(app, &email, newsletter.as_deref()).await?;
+            let left =
+                people::unsubscribe(app, &Actor::command_line(), &email, newsletter.as_deref()).await?;
             output.one(&left, &[]);
             left.iter().for_each(|left| output.say(words::left(&email, left)));
         }
         SubscriberCommand::Pause { email, newsletter, until } => {
             let zone = find_newsletter(&mut *app.db.conn().await?, &newsletter).await?.zone;
-            people::pause(app, &email, &newsletter, instant_of(until, TimeOfDay::midnight(), zone)).await?;
+            people::pause(
+                app,
+                &Actor::command_line(),
+                &email,
+                &newsletter,
+                instant_of(until, TimeOfDay::midnight(), zone),
+            )
+            .await?;
             output.say(format!("{email} gets no issue of {newsletter} before {until}."));
         }
         SubscriberCommand::Resume { email, newsletter } => {
-            people::resume(app, &email, &newsletter).await?;
+            people::resume(app, &Actor::command_line(), &email, &newsletter).await?;
             output.say(format!("{email} gets the issues of {newsletter} again."));
         }
         SubscriberCommand::Suppress { email, reason } => {
-            let is_new = people::suppress(app, &email, &reason).await?;
+            let is_new = people::suppress(app, &Actor::command_line(), &email, &reason).await?;
             output.say(match is_new {
                 true => format!("{email} is on the suppression list: nothing is mailed to it."),
                 false => format!("{email} was on the suppression list already."),
             });
         }
         SubscriberCommand::Unsuppress { email } => {
-            let was = people::unsuppress(app, &email).await?;
+            let was = people::unsuppress(app, &Actor::command_line(), &email).await?;
             let why = was.reason.sentence();
             output.say(format!("{email} is off the suppression list; it was there since {}: {why}.", was.at));
         }
         SubscriberCommand::Erase { email } => {
-            let erased = people::erase(app, &email).await?;
+            let erased = people::erase(app, Some(&Actor::command_line()), &email).await?;
             output.one(&erased, &[]);
             output.say(words::erased(&erased));
         }

@@ -73,10 +73,12 @@ pub struct BulkAction {
     pub beat_at: Timestamp,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// Why it stands still until somebody lets it go on; none: it does not, or goes on by itself.
+    pub error: Option<String>,
 }
 
-const COLUMNS: &str =
-    "id, kind, object_id, filter, words, who, state, place, changed, beat_at, created_at, finished_at";
+const COLUMNS: &str = "id, kind, object_id, filter, words, who, state, place, changed, beat_at, created_at, \
+     finished_at, error";
 
 fn action(row: &sqlx::any::AnyRow) -> Result<BulkAction, DbError> {
     let row = Row::new(row, "bulk_actions");
@@ -93,6 +95,7 @@ fn action(row: &sqlx::any::AnyRow) -> Result<BulkAction, DbError> {
         beat_at: row.time("beat_at")?,
         created_at: row.time("created_at")?,
         finished_at: row.opt_time("finished_at")?,
+        error: row.opt_text("error")?,
     })
 }
 
@@ -155,7 +158,7 @@ pub async fn advance(
     finished_at: Option<Timestamp>,
 ) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE bulk_actions SET state = $2, place = $3, changed = $4, finished_at = $5 WHERE id = $1",
+        "UPDATE bulk_actions SET state = $2, place = $3, changed = $4, finished_at = $5, error = NULL WHERE id = $1",
     )
     .bind(id)
     .bind(state.as_str())
@@ -165,6 +168,50 @@ pub async fn advance(
     .execute(conn)
     .await?;
     one_row("an action's progress", &result)
+}
+
+/// Writes down why an action that is under way stands still.
+pub async fn fail(conn: &mut Conn, id: i64, error: &str) -> Result<(), DbError> {
+    sqlx::query("UPDATE bulk_actions SET error = $2 WHERE id = $1 AND state IN ('running', 'undoing')")
+        .bind(id)
+        .bind(error)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Lets an action that is under way go on; returns whether it is.
+pub async fn wake(conn: &mut Conn, id: i64, now: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "UPDATE bulk_actions SET error = NULL, beat_at = $2 WHERE id = $1 AND state IN ('running', 'undoing')",
+    )
+    .bind(id)
+    .bind(now.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Takes over an action whose process has given no sign of life since `alive_since`: one process gets it, however many
+/// ask. One that failed for good waits for somebody.
+pub async fn take_over(
+    conn: &mut Conn,
+    alive_since: Timestamp,
+    now: Timestamp,
+) -> Result<Option<i64>, DbError> {
+    // The condition stands in both places: of two that choose the same row, the second finds its sign of life.
+    let row = sqlx::query(
+        "UPDATE bulk_actions SET beat_at = $2
+         WHERE beat_at < $1 AND error IS NULL AND state IN ('running', 'undoing') AND id = (
+             SELECT MIN(a.id) FROM bulk_actions a
+             WHERE a.beat_at < $1 AND a.error IS NULL AND a.state IN ('running', 'undoing'))
+         RETURNING id",
+    )
+    .bind(alive_since.millis())
+    .bind(now.millis())
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Row::new(&row, "bulk_actions").int("id")).transpose()
 }
 
 /// Notes whom an action changed, who had no subscription that it changed.
@@ -296,14 +343,16 @@ pub async fn forget(conn: &mut Conn, id: i64, subscriber_ids: &[i64]) -> Result<
     Ok(())
 }
 
-/// An action that ended before that, whose notes are still there.
-pub async fn outdated(conn: &mut Conn, before: Timestamp) -> Result<Option<i64>, DbError> {
+/// An action that ended before that, whose notes are still there. One that is being undone needs them.
+pub async fn outdated(conn: &mut Conn, before: Timestamp) -> Result<Option<(i64, BulkState)>, DbError> {
     let row = sqlx::query(
-        "SELECT a.id FROM bulk_actions a WHERE a.finished_at <= $1
+        "SELECT a.id, a.state FROM bulk_actions a WHERE a.finished_at <= $1 AND a.state IN ('done', 'undone')
              AND EXISTS (SELECT 1 FROM bulk_changes c WHERE c.action_id = a.id) ORDER BY a.id LIMIT 1",
     )
     .bind(before.millis())
     .fetch_optional(conn)
     .await?;
-    row.map(|row| Row::new(&row, "bulk_actions").int("id")).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let row = Row::new(&row, "bulk_actions");
+    Ok(Some((row.int("id")?, row.parsed("state", BulkState::parse)?)))
 }

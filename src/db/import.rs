@@ -26,6 +26,8 @@ pub struct OnRecord {
     pub tie: Option<Tie>,
     /// Why the address must not be mailed, where it must not.
     pub suppressed: Option<SuppressionReason>,
+    /// Who had the address was erased: only its hash is left, and nothing of them may come back.
+    pub is_erased: bool,
 }
 
 /// A subscription as an import sees it.
@@ -57,7 +59,8 @@ pub async fn look_up(
     let query = sql(format!(
         "SELECT r.place, s.id, s.name, s.language, s.timezone, t.id AS tie, t.status, t.schedule_id, t.topics,
              t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
-             x.reason AS suppressed
+             x.reason AS suppressed,
+             CASE WHEN x.email_hash IS NOT NULL AND x.email IS NULL THEN 1 ELSE 0 END AS is_erased
          FROM {rows} AS r
          LEFT JOIN subscribers s ON s.email = r.email
          LEFT JOIN subscriptions t ON t.newsletter_id = $2 AND t.subscriber_id = s.id
@@ -79,8 +82,9 @@ pub async fn look_up(
 fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
     let person = Row::new(row, "subscribers");
     let suppressed = person.opt_parsed("suppressed", SuppressionReason::parse)?;
+    let is_erased = person.flag("is_erased")?;
     let Some(id) = person.opt_int("id")? else {
-        return Ok(OnRecord { suppressed, ..OnRecord::default() });
+        return Ok(OnRecord { suppressed, is_erased, ..OnRecord::default() });
     };
     Ok(OnRecord {
         subscriber_id: Some(id),
@@ -89,6 +93,7 @@ fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
         zone: person.opt_parsed("timezone", |text| text.parse().ok())?,
         tie: tie(row)?,
         suppressed,
+        is_erased,
     })
 }
 

@@ -127,7 +127,8 @@ pub async fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Import>, DbError> {
 }
 
 /// Begins a dry run or an import with these columns, unless somebody else is at it: whoever has not given a sign of life
-/// since `alive_since` is not. Returns whether it began.
+/// since `alive_since` is not. An import begins only once a dry run has told what it would do, or to go on with one that
+/// was cut off. Returns whether it began.
 pub async fn begin(
     conn: &mut Conn,
     id: i64,
@@ -137,10 +138,16 @@ pub async fn begin(
     alive_since: Timestamp,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let result = sqlx::query(
+    let may = match state {
+        ImportState::Running => "(state = 'checked' OR (state = 'running' AND beat_at < $6))",
+        _ => {
+            "(state IN ('uploaded', 'checked', 'failed') OR (state IN ('checking', 'running') AND beat_at < $6))"
+        }
+    };
+    let result = sqlx::query(sql(format!(
         "UPDATE imports SET state = $2, columns = $3, consent_words = $4, progress = 0, error = NULL, beat_at = $5
-         WHERE id = $1 AND state <> 'done' AND (state NOT IN ('checking', 'running') OR beat_at < $6)",
-    )
+         WHERE id = $1 AND {may}"
+    )))
     .bind(id)
     .bind(state.as_str())
     .bind(columns)
@@ -185,8 +192,15 @@ pub async fn finish(
     one_row("an import's end", &result)
 }
 
-/// Forgets an upload that nobody is at.
-pub async fn remove(conn: &mut Conn, id: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM imports WHERE id = $1").bind(id).execute(conn).await?;
-    Ok(())
+/// Forgets an upload, unless somebody is at it who has given a sign of life since `alive_since`. Returns whether it is
+/// forgotten.
+pub async fn remove(conn: &mut Conn, id: i64, alive_since: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
+        "DELETE FROM imports WHERE id = $1 AND (state NOT IN ('checking', 'running') OR beat_at < $2)",
+    )
+    .bind(id)
+    .bind(alive_since.millis())
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() == 1)
 }

@@ -101,6 +101,39 @@ impl DbError {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// Whether the same may work when it is tried again: two transactions locked each other out, a connection broke, the
+    /// server is being restarted. A transaction that failed so has changed nothing, unless it was at its commit.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Silent => true,
+            Self::Sql(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code_passes(&code)),
+            Self::Sql(error) => {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The pauses before what failed for a passing reason is tried again: long enough for a PostgreSQL that restarts.
+pub const PAUSES: [Duration; 7] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(750),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(8),
+];
+
+/// PostgreSQL's codes (its manual, appendix A) and SQLite's (SQLITE_BUSY and what it is extended to).
+fn code_passes(code: &str) -> bool {
+    // Serialization failure, deadlock, lock not available; shutdown, crash, not yet up; too many connections; cut off
+    // while idle in a transaction.
+    let postgres = ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"];
+    let sqlite = ["5", "6", "261", "517"];
+    postgres.contains(&code) || sqlite.contains(&code) || (code.len() == 5 && code.starts_with("08"))
 }
 
 /// How long the database may take for one answer: longer than a second writer waits on SQLite, and not for ever, as

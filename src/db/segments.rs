@@ -24,18 +24,18 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Segment>, DbError> {
     rows.iter().map(segment).collect()
 }
 
-/// Keeps a filter under a name; what had that name is replaced.
-pub async fn put(conn: &mut Conn, name: &str, filter: &str, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query(
+/// Keeps a filter under a name. Returns whether it is kept: another that has the name stays.
+pub async fn put(conn: &mut Conn, name: &str, filter: &str, now: Timestamp) -> Result<bool, DbError> {
+    let result = sqlx::query(
         "INSERT INTO segments (name, filter, created_at) VALUES ($1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET filter = excluded.filter",
+         ON CONFLICT (name) DO UPDATE SET filter = excluded.filter WHERE segments.filter = excluded.filter",
     )
     .bind(name)
     .bind(filter)
     .bind(now.millis())
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() == 1)
 }
 
 /// Forgets a segment, and returns what it was.

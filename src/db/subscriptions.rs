@@ -3,7 +3,9 @@
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::calendar::{TimeOfDay, Timestamp};
-use crate::domain::subscription::{Consent, Subscription, SubscriptionEvent, SubscriptionStatus, transition};
+use crate::domain::subscription::{
+    BULK_REASON, Consent, Subscription, SubscriptionEvent, SubscriptionStatus, transition,
+};
 use crate::domain::topic::TopicSet;
 
 const COLUMNS: &str = "id, subscriber_id, newsletter_id, status, schedule_id, topics, at_minute, paused_until, \
@@ -217,6 +219,11 @@ pub async fn explain(conn: &mut Conn, id: i64, reason: &str, now: Timestamp) -> 
     Ok(result.rows_affected() == 1)
 }
 
+/// Whether it was a bulk action that ended a subscription.
+pub fn ended_for_many(left_reason: Option<&str>) -> bool {
+    left_reason.is_some_and(|reason| reason.starts_with(BULK_REASON))
+}
+
 async fn write(
     conn: &mut Conn,
     found: Stored,
@@ -242,6 +249,12 @@ async fn write(
         }
         S::Unsubscribed if before != Some(S::Unsubscribed) => {
             after.left_at = Some(now);
+            after.left_reason = reason.map(str::to_owned);
+        }
+        // Whoever leaves by themselves what an admin had ended for many is not brought back when that is undone.
+        S::Unsubscribed
+            if event == SubscriptionEvent::Leave && ended_for_many(after.left_reason.as_deref()) =>
+        {
             after.left_reason = reason.map(str::to_owned);
         }
         S::Pending | S::Unsubscribed => {}

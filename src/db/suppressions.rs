@@ -5,10 +5,11 @@ use super::row::Row;
 use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
-use crate::domain::subscription::{Suppression, SuppressionReason};
+use crate::domain::subscription::{BULK_REASON, Suppression, SuppressionReason};
 use crate::domain::token::SigningKey;
 
-/// Puts an address on the list; the first reason stays. Returns whether it was not there before.
+/// Puts an address on the list; the first reason stays, unless a bulk action gave it: undoing that must not lose this
+/// one. Returns whether the entry is written.
 pub async fn suppress(
     conn: &mut Conn,
     key: &SigningKey,
@@ -19,13 +20,15 @@ pub async fn suppress(
 ) -> Result<bool, DbError> {
     let result = sqlx::query(
         "INSERT INTO suppressions (email_hash, email, reason, detail, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (email_hash) DO NOTHING",
+         ON CONFLICT (email_hash) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
+         WHERE suppressions.reason = 'manual' AND suppressions.detail LIKE $6",
     )
     .bind(key.address_hash(email))
     .bind(email.as_str())
     .bind(reason.as_str())
     .bind(detail)
     .bind(now.millis())
+    .bind(format!("{BULK_REASON}%"))
     .execute(conn)
     .await?;
     Ok(result.rows_affected() == 1)

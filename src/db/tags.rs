@@ -91,13 +91,17 @@ async fn changed(
     rows.iter().map(|row| Row::new(row, "subscriber_tags").int("subscriber_id")).collect()
 }
 
-/// Removes a tag that nobody has any more. Returns whether it is gone.
-pub async fn remove_unused(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+/// Removes the tags that nobody has: not those made since `since`, which somebody is about to give, nor those that a bulk
+/// action gives or takes, or can still be undone to give back. Returns how many.
+pub async fn remove_unused(conn: &mut Conn, since: Timestamp) -> Result<u64, DbError> {
     let result = sqlx::query(
-        "DELETE FROM tags WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM subscriber_tags WHERE tag_id = $1)",
+        "DELETE FROM tags WHERE created_at < $1
+             AND NOT EXISTS (SELECT 1 FROM subscriber_tags g WHERE g.tag_id = tags.id)
+             AND NOT EXISTS (SELECT 1 FROM bulk_actions a WHERE a.object_id = tags.id AND a.kind IN ('tag', 'untag')
+                 AND (a.state IN ('running', 'undoing') OR (a.state = 'done' AND a.finished_at >= $1)))",
     )
-    .bind(id)
+    .bind(since.millis())
     .execute(conn)
     .await?;
-    Ok(result.rows_affected() == 1)
+    Ok(result.rows_affected())
 }

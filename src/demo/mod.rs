@@ -36,6 +36,7 @@ use crate::domain::composition::Field;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::user;
 use crate::mail::catcher::{self, Limits, Mailbox};
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::collect::{self, Polled};
 use crate::pipeline::composing::{self, By};
 use crate::pipeline::import::{self, Files};
@@ -142,9 +143,18 @@ impl Demo {
     /// Makes the newsletters with their schedules, and brings their subscribers in.
     pub async fn load(&self) -> Result<(), Error> {
         for title in titles::TITLES {
-            newsletters::add(&self.app, &NewNewsletter::from(&title)).await?;
+            newsletters::add(&self.app, &Actor::command_line(), &NewNewsletter::from(&title)).await?;
             for (at, days) in title.schedules {
-                newsletters::add_schedule(&self.app, title.slug, None, at, None, days).await?;
+                newsletters::add_schedule(
+                    &self.app,
+                    &Actor::command_line(),
+                    title.slug,
+                    None,
+                    at,
+                    None,
+                    days,
+                )
+                .await?;
             }
         }
         for title in titles::TITLES {
@@ -169,11 +179,12 @@ impl Demo {
             }
             let email = EmailAddress::parse(&reader.email).map_err(Error::Invalid)?;
             if reader.standing == Standing::Suppressed {
-                people::suppress(&self.app, &email, "mail to the address came back").await?;
+                people::suppress(&self.app, &Actor::command_line(), &email, "mail to the address came back")
+                    .await?;
                 continue;
             }
             for newsletter in reader.newsletters {
-                people::pause(&self.app, &email, newsletter, until).await?;
+                people::pause(&self.app, &Actor::command_line(), &email, newsletter, until).await?;
             }
         }
         Ok(())
@@ -185,8 +196,15 @@ impl Demo {
         let mut polled = vec![];
         for publisher in &self.press.newsroom.publishers {
             let feed = self.press.feed_address(publisher);
-            let source =
-                sources::add(&self.app, &publisher.newsletter, &feed, &publisher.topics, "either").await?;
+            let source = sources::add(
+                &self.app,
+                &Actor::command_line(),
+                &publisher.newsletter,
+                &feed,
+                &publisher.topics,
+                "either",
+            )
+            .await?;
             polled.extend(collect::poll_all(&self.app, &fetcher, vec![source], |_| ()).await?);
         }
         Ok(polled)

@@ -42,6 +42,10 @@ impl SubscriptionStatus {
     }
 }
 
+/// How the reason begins that a subscription which a bulk action ended, or a suppression which it made, gives; the action's
+/// number follows. Its undo takes back what still says so, and nothing else.
+pub const BULK_REASON: &str = "bulk action ";
+
 /// What can happen to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionEvent {

@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use super::accounts::Actor;
 use super::directory::{self, Asked};
 use super::{App, Error};
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
 use crate::db::directory::{From, Place};
 use crate::db::{self, DbError};
 use crate::domain::calendar::Timestamp;
+use crate::domain::subscription::BULK_REASON;
 use crate::pipeline::import::one_line;
 
 /// How many people are changed in one transaction.
@@ -72,18 +74,17 @@ impl Deed {
         super::editors::find_newsletter(&mut *app.db.conn().await?, &self.object).await
     }
 
-    async fn object_id(&self, app: &App) -> Result<Option<i64>, Error> {
-        let now = app.clock.now();
+    async fn object_id(&self, conn: &mut db::Conn, now: Timestamp) -> Result<Option<i64>, Error> {
         match self.kind {
             BulkKind::Suppress => Ok(None),
-            BulkKind::Unsubscribe => Ok(Some(self.newsletter(app).await?.id)),
+            BulkKind::Unsubscribe => Ok(Some(super::editors::find_newsletter(conn, &self.object).await?.id)),
             BulkKind::Tag => {
                 let name = tag_name(&self.object).map_err(Error::Invalid)?;
-                Ok(Some(db::tags::ensure(&mut *app.db.conn().await?, &name, now).await?.id))
+                Ok(Some(db::tags::ensure(conn, &name, now).await?.id))
             }
             BulkKind::Untag => {
                 let name = tag_name(&self.object).map_err(Error::Invalid)?;
-                let tag = db::tags::find(&mut *app.db.conn().await?, &name).await?;
+                let tag = db::tags::find(conn, &name).await?;
                 let tag = tag.ok_or_else(|| Error::Invalid(format!("Nobody has the tag “{name}”.")))?;
                 Ok(Some(tag.id))
             }
@@ -92,24 +93,62 @@ impl Deed {
 }
 
 /// Writes an action down, and returns its id: [`go_on`] does it.
-pub async fn begin(app: &App, asked: &Asked, deed: &Deed, who: &str) -> Result<(i64, String), Error> {
+pub async fn begin(app: &App, by: &Actor, asked: &Asked, deed: &Deed) -> Result<i64, Error> {
     let now = app.clock.now();
     let wanted = directory::kept(app, &asked.query(), now).await?;
     let words = format!("{} {}", deed.words(app).await?, wanted.words());
-    let object_id = deed.object_id(app).await?;
-    let mut conn = app.db.conn().await?;
-    let id = db::bulk::insert(&mut conn, deed.kind, object_id, &asked.query(), &words, who, now).await?;
-    Ok((id, words))
+    let mut tx = app.db.begin().await?;
+    let object_id = deed.object_id(&mut tx, now).await?;
+    let id = db::bulk::insert(&mut tx, deed.kind, object_id, &asked.query(), &words, by.who(), now).await?;
+    by.note_of(app, &mut tx, "subscribers.change", &format!("action {id}: {words}"), None).await?;
+    db::commit(tx).await?;
+    Ok(id)
 }
 
 /// Does what is left of an action, in the background.
 pub fn go_on(app: &App, id: i64) {
     let app = app.clone();
     tokio::spawn(async move {
-        if let Err(error) = finish(&app, id).await {
-            tracing::error!(action = id, %error, "a change to many people stands still");
-        }
+        finish_or_say(&app, id).await;
     });
+}
+
+/// Does what is left of an action whose process has died, also where an admin asks for it.
+pub async fn go_on_by(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let is_at_work = db::bulk::wake(&mut tx, id, app.clock.now()).await?;
+    by.note_of(app, &mut tx, "subscribers.change.go_on", &format!("action {id}"), None).await?;
+    db::commit(tx).await?;
+    if is_at_work {
+        go_on(app, id);
+    }
+    Ok(())
+}
+
+/// Does what is left of the actions whose process has died: of all nodes one does it.
+pub async fn resume(app: &App) -> Result<(), Error> {
+    loop {
+        let now = app.clock.now();
+        let alive_since = now.plus_millis(-ALIVE_MILLIS);
+        let id = db::bulk::take_over(&mut *app.db.conn().await?, alive_since, now).await?;
+        let Some(id) = id else { return Ok(()) };
+        tracing::info!(action = id, "a change to many people goes on");
+        finish_or_say(app, id).await;
+    }
+}
+
+/// Does what is left of an action, or writes down why it stands still. Where not even that can be written, it is taken
+/// over once the database is back.
+async fn finish_or_say(app: &App, id: i64) {
+    let Err(error) = finish(app, id).await else { return };
+    tracing::error!(action = id, %error, "a change to many people stands still");
+    let written = match app.db.conn().await {
+        Ok(mut conn) => db::bulk::fail(&mut conn, id, &error.to_string()).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(action = id, %error, "it could not be written down why");
+    }
 }
 
 /// Does what is left of an action.
@@ -120,10 +159,14 @@ pub async fn finish(app: &App, id: i64) -> Result<(), Error> {
 
 /// Takes one step of an action; returns whether there are more to take.
 pub async fn step(app: &App, id: i64) -> Result<bool, Error> {
-    let mut tries = 1;
+    let (mut tries, mut pauses) = (1, db::PAUSES.into_iter());
     loop {
         match try_step(app, id).await {
             Err(Error::Db(DbError::WrongRows { .. })) if tries < TRIES => tries += 1,
+            Err(Error::Db(error)) if error.passes() && pauses.len() > 0 => {
+                tracing::warn!(action = id, %error, "a step of a change to many people is tried again");
+                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            }
             result => return result,
         }
     }
@@ -161,7 +204,7 @@ async fn step_on(app: &App, id: i64) -> Result<bool, Error> {
 
 /// What a subscription that an action ended, or a suppression that it made, says of why.
 fn reason(action: &BulkAction) -> String {
-    format!("bulk action {}", action.id)
+    format!("{BULK_REASON}{}", action.id)
 }
 
 async fn change(tx: &mut db::Conn, action: &BulkAction, ids: &[i64], now: Timestamp) -> Result<i64, DbError> {
@@ -189,12 +232,13 @@ pub fn can_undo(action: &BulkAction, now: Timestamp) -> bool {
 }
 
 /// Lets an action end where it is.
-pub async fn stop(app: &App, id: i64) -> Result<(), Error> {
+pub async fn stop(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     if let Some(action) = db::bulk::hold(&mut tx, id, BulkState::Running, now).await? {
         let BulkAction { place, changed, .. } = action;
         db::bulk::advance(&mut tx, id, BulkState::Done, place.as_deref(), changed, Some(now)).await?;
+        by.note_of(app, &mut tx, "subscribers.change.stop", &format!("action {id}"), None).await?;
     }
     db::commit(tx).await?;
     Ok(())
@@ -204,7 +248,7 @@ pub async fn stop(app: &App, id: i64) -> Result<(), Error> {
 ///
 /// # Errors
 /// `Invalid` where it is too late, or there is nothing to undo.
-pub async fn undo(app: &App, id: i64) -> Result<BulkAction, Error> {
+pub async fn undo(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let action = db::bulk::hold(&mut tx, id, BulkState::Done, now).await?;
@@ -213,8 +257,10 @@ pub async fn undo(app: &App, id: i64) -> Result<BulkAction, Error> {
     })?;
     let place = action.place.as_deref();
     db::bulk::advance(&mut tx, id, BulkState::Undoing, place, action.changed, action.finished_at).await?;
+    let what = format!("action {id}: {}", action.words);
+    by.note_of(app, &mut tx, "subscribers.change.undo", &what, None).await?;
     db::commit(tx).await?;
-    Ok(action)
+    Ok(())
 }
 
 async fn step_back(app: &App, id: i64) -> Result<bool, Error> {
@@ -240,15 +286,20 @@ async fn step_back(app: &App, id: i64) -> Result<bool, Error> {
     Ok(state == BulkState::Undoing)
 }
 
-/// Removes what is kept of actions that cannot be undone any more.
+/// Removes what is kept of actions that cannot be undone any more, and the tags that nobody has.
 pub async fn forget(app: &App) -> Result<(), Error> {
-    let before = app.clock.now().plus_millis(-UNDO_MILLIS);
-    while let Some(id) = db::bulk::outdated(&mut *app.db.conn().await?, before).await? {
+    let now = app.clock.now();
+    let before = now.plus_millis(-UNDO_MILLIS);
+    while let Some((id, state)) = db::bulk::outdated(&mut *app.db.conn().await?, before).await? {
         let mut tx = app.db.begin().await?;
-        let ids = db::bulk::noted(&mut tx, id, 5_000).await?;
-        db::bulk::forget(&mut tx, id, &ids).await?;
+        // Somebody may have begun to undo it at this moment.
+        if db::bulk::hold(&mut tx, id, state, now).await?.is_some() {
+            let ids = db::bulk::noted(&mut tx, id, 5_000).await?;
+            db::bulk::forget(&mut tx, id, &ids).await?;
+        }
         db::commit(tx).await?;
         tokio::task::yield_now().await;
     }
+    db::tags::remove_unused(&mut *app.db.conn().await?, before).await?;
     Ok(())
 }

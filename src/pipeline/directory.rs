@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use super::accounts::Actor;
 use super::{App, Error};
 use crate::db::directory::{Filter, State};
 use crate::db::{self, Conn};
@@ -248,4 +249,25 @@ impl Wanted {
         }
         words
     }
+}
+
+/// Keeps a filter under a name. Returns whether it is kept: another that has the name stays.
+pub async fn keep(app: &App, by: &Actor, name: &str, asked: &Asked) -> Result<bool, Error> {
+    let mut tx = app.db.begin().await?;
+    if !db::segments::put(&mut tx, name, &asked.query(), app.clock.now()).await? {
+        return Ok(false);
+    }
+    by.note_of(app, &mut tx, "segment.keep", name, None).await?;
+    db::commit(tx).await?;
+    Ok(true)
+}
+
+/// Removes a filter that was kept, and returns its name.
+pub async fn remove_segment(app: &App, by: &Actor, id: i64) -> Result<String, Error> {
+    let mut tx = app.db.begin().await?;
+    let removed = db::segments::remove(&mut tx, id).await?;
+    let removed = removed.ok_or_else(|| Error::NotFound("there is no such segment".to_owned()))?;
+    by.note_of(app, &mut tx, "segment.remove", &removed.name, None).await?;
+    db::commit(tx).await?;
+    Ok(removed.name)
 }

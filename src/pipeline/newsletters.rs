@@ -10,6 +10,7 @@ use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order, Rules,
 use crate::domain::topic::{MAX_TOPICS, Topic, slug_of};
 use crate::render::{DEFAULT_PREHEADER, DEFAULT_SUBJECT};
 
+use super::accounts::Actor;
 use super::editors::find_newsletter;
 use super::{App, Error};
 
@@ -70,7 +71,7 @@ pub fn problems_of_new(new: &NewNewsletter) -> Vec<(String, String)> {
 }
 
 /// Makes a newsletter.
-pub async fn add(app: &App, new: &NewNewsletter) -> Result<Newsletter, Error> {
+pub async fn add(app: &App, by: &Actor, new: &NewNewsletter) -> Result<Newsletter, Error> {
     let name = one_line("name", &new.name)?;
     if name.is_empty() {
         return Err(Error::Invalid("a newsletter needs a name: --name \"Morning Brief\"".to_owned()));
@@ -116,12 +117,13 @@ pub async fn add(app: &App, new: &NewNewsletter) -> Result<Newsletter, Error> {
     for topic in topics {
         ensure_topic(&mut tx, newsletter.id, &topic).await?;
     }
+    by.note_of(app, &mut tx, "newsletter.add", &newsletter.slug, Some(newsletter.id)).await?;
     db::commit(tx).await?;
     Ok(newsletter)
 }
 
 /// Changes settings of a newsletter: `key=value` pairs with the keys of [`KEYS`].
-pub async fn set(app: &App, slug: &str, pairs: &[String]) -> Result<Newsletter, Error> {
+pub async fn set(app: &App, by: &Actor, slug: &str, pairs: &[String]) -> Result<Newsletter, Error> {
     let mut tx = app.db.begin().await?;
     let mut newsletter = find_newsletter(&mut tx, slug).await?;
     let topics = change(app, &mut newsletter, pairs)?;
@@ -129,6 +131,10 @@ pub async fn set(app: &App, slug: &str, pairs: &[String]) -> Result<Newsletter, 
     for topic in topics {
         ensure_topic(&mut tx, newsletter.id, &topic).await?;
     }
+    let keys: Vec<&str> =
+        pairs.iter().map(|pair| pair.split('=').next().unwrap_or_default().trim()).collect();
+    let what = format!("{slug}: {}", keys.join(", "));
+    by.note_of(app, &mut tx, "newsletter.set", &what, Some(newsletter.id)).await?;
     db::commit(tx).await?;
     Ok(newsletter)
 }
@@ -176,7 +182,12 @@ pub enum FormSet {
 }
 
 /// Changes settings of a newsletter as a form has them: all of them or none, and every fault is told.
-pub async fn set_form(app: &App, slug: &str, fields: &[(String, String)]) -> Result<FormSet, Error> {
+pub async fn set_form(
+    app: &App,
+    by: &Actor,
+    slug: &str,
+    fields: &[(String, String)],
+) -> Result<FormSet, Error> {
     let mut tx = app.db.begin().await?;
     let mut newsletter = find_newsletter(&mut tx, slug).await?;
     let (mut changed, mut problems) = (vec![], vec![]);
@@ -196,7 +207,12 @@ pub async fn set_form(app: &App, slug: &str, fields: &[(String, String)]) -> Res
     if !problems.is_empty() {
         return Ok(FormSet::Refused(problems));
     }
+    if changed.is_empty() {
+        return Ok(FormSet::Changed(changed));
+    }
     db::newsletters::update(&mut tx, &newsletter).await?;
+    let what = format!("{slug}: {}", changed.join(", "));
+    by.note_of(app, &mut tx, "newsletter.set", &what, Some(newsletter.id)).await?;
     db::commit(tx).await?;
     Ok(FormSet::Changed(changed))
 }
@@ -391,6 +407,7 @@ pub async fn ensure_topic(conn: &mut db::Conn, newsletter_id: i64, name: &str) -
 /// Adds a schedule to a newsletter.
 pub async fn add_schedule(
     app: &App,
+    by: &Actor,
     slug: &str,
     name: Option<&str>,
     at: &str,
@@ -423,8 +440,23 @@ pub async fn add_schedule(
         }
         other => other?,
     };
+    note_schedule(app, &mut tx, by, "schedule.add", slug, &schedule).await?;
     db::commit(tx).await?;
     Ok(schedule)
+}
+
+/// Writes down what somebody did to a schedule, which is then so.
+pub(super) async fn note_schedule(
+    app: &App,
+    conn: &mut db::Conn,
+    by: &Actor,
+    action: &str,
+    slug: &str,
+    schedule: &Schedule,
+) -> Result<(), Error> {
+    let Slots { recurrence, at, zone } = &schedule.slots;
+    let what = format!("{slug}: {}, {recurrence} at {at} {}", schedule.name, zone.name());
+    by.note_of(app, conn, action, &what, Some(schedule.newsletter_id)).await
 }
 
 fn default_name(recurrence: Recurrence) -> &'static str {
@@ -456,7 +488,13 @@ pub async fn next_slots(app: &App, slug: &str, count: usize) -> Result<Vec<(Sche
 }
 
 /// Pauses a schedule, or lets it go on from now: what was due meanwhile is not made up for.
-pub async fn pause_schedule(app: &App, slug: &str, name: &str, paused: bool) -> Result<Schedule, Error> {
+pub async fn pause_schedule(
+    app: &App,
+    by: &Actor,
+    slug: &str,
+    name: &str,
+    paused: bool,
+) -> Result<Schedule, Error> {
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, slug).await?;
     let schedules = db::newsletters::schedules_of(&mut tx, newsletter.id).await?;
@@ -472,6 +510,8 @@ pub async fn pause_schedule(app: &App, slug: &str, name: &str, paused: bool) -> 
         schedule.starts_at = app.clock.now();
     }
     db::newsletters::update_schedule(&mut tx, &schedule).await?;
+    let action = if paused { "schedule.pause" } else { "schedule.resume" };
+    note_schedule(app, &mut tx, by, action, slug, &schedule).await?;
     db::commit(tx).await?;
     Ok(schedule)
 }

@@ -17,6 +17,7 @@ use crate::domain::subscription::{
 use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Entry, MAX_NAME, merge, one_line};
 
@@ -119,6 +120,13 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
     };
     let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
     let before = found.into_iter().next().unwrap_or_default();
+    if before.is_erased {
+        return Err(Error::Invalid(format!(
+            "the person with the address {} was erased: take it off the suppression list first, if its owner asks for \
+             that; nothing was changed",
+            new.email
+        )));
+    }
     let after = merge(&before, &entry, now);
     let status = after.tie.as_ref().map_or(SubscriptionStatus::Active, |tie| tie.status);
     if status == SubscriptionStatus::Unsubscribed {
@@ -159,6 +167,7 @@ pub struct Left {
 /// Ends a person's subscription to one newsletter, by its slug, or to all.
 pub async fn unsubscribe(
     app: &App,
+    by: &Actor,
     email: &EmailAddress,
     newsletter_slug: Option<&str>,
 ) -> Result<Vec<Left>, Error> {
@@ -181,7 +190,9 @@ pub async fn unsubscribe(
         }));
     }
     let mut left = vec![];
+    let what = named(subscriber.id);
     for subscription in wanted {
+        by.note_of(app, &mut tx, "subscription.leave", &what, Some(subscription.newsletter_id)).await?;
         db::subscriptions::apply(&mut tx, subscription.id, SubscriptionEvent::Leave, Some("admin"), now)
             .await?;
         let newsletter = newsletters.iter().find(|newsletter| newsletter.id == subscription.newsletter_id);
@@ -196,11 +207,36 @@ pub async fn unsubscribe(
 
 /// Puts an address on the suppression list, subscriber or not; `detail` says why in the admin's words. Returns
 /// whether it was not there before.
-pub async fn suppress(app: &App, email: &EmailAddress, detail: &str) -> Result<bool, Error> {
+pub async fn suppress(app: &App, by: &Actor, email: &EmailAddress, detail: &str) -> Result<bool, Error> {
     let detail = one_line("reason", detail, 300).map_err(Error::Invalid)?;
-    let mut conn = app.db.conn().await?;
-    let reason = SuppressionReason::Manual;
-    Ok(db::suppressions::suppress(&mut conn, &app.key, email, reason, &detail, app.clock.now()).await?)
+    let mut tx = app.db.begin().await?;
+    let (reason, now) = (SuppressionReason::Manual, app.clock.now());
+    let is_new = db::suppressions::suppress(&mut tx, &app.key, email, reason, &detail, now).await?;
+    let (action, what) = on_list(app, &mut tx, email, "suppress", "suppression.add").await?;
+    by.note_of(app, &mut tx, action, &what, None).await?;
+    db::commit(tx).await?;
+    Ok(is_new)
+}
+
+/// What doing something to an entry of the suppression list is called in the audit log, and whose entry it is: the
+/// subscriber's number, or the hash by which the list finds it.
+async fn on_list(
+    app: &App,
+    conn: &mut Conn,
+    email: &EmailAddress,
+    verb: &str,
+    of_nobody: &'static str,
+) -> Result<(&'static str, String), Error> {
+    Ok(match db::subscribers::find(conn, email).await? {
+        Some(person) if verb == "suppress" => ("subscriber.suppress", named(person.id)),
+        Some(person) => ("subscriber.unsuppress", named(person.id)),
+        None => (of_nobody, app.key.address_hash(email)),
+    })
+}
+
+/// The audit log names people by their number: it outlives them.
+pub fn named(subscriber_id: i64) -> String {
+    format!("subscriber {subscriber_id}")
 }
 
 /// Stops a newsletter's digests to a person until that time.
@@ -209,6 +245,7 @@ pub async fn suppress(app: &App, email: &EmailAddress, detail: &str) -> Result<b
 /// A time that has passed; a newsletter that is not there, or that the person does not follow.
 pub async fn pause(
     app: &App,
+    by: &Actor,
     email: &EmailAddress,
     newsletter_slug: &str,
     until: Timestamp,
@@ -216,16 +253,17 @@ pub async fn pause(
     if until <= app.clock.now() {
         return Err(Error::Invalid(format!("{until} has passed already: name a day to come")));
     }
-    set_pause(app, email, newsletter_slug, Some(until)).await
+    set_pause(app, by, email, newsletter_slug, Some(until)).await
 }
 
 /// Lets the digests of a newsletter come again to a person who had paused it.
-pub async fn resume(app: &App, email: &EmailAddress, newsletter_slug: &str) -> Result<(), Error> {
-    set_pause(app, email, newsletter_slug, None).await
+pub async fn resume(app: &App, by: &Actor, email: &EmailAddress, newsletter_slug: &str) -> Result<(), Error> {
+    set_pause(app, by, email, newsletter_slug, None).await
 }
 
 async fn set_pause(
     app: &App,
+    by: &Actor,
     email: &EmailAddress,
     newsletter_slug: &str,
     until: Option<Timestamp>,
@@ -240,18 +278,54 @@ async fn set_pause(
         ))
     })?;
     db::subscriptions::pause(&mut tx, subscription.id, until, app.clock.now()).await?;
+    let action = if until.is_some() { "subscription.pause" } else { "subscription.resume" };
+    by.note_of(app, &mut tx, action, &named(subscriber.id), Some(newsletter.id)).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(())
 }
 
 /// Takes an address off the suppression list, and returns why it was on it.
-pub async fn unsuppress(app: &App, email: &EmailAddress) -> Result<Suppression, Error> {
+pub async fn unsuppress(app: &App, by: &Actor, email: &EmailAddress) -> Result<Suppression, Error> {
     let mut tx = app.db.begin().await?;
     let found = db::suppressions::find(&mut tx, &app.key, email).await?;
     let found = found.ok_or_else(|| Error::NotFound(format!("{email} is not on the suppression list")))?;
     db::suppressions::unsuppress(&mut tx, &app.key, email).await?;
+    let (action, what) = on_list(app, &mut tx, email, "unsuppress", "suppression.remove").await?;
+    by.note_of(app, &mut tx, action, &what, None).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(found)
+}
+
+/// Takes an entry off the suppression list by its hash, also where nothing else is left of it, and returns what it was.
+pub async fn lift(app: &App, by: &Actor, hash: &str) -> Result<Suppression, Error> {
+    let mut tx = app.db.begin().await?;
+    let entry = db::suppressions::by_hash(&mut tx, hash).await?;
+    let entry = entry.ok_or_else(|| Error::NotFound("there is no such entry".to_owned()))?;
+    db::suppressions::lift(&mut tx, hash).await?;
+    by.note_of(app, &mut tx, "suppression.remove", hash, None).await?;
+    db::commit(tx).await?;
+    Ok(entry.suppression)
+}
+
+/// Gives a person a tag, which is made where there is none of the name.
+pub async fn tag(app: &App, by: &Actor, id: i64, name: &str) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let tag = db::tags::ensure(&mut tx, name, app.clock.now()).await?;
+    db::tags::put(&mut tx, tag.id, &[id]).await?;
+    by.note_of(app, &mut tx, "subscriber.tag", &format!("{}: {name}", named(id)), None).await?;
+    db::commit(tx).await?;
+    Ok(())
+}
+
+/// Takes a tag from a person, and returns its name.
+pub async fn untag(app: &App, by: &Actor, id: i64, tag_id: i64) -> Result<String, Error> {
+    let mut tx = app.db.begin().await?;
+    let tag = db::tags::get(&mut tx, tag_id).await?;
+    let tag = tag.ok_or_else(|| Error::NotFound("there is no such tag".to_owned()))?;
+    db::tags::take(&mut tx, tag.id, &[id]).await?;
+    by.note_of(app, &mut tx, "subscriber.untag", &format!("{}: {}", named(id), tag.name), None).await?;
+    db::commit(tx).await?;
+    Ok(tag.name)
 }
 
 /// What an admin changes about a person.
@@ -267,7 +341,7 @@ pub struct Edit {
 ///
 /// # Errors
 /// `Invalid` where somebody else has the address, or it must not be mailed.
-pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
+pub async fn edit(app: &App, by: &Actor, id: i64, edit: &Edit) -> Result<(), Error> {
     let now = app.clock.now();
     let name = one_line("name", &edit.name, MAX_NAME).map_err(Error::Invalid)?;
     let mut tx = app.db.begin().await?;
@@ -290,6 +364,7 @@ pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
     let changed =
         Subscriber { id, email: edit.email.clone(), name, language: edit.language.clone(), zone: edit.zone };
     db::subscribers::update(&mut tx, &changed, now).await?;
+    by.note_of(app, &mut tx, "subscriber.edit", &named(id), None).await?;
     db::commit(tx).await?;
     Ok(())
 }
@@ -298,11 +373,18 @@ pub async fn edit(app: &App, id: i64, edit: &Edit) -> Result<(), Error> {
 ///
 /// # Errors
 /// A subscription that is not there.
-pub async fn choose(app: &App, newsletter_id: i64, subscriber_id: i64, choice: Choice) -> Result<(), Error> {
+pub async fn choose(
+    app: &App,
+    by: &Actor,
+    newsletter_id: i64,
+    subscriber_id: i64,
+    choice: Choice,
+) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
     let found = db::subscriptions::find(&mut tx, newsletter_id, subscriber_id).await?;
     let found = found.ok_or_else(|| Error::NotFound("there is no such subscription".to_owned()))?;
     db::subscriptions::choose(&mut tx, found.id, choice, app.clock.now()).await?;
+    by.note_of(app, &mut tx, "subscription.choose", &named(subscriber_id), Some(newsletter_id)).await?;
     db::commit(tx).await?;
     Ok(())
 }
@@ -315,8 +397,8 @@ pub struct Erased {
 }
 
 /// Forgets a person. Only a keyed hash of the address stays, on the suppression list, so that no import or sign-up
-/// has the person mailed again.
-pub async fn erase(app: &App, email: &EmailAddress) -> Result<Erased, Error> {
+/// has the person mailed again. `by`: none where they do it themselves.
+pub async fn erase(app: &App, by: Option<&Actor>, email: &EmailAddress) -> Result<Erased, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let subscriber = db::subscribers::find(&mut tx, email).await?;
@@ -327,6 +409,10 @@ pub async fn erase(app: &App, email: &EmailAddress) -> Result<Erased, Error> {
     db::suppressions::forget(&mut tx, &app.key, email, now).await?;
     let id = subscriber.map(|subscriber| subscriber.id);
     let notices_in_flight = db::subscribers::erase(&mut tx, email, id, now).await?;
+    if let Some(by) = by {
+        let what = id.map_or_else(|| app.key.address_hash(email), named);
+        by.note_of(app, &mut tx, "subscriber.erase", &what, None).await?;
+    }
     tx.commit().await.map_err(DbError::from)?;
     Ok(Erased { notices_in_flight })
 }

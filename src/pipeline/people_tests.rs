@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use super::Error;
+use super::accounts::Actor;
 use super::export::{Format, export};
 use super::import::{Files, Report, Request, import};
 use super::people::{NewPerson, add, erase, list, pause, resume, suppress, unsubscribe, unsuppress};
@@ -105,15 +106,15 @@ async fn who_left_is_not_added_again() {
             add(app, &person("ann@example.org", newsletter)).await.unwrap();
         }
         let ann = address("ann@example.org");
-        let left = unsubscribe(app, &ann, Some("brief")).await.unwrap();
+        let left = unsubscribe(app, &Actor::command_line(), &ann, Some("brief")).await.unwrap();
         assert_eq!((left.len(), left[0].already), (1, false));
-        let left = unsubscribe(app, &ann, None).await.unwrap();
+        let left = unsubscribe(app, &Actor::command_line(), &ann, None).await.unwrap();
         assert_eq!(left.iter().map(|left| left.already).collect::<Vec<_>>(), [true, false]);
         let error = add(app, &person("ann@example.org", "brief")).await.unwrap_err();
         assert!(matches!(&error, Error::Invalid(why) if why.contains("has left")), "{error}");
         let tie = &show(app, &ann).await.unwrap().subscriptions[0];
         assert_eq!((tie.status, tie.left_reason.as_deref()), ("unsubscribed", Some("admin")));
-        let nobody = unsubscribe(app, &address("bob@example.org"), None).await;
+        let nobody = unsubscribe(app, &Actor::command_line(), &address("bob@example.org"), None).await;
         assert!(matches!(nobody, Err(Error::NotFound(_))));
     }
 }
@@ -125,20 +126,26 @@ async fn a_reader_on_holiday_is_paused_in_one_newsletter() {
         let brief = with_brief(app).await;
         let ann = EmailAddress::parse("ann@example.org").unwrap();
         let until = now().plus_millis(1);
-        assert!(pause(app, &ann, "brief", until).await.unwrap_err().to_string().contains("ann@example.org"));
+        assert!(
+            pause(app, &Actor::command_line(), &ann, "brief", until)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("ann@example.org")
+        );
         import_csv(app, "brief", b"email\nann@example.org\n".to_vec()).await;
-        pause(app, &ann, "brief", until).await.unwrap();
+        pause(app, &Actor::command_line(), &ann, "brief", until).await.unwrap();
         let mut conn = app.db.conn().await.unwrap();
         let id = subscribers::find(&mut conn, &ann).await.unwrap().unwrap().id;
         let found = subscriptions::find(&mut conn, brief, id).await.unwrap().unwrap();
         assert_eq!(found.paused_until, Some(until));
         drop(conn);
-        let error = pause(app, &ann, "brief", now()).await.unwrap_err().to_string();
+        let error = pause(app, &Actor::command_line(), &ann, "brief", now()).await.unwrap_err().to_string();
         assert!(error.contains("has passed already"), "{error}");
-        resume(app, &ann, "brief").await.unwrap();
+        resume(app, &Actor::command_line(), &ann, "brief").await.unwrap();
         assert_eq!(show(app, &ann).await.unwrap().subscriptions[0].paused_until, None);
         a_newsletter(&app.db, "other").await;
-        let error = pause(app, &ann, "other", until).await.unwrap_err().to_string();
+        let error = pause(app, &Actor::command_line(), &ann, "other", until).await.unwrap_err().to_string();
         assert!(error.contains("no subscriber of “other”"), "{error}");
     }
 }
@@ -153,7 +160,7 @@ async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
             .await
             .unwrap();
         let subscriber = subscribers::find(&mut app.db.conn().await.unwrap(), &ann).await.unwrap().unwrap();
-        suppress(app, &ann, "asked by ann@example.org").await.unwrap();
+        suppress(app, &Actor::command_line(), &ann, "asked by ann@example.org").await.unwrap();
         crate::db::testing::a_history(&app.db, id, &subscriber).await;
         let story = show(app, &ann).await.unwrap();
         let sentences: Vec<&str> = story.deliveries.iter().map(|sent| sent.sentence.as_str()).collect();
@@ -166,7 +173,7 @@ async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
             ]
         );
 
-        assert_eq!(erase(app, &ann).await.unwrap().notices_in_flight, 0);
+        assert_eq!(erase(app, None, &ann).await.unwrap().notices_in_flight, 0);
         let text = crate::db::testing::every_text(&app.db).await;
         assert!(!text.contains("ann@example.org") && !text.contains("Ann Lee"), "{text}");
         let story = show(app, &ann).await.unwrap();
@@ -175,10 +182,13 @@ async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
         let report = import_csv(app, "brief", b"email\nann@example.org\n".to_vec()).await;
         assert_eq!((report.added, report.suppressed), (1, 1));
         assert!(add(app, &person("ann@example.org", "brief")).await.unwrap().suppressed.is_some());
-        erase(app, &ann).await.unwrap();
-        assert!(matches!(erase(app, &ann).await, Err(Error::NotFound(_))));
-        assert_eq!(unsuppress(app, &ann).await.unwrap().reason, SuppressionReason::Manual);
-        assert!(matches!(unsuppress(app, &ann).await, Err(Error::NotFound(_))));
+        erase(app, None, &ann).await.unwrap();
+        assert!(matches!(erase(app, None, &ann).await, Err(Error::NotFound(_))));
+        assert_eq!(
+            unsuppress(app, &Actor::command_line(), &ann).await.unwrap().reason,
+            SuppressionReason::Manual
+        );
+        assert!(matches!(unsuppress(app, &Actor::command_line(), &ann).await, Err(Error::NotFound(_))));
     }
 }
 
@@ -196,8 +206,8 @@ async fn lists_are_filtered_and_go_on_behind_the_last_address() {
         ] {
             add(app, &person(email, newsletter)).await.unwrap();
         }
-        unsubscribe(app, &address("zoe@example.org"), None).await.unwrap();
-        suppress(app, &address("ann@example.org"), "").await.unwrap();
+        unsubscribe(app, &Actor::command_line(), &address("zoe@example.org"), None).await.unwrap();
+        suppress(app, &Actor::command_line(), &address("ann@example.org"), "").await.unwrap();
         let all = ["ann-b@example.org", "ann.c@example.org", "ann@example.org", "zoe@example.org"];
         assert_eq!(addresses(app, None, Filter::default()).await, all);
         let prefix = Filter { prefix: "Ann".into(), ..Filter::default() };
@@ -285,11 +295,11 @@ async fn an_export_brings_back_nobody_elsewhere_who_must_not_be_mailed() {
         let file = b"email,status\nann@example.org,\nbob@example.org,cleaned\ncleo@example.org,\n\
             dan@example.org,complained\neve@example.org,\nflo@example.org,\n";
         import_csv(app, "brief", file.to_vec()).await;
-        suppress(app, &address("cleo@example.org"), "asked to").await.unwrap();
-        erase(app, &address("eve@example.org")).await.unwrap();
+        suppress(app, &Actor::command_line(), &address("cleo@example.org"), "asked to").await.unwrap();
+        erase(app, None, &address("eve@example.org")).await.unwrap();
         import_csv(app, "brief", b"email\neve@example.org\n".to_vec()).await;
         // Has left, and somebody filled in the form again since.
-        unsubscribe(app, &address("ann@example.org"), None).await.unwrap();
+        unsubscribe(app, &Actor::command_line(), &address("ann@example.org"), None).await.unwrap();
         let mut tx = app.db.begin().await.unwrap();
         let ann = subscribers::find(&mut tx, &address("ann@example.org")).await.unwrap().unwrap();
         let event = SubscriptionEvent::SignUp;

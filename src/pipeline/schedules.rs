@@ -1,9 +1,11 @@
 //! A newsletter's schedules as admins change them: when, and whether at all.
 
+use super::accounts::Actor;
+use super::newsletters::note_schedule;
 use super::{App, Error};
 use crate::db;
 use crate::domain::calendar::Slots;
-use crate::domain::newsletter::Schedule;
+use crate::domain::newsletter::{Newsletter, Schedule};
 
 /// A schedule of a newsletter.
 pub async fn find(conn: &mut db::Conn, newsletter_id: i64, id: i64) -> Result<Schedule, Error> {
@@ -14,22 +16,29 @@ pub async fn find(conn: &mut db::Conn, newsletter_id: i64, id: i64) -> Result<Sc
 
 /// Changes when a schedule goes out. What lies behind is not made up for: its next slot comes after now, and not on a
 /// day that has had its issue.
-pub async fn change(app: &App, newsletter_id: i64, id: i64, slots: Slots) -> Result<Schedule, Error> {
+pub async fn change(
+    app: &App,
+    by: &Actor,
+    newsletter: &Newsletter,
+    id: i64,
+    slots: Slots,
+) -> Result<Schedule, Error> {
     let mut tx = app.db.begin().await?;
-    db::newsletters::lock(&mut tx, newsletter_id).await?;
-    let mut schedule = find(&mut tx, newsletter_id, id).await?;
+    db::newsletters::lock(&mut tx, newsletter.id).await?;
+    let mut schedule = find(&mut tx, newsletter.id, id).await?;
     schedule.slots = slots;
     schedule.starts_at = app.clock.now();
     db::newsletters::update_schedule(&mut tx, &schedule).await?;
+    note_schedule(app, &mut tx, by, "schedule.change", &newsletter.slug, &schedule).await?;
     db::commit(tx).await?;
     Ok(schedule)
 }
 
 /// Removes a schedule that nobody chose and that no issue went out on; the issue that it is filling goes with it.
-pub async fn remove(app: &App, newsletter_id: i64, id: i64) -> Result<Schedule, Error> {
+pub async fn remove(app: &App, by: &Actor, newsletter: &Newsletter, id: i64) -> Result<Schedule, Error> {
     let mut tx = app.db.begin().await?;
-    db::newsletters::lock(&mut tx, newsletter_id).await?;
-    let schedule = find(&mut tx, newsletter_id, id).await?;
+    db::newsletters::lock(&mut tx, newsletter.id).await?;
+    let schedule = find(&mut tx, newsletter.id, id).await?;
     let (readers, issues) = db::newsletters::ties_of_schedule(&mut tx, &schedule).await?;
     let tie = match (readers, issues) {
         (0, 0) => None,
@@ -45,6 +54,7 @@ pub async fn remove(app: &App, newsletter_id: i64, id: i64) -> Result<Schedule, 
         )));
     }
     db::newsletters::remove_schedule(&mut tx, id).await?;
+    note_schedule(app, &mut tx, by, "schedule.remove", &newsletter.slug, &schedule).await?;
     db::commit(tx).await?;
     Ok(schedule)
 }

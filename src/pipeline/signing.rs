@@ -9,6 +9,7 @@ use crate::domain::address::parse_domain;
 use crate::domain::calendar::Timestamp;
 use crate::mail::dkim::{self, SigningKey};
 
+use super::accounts::Actor;
 use super::{App, Error};
 
 /// The most octets of a name in DNS (RFC 1035 §2.3.4, as text).
@@ -60,6 +61,7 @@ pub struct Published {
 /// Several keys of one `selector` are told apart by their algorithm, and so are those that are named after the day.
 pub async fn add(
     app: &App,
+    by: &Actor,
     domain: &str,
     algorithms: &[Algorithm],
     selector: Option<&str>,
@@ -93,6 +95,8 @@ pub async fn add(
             other => other?,
         }
     }
+    let names: Vec<String> = keys.iter().map(|key| record_name(&key.selector, &key.domain)).collect();
+    by.note_of(app, &mut tx, "dkim.add", &names.join(", "), None).await?;
     db::commit(tx).await?;
     keys.into_iter().map(published).collect()
 }
@@ -126,16 +130,19 @@ pub async fn list(app: &App) -> Result<Vec<Published>, Error> {
 
 /// Removes a key, and returns how many the domain has left: mail is no longer signed with it. Its DNS record must stay
 /// for as long as signed mail is under way.
-pub async fn remove(app: &App, domain: &str, selector: &str) -> Result<usize, Error> {
+pub async fn remove(app: &App, by: &Actor, domain: &str, selector: &str) -> Result<usize, Error> {
     let domain = parse_domain(domain).map_err(Error::Invalid)?;
     let selector = selector.to_ascii_lowercase();
-    let mut conn = app.db.conn().await?;
-    if !db::dkim::delete(&mut conn, &domain, &selector).await? {
+    let mut tx = app.db.begin().await?;
+    if !db::dkim::delete(&mut tx, &domain, &selector).await? {
         return Err(Error::NotFound(format!(
             "there is no key {selector} for {domain}: `daybreak dkim list` shows those there are"
         )));
     }
-    Ok(db::dkim::list(&mut conn).await?.iter().filter(|key| key.domain == domain).count())
+    by.note_of(app, &mut tx, "dkim.remove", &record_name(&selector, &domain), None).await?;
+    let left = db::dkim::list(&mut tx).await?.iter().filter(|key| key.domain == domain).count();
+    db::commit(tx).await?;
+    Ok(left)
 }
 
 fn record_name(selector: &str, domain: &str) -> String {

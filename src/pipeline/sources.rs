@@ -9,6 +9,7 @@ use crate::db::sources::Source;
 use crate::domain::article::Identity;
 use crate::domain::topic::TopicSet;
 
+use super::accounts::Actor;
 use super::collect::{self, Brought};
 use super::editors::find_newsletter;
 use super::newsletters::ensure_topic;
@@ -17,6 +18,7 @@ use super::{App, Error};
 /// Adds a feed to a newsletter; it is due at once. Topics that the newsletter does not have are made.
 pub async fn add(
     app: &App,
+    by: &Actor,
     slug: &str,
     url: &str,
     topics: &[String],
@@ -38,6 +40,7 @@ pub async fn add(
         other => other?,
     };
     let source = find(&mut tx, id).await?;
+    note(app, &mut tx, by, "source.add", &source).await?;
     db::commit(tx).await?;
     Ok(source)
 }
@@ -52,13 +55,26 @@ async fn labels(conn: &mut db::Conn, newsletter_id: i64, topics: &[String]) -> R
 }
 
 /// Gives a source these topics in place of those that it has; what it brought keeps its own.
-pub async fn set_topics(app: &App, id: i64, topics: &[String]) -> Result<Source, Error> {
+pub async fn set_topics(app: &App, by: &Actor, id: i64, topics: &[String]) -> Result<Source, Error> {
     let mut tx = app.db.begin().await?;
     let source = find(&mut tx, id).await?;
     let labels = labels(&mut tx, source.newsletter_id, topics).await?;
     db::sources::set_topics(&mut tx, id, labels).await?;
+    note(app, &mut tx, by, "source.topics", &source).await?;
     db::commit(tx).await?;
     Ok(Source { topics: labels, ..source })
+}
+
+/// Writes down what somebody did to a source.
+async fn note(
+    app: &App,
+    conn: &mut db::Conn,
+    by: &Actor,
+    action: &str,
+    source: &Source,
+) -> Result<(), Error> {
+    let what: String = source.url.chars().take(200).collect();
+    by.note_of(app, conn, action, &what, Some(source.newsletter_id)).await
 }
 
 fn parse_feed_url(text: &str) -> Result<Url, Error> {
@@ -91,19 +107,25 @@ pub async fn find(conn: &mut db::Conn, id: i64) -> Result<Source, Error> {
 }
 
 /// Pauses a source, or polls it again from now on.
-pub async fn pause(app: &App, id: i64, paused: bool) -> Result<Source, Error> {
-    let mut conn = app.db.conn().await?;
-    let source = find(&mut conn, id).await?;
-    db::sources::set_paused(&mut conn, id, paused, app.clock.now()).await?;
+pub async fn pause(app: &App, by: &Actor, id: i64, paused: bool) -> Result<Source, Error> {
+    let mut tx = app.db.begin().await?;
+    let source = find(&mut tx, id).await?;
+    db::sources::set_paused(&mut tx, id, paused, app.clock.now()).await?;
+    let action = if paused { "source.pause" } else { "source.resume" };
+    note(app, &mut tx, by, action, &source).await?;
+    db::commit(tx).await?;
     Ok(source)
 }
 
 /// How long whoever asks for a poll waits for its end.
 const POLL_PATIENCE: Duration = Duration::from_secs(22);
 
-/// Polls a source now, due or not. None where it takes long: it goes on, and the source says later what came of it.
-pub async fn poll_now(app: &App, id: i64) -> Result<Option<Result<Brought, String>>, Error> {
-    let source = find(&mut *app.db.conn().await?, id).await?;
+/// Polls a source now, due or not; who asks for it is written down before. None where it takes long: it goes on, and the source says later what came of it.
+pub async fn poll_now(app: &App, by: &Actor, id: i64) -> Result<Option<Result<Brought, String>>, Error> {
+    let mut conn = app.db.conn().await?;
+    let source = find(&mut conn, id).await?;
+    note(app, &mut conn, by, "source.poll", &source).await?;
+    drop(conn);
     let fetcher = collect::fetcher(app)?;
     let app = app.clone();
     let polling = tokio::spawn(async move { collect::poll_all(&app, &fetcher, vec![source], |_| {}).await });
@@ -115,10 +137,11 @@ pub async fn poll_now(app: &App, id: i64) -> Result<Option<Result<Brought, Strin
 }
 
 /// Removes a source; what it brought stays.
-pub async fn remove(app: &App, id: i64) -> Result<Source, Error> {
+pub async fn remove(app: &App, by: &Actor, id: i64) -> Result<Source, Error> {
     let mut tx = app.db.begin().await?;
     let source = find(&mut tx, id).await?;
     db::sources::remove(&mut tx, id).await?;
+    note(app, &mut tx, by, "source.remove", &source).await?;
     db::commit(tx).await?;
     Ok(source)
 }

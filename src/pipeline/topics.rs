@@ -1,5 +1,6 @@
 //! A newsletter's topics as admins change them.
 
+use super::accounts::Actor;
 use super::newsletters::{ensure_topic, one_line};
 use super::{App, Error};
 use crate::db;
@@ -13,15 +14,16 @@ async fn find(conn: &mut db::Conn, newsletter_id: i64, id: i64) -> Result<(Topic
 }
 
 /// Adds a topic; one of that name may be there already.
-pub async fn add(app: &App, newsletter_id: i64, name: &str) -> Result<Topic, Error> {
+pub async fn add(app: &App, by: &Actor, newsletter_id: i64, name: &str) -> Result<Topic, Error> {
     let mut tx = app.db.begin().await?;
     let topic = ensure_topic(&mut tx, newsletter_id, name).await?;
+    by.note_of(app, &mut tx, "topic.add", &topic.name, Some(newsletter_id)).await?;
     db::commit(tx).await?;
     Ok(topic)
 }
 
 /// Gives a topic another name. Feeds go on to name it by the old one: whoever follows it loses nothing.
-pub async fn rename(app: &App, newsletter_id: i64, id: i64, name: &str) -> Result<Topic, Error> {
+pub async fn rename(app: &App, by: &Actor, newsletter_id: i64, id: i64, name: &str) -> Result<Topic, Error> {
     let name = one_line("topic", name)?;
     let slug = slug_of(&name).ok_or_else(|| {
         Error::Invalid(format!("“{name}” cannot be a topic: it has no letter and no digit"))
@@ -38,12 +40,14 @@ pub async fn rename(app: &App, newsletter_id: i64, id: i64, name: &str) -> Resul
         )));
     }
     db::newsletters::rename_topic(&mut tx, id, &name).await?;
+    let what = format!("{} to {name}", topic.name);
+    by.note_of(app, &mut tx, "topic.rename", &what, Some(newsletter_id)).await?;
     db::commit(tx).await?;
     Ok(Topic { name, ..topic })
 }
 
 /// Removes a topic that nothing has.
-pub async fn remove(app: &App, newsletter_id: i64, id: i64) -> Result<Topic, Error> {
+pub async fn remove(app: &App, by: &Actor, newsletter_id: i64, id: i64) -> Result<Topic, Error> {
     let mut tx = app.db.begin().await?;
     let (topic, _) = find(&mut tx, newsletter_id, id).await?;
     let who = match db::newsletters::users_of_topic(&mut tx, newsletter_id, &topic).await? {
@@ -52,6 +56,7 @@ pub async fn remove(app: &App, newsletter_id: i64, id: i64) -> Result<Topic, Err
         (_, true, _) => "articles have it",
         (false, false, false) => {
             db::newsletters::remove_topic(&mut tx, id).await?;
+            by.note_of(app, &mut tx, "topic.remove", &topic.name, Some(newsletter_id)).await?;
             db::commit(tx).await?;
             return Ok(topic);
         }

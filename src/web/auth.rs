@@ -18,6 +18,7 @@ use super::network::network_address;
 use crate::db::audit::{self, NewEntry};
 use crate::db::sessions::Session;
 use crate::domain::user::{Role, User};
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::{App, accounts};
 
 /// The cookie's name. On HTTPS a browser takes this prefix only with `Secure`, for `/`, and from no other host
@@ -82,6 +83,11 @@ impl FromRequestParts<App> for SignedIn {
 }
 
 impl SignedIn {
+    /// As the audit log knows them.
+    pub fn actor(&self) -> Actor {
+        Actor::new(&self.user, &self.network)
+    }
+
     /// Succeeds where they may what `role` may for that newsletter.
     ///
     /// # Errors

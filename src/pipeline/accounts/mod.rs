@@ -62,7 +62,7 @@ impl Problem {
     }
 }
 
-/// Who does something to accounts, for the audit log.
+/// Who does something, for the audit log.
 #[derive(Clone, Debug)]
 pub struct Actor {
     user_id: Option<i64>,
@@ -82,6 +82,11 @@ impl Actor {
     /// Whether it is this account itself.
     fn is(&self, user_id: i64) -> bool {
         self.user_id == Some(user_id)
+    }
+
+    /// The address of an account, or `command line`.
+    pub fn who(&self) -> &str {
+        &self.who
     }
 
     /// Whoever has typed this address in and is not signed in. What is no address is not kept: it may be a password in
@@ -114,7 +119,20 @@ impl Actor {
     }
 
     async fn note(&self, app: &App, conn: &mut Conn, action: &str, what: &str) -> Result<(), Error> {
-        Ok(audit::write(conn, &self.entry(action, what), app.clock.now()).await?)
+        self.note_of(app, conn, action, what, None).await
+    }
+
+    /// Writes down what they did, in the transaction of the change.
+    pub async fn note_of(
+        &self,
+        app: &App,
+        conn: &mut Conn,
+        action: &str,
+        what: &str,
+        newsletter_id: Option<i64>,
+    ) -> Result<(), Error> {
+        let entry = NewEntry { newsletter_id, ..self.entry(action, what) };
+        Ok(audit::write(conn, &entry, app.clock.now()).await?)
     }
 
     /// Writes down that they were refused something.

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::db::articles::Article;
 use crate::db::testing::a_newsletter;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::articles;
 use crate::pipeline::sources;
 use crate::pipeline::testing::{TestApp, apps, now};
@@ -65,7 +66,9 @@ async fn set_up(test: &mut TestApp) -> (i64, Site) {
 }
 
 async fn source(app: &App, site: &Site, path: &str, identity: &str) -> Source {
-    sources::add(app, "brief", &format!("{}{path}", site.root), &[], identity).await.unwrap()
+    sources::add(app, &Actor::command_line(), "brief", &format!("{}{path}", site.root), &[], identity)
+        .await
+        .unwrap()
 }
 
 /// The source as it is kept now.
@@ -339,7 +342,10 @@ async fn a_source_with_a_password_is_refused_without_repeating_it() {
             "ann:secret@example.org/feed",
             "feed://secret@example.org/",
         ] {
-            let error = sources::add(&test.app, "brief", url, &[], "either").await.unwrap_err().to_string();
+            let error = sources::add(&test.app, &Actor::command_line(), "brief", url, &[], "either")
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("password") && !error.contains("secret"), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use crate::db::import::{OnRecord, Tie};
-use crate::db::subscriptions::Choice;
+use crate::db::subscriptions::{Choice, ended_for_many};
 use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, transition};
 
@@ -61,6 +61,12 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
     }
     if status == S::Unsubscribed && was != Some(S::Unsubscribed) {
         tie.left_at = Some(now);
+        tie.left_reason = Some(entry.consent.from.clone());
+    } else if status == S::Unsubscribed
+        && entry.event == SubscriptionEvent::Leave
+        && ended_for_many(tie.left_reason.as_deref())
+    {
+        // The file says that they left: undoing the bulk action does not bring them back.
         tie.left_reason = Some(entry.consent.from.clone());
     }
     tie

@@ -140,10 +140,14 @@ async fn take_in(
     dry_run: bool,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
-    let mut tries = 1;
+    let (mut tries, mut pauses) = (1, db::PAUSES.into_iter());
     loop {
         match try_to_take_in(app, newsletter_id, people, dry_run, now).await {
             Err(DbError::WrongRows { .. }) if tries < TRIES => tries += 1,
+            Err(error) if error.passes() && pauses.len() > 0 => {
+                tracing::warn!(%error, "a batch of an import is tried again");
+                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            }
             result => return Ok(result?),
         }
     }
@@ -173,6 +177,10 @@ async fn try_to_take_in(
     Ok(outcome)
 }
 
+/// What is said of the line of somebody who was erased; without the address, which nobody is to hold any more.
+const ERASED: &str = "the person with this address was erased: nothing of the line is taken. Take the address off the \
+     suppression list first, if its owner asks for that";
+
 /// What to say about an address that is suppressed, where it matters.
 fn suppressed(before: &OnRecord, after: &OnRecord, entry: &Entry) -> Option<String> {
     let email = &entry.email;
@@ -194,6 +202,10 @@ fn merge_all(people: &[(u64, Entry)], found: Vec<OnRecord>, now: Timestamp) -> (
     let mut outcome = Outcome::default();
     let mut changes = Vec::with_capacity(people.len());
     for ((line, entry), before) in people.iter().zip(found) {
+        if before.is_erased {
+            outcome.notes.push(Note { line: *line, kind: NoteKind::Refused, reason: ERASED.to_owned() });
+            continue;
+        }
         let after = merge(&before, entry, now);
         if let Some(reason) = suppressed(&before, &after, entry) {
             outcome.notes.push(Note { line: *line, kind: NoteKind::Suppressed, reason });

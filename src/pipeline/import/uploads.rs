@@ -15,6 +15,8 @@ use super::records::{Record, Records};
 use super::{Field, Files, Report, Request, decode, import};
 use crate::db;
 use crate::db::imports::{Import, ImportState, NewImport};
+use crate::domain::calendar::Timestamp;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::bulk::ALIVE_MILLIS;
 use crate::pipeline::{App, Error};
 
@@ -92,8 +94,8 @@ impl Upload {
     pub async fn finish(
         mut self,
         app: &App,
+        by: &Actor,
         newsletter_id: i64,
-        who: &str,
         file_name: &str,
     ) -> Result<i64, Error> {
         if self.bytes == 0 {
@@ -106,12 +108,16 @@ impl Upload {
         }
         let new = NewImport {
             newsletter_id,
-            who,
+            who: by.who(),
             file_name,
             stored: &self.stored,
             bytes: i64::try_from(self.bytes).unwrap_or(i64::MAX),
         };
-        let id = db::imports::insert(&mut *app.db.conn().await?, &new, app.clock.now()).await?;
+        let mut tx = app.db.begin().await?;
+        let id = db::imports::insert(&mut tx, &new, app.clock.now()).await?;
+        let what = format!("import {id}: {file_name}");
+        by.note_of(app, &mut tx, "import.upload", &what, Some(newsletter_id)).await?;
+        db::commit(tx).await?;
         self.path.clear();
         Ok(id)
     }
@@ -132,7 +138,15 @@ fn failed(error: &io::Error) -> Error {
 
 fn stored(app: &App, upload: &Import) -> Result<File, Error> {
     File::open(folder(app).join(&upload.stored)).map_err(|_| {
-        Error::Invalid("The file is not here any more: upload it again. Doing so does no harm.".to_owned())
+        let why = match app.db.file() {
+            Some(_) => "The file is not here any more: upload it again. Doing so does no harm.",
+            // PostgreSQL: there may be several nodes.
+            None => {
+                "The file is not on this machine: where several answer, it lies on the one that took it, for a week. \
+                 Load this page again until that one answers, or upload the file again, which does no harm."
+            }
+        };
+        Error::Invalid(why.to_owned())
     })
 }
 
@@ -194,6 +208,7 @@ fn shown(cell: &str) -> String {
 /// `Invalid` where the columns make no sense, the file is gone, or somebody is at it already.
 pub async fn begin(
     app: &App,
+    by: &Actor,
     upload: &Import,
     columns: &[Option<Field>],
     consent_words: &str,
@@ -205,13 +220,21 @@ pub async fn begin(
     let names = serde_json::to_string(&names).expect("headings are texts");
     let (now, state) = (app.clock.now(), if dry_run { ImportState::Checking } else { ImportState::Running });
     let alive_since = now.plus_millis(-ALIVE_MILLIS);
-    let mut conn = app.db.conn().await?;
-    if !db::imports::begin(&mut conn, upload.id, state, &names, consent_words, alive_since, now).await? {
-        return Err(Error::Invalid(
-            "This file is being read already, or was taken in: see its report.".to_owned(),
-        ));
+    let mut tx = app.db.begin().await?;
+    if !db::imports::begin(&mut tx, upload.id, state, &names, consent_words, alive_since, now).await? {
+        let is_early = !dry_run && !matches!(upload.state, ImportState::Running | ImportState::Done);
+        return Err(Error::Invalid(match is_early {
+            true => "Look first what it would do: nothing is taken in before a dry run has come to its end."
+                .to_owned(),
+            false => "This file is being read already, or was taken in: see its report.".to_owned(),
+        }));
     }
-    drop(conn);
+    let (action, what) = (
+        if dry_run { "import.check" } else { "import.run" },
+        format!("import {}: {}", upload.id, upload.file_name),
+    );
+    by.note_of(app, &mut tx, action, &what, Some(upload.newsletter_id)).await?;
+    db::commit(tx).await?;
     let (app, id) = (app.clone(), upload.id);
     tokio::spawn(async move {
         if let Err(error) = work(&app, id).await {
@@ -304,9 +327,27 @@ pub fn first_notes(app: &App, upload: &Import, most: usize) -> Vec<NoteLine> {
     records.map(|record| [0, 1, 2].map(|place| cell(&record, place))).collect()
 }
 
+/// Whether somebody is at an upload, and has given a sign of life lately.
+pub fn is_at_work(upload: &Import, now: Timestamp) -> bool {
+    upload.state.is_at_work() && now.millis() - upload.beat_at.millis() <= ALIVE_MILLIS
+}
+
 /// Removes an upload and what is kept of it.
-pub async fn remove(app: &App, upload: &Import) -> Result<(), Error> {
-    db::imports::remove(&mut *app.db.conn().await?, upload.id).await?;
+///
+/// # Errors
+/// `Invalid` where somebody is at it: what is half taken in would stop there, without a report.
+pub async fn remove(app: &App, by: &Actor, upload: &Import) -> Result<(), Error> {
+    let alive_since = app.clock.now().plus_millis(-ALIVE_MILLIS);
+    let mut tx = app.db.begin().await?;
+    if !db::imports::remove(&mut tx, upload.id, alive_since).await? {
+        return Err(Error::Invalid(
+            "The file is being read at this moment: it can be removed once that has come to its end."
+                .to_owned(),
+        ));
+    }
+    let what = format!("import {}: {}", upload.id, upload.file_name);
+    by.note_of(app, &mut tx, "import.remove", &what, Some(upload.newsletter_id)).await?;
+    db::commit(tx).await?;
     for name in [upload.stored.clone(), notes_name(upload)] {
         let _ = std::fs::remove_file(folder(app).join(name));
     }

@@ -202,9 +202,8 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
         let wrong = Wrong { topics: says, ..Wrong::default() };
         return page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, slug, typed, wrong).await;
     }
-    match sources::add(&app, slug, url, &topics, Identity::default().as_str()).await {
+    match sources::add(&app, &act.by.actor(), slug, url, &topics, Identity::default().as_str()).await {
         Ok(source) => {
-            act.by.note(&app, "source.add", &shortened(&source.url), Some(source.newsletter_id)).await?;
             let address = format!("/desk/sources/{}", source.id);
             let words = "The source is added, and is polled within a minute. “Poll it now” shows at once whether it works.";
             Ok(said::then_say(&app, &address, words))
@@ -356,8 +355,7 @@ async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> R
 /// `POST /desk/sources/{id}/pause`
 async fn pause(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.pause").await?;
-    sources::pause(&app, source.id, true).await?;
-    act.by.note(&app, "source.pause", &shortened(&source.url), Some(source.newsletter_id)).await?;
+    sources::pause(&app, &act.by.actor(), source.id, true).await?;
     let undo = said::Said {
         words: "The source is paused: nothing new comes from it. What it brought can still go out."
             .to_owned(),
@@ -370,8 +368,7 @@ async fn pause(State(app): State<App>, Segment(id): Segment, act: Act) -> Result
 /// `POST /desk/sources/{id}/resume`
 async fn resume(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.resume").await?;
-    sources::pause(&app, source.id, false).await?;
-    act.by.note(&app, "source.resume", &shortened(&source.url), Some(source.newsletter_id)).await?;
+    sources::pause(&app, &act.by.actor(), source.id, false).await?;
     let words = "The source is polled again, within a minute for the first time.";
     Ok(said::then_say(&app, &format!("/desk/sources/{}", source.id), words))
 }
@@ -379,8 +376,7 @@ async fn resume(State(app): State<App>, Segment(id): Segment, act: Act) -> Resul
 /// `POST /desk/sources/{id}/poll`
 async fn poll(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.poll").await?;
-    let polled = sources::poll_now(&app, source.id).await?;
-    act.by.note(&app, "source.poll", &shortened(&source.url), Some(source.newsletter_id)).await?;
+    let polled = sources::poll_now(&app, &act.by.actor(), source.id).await?;
     let words = match polled {
         Some(Ok(brought)) => said_of(brought),
         Some(Err(why)) => format!("The poll failed: {why}"),
@@ -418,8 +414,7 @@ fn said_of(brought: Brought) -> String {
 /// `POST /desk/sources/{id}/remove`
 async fn remove(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let source = allowed(&app, &act, &id, "source.remove").await?;
-    sources::remove(&app, source.id).await?;
-    act.by.note(&app, "source.remove", &shortened(&source.url), Some(source.newsletter_id)).await?;
+    sources::remove(&app, &act.by.actor(), source.id).await?;
     let words = format!(
         "{} is removed. Its articles stay, and can still go out; add the address again to poll it again.",
         shortened(&source.url)

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
+use super::audit_words::words;
 use super::users::query;
 use crate::db::audit::{self, Entry, Filter};
 use crate::db::newsletters;
@@ -70,51 +71,6 @@ impl Line {
             is_denied: entry.is_denied,
             network: entry.network.clone(),
         }
-    }
-}
-
-/// What an action about users or subscribers is called; others are shown by their own name.
-fn words(action: &str) -> &'static str {
-    match action {
-        "user.sign_in" => "Signed in",
-        "user.sign_out" => "Signed out",
-        "user.welcome" => "Took the account",
-        "user.name" => "Changed a name",
-        "user.password" => "Changed a password",
-        "user.second_factor" => "Set up a second factor",
-        "user.remove_second_factor" => "Removed a second factor",
-        "user.add" => "Added a user",
-        "user.invite" => "Made a new link for a user",
-        "user.role" => "Changed what a user may do",
-        "user.disable" => "Disabled a user",
-        "user.enable" => "Enabled a user",
-        "user.end_session" => "Ended sessions",
-        "user.list" | "user.show" => "Looked at users",
-        "audit.list" => "Looked at the audit log",
-        "subscribers.list" | "subscriber.see" => "Looked at subscribers",
-        "subscribers.export" => "Exported subscribers",
-        "subscribers.change" => "Changed many subscribers",
-        "subscribers.change.undo" => "Undid a change to many",
-        "subscribers.change.stop" => "Stopped a change to many",
-        "subscribers.change.go_on" => "Let a change to many go on",
-        "subscriber.edit" => "Changed a subscriber",
-        "subscriber.tag" => "Tagged a subscriber",
-        "subscriber.untag" => "Took a tag from a subscriber",
-        "subscriber.suppress" | "suppression.add" => "Suppressed an address",
-        "subscriber.unsuppress" | "suppression.remove" => "Took an address off the suppression list",
-        "subscriber.export" => "Exported what is held of a subscriber",
-        "subscriber.erase" => "Erased a subscriber",
-        "subscription.pause" => "Paused a subscription",
-        "subscription.resume" => "Resumed a subscription",
-        "subscription.choose" => "Changed topics or schedule of a subscriber",
-        "subscription.leave" => "Ended a subscription",
-        "segment.keep" => "Kept a segment",
-        "segment.remove" => "Removed a segment",
-        "import.upload" => "Uploaded a file of subscribers",
-        "import.check" => "Looked what an import would do",
-        "import.run" => "Imported subscribers",
-        "import.remove" => "Removed an uploaded file",
-        _ => "",
     }
 }
 

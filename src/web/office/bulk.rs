@@ -76,7 +76,66 @@ fn consequence(kind: BulkKind) -> &'static str {
     }
 }
 
-/// `GET /office/bulk?filter=…&kind=…`: what it would do, and the button.
+/// How many of the last actions are listed.
+const LISTED: i64 = 50;
+
+#[derive(Serialize)]
+struct Row {
+    id: i64,
+    words: String,
+    who: String,
+    begun: When,
+    changed: String,
+    state: &'static str,
+    class: &'static str,
+    /// Until when it can be undone; none: it cannot.
+    undo_until: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List {
+    actions: Vec<Row>,
+}
+
+/// What an action's state is called, and how it looks.
+fn state_words(action: &BulkAction) -> (&'static str, &'static str) {
+    match action.state {
+        BulkState::Running | BulkState::Undoing if action.error.is_some() => ("stands still", "bad"),
+        BulkState::Running => ("under way", "warn"),
+        BulkState::Undoing => ("being undone", "warn"),
+        BulkState::Done => ("done", "good"),
+        BulkState::Undone => ("undone", ""),
+    }
+}
+
+/// Without a question: the last actions.
+async fn list(app: &App, by: &SignedIn) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let actions = db::bulk::list(&mut *app.db.conn().await?, LISTED).await?;
+    let row = |action: BulkAction| {
+        let (state, class) = state_words(&action);
+        Row {
+            id: action.id,
+            begun: when(action.created_at, now),
+            changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
+            state,
+            class,
+            undo_until: can_undo(&action, now).then(|| until(&action)),
+            words: action.words,
+            who: action.who,
+        }
+    };
+    let page = List { actions: actions.into_iter().map(row).collect() };
+    desk::show(by, StatusCode::OK, SUBSCRIBERS, "Changes to many people", "office/bulk_list", &page)
+}
+
+/// Until when an action can be undone.
+fn until(action: &BulkAction) -> String {
+    let until = action.finished_at.map(|at| at.plus_millis(bulk::UNDO_MILLIS).to_utc());
+    until.map(|until| until.format("%H:%M UTC").to_string()).unwrap_or_default()
+}
+
+/// `GET /office/bulk?filter=…&kind=…`: what it would do, and the button; without a question the last actions.
 async fn show_first(
     State(app): State<App>,
     RawQuery(query): RawQuery,
@@ -84,6 +143,9 @@ async fn show_first(
 ) -> Result<Response, Error> {
     require(&app, &by, "subscribers.change", "many subscribers").await?;
     let query = query.unwrap_or_default();
+    if query.is_empty() {
+        return list(&app, &by).await;
+    }
     let field = |name: &str| {
         let mut fields = url::form_urlencoded::parse(query.as_bytes());
         let found = fields.find(|(field, _)| field == name).map(|(_, value)| value.into_owned());
@@ -117,8 +179,7 @@ async fn begin(State(app): State<App>, Act { by, form }: Act) -> Result<Response
     require(&app, &by, "subscribers.change", form.get("kind")).await?;
     let deed = deed_of(&form)?;
     let asked = Asked::parse(form.get("filter"));
-    let (id, words) = bulk::begin(&app, &asked, &deed, by.user.email.as_str()).await?;
-    by.note(&app, "subscribers.change", &format!("action {id}: {words}"), None).await?;
+    let id = bulk::begin(&app, &by.actor(), &asked, &deed).await?;
     bulk::go_on(&app, id);
     Ok(to(id))
 }
@@ -139,8 +200,11 @@ struct Page {
     is_undoing: bool,
     is_undone: bool,
     is_done: bool,
-    /// Whoever was at it has died.
+    /// Whoever was at it has died: it goes on by itself before long.
     stands_still: bool,
+    /// Why it does not.
+    error: Option<String>,
+    may_go_on: bool,
     can_undo: bool,
     undo_until: String,
 }
@@ -154,27 +218,32 @@ async fn show(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Res
     let page = page(action, now);
     let mut response =
         desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Change many people", "office/bulk", &page)?;
-    if is_at_work && !page.stands_still {
+    if is_at_work && page.error.is_none() {
         // Shows by itself how it goes on, without scripts.
-        response.headers_mut().insert(HeaderName::from_static("refresh"), HeaderValue::from_static("2"));
+        let seconds = HeaderValue::from_static(if page.stands_still { "10" } else { "2" });
+        response.headers_mut().insert(HeaderName::from_static("refresh"), seconds);
     }
     Ok(response)
 }
 
 fn page(action: BulkAction, now: Timestamp) -> Page {
-    let until = action.finished_at.map(|at| at.plus_millis(bulk::UNDO_MILLIS).to_utc());
     let is_at_work = matches!(action.state, BulkState::Running | BulkState::Undoing);
+    let stands_still = is_at_work
+        && action.error.is_none()
+        && now.millis() - action.beat_at.millis() > ALIVE_MILLIS;
     Page {
         id: action.id,
+        may_go_on: stands_still || (is_at_work && action.error.is_some()),
         begun: when(action.created_at, now),
         changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
         is_running: action.state == BulkState::Running,
         is_undoing: action.state == BulkState::Undoing,
         is_undone: action.state == BulkState::Undone,
         is_done: action.state == BulkState::Done,
-        stands_still: is_at_work && now.millis() - action.beat_at.millis() > ALIVE_MILLIS,
+        stands_still,
+        error: action.error.clone().filter(|_| is_at_work),
         can_undo: can_undo(&action, now),
-        undo_until: until.map(|until| until.format("%H:%M UTC").to_string()).unwrap_or_default(),
+        undo_until: until(&action),
         words: action.words,
         who: action.who,
     }
@@ -184,11 +253,8 @@ fn page(action: BulkAction, now: Timestamp) -> Page {
 async fn undo(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "subscribers.change.undo", &format!("action {id}")).await?;
-    match bulk::undo(&app, id).await {
-        Ok(action) => {
-            by.note(&app, "subscribers.change.undo", &format!("action {id}: {}", action.words), None).await?;
-            bulk::go_on(&app, id);
-        }
+    match bulk::undo(&app, &by.actor(), id).await {
+        Ok(()) => bulk::go_on(&app, id),
         // Pressed twice, or by two people.
         Err(pipeline::Error::Invalid(says)) => {
             let action = db::bulk::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;
@@ -205,8 +271,7 @@ async fn undo(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
 async fn stop(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "subscribers.change.stop", &format!("action {id}")).await?;
-    bulk::stop(&app, id).await?;
-    by.note(&app, "subscribers.change.stop", &format!("action {id}"), None).await?;
+    bulk::stop(&app, &by.actor(), id).await?;
     Ok(to(id))
 }
 
@@ -214,7 +279,6 @@ async fn stop(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act)
 async fn go_on(State(app): State<App>, Segment(id): Segment, Act { by, .. }: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "subscribers.change", &format!("action {id}")).await?;
-    by.note(&app, "subscribers.change.go_on", &format!("action {id}"), None).await?;
-    bulk::go_on(&app, id);
+    bulk::go_on_by(&app, &by.actor(), id).await?;
     Ok(to(id))
 }

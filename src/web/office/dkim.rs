@@ -160,10 +160,8 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
         _ => &[Algorithm::Rsa],
     };
     let selector = Some(act.form.get("selector").trim()).filter(|selector| !selector.is_empty());
-    match signing::add(&app, &name, algorithms, selector).await {
-        Ok(keys) => {
-            let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-            act.by.note(&app, "dkim.add", &names.join(", "), None).await?;
+    match signing::add(&app, &act.by.actor(), &name, algorithms, selector).await {
+        Ok(_) => {
             let words = "The key signs from now on: publish its record, and look whether DNS has it.";
             Ok(said::then_say(&app, "/office/dkim", words))
         }
@@ -183,8 +181,7 @@ async fn remove(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let (domain, selector) = (act.form.get("domain"), act.form.get("selector"));
     let what: String = format!("{selector}._domainkey.{domain}").chars().take(300).collect();
     act.by.require_everywhere(&app, Role::Admin, "dkim.remove", &what).await?;
-    let left = signing::remove(&app, domain, selector).await?;
-    act.by.note(&app, "dkim.remove", &what, None).await?;
+    let left = signing::remove(&app, &act.by.actor(), domain, selector).await?;
     let signs = match left {
         0 => format!("Mail from {domain} is no longer signed here."),
         1 => format!("1 key of {domain} goes on signing."),

@@ -130,9 +130,7 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
                 while let Some(bytes) = part.chunk().await.map_err(broken)? {
                     upload.write(&bytes)?;
                 }
-                let id = upload.finish(app, newsletter_id, by.user.email.as_str(), &name).await?;
-                by.note(app, "import.upload", &format!("import {id}: {name}"), Some(newsletter_id)).await?;
-                return Ok(id);
+                return Ok(upload.finish(app, &by.actor(), newsletter_id, &name).await?);
             }
             _ => {}
         }
@@ -204,15 +202,11 @@ async fn begin(app: &App, id: &str, Act { by, form }: Act, dry_run: bool) -> Res
         false => (uploads::columns(&upload), upload.consent_words.clone()),
     };
     let begun = match one_line("words of consent", &consent_words, MAX_CONSENT) {
-        Ok(words) => uploads::begin(app, &upload, &columns, &words, dry_run).await,
+        Ok(words) => uploads::begin(app, &by.actor(), &upload, &columns, &words, dry_run).await,
         Err(says) => Err(pipeline::Error::Invalid(says)),
     };
     match begun {
-        Ok(()) => {
-            let what = format!("import {id}: {}", upload.file_name);
-            by.note(app, action, &what, Some(upload.newsletter_id)).await?;
-            Ok(Redirect::to(&path(upload.id)).into_response())
-        }
+        Ok(()) => Ok(Redirect::to(&path(upload.id)).into_response()),
         Err(pipeline::Error::Invalid(says)) => {
             page(app, &by, upload, Some((columns, consent_words, says))).await
         }
@@ -233,9 +227,7 @@ async fn remove(
 ) -> Result<Response, Error> {
     require(&app, &by, "import.remove", &format!("import {id}")).await?;
     let upload = find(&app, &id).await?;
-    uploads::remove(&app, &upload).await?;
-    by.note(&app, "import.remove", &format!("import {id}: {}", upload.file_name), Some(upload.newsletter_id))
-        .await?;
+    uploads::remove(&app, &by.actor(), &upload).await?;
     Ok(said::then_say(&app, UPLOAD_PATH, "The file and its report are removed. Who was taken in stays."))
 }
 

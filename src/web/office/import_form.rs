@@ -6,7 +6,6 @@ use super::subscribers_view::{Choice, newsletter_choices};
 use super::words::{When, counted, grouped, size, when};
 use crate::db;
 use crate::db::imports::{Import, ImportState};
-use crate::pipeline::bulk::ALIVE_MILLIS;
 use crate::pipeline::import::uploads::{self, NoteLine, Peek};
 use crate::pipeline::import::{Field, Report};
 use crate::pipeline::{self, App};
@@ -74,6 +73,13 @@ impl Begin {
     }
 }
 
+/// What a dry run that stood still had been told of a column.
+#[derive(Serialize)]
+struct SaidColumn {
+    place: usize,
+    value: &'static str,
+}
+
 #[derive(Serialize)]
 struct Column {
     place: usize,
@@ -120,7 +126,13 @@ pub struct View {
     is_running: bool,
     is_checked: bool,
     is_done: bool,
+    /// Somebody is at it: it cannot be removed.
+    is_at_work: bool,
+    /// Where it is in the way from the file to the report.
+    step: &'static str,
     stands_still: bool,
+    /// What a dry run that stands still was told of the columns.
+    stopped_columns: Vec<SaidColumn>,
     progress: i64,
     bytes: i64,
     progress_words: String,
@@ -132,7 +144,7 @@ pub struct View {
 
 impl View {
     pub fn is_at_work(&self) -> bool {
-        (self.is_checking || self.is_running) && !self.stands_still
+        self.is_at_work
     }
 
     pub async fn new(
@@ -144,9 +156,11 @@ impl View {
         let newsletter = db::newsletters::get(&mut *app.db.conn().await?, import.newsletter_id).await?;
         let newsletter = newsletter.map(|newsletter| newsletter.name).unwrap_or_default();
         let is_at_work = import.state.is_at_work();
+        let is_alive = uploads::is_at_work(&import, now);
+        let said_before = uploads::columns(&import);
         let (said, consent, problem) = match wrong {
             Some((said, consent, problem)) => (said, consent, Some(problem)),
-            None => (uploads::columns(&import), import.consent_words.clone(), None),
+            None => (said_before.clone(), import.consent_words.clone(), None),
         };
         let (mut columns, mut unreadable) = (vec![], None);
         if !is_at_work && import.state != ImportState::Done {
@@ -176,7 +190,10 @@ impl View {
             is_running: import.state == ImportState::Running,
             is_checked: import.state == ImportState::Checked,
             is_done: import.state == ImportState::Done,
-            stands_still: is_at_work && now.millis() - import.beat_at.millis() > ALIVE_MILLIS,
+            is_at_work: is_alive,
+            step: step(import.state),
+            stands_still: is_at_work && !is_alive,
+            stopped_columns: said_columns(&said_before),
             progress,
             bytes,
             progress_words: format!("{} of {} read", size(progress), size(bytes)),
@@ -190,6 +207,21 @@ impl View {
             newsletter,
         })
     }
+}
+
+fn step(state: ImportState) -> &'static str {
+    match state {
+        ImportState::Uploaded | ImportState::Failed => "Step 2 of 4: say what each column holds",
+        ImportState::Checking => "Step 3 of 4: see what it would do",
+        ImportState::Checked => "Step 3 of 4: look at what it would do, then import",
+        ImportState::Running => "Step 4 of 4: people are taken in",
+        ImportState::Done => "Step 4 of 4: done",
+    }
+}
+
+fn said_columns(columns: &[Option<Field>]) -> Vec<SaidColumn> {
+    let value = |field: &Option<Field>| field.map(Field::heading).unwrap_or_default();
+    columns.iter().enumerate().map(|(place, field)| SaidColumn { place, value: value(field) }).collect()
 }
 
 fn columns_of(peek: Peek, said: Vec<Option<Field>>) -> Vec<Column> {

@@ -1,6 +1,7 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
 mod audit;
+mod audit_words;
 mod bulk;
 mod dkim;
 mod import;

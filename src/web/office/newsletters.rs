@@ -312,9 +312,8 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let typed = typed(&act.form, NEW.iter().map(|(name, ..)| *name));
     let problems = settings::problems_of_new(&new(&typed));
     let problems = match problems.is_empty() {
-        true => match settings::add(&app, &new(&typed)).await {
+        true => match settings::add(&app, &act.by.actor(), &new(&typed)).await {
             Ok(newsletter) => {
-                act.by.note(&app, "newsletter.add", &newsletter.slug, Some(newsletter.id)).await?;
                 let words =
                     format!("{} is there. It goes out once it has a schedule and a source.", newsletter.name);
                 return Ok(said::then_say(&app, &format!("/office/newsletters/{}", newsletter.slug), words));
@@ -445,14 +444,12 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
         (key.clone(), value)
     };
     let fields: Vec<(String, String)> = typed.iter().map(as_set).collect();
-    match settings::set_form(&app, &slug, &fields).await? {
+    match settings::set_form(&app, &act.by.actor(), &slug, &fields).await? {
         FormSet::Changed(changed) if changed.is_empty() => {
             let words = format!("“{name}” is as it was: there was nothing to save.");
             Ok(said::then_say(&app, &format!("/office/newsletters/{slug}"), words))
         }
         FormSet::Changed(changed) => {
-            let what = format!("{slug}: {}", changed.join(", "));
-            act.by.note(&app, "newsletter.set", &what, Some(newsletter.id)).await?;
             let labels: Vec<String> = keys
                 .iter()
                 .filter(|(key, ..)| changed.iter().any(|changed| changed == key))
@@ -483,16 +480,16 @@ async fn change_topic(State(app): State<App>, Segment(slug): Segment, act: Act) 
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let name = act.form.get("name").trim();
     let id = act.form.get("id").parse().unwrap_or(0);
+    let by = &act.by.actor();
     let done = match verb {
         "add" if name.is_empty() => Err(pipeline::Error::Invalid("write the topic's name".to_owned())),
-        "add" => topics::add(&app, newsletter.id, name).await,
-        "rename" => topics::rename(&app, newsletter.id, id, name).await,
-        _ => topics::remove(&app, newsletter.id, id).await,
+        "add" => topics::add(&app, by, newsletter.id, name).await,
+        "rename" => topics::rename(&app, by, newsletter.id, id, name).await,
+        _ => topics::remove(&app, by, newsletter.id, id).await,
     };
     let form = if is_new { "topic".to_owned() } else { format!("topic-{id}") };
     match done {
         Ok(topic) => {
-            act.by.note(&app, action, &format!("{slug}: {}", topic.name), Some(newsletter.id)).await?;
             let words = match verb {
                 "add" => format!("The topic “{}” is there.", topic.name),
                 "rename" => format!(

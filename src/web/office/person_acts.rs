@@ -14,8 +14,9 @@ use crate::domain::calendar::{TimeOfDay, instant_of, parse_zone};
 use crate::domain::subscription::Subscriber;
 use crate::domain::topic::TopicSet;
 use crate::pipeline;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::import::read_language;
-use crate::pipeline::people::{self, Edit};
+use crate::pipeline::people::{self, Edit, named as what};
 use crate::pipeline::{App, bulk, editors, story};
 use crate::web::Error;
 use crate::web::auth::Act;
@@ -24,11 +25,6 @@ use crate::web::said;
 
 fn path(id: i64) -> String {
     format!("/office/subscribers/{id}")
-}
-
-/// The audit log names people by their number: it outlives them.
-fn what(id: i64) -> String {
-    format!("subscriber {id}")
 }
 
 async fn person(app: &App, id: i64) -> Result<Subscriber, Error> {
@@ -72,12 +68,9 @@ pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
         zone: field("zone"),
     };
     let done = match read_edit(&typed) {
-        Ok(edit) => people::edit(&app, id, &edit).await,
+        Ok(edit) => people::edit(&app, &act.by.actor(), id, &edit).await,
         Err(says) => Err(pipeline::Error::Invalid(says)),
     };
-    if done.is_ok() {
-        act.by.note(&app, "subscriber.edit", &what(id), None).await?;
-    }
     answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned()))
         .await
 }
@@ -94,7 +87,7 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
     let slug = act.form.get("newsletter");
     let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, slug).await?;
     let person = person(&app, id).await?;
-    let (email, name) = (&person.email, &newsletter.name);
+    let (by, email, name) = (&act.by.actor(), &person.email, &newsletter.name);
     let done = match deed {
         "pause" => {
             let day = NaiveDate::parse_from_str(act.form.get("until"), "%Y-%m-%d").ok();
@@ -108,31 +101,34 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
                     let until = instant_of(day, TimeOfDay::midnight(), newsletter.zone);
                     let said =
                         format!("{name} is paused: nothing is sent before {}.", day.format("%-d %B %Y"));
-                    people::pause(&app, email, slug, until).await.map(|()| said)
+                    people::pause(&app, by, email, slug, until).await.map(|()| said)
                 }
             }
         }
         "resume" => {
             let said = format!("The issues of {name} come again, from the next one on.");
-            people::resume(&app, email, slug).await.map(|()| said)
+            people::resume(&app, by, email, slug).await.map(|()| said)
         }
         "leave" => {
             let said = format!("The subscription to {name} has ended. Nothing of it is sent any more.");
-            people::unsubscribe(&app, email, Some(slug)).await.map(|_| said)
+            people::unsubscribe(&app, by, email, Some(slug)).await.map(|_| said)
         }
         "choose" => {
             let said = format!("What they chose of {name} is changed. The next issue goes by it.");
-            choose(&app, &act.form, newsletter.id, id).await.map(|()| said)
+            choose(&app, by, &act.form, newsletter.id, id).await.map(|()| said)
         }
         _ => return Err(Error::NotFound),
     };
-    if done.is_ok() {
-        act.by.note(&app, &action, &what(id), Some(newsletter.id)).await?;
-    }
     answer(&app, &act, id, None, done).await
 }
 
-async fn choose(app: &App, form: &Form, newsletter_id: i64, id: i64) -> Result<(), pipeline::Error> {
+async fn choose(
+    app: &App,
+    by: &Actor,
+    form: &Form,
+    newsletter_id: i64,
+    id: i64,
+) -> Result<(), pipeline::Error> {
     let mut conn = app.db.conn().await?;
     let all = db::newsletters::topics(&mut conn, newsletter_id).await?;
     let wanted = form.all("topic");
@@ -144,7 +140,7 @@ async fn choose(app: &App, form: &Form, newsletter_id: i64, id: i64) -> Result<(
     let hour = hour.transpose().map_err(pipeline::Error::Invalid)?;
     drop(conn);
     let choice = Choice { schedule_id: schedule.map(|schedule| schedule.id), topics, hour };
-    people::choose(app, newsletter_id, id, choice).await
+    people::choose(app, by, newsletter_id, id, choice).await
 }
 
 /// `POST /office/subscribers/{id}/tag`
@@ -155,11 +151,7 @@ pub async fn tag(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
     let done = match bulk::tag_name(act.form.get("tag")) {
         Err(says) => Err(pipeline::Error::Invalid(says)),
         Ok(name) => {
-            let mut tx = app.db.begin().await?;
-            let tag = db::tags::ensure(&mut tx, &name, app.clock.now()).await?;
-            db::tags::put(&mut tx, tag.id, &[id]).await?;
-            db::commit(tx).await?;
-            act.by.note(&app, "subscriber.tag", &format!("{}: {name}", what(id)), None).await?;
+            people::tag(&app, &act.by.actor(), id, &name).await?;
             Ok(format!("Tagged “{name}”."))
         }
     };
@@ -170,12 +162,8 @@ pub async fn tag(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
 pub async fn untag(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.untag", &what(id)).await?;
-    let mut tx = app.db.begin().await?;
-    let tag = db::tags::get(&mut tx, number(act.form.get("tag"))?).await?.ok_or(Error::NotFound)?;
-    db::tags::take(&mut tx, tag.id, &[id]).await?;
-    db::commit(tx).await?;
-    act.by.note(&app, "subscriber.untag", &format!("{}: {}", what(id), tag.name), None).await?;
-    answer(&app, &act, id, None, Ok(format!("The tag “{}” is taken away.", tag.name))).await
+    let name = people::untag(&app, &act.by.actor(), id, number(act.form.get("tag"))?).await?;
+    answer(&app, &act, id, None, Ok(format!("The tag “{name}” is taken away."))).await
 }
 
 /// `POST /office/subscribers/{id}/suppress`
@@ -183,10 +171,7 @@ pub async fn suppress(State(app): State<App>, Segment(id): Segment, act: Act) ->
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.suppress", &what(id)).await?;
     let email = person(&app, id).await?.email;
-    let done = people::suppress(&app, &email, act.form.get("reason")).await;
-    if done.is_ok() {
-        act.by.note(&app, "subscriber.suppress", &what(id), None).await?;
-    }
+    let done = people::suppress(&app, &act.by.actor(), &email, act.form.get("reason")).await;
     let said = "The address is on the suppression list: no newsletter mails it any more.";
     answer(&app, &act, id, None, done.map(|_| said.to_owned())).await
 }
@@ -196,8 +181,7 @@ pub async fn unsuppress(State(app): State<App>, Segment(id): Segment, act: Act) 
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.unsuppress", &what(id)).await?;
     let email = person(&app, id).await?.email;
-    people::unsuppress(&app, &email).await?;
-    act.by.note(&app, "subscriber.unsuppress", &what(id), None).await?;
+    people::unsuppress(&app, &act.by.actor(), &email).await?;
     let said = "The address is off the suppression list: what they follow is sent to them again.";
     answer(&app, &act, id, None, Ok(said.to_owned())).await
 }
@@ -221,8 +205,7 @@ pub async fn erase(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.erase", &what(id)).await?;
     let email = person(&app, id).await?.email;
-    let erased = people::erase(&app, &email).await?;
-    act.by.note(&app, "subscriber.erase", &what(id), None).await?;
+    let erased = people::erase(&app, Some(&act.by.actor()), &email).await?;
     let said = match erased.notices_in_flight {
         0 => "The person is erased. Only a hash of the address is left, which keeps it from being mailed.",
         _ => {

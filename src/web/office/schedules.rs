@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::newsletters::{Again, Field, Kind, Problems, allowed, page, typed};
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, parse_zone};
 use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::{self, App, newsletters, schedules};
 use crate::web::auth::Act;
 use crate::web::desk::words::Moment;
@@ -128,12 +129,8 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
     let id: i64 = act.form.get("id").parse().unwrap_or(0);
     let typed = typed(&act.form, ["at", "days", "timezone", "name"].into_iter());
     let form = if verb == "add" { "schedule".to_owned() } else { format!("schedule-{id}") };
-    match apply(&app, &newsletter, verb, id, &typed).await? {
-        Ok((schedule, words)) => {
-            let what = format!("{slug}: {}, {}", schedule.name, frequency(&schedule.slots));
-            act.by.note(&app, action, &what, Some(newsletter.id)).await?;
-            Ok(said::then_say(&app, &format!("/office/newsletters/{slug}#schedules"), words))
-        }
+    match apply(&app, &act.by.actor(), &newsletter, verb, id, &typed).await? {
+        Ok(words) => Ok(said::then_say(&app, &format!("/office/newsletters/{slug}#schedules"), words)),
         Err(problems) => {
             // A form that only pauses or removes has typed nothing.
             let typed = if matches!(verb, "add" | "change") { typed } else { vec![] };
@@ -143,14 +140,15 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
     }
 }
 
-/// Does it: the schedule and what there is to say, or what is wrong by field.
+/// Does it: what there is to say, or what is wrong by field.
 async fn apply(
     app: &App,
+    by: &Actor,
     newsletter: &Newsletter,
     verb: &str,
     id: i64,
     typed: &[(String, String)],
-) -> Result<Result<(Schedule, String), Problems>, Error> {
+) -> Result<Result<String, Problems>, Error> {
     let slug = newsletter.slug.as_str();
     let refused = |field: &str, error| match error {
         pipeline::Error::Invalid(says) => Ok(Err(vec![(field.to_owned(), says)])),
@@ -164,12 +162,13 @@ async fn apply(
             |name: &str| typed.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let name = Some(get("name")).filter(|name| !name.is_empty());
         let added =
-            newsletters::add_schedule(app, slug, name, get("at"), Some(get("timezone")), get("days")).await;
+            newsletters::add_schedule(app, by, slug, name, get("at"), Some(get("timezone")), get("days"))
+                .await;
         return match added {
             Ok(schedule) => {
                 let words =
                     format!("The schedule “{}” is there: {}.", schedule.name, frequency(&schedule.slots));
-                Ok(Ok((schedule, words)))
+                Ok(Ok(words))
             }
             // When was looked at: only the name is left.
             Err(error) => refused("name", error),
@@ -180,30 +179,30 @@ async fn apply(
         "change" => match slots(typed) {
             Err(problems) => Ok(Err(problems)),
             Ok(slots) => {
-                let changed = schedules::change(app, newsletter.id, id, slots).await?;
+                let changed = schedules::change(app, by, newsletter, id, slots).await?;
                 let words = format!(
                     "“{}” goes out so now: {}. A day that has had its issue gets no other.",
                     changed.name,
                     frequency(&changed.slots)
                 );
-                Ok(Ok((changed, words)))
+                Ok(Ok(words))
             }
         },
         "pause" => {
-            let paused = newsletters::pause_schedule(app, slug, &schedule.name, true).await?;
+            let paused = newsletters::pause_schedule(app, by, slug, &schedule.name, true).await?;
             let words = format!("“{}” is paused: nothing goes out on it until it is resumed.", paused.name);
-            Ok(Ok((paused, words)))
+            Ok(Ok(words))
         }
         "resume" => {
-            let resumed = newsletters::pause_schedule(app, slug, &schedule.name, false).await?;
+            let resumed = newsletters::pause_schedule(app, by, slug, &schedule.name, false).await?;
             let words =
                 format!("“{}” goes on from now: what was due meanwhile is not made up for.", resumed.name);
-            Ok(Ok((resumed, words)))
+            Ok(Ok(words))
         }
-        _ => match schedules::remove(app, newsletter.id, id).await {
+        _ => match schedules::remove(app, by, newsletter, id).await {
             Ok(removed) => {
                 let words = format!("The schedule “{}” is removed.", removed.name);
-                Ok(Ok((removed, words)))
+                Ok(Ok(words))
             }
             Err(error) => refused("remove", error),
         },

@@ -71,8 +71,11 @@ async fn keep(State(app): State<App>, Act { by, form }: Act) -> Result<Response,
         return Err(Error::Refused("A segment needs a filter: without one it is everybody.".to_owned()));
     }
     directory::kept(&app, &asked.query(), app.clock.now()).await?;
-    db::segments::put(&mut *app.db.conn().await?, &name, &asked.query(), app.clock.now()).await?;
-    by.note(&app, "segment.keep", &name, None).await?;
+    if !directory::keep(&app, &by.actor(), &name, &asked).await? {
+        return Err(Error::Refused(format!(
+            "There is a segment “{name}” already, with another filter. Choose another name, or remove that one first."
+        )));
+    }
     let to = format!("{SUBSCRIBERS}?{}", asked.query());
     Ok(said::then_say(
         &app,
@@ -89,8 +92,7 @@ async fn remove(
 ) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &by, "segment.remove", &format!("segment {id}")).await?;
-    let removed = db::segments::remove(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;
-    by.note(&app, "segment.remove", &removed.name, None).await?;
-    let said = format!("The segment “{}” is removed. Nobody in it was changed.", removed.name);
+    let name = directory::remove_segment(&app, &by.actor(), id).await?;
+    let said = format!("The segment “{name}” is removed. Nobody in it was changed.");
     Ok(said::then_say(&app, PATH, said))
 }

@@ -87,10 +87,11 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
 async fn find(app: &App, query: &str) -> Result<Page, Error> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
-    let words = field(query, "q").to_lowercase();
+    let typed = field(query, "q");
+    let words = typed.to_lowercase();
     let reason = SuppressionReason::parse(&field(query, "reason"));
     let mut page = Page {
-        q: words.clone(),
+        q: typed.clone(),
         reasons: SuppressionReason::ALL
             .map(|each| Choice {
                 value: each.as_str().to_owned(),
@@ -130,7 +131,8 @@ async fn find(app: &App, query: &str) -> Result<Page, Error> {
         let whole = EmailAddress::parse(&words).ok();
         let entry = match &whole {
             Some(email) => db::suppressions::entry(&mut conn, &app.key, email).await?,
-            None => None,
+            // The audit log names an entry by its hash.
+            None => db::suppressions::by_hash(&mut conn, &typed).await?,
         };
         if let Some(email) = &whole {
             page.verdict = Some(match &entry {
@@ -165,12 +167,14 @@ fn row(entry: Listed, now: Timestamp) -> Row {
 async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
     require(&app, &by, "suppression.add", "an address").await?;
     let added = match EmailAddress::parse(form.get("email")) {
-        Ok(email) => people::suppress(&app, &email, form.get("reason")).await.map(|is_new| (email, is_new)),
+        Ok(email) => {
+            let added = people::suppress(&app, &by.actor(), &email, form.get("reason")).await;
+            added.map(|is_new| (email, is_new))
+        }
         Err(says) => Err(crate::pipeline::Error::Invalid(says)),
     };
     match added {
         Ok((email, is_new)) => {
-            by.note(&app, "suppression.add", "an address", None).await?;
             let said = match is_new {
                 true => format!("{email} is on the list: no newsletter mails it any more."),
                 false => format!("{email} was on the list already, and stays there."),
@@ -190,13 +194,8 @@ async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, 
 /// `POST /office/suppressions/remove`: takes an entry off the list.
 async fn remove(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
     require(&app, &by, "suppression.remove", "an address").await?;
-    let mut conn = app.db.conn().await?;
-    let entry = db::suppressions::by_hash(&mut conn, form.get("hash")).await?.ok_or(Error::NotFound)?;
-    db::suppressions::lift(&mut conn, &entry.hash).await?;
-    drop(conn);
-    let reason = entry.suppression.reason;
-    by.note(&app, "suppression.remove", &format!("an address: {}", reason.as_str()), None).await?;
-    let said = match entry.suppression.email {
+    let lifted = people::lift(&app, &by.actor(), form.get("hash")).await?;
+    let said = match lifted.email {
         Some(email) => format!("{email} is off the list: what it follows is sent to it again."),
         None => "The erased address is off the list: it may sign up or be imported again.".to_owned(),
     };

@@ -45,7 +45,7 @@ struct Erased {
 /// `POST /preferences/{token}/erase`: forgets the person at once.
 pub async fn erase(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
     let person = manages.person(&app).await?;
-    let erased = people::erase(&app, &person.subscriber.email).await?;
+    let erased = people::erase(&app, None, &person.subscriber.email).await?;
     let page = Erased { title: "You are erased", in_flight: erased.notices_in_flight > 0 };
     page::page(StatusCode::OK, "readers/erased", &page)
 }

@@ -1,6 +1,7 @@
 //! What the tests of the desk share: a newsletter that fills, and a browser that fills in the editor's page.
 
 use super::*;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::articles::{self, Added, ByHand};
 use crate::pipeline::{compose, newsletters as set_up};
 
@@ -11,8 +12,18 @@ impl House {
     /// `brief` comes out every day at 07:00 in Paris; the id of the issue that is filling.
     pub async fn daily(&self) -> i64 {
         let settings = ["name=Morning Brief".to_owned(), "topics=World, Sport".to_owned()];
-        set_up::set(&self.app, "brief", &settings).await.unwrap();
-        set_up::add_schedule(&self.app, "brief", None, "07:00", Some("Europe/Paris"), "daily").await.unwrap();
+        set_up::set(&self.app, &Actor::command_line(), "brief", &settings).await.unwrap();
+        set_up::add_schedule(
+            &self.app,
+            &Actor::command_line(),
+            "brief",
+            None,
+            "07:00",
+            Some("Europe/Paris"),
+            "daily",
+        )
+        .await
+        .unwrap();
         self.fill().await
     }
 

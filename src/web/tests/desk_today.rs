@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::db;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::{compose, editors, newsletters as set_up};
 
 #[tokio::test]
@@ -39,7 +40,7 @@ async fn what_needs_a_decision_is_said() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
         let settings = ["approval=required".to_owned(), "min-articles=2".to_owned()];
-        set_up::set(&house.app, "brief", &settings).await.unwrap();
+        set_up::set(&house.app, &Actor::command_line(), "brief", &settings).await.unwrap();
         let issue = house.daily().await;
         house.article("Ferry", &[]).await;
         let needs = |page: &Answer, words: &str| {
@@ -62,7 +63,7 @@ async fn what_needs_a_decision_is_said() {
             "{}",
             today.body
         );
-        set_up::pause_schedule(&house.app, "brief", "daily", true).await.unwrap();
+        set_up::pause_schedule(&house.app, &Actor::command_line(), "brief", "daily", true).await.unwrap();
         needs(&house.get_as(&ann, "/desk").await, "Its schedule “daily” is paused");
         editors::cancel(&house.app, issue).await.unwrap();
         assert!(house.get_as(&ann, "/desk").await.body.contains("It was cancelled: an editor cancelled it."));

@@ -12,6 +12,7 @@ mod hostile;
 mod leaving;
 mod mailbox;
 mod measuring;
+mod office_audit;
 mod office_bulk;
 mod office_import;
 mod office_people;

@@ -4,7 +4,12 @@ use super::*;
 use crate::db::bulk::BulkState;
 use crate::db::{bulk as store, suppressions, tags};
 use crate::domain::subscription::SubscriptionEvent;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::bulk;
+
+fn by() -> Actor {
+    Actor::command_line()
+}
 
 /// More than two steps.
 const PEOPLE: i64 = 1100;
@@ -114,15 +119,15 @@ async fn tags_and_suppressions_of_many_are_put_back_as_they_were() {
         assert_eq!(count(&house, "tag=vip").await, 1);
         let untagged = change(&house, &ann, "", "untag", "vip").await;
         assert_eq!((untagged.changed, count(&house, "tag=vip").await), (1, 0));
-        bulk::undo(&house.app, untagged.id).await.unwrap();
+        bulk::undo(&house.app, &by(), untagged.id).await.unwrap();
         bulk::finish(&house.app, untagged.id).await.unwrap();
         assert_eq!(count(&house, "tag=vip").await, 1);
         assert_eq!(vip.name, "vip");
 
-        crate::pipeline::people::suppress(&house.app, &own, "by hand").await.unwrap();
+        crate::pipeline::people::suppress(&house.app, &by(), &own, "by hand").await.unwrap();
         let suppressed = change(&house, &ann, "q=r10", "suppress", "").await;
         assert_eq!((suppressed.changed, count(&house, "state=suppressed").await), (110, 111));
-        bulk::undo(&house.app, suppressed.id).await.unwrap();
+        bulk::undo(&house.app, &by(), suppressed.id).await.unwrap();
         bulk::finish(&house.app, suppressed.id).await.unwrap();
         let mut conn = house.app.db.conn().await.unwrap();
         let kept = suppressions::find(&mut conn, &house.app.key, &own).await.unwrap().unwrap();
@@ -140,7 +145,7 @@ async fn an_action_that_died_goes_on_where_it_stopped_and_ends_after_its_hour() 
         people(&house).await;
         let asked = crate::pipeline::directory::Asked::default();
         let deed = bulk::Deed { kind: store::BulkKind::Tag, object: "all".to_owned() };
-        let (id, _) = bulk::begin(&house.app, &asked, &deed, "ann@example.org").await.unwrap();
+        let id = bulk::begin(&house.app, &by(), &asked, &deed).await.unwrap();
         assert!(bulk::step(&house.app, id).await.unwrap());
         let half = store::get(&mut house.app.db.conn().await.unwrap(), id).await.unwrap().unwrap();
         assert_eq!((half.changed, half.state), (500, BulkState::Running));
@@ -148,7 +153,7 @@ async fn an_action_that_died_goes_on_where_it_stopped_and_ends_after_its_hour() 
         assert_eq!(house.get_as(&ann, &path).await.header("refresh"), "2");
         house.pass(60_000);
         let page = house.get_as(&ann, &path).await;
-        assert!(page.header("refresh").is_empty() && page.body.contains("Go on where it stopped"));
+        assert!(page.header("refresh") == "10" && page.body.contains("Go on where it stopped"));
         assert_eq!(house.submit_as(&ann, &format!("{path}/go-on"), &[]).await.status, 303);
         assert_eq!(until(&house, id, BulkState::Done).await.changed, 1100);
         house.pass(HOUR);
@@ -159,7 +164,7 @@ async fn an_action_that_died_goes_on_where_it_stopped_and_ends_after_its_hour() 
         assert_eq!(noted, Vec::<i64>::new());
         assert_eq!(count(&house, "tag=all").await, 1100);
 
-        let (id, _) = bulk::begin(&house.app, &asked, &deed, "ann@example.org").await.unwrap();
+        let id = bulk::begin(&house.app, &by(), &asked, &deed).await.unwrap();
         let stop = house.submit_as(&ann, &format!("/office/bulk/{id}/stop"), &[]).await;
         assert_eq!(stop.status, 303);
         assert_eq!(until(&house, id, BulkState::Done).await.changed, 0);
@@ -170,6 +175,173 @@ async fn an_action_that_died_goes_on_where_it_stopped_and_ends_after_its_hour() 
             let refused = house.submit_as(&ann, "/office/bulk", &fields).await.status;
             assert!(refused == 422 || refused == 404, "{kind} {object}: {refused}");
         }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_after_a_change_to_many_is_not_brought_back_by_its_undo() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let done = change(&house, &ann, "newsletter=brief", "unsubscribe", "brief").await;
+        // By the link of an old mail; and as the file of another system says.
+        let id = house.stored("r500@example.org").await[0].subscription.id;
+        assert_eq!(house.submit(&house.leave_path(id), &[]).await.status, 200);
+        let file = b"email,status\nr501@example.org,unsubscribed\nr502@example.org,active\n";
+        let request = crate::pipeline::import::Request {
+            newsletter: "brief".to_owned(),
+            file_name: "left.csv".to_owned(),
+            ..Default::default()
+        };
+        let files = crate::pipeline::import::Files {
+            input: Box::new(std::io::Cursor::new(file.to_vec())),
+            report: None,
+            progress: &|_| {},
+        };
+        crate::pipeline::import::import(&house.app, &request, files).await.unwrap();
+        bulk::undo(&house.app, &by(), done.id).await.unwrap();
+        bulk::finish(&house.app, done.id).await.unwrap();
+        assert_eq!(count(&house, "state=active").await, 998);
+        for (email, reason) in [("r500@example.org", "link"), ("r501@example.org", "import left.csv")] {
+            let stored = house.stored(email).await.remove(0);
+            assert_eq!(stored.subscription.status.as_str(), "unsubscribed", "{email}");
+            assert_eq!(stored.left_reason.as_deref(), Some(reason));
+        }
+        assert_eq!(house.statuses("r502@example.org").await, ["active"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bounce_after_a_change_to_many_outlives_its_undo() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let done = change(&house, &ann, "q=r10", "suppress", "").await;
+        let bounced = EmailAddress::parse("r100@example.org").unwrap();
+        let by_hand = EmailAddress::parse("r101@example.org").unwrap();
+        let (key, now) = (&house.app.key, house.app.clock.now());
+        let mut conn = house.app.db.conn().await.unwrap();
+        let reason = crate::domain::subscription::SuppressionReason::Bounced;
+        suppressions::suppress(&mut conn, key, &bounced, reason, "550 gone", now).await.unwrap();
+        drop(conn);
+        crate::pipeline::people::suppress(&house.app, &by(), &by_hand, "a court order").await.unwrap();
+        bulk::undo(&house.app, &by(), done.id).await.unwrap();
+        bulk::finish(&house.app, done.id).await.unwrap();
+        assert_eq!(count(&house, "state=suppressed").await, 2);
+        let mut conn = house.app.db.conn().await.unwrap();
+        for (email, detail) in [(&bounced, "550 gone"), (&by_hand, "a court order")] {
+            let kept = suppressions::find(&mut conn, key, email).await.unwrap().unwrap();
+            assert_eq!(kept.detail, detail);
+        }
+        drop(conn);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_hourly_step_leaves_an_undo_under_way_its_notes() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let done = change(&house, &ann, "newsletter=brief", "unsubscribe", "brief").await;
+        house.pass(HOUR - 1000);
+        bulk::undo(&house.app, &by(), done.id).await.unwrap();
+        assert!(bulk::step(&house.app, done.id).await.unwrap());
+        house.pass(60_000);
+        bulk::forget(&house.app).await.unwrap();
+        bulk::finish(&house.app, done.id).await.unwrap();
+        assert_eq!(count(&house, "state=active").await, 1000);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_process_died_goes_on_by_itself_and_one_that_failed_says_why() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let empty = house.get_as(&ann, "/office/bulk").await;
+        assert!(empty.body.contains("Nothing was changed for many yet"), "{}", empty.body);
+        let deed = bulk::Deed { kind: store::BulkKind::Tag, object: "all".to_owned() };
+        let id = bulk::begin(&house.app, &by(), &Default::default(), &deed).await.unwrap();
+        assert!(bulk::step(&house.app, id).await.unwrap());
+        bulk::resume(&house.app).await.unwrap();
+        let half = store::get(&mut house.app.db.conn().await.unwrap(), id).await.unwrap().unwrap();
+        assert_eq!((half.changed, half.state), (500, BulkState::Running), "it may be alive");
+        house.pass(60_000);
+        let (now, alive_since) = (house.app.clock.now(), house.app.clock.now().plus_millis(-30_000));
+        let mut conn = house.app.db.conn().await.unwrap();
+        assert_eq!(store::take_over(&mut conn, alive_since, now).await.unwrap(), Some(id));
+        assert_eq!(store::take_over(&mut conn, alive_since, now).await.unwrap(), None, "one takes it");
+        drop(conn);
+        house.pass(60_000);
+        bulk::resume(&house.app).await.unwrap();
+        assert_eq!(until(&house, id, BulkState::Done).await.changed, 1100);
+
+        // What it looks for is gone meanwhile.
+        let asked = crate::pipeline::directory::Asked { tag: "all".to_owned(), ..Default::default() };
+        let id = bulk::begin(&house.app, &by(), &asked, &deed).await.unwrap();
+        let mut conn = house.app.db.conn().await.unwrap();
+        let all = tags::find(&mut conn, "all").await.unwrap().unwrap();
+        tags::take(&mut conn, all.id, &(0..=PEOPLE).collect::<Vec<_>>()).await.unwrap();
+        sqlx::query("UPDATE tags SET name = 'none'").execute(&mut *conn).await.unwrap();
+        drop(conn);
+        house.pass(60_000);
+        bulk::resume(&house.app).await.unwrap();
+        let path = format!("/office/bulk/{id}");
+        let page = house.get_as(&ann, &path).await;
+        assert!(
+            page.body.contains("It stands still: ") && page.header("refresh").is_empty(),
+            "{}",
+            page.body
+        );
+        let list = house.get_as(&ann, "/office/bulk").await.body;
+        assert!(list.contains(&path) && list.contains("stands still"), "{list}");
+        let people = house.get_as(&ann, "/office/subscribers").await.body;
+        assert!(people.contains("href=\"/office/bulk\""), "{people}");
+        let failed = async || {
+            let mut conn = house.app.db.conn().await.unwrap();
+            store::get(&mut conn, id).await.unwrap().unwrap().error.is_some()
+        };
+        assert!(failed().await);
+        // It is not tried over and over, but when somebody says so.
+        house.pass(60_000);
+        bulk::resume(&house.app).await.unwrap();
+        let mut conn = house.app.db.conn().await.unwrap();
+        sqlx::query("UPDATE tags SET name = 'all'").execute(&mut *conn).await.unwrap();
+        drop(conn);
+        assert_eq!(house.submit_as(&ann, &format!("{path}/go-on"), &[]).await.status, 303);
+        until(&house, id, BulkState::Done).await;
+        assert!(!failed().await);
+        let lines = house.lines_of_audit().await.join("\n");
+        assert!(lines.contains("subscribers.change.go_on"), "{lines}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_nobody_has_goes_once_it_cannot_be_given_back() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        change(&house, &ann, "q=r1", "tag", "vip").await;
+        let is_there = async || {
+            bulk::forget(&house.app).await.unwrap();
+            let mut conn = house.app.db.conn().await.unwrap();
+            tags::find(&mut conn, "vip").await.unwrap().is_some()
+        };
+        house.pass(2 * HOUR);
+        assert!(is_there().await, "people have it");
+        let untagged = change(&house, &ann, "", "untag", "vip").await;
+        assert!(is_there().await, "it may be given back");
+        bulk::undo(&house.app, &by(), untagged.id).await.unwrap();
+        bulk::finish(&house.app, untagged.id).await.unwrap();
+        assert!(count(&house, "tag=vip").await > 100);
+        change(&house, &ann, "", "untag", "vip").await;
+        house.pass(2 * HOUR);
+        assert!(!is_there().await);
         house.close().await;
     }
 }

@@ -1,6 +1,8 @@
 //! Imports in the browser: upload, columns, dry run, report; and exports.
 
 use super::*;
+use crate::db::imports::{self, ImportState};
+use crate::pipeline::accounts::Actor;
 
 const BOUNDARY: &str = "----boundary";
 
@@ -31,7 +33,9 @@ impl House {
     async fn clear(&self) {
         let imports = crate::db::imports::list(&mut self.app.db.conn().await.unwrap(), 100).await.unwrap();
         for import in imports {
-            crate::pipeline::import::uploads::remove(&self.app, &import).await.unwrap();
+            crate::pipeline::import::uploads::remove(&self.app, &Actor::command_line(), &import)
+                .await
+                .unwrap();
         }
     }
 
@@ -191,14 +195,46 @@ async fn an_import_whose_process_died_is_run_again() {
         let id: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
         let now = house.app.clock.now();
         let columns = "[\"email\",\"name\",null,null]";
-        let state = crate::db::imports::ImportState::Running;
+        let begin = async |state| {
+            let mut conn = house.app.db.conn().await.unwrap();
+            imports::begin(&mut conn, id, state, columns, "Yes", now, now).await.unwrap()
+        };
+        assert!(!begin(ImportState::Running).await, "nothing is taken in before a dry run");
+        let early = house.submit_as(&ed, &format!("{path}/run"), &[]).await;
+        assert_eq!(early.status, 422, "{}", early.body);
+        // The process of the dry run dies: what is offered is a dry run.
+        assert!(begin(ImportState::Checking).await);
+        house.pass(60_000);
+        let page = house.get_as(&ed, &path).await.body;
+        let form = page.split("Nothing has happened for a while").nth(1).unwrap();
+        let form = form.split("</form>").next().unwrap();
+        assert!(form.contains(&format!("action=\"{path}/check\"")), "{form}");
+        assert!(
+            form.contains("name=\"column-0\" value=\"email\"") && form.contains("value=\"Yes\""),
+            "{form}"
+        );
+        assert!(!page.contains(&format!("{path}/run")), "{page}");
+        let early = house.submit_as(&ed, &format!("{path}/run"), &[]).await;
+        assert!(early.status == 422 && early.body.contains("Look first what it would do"), "{}", early.body);
+        let fields = [("column-0", "email"), ("column-1", "name"), ("column-2", ""), ("column-3", "")];
+        assert_eq!(house.submit_as(&ed, &format!("{path}/check"), &fields).await.status, 303);
+        house.settled(&ed, &path).await;
+        assert!(house.stored("ann@example.org").await.is_empty());
+        // Now the process of the import.
+        let now = house.app.clock.now();
         let mut conn = house.app.db.conn().await.unwrap();
-        assert!(crate::db::imports::begin(&mut conn, id, state, columns, "Yes", now, now).await.unwrap());
+        let running = ImportState::Running;
+        assert!(imports::begin(&mut conn, id, running, columns, "Yes", now, now).await.unwrap());
         drop(conn);
-        assert_eq!(house.get_as(&ed, &path).await.header("refresh"), "2");
+        let page = house.get_as(&ed, &path).await;
+        assert_eq!(page.header("refresh"), "2");
+        assert!(!page.body.contains(&format!("{path}/remove")), "{}", page.body);
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 422, "somebody is at it");
+        let removed = house.submit_as(&ed, &format!("{path}/remove"), &[]).await;
+        assert!(removed.status == 422 && removed.body.contains("being read"), "{}", removed.body);
         house.pass(60_000);
         let page = house.get_as(&ed, &path).await;
+        assert!(page.body.contains(&format!("{path}/remove")), "{}", page.body);
         assert!(page.body.contains("Import again from the start"), "{}", page.body);
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
         assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
@@ -255,6 +291,35 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
         assert_eq!(export("state=odd").await.status, 422);
         let lines = house.lines_of_audit().await.join("\n");
         assert!(lines.contains("ed@example.org subscribers.export done: people"), "{lines}");
+        house.clear().await;
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_person_comes_back_with_a_file() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
+        // One is erased as a reader, the other after their mail came back: that reason stays.
+        let (ann, bob) = ("ann@example.org", "bob@example.org");
+        let erased = [ann, bob].map(|email| EmailAddress::parse(email).unwrap());
+        let by = Actor::command_line();
+        crate::pipeline::people::suppress(&house.app, &by, &erased[1], "asked").await.unwrap();
+        for email in &erased {
+            crate::pipeline::people::erase(&house.app, None, email).await.unwrap();
+        }
+        let report =
+            house.take_in(&ed, b"email\nann@example.org\nbob@example.org\neve@example.org\n", &["email"]);
+        let report = report.await;
+        assert_eq!(figures(&report), ["1", "0", "0", "2"], "{report}");
+        assert!(report.contains("<td>2</td><td>refused</td>") && report.contains("was erased"), "{report}");
+        assert!(!report.contains(ann) && !report.contains(bob), "{report}");
+        let mut conn = house.app.db.conn().await.unwrap();
+        for email in &erased {
+            assert_eq!(subscribers::find(&mut conn, email).await.unwrap(), None);
+        }
+        drop(conn);
         house.clear().await;
         house.close().await;
     }

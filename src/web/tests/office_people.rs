@@ -212,7 +212,7 @@ async fn the_suppression_list_is_searched_and_changed() {
         assert!(house.get_as(&ann, "/office/suppressions").await.body.contains("The list is empty"));
         house.named("gone@example.org", "").await;
         let gone = EmailAddress::parse("gone@example.org").unwrap();
-        crate::pipeline::people::erase(&house.app, &gone).await.unwrap();
+        crate::pipeline::people::erase(&house.app, None, &gone).await.unwrap();
         let add = async |email: &str| {
             house.submit_as(&ann, "/office/suppressions", &[("email", email), ("reason", "asked")]).await
         };

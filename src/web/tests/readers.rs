@@ -425,7 +425,7 @@ async fn what_waits_to_be_confirmed_can_be_refused_from_the_preferences() {
         assert_eq!(house.statuses("ann@example.org").await, ["active", "unsubscribed"]);
         assert_eq!(house.mails().await, [], "there is no goodbye to what never came");
         // An admin's erasure is the same as one's own.
-        people::erase(&house.app, &EmailAddress::parse("ann@example.org").unwrap()).await.unwrap();
+        people::erase(&house.app, None, &EmailAddress::parse("ann@example.org").unwrap()).await.unwrap();
         assert!(house.get(&home).await.body.contains("Nobody is known"));
         house.close().await;
     }

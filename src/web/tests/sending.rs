@@ -629,7 +629,9 @@ async fn results_tell_what_became_of_an_issue_and_show_addresses_to_nobody_who_m
         house.deliver().await;
         house.pass(SECOND);
         let ben = EmailAddress::parse("ben@example.org").unwrap();
-        people::unsubscribe(&house.app, &ben, None).await.unwrap();
+        people::unsubscribe(&house.app, &crate::pipeline::accounts::Actor::command_line(), &ben, None)
+            .await
+            .unwrap();
         let viewer = house.sign_in("viewer@example.org", Role::Viewer).await;
         let results = house.get_as(&viewer, &format!("/desk/issues/{id}/results")).await;
         assert_eq!(results.status, 200, "{}", results.body);

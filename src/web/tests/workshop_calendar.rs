@@ -1,13 +1,18 @@
 //! The calendar, over the days on which clocks are changed.
 
 use super::*;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::{compose, newsletters as settings};
 
 /// A house whose newsletter lives in Paris and goes out at 02:30.
 async fn in_paris(house: &House, now: &str) {
     house.app.clock.set(Timestamp::parse(now).unwrap());
-    settings::set(&house.app, "brief", &["timezone=Europe/Paris".to_owned()]).await.unwrap();
-    settings::add_schedule(&house.app, "brief", Some("night"), "2:30", None, "daily").await.unwrap();
+    settings::set(&house.app, &Actor::command_line(), "brief", &["timezone=Europe/Paris".to_owned()])
+        .await
+        .unwrap();
+    settings::add_schedule(&house.app, &Actor::command_line(), "brief", Some("night"), "2:30", None, "daily")
+        .await
+        .unwrap();
 }
 
 /// The part of the page for a day.
@@ -58,8 +63,18 @@ async fn a_slot_that_comes_twice_goes_out_at_the_first() {
         assert!(sunday.contains("02:30 comes twice, and it goes out at the first"), "{sunday}");
         assert!(sunday.contains("datetime=\"2026-10-25T00:30:00Z\"") && sunday.matches("<li>").count() == 1);
         // A day without a slot is there for its change alone.
-        settings::pause_schedule(&house.app, "brief", "night", true).await.unwrap();
-        settings::add_schedule(&house.app, "brief", Some("monthly"), "9:00", None, "day 28").await.unwrap();
+        settings::pause_schedule(&house.app, &Actor::command_line(), "brief", "night", true).await.unwrap();
+        settings::add_schedule(
+            &house.app,
+            &Actor::command_line(),
+            "brief",
+            Some("monthly"),
+            "9:00",
+            None,
+            "day 28",
+        )
+        .await
+        .unwrap();
         let page = house.get_as(&vic, "/desk/calendar").await;
         assert!(
             page.body.contains("the schedule “night” (Every day at 02:30 (Europe/Paris)) is paused"),

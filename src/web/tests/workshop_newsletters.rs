@@ -159,6 +159,7 @@ async fn topics_are_added_renamed_and_removed_where_nothing_has_them() {
 
         crate::pipeline::sources::add(
             &house.app,
+            &crate::pipeline::accounts::Actor::command_line(),
             "brief",
             "https://sea.example/feed",
             &["Sea".to_owned()],

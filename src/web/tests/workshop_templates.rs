@@ -209,9 +209,17 @@ async fn a_digest_is_previewed_with_the_newest_issue() {
             ..Default::default()
         });
         crate::pipeline::articles::add(&house.app, "brief", &found.unwrap(), &[]).await.unwrap();
-        crate::pipeline::newsletters::add_schedule(&house.app, "brief", None, "7:00", None, "daily")
-            .await
-            .unwrap();
+        crate::pipeline::newsletters::add_schedule(
+            &house.app,
+            &crate::pipeline::accounts::Actor::command_line(),
+            "brief",
+            None,
+            "7:00",
+            None,
+            "daily",
+        )
+        .await
+        .unwrap();
         crate::pipeline::compose::compose(&house.app).await.unwrap();
         let real = house.submit_as(&ann, path, &fields("")).await;
         assert!(real.body.contains("On brief: The harbour is frozen"), "{}", real.body);

@@ -1,0 +1,151 @@
+//! What the actions of the audit log are called.
+
+/// Every action that is written down, in the order of their keys: what somebody did, or was refused.
+const WORDS: &[(&str, &str)] = &[
+    ("article.add", "Added an article"),
+    ("article.hold", "Held an article"),
+    ("article.part", "Moved an article into another part or issue"),
+    ("article.pin", "Pinned an article"),
+    ("article.release", "Released an article"),
+    ("article.unpin", "Unpinned an article"),
+    ("audit.list", "Looked at the audit log"),
+    ("dkim.add", "Made a DKIM key"),
+    ("dkim.look", "Looked at the DKIM keys"),
+    ("dkim.remove", "Removed a DKIM key"),
+    ("import.check", "Looked what an import would do"),
+    ("import.list", "Looked at imports"),
+    ("import.remove", "Removed an uploaded file"),
+    ("import.run", "Imported subscribers"),
+    ("import.see", "Looked at an import"),
+    ("import.upload", "Uploaded a file of subscribers"),
+    ("issue.approve", "Approved an issue"),
+    ("issue.cancel", "Cancelled an issue"),
+    ("issue.check", "Looked at an issue’s checks"),
+    ("issue.check_links", "Asked for every link of an issue"),
+    ("issue.edit", "Edited an issue"),
+    ("issue.hold", "Held an issue"),
+    ("issue.look", "Looked at an issue"),
+    ("issue.move", "Moved an issue to another time"),
+    ("issue.pause", "Paused an issue"),
+    ("issue.preview", "Looked at an issue’s preview"),
+    ("issue.preview_as", "Looked at an issue as a subscriber gets it"),
+    ("issue.results", "Looked at an issue’s results"),
+    ("issue.resume", "Resumed an issue"),
+    ("issue.send", "Sent an issue now"),
+    ("issue.start", "Began an issue"),
+    ("issue.take_back", "Took back sending an issue"),
+    ("issue.test", "Sent a test of an issue"),
+    ("issue.watch", "Watched an issue go out"),
+    ("newsletter.add", "Added a newsletter"),
+    ("newsletter.look", "Looked at a newsletter’s settings"),
+    ("newsletter.set", "Changed a newsletter’s settings"),
+    ("relay.look", "Looked at the relays"),
+    ("relay.test", "Tested a relay"),
+    ("schedule.add", "Added a schedule"),
+    ("schedule.change", "Changed a schedule"),
+    ("schedule.pause", "Paused a schedule"),
+    ("schedule.remove", "Removed a schedule"),
+    ("schedule.resume", "Resumed a schedule"),
+    ("segment.keep", "Kept a segment"),
+    ("segment.remove", "Removed a segment"),
+    ("segments.list", "Looked at segments"),
+    ("source.add", "Added a source"),
+    ("source.look", "Looked at a source"),
+    ("source.pause", "Paused a source"),
+    ("source.poll", "Polled a source"),
+    ("source.remove", "Removed a source"),
+    ("source.resume", "Resumed a source"),
+    ("subscriber.edit", "Changed a subscriber"),
+    ("subscriber.erase", "Erased a subscriber"),
+    ("subscriber.export", "Exported what is held of a subscriber"),
+    ("subscriber.see", "Looked at a subscriber"),
+    ("subscriber.suppress", "Suppressed a subscriber’s address"),
+    ("subscriber.tag", "Tagged a subscriber"),
+    ("subscriber.unsuppress", "Took a subscriber’s address off the suppression list"),
+    ("subscriber.untag", "Took a tag from a subscriber"),
+    ("subscribers.change", "Changed many subscribers"),
+    ("subscribers.change.go_on", "Let a change to many go on"),
+    ("subscribers.change.stop", "Stopped a change to many"),
+    ("subscribers.change.undo", "Undid a change to many"),
+    ("subscribers.export", "Exported subscribers"),
+    ("subscribers.list", "Looked at subscribers"),
+    ("subscription.change", "Changed a subscription"),
+    ("subscription.choose", "Changed topics or schedule of a subscriber"),
+    ("subscription.leave", "Ended a subscription"),
+    ("subscription.pause", "Paused a subscription"),
+    ("subscription.resume", "Resumed a subscription"),
+    ("suppression.add", "Suppressed an address"),
+    ("suppression.remove", "Took an address off the suppression list"),
+    ("suppressions.list", "Looked at the suppression list"),
+    ("system.examine", "Let the system be examined"),
+    ("system.look", "Looked at the system’s state"),
+    ("template.default", "Put a template back to the default"),
+    ("template.look", "Looked at templates"),
+    ("template.preview", "Previewed a template"),
+    ("template.save", "Saved a template"),
+    ("topic.add", "Added a topic"),
+    ("topic.remove", "Removed a topic"),
+    ("topic.rename", "Renamed a topic"),
+    ("user.add", "Added a user"),
+    ("user.disable", "Disabled a user"),
+    ("user.enable", "Enabled a user"),
+    ("user.end_session", "Ended sessions"),
+    ("user.invite", "Made a new link for a user"),
+    ("user.list", "Looked at users"),
+    ("user.name", "Changed a name"),
+    ("user.password", "Changed a password"),
+    ("user.remove_second_factor", "Removed a second factor"),
+    ("user.role", "Changed what a user may do"),
+    ("user.second_factor", "Set up a second factor"),
+    ("user.show", "Looked at a user"),
+    ("user.sign_in", "Signed in"),
+    ("user.sign_out", "Signed out"),
+    ("user.welcome", "Took the account"),
+];
+
+/// What an action is called; empty where nothing of that name is written any more: then its key is shown.
+pub fn words(action: &str) -> &'static str {
+    let found = WORDS.binary_search_by_key(&action, |(key, _)| key);
+    found.map_or("", |place| WORDS[place].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Texts in quotes of the form `noun.verb`, whose noun some action has.
+    fn keys(folder: &Path, nouns: &BTreeSet<&str>, into: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() && name != "tests" {
+                keys(&path, nouns, into);
+            } else if name.ends_with(".rs") && !name.contains("tests") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                let is_key = |text: &&str| {
+                    let is_word = |sign: char| sign.is_ascii_lowercase() || sign == '_' || sign == '.';
+                    let (noun, verb) = text.split_once('.').unwrap_or_default();
+                    nouns.contains(noun) && !verb.is_empty() && text.chars().all(is_word)
+                };
+                into.extend(code.split('"').filter(is_key).map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_that_is_written_down_has_its_words() {
+        assert!(WORDS.is_sorted_by(|one, other| one.0 < other.0), "the table is searched by halves");
+        let nouns = WORDS.iter().map(|(key, _)| key.split('.').next().unwrap()).collect();
+        let mut found = BTreeSet::new();
+        for folder in ["src/web", "src/pipeline"] {
+            keys(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &nouns, &mut found);
+        }
+        assert!(found.contains("issue.send") && found.len() > 60, "{found:?}");
+        let missing: Vec<&String> = found.iter().filter(|key| words(key).is_empty()).collect();
+        assert!(missing.is_empty(), "these actions have no words: {missing:?}");
+    }
+}
