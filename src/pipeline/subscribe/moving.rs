@@ -2,8 +2,8 @@
 
 use super::super::{Error, links};
 use super::preferences::{Person, person};
-use super::queue;
-use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions};
+use super::{queue, queue_at};
+use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
@@ -16,6 +16,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// How long the link in the mail to the new address works.
 const VALID: i64 = 2 * DAY;
+
+/// How long whoever has the address before can change it back.
+const RECALL: i64 = 7 * DAY;
 
 /// How many new addresses a person may name in a day.
 const MAX_A_DAY: i64 = 5;
@@ -65,7 +68,12 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
     let event = format!("address:{subscriber_id}:{hash}:{}", now.millis());
     // The name is its owner's only once they confirm.
     let receiver = Subscriber { email: to.clone(), name: String::new(), ..asking.subscriber.clone() };
-    queue(&mut tx, app, &event, newsletter.id, &receiver, &notice).await?;
+    if !suppressions::is_suppressed(&mut tx, &app.key, to).await? {
+        // Whatever is asked, by whomever: the owner gets one such mail an hour.
+        let last = notices::last_asked(&mut tx, to).await?;
+        let due = last.map_or(now, |last| now.max(last.plus_millis(HOUR)));
+        queue_at(&mut tx, app, &event, newsletter.id, &receiver, &notice, due).await?;
+    }
     Ok(tx.commit().await.map_err(DbError::from)?)
 }
 
@@ -107,10 +115,13 @@ async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange,
     let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else {
         return Ok((AddressChange::Expired, None));
     };
+    if app.clock.now() > expires {
+        return Ok((AddressChange::Expired, None));
+    }
     if subscriber.email == to {
         return Ok((AddressChange::Done { subscriber_id, to }, None));
     }
-    if app.clock.now() > expires || app.key.address_mark(&subscriber.email) != from {
+    if app.key.address_mark(&subscriber.email) != from {
         return Ok((AddressChange::Expired, None));
     }
     let is_taken = subscribers::find(conn, &to).await?.is_some();
@@ -137,7 +148,7 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: links::preferences(app, before.id),
+            preferences_url: links::preferences_until(app, before.id, to, Some(now.plus_millis(RECALL))),
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;

@@ -256,8 +256,11 @@ async fn ask(
                 }
                 continue;
             }
-            Some((_, mail)) => now.max(mail.due_at.plus_millis(HOUR)),
-            None => now,
+            // Mails that ask for a new address count too.
+            _ => {
+                let last = notices::last_asked(tx, &subscriber.email).await?;
+                last.map_or(now, |last| now.max(last.plus_millis(HOUR)))
+            }
         };
         let all = pending.iter().collect();
         let notice = confirmation(app, subscriber, all, now);
@@ -268,14 +271,14 @@ async fn ask(
     Ok(())
 }
 
-/// The latest mail that asks an address to confirm, with its event: due in this hour by the clock, the next, or the one
+/// The latest mail that asks an address to confirm, with its event: due in this hour by the clock, the next two, or the one
 /// before.
 async fn latest(
     tx: &mut Conn,
     event: &impl Fn(Timestamp) -> String,
     now: Timestamp,
 ) -> Result<Option<(String, Queued)>, Error> {
-    for hours in [1, 0, -1] {
+    for hours in [2, 1, 0, -1] {
         let event = event(now.plus_millis(hours * HOUR));
         if let Some(mail) = notices::queued(tx, &event).await? {
             return Ok(Some((event, mail)));
@@ -333,9 +336,21 @@ async fn repeat_welcome(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some((newsletter, changed)) = active.first() else { return Ok(()) };
+    welcome_again(tx, app, newsletter, subscriber, &changed.now, now).await
+}
+
+/// Queues the welcome again, with its links: one mail a day.
+pub(super) async fn welcome_again(
+    tx: &mut Conn,
+    app: &App,
+    newsletter: &Newsletter,
+    subscriber: &Subscriber,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<(), Error> {
     let day = now.millis().div_euclid(24 * HOUR);
     let event = format!("again:{}:{day}", app.key.address_hash(&subscriber.email));
-    welcome(tx, app, &event, newsletter, subscriber, &changed.now, now).await
+    welcome(tx, app, &event, newsletter, subscriber, subscription, now).await
 }
 
 /// Queues the mail that says that a newsletter will come, and when.
@@ -357,7 +372,7 @@ pub(super) async fn welcome(
         newsletter: Publication::from(newsletter),
         next_issue: next.map(|next| next.at),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
-        preferences_url: Some(links::preferences(app, subscriber.id)),
+        preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email)),
     });
     queue(tx, app, event, newsletter.id, subscriber, &notice).await
 }

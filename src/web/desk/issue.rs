@@ -282,6 +282,7 @@ async fn undo(
 mod tests {
     use super::*;
     use crate::db::testing::a_newsletter;
+    use crate::pipeline::accounts::Actor;
     use crate::pipeline::testing::apps;
     use crate::pipeline::{compose, newsletters};
 
@@ -290,7 +291,7 @@ mod tests {
         for test in apps().await {
             let app = &test.app;
             let newsletter = a_newsletter(&app.db, "brief").await;
-            newsletters::add_schedule(app, "brief", None, "07:00", None, "daily").await.unwrap();
+            newsletters::add_schedule(app, &Actor::command_line(), "brief", None, "07:00", None, "daily").await.unwrap();
             compose::compose(app).await.unwrap();
             let drafts = db::issues::drafts_of(&mut app.db.conn().await.unwrap(), newsletter).await.unwrap();
             let draft = drafts.first().unwrap();

@@ -14,7 +14,7 @@ const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 
 impl House {
     /// Sends an issue with two articles to ann, and what ben chose to ben, with this measured; a minute passes.
     async fn sent(&self, measure: &str) -> i64 {
-        settings::set(&self.app, "brief", &[format!("measure={measure}")]).await.unwrap();
+        settings::set(&self.app, &Actor::command_line(), "brief", &[format!("measure={measure}")]).await.unwrap();
         let id = self.draft().await.id;
         editors::send(&self.app, id, true).await.unwrap();
         self.beat().await;
@@ -54,7 +54,8 @@ impl House {
     }
 
     async fn preferences(&self, email: &str) -> String {
-        path_of(&links::preferences(&self.app, self.subscriber_id(email).await))
+        let address = EmailAddress::parse(email).unwrap();
+        path_of(&links::preferences(&self.app, self.subscriber_id(email).await, &address))
     }
 }
 
