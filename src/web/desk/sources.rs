@@ -335,11 +335,10 @@ async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> R
     let topics = named(typed);
     let done = match wrong_topic(&topics) {
         Some(says) => Err(pipeline::Error::Invalid(says)),
-        None => sources::set_topics(&app, source.id, &topics).await,
+        None => sources::set_topics(&app, &act.by.actor(), source.id, &topics).await,
     };
     match done {
         Ok(source) => {
-            act.by.note(&app, "source.topics", &shortened(&source.url), Some(source.newsletter_id)).await?;
             let words = "Its topics are changed. What comes from now on has them; articles that are here keep theirs.";
             Ok(said::then_say(&app, &format!("/desk/sources/{}", source.id), words))
         }
