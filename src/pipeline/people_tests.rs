@@ -187,9 +187,10 @@ async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
         assert!(!story.is_subscriber && story.suppression.unwrap().reason == "manual");
 
         let report = import_csv(app, "brief", b"email\nann@example.org\n".to_vec()).await;
-        assert_eq!((report.added, report.suppressed), (1, 1));
-        assert!(add(app, &person("ann@example.org", "brief")).await.unwrap().suppressed.is_some());
-        erase(app, None, &ann).await.unwrap();
+        assert_eq!((report.added, report.refused), (0, 1));
+        let error = add(app, &person("ann@example.org", "brief")).await.unwrap_err().to_string();
+        assert!(error.contains("was erased"), "{error}");
+        assert!(!crate::db::testing::every_text(&app.db).await.contains("ann@example.org"));
         assert!(matches!(erase(app, None, &ann).await, Err(Error::NotFound(_))));
         assert_eq!(
             unsuppress(app, &Actor::command_line(), &ann).await.unwrap().reason,
@@ -417,8 +418,7 @@ async fn an_export_brings_back_nobody_elsewhere_who_must_not_be_mailed() {
             dan@example.org,complained\neve@example.org,\nflo@example.org,\n";
         import_csv(app, "brief", file.to_vec()).await;
         suppress(app, &Actor::command_line(), &address("cleo@example.org"), "asked to").await.unwrap();
-        erase(app, None, &address("eve@example.org")).await.unwrap();
-        import_csv(app, "brief", b"email\neve@example.org\n".to_vec()).await;
+        suppress(app, &Actor::command_line(), &address("eve@example.org"), "asked, too").await.unwrap();
         // Has left, and somebody filled in the form again since.
         unsubscribe(app, &Actor::command_line(), &address("ann@example.org"), None).await.unwrap();
         let mut tx = app.db.begin().await.unwrap();

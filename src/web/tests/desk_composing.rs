@@ -330,7 +330,11 @@ async fn an_issue_that_is_filling_is_given_another_time_and_its_cutoff_goes_with
         let schedule = newsletters::schedules_of(&mut conn, house.brief).await.unwrap().remove(0);
         drop(conn);
         let later = Slots { at: TimeOfDay::parse("08:00").unwrap(), ..schedule.slots };
-        schedules::change(&house.app, house.brief, schedule.id, later).await.unwrap();
+        let mut conn = house.app.db.conn().await.unwrap();
+        let brief = crate::db::newsletters::get(&mut conn, house.brief).await.unwrap().unwrap();
+        drop(conn);
+        let by = &crate::pipeline::accounts::Actor::command_line();
+        schedules::change(&house.app, by, &brief, schedule.id, later).await.unwrap();
         assert_eq!(house.fill().await, id);
         assert_eq!(found(&house, id).await.slot_at, at("2026-11-22T07:00:00Z"));
         // It freezes and goes out when it was moved to, and the next day has its own.

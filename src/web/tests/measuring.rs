@@ -14,7 +14,18 @@ const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 
 impl House {
     /// Sends an issue with two articles to ann, and what ben chose to ben, with this measured; a minute passes.
     async fn sent(&self, measure: &str) -> i64 {
+<<<<<<< HEAD
         settings::set(&self.app, &Actor::command_line(), "brief", &[format!("measure={measure}")]).await.unwrap();
+=======
+        settings::set(
+            &self.app,
+            &crate::pipeline::accounts::Actor::command_line(),
+            "brief",
+            &[format!("measure={measure}")],
+        )
+        .await
+        .unwrap();
+>>>>>>> bulk
         let id = self.draft().await.id;
         editors::send(&self.app, id, true).await.unwrap();
         self.beat().await;
@@ -254,7 +265,7 @@ async fn links_lead_on_when_their_reader_and_their_delivery_are_gone() {
         }
         assert_eq!(house.counted(id, ANY_LINK).await, (2, 0));
         let email = EmailAddress::parse("ann@example.org").unwrap();
-        crate::pipeline::people::erase(&house.app, &email).await.unwrap();
+        crate::pipeline::people::erase(&house.app, None, &email).await.unwrap();
         house.pass(60 * SECOND);
         assert_eq!(house.follow(&ann, BROWSER).await.status, 302);
         // Ben complains, and a year passes.

@@ -276,7 +276,16 @@ async fn everybody_is_let_in_where_their_role_lets_them_and_nowhere_else() {
         let article = house.article("Ferry", &[]).await.to_string();
         let source = {
             let url = "https://harbour.example/feed";
-            let source = sources::add(&house.app, "brief", url, &[], "link").await.unwrap();
+            let source = sources::add(
+                &house.app,
+                &crate::pipeline::accounts::Actor::command_line(),
+                "brief",
+                url,
+                &[],
+                "link",
+            )
+            .await
+            .unwrap();
             source.id.to_string()
         };
         let victim = house.somebody("victim", Some(Viewer), None).await;

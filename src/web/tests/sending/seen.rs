@@ -220,8 +220,15 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
         assert!(house.page_of(&ed, draft.id, "preview").await.contains(until));
 
         // No grace at all would skip what is late by a second.
-        let grace =
-            async |minutes: &str| set(&house.app, "brief", &[format!("grace-minutes={minutes}")]).await;
+        let grace = async |minutes: &str| {
+            set(
+                &house.app,
+                &crate::pipeline::accounts::Actor::command_line(),
+                "brief",
+                &[format!("grace-minutes={minutes}")],
+            )
+            .await
+        };
         assert!(grace("0").await.unwrap_err().to_string().contains('5'));
         grace("5").await.unwrap();
         let mut conn = house.app.db.conn().await.unwrap();
