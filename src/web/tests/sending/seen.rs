@@ -6,6 +6,7 @@ use super::*;
 use crate::db::tallies;
 use crate::domain::composition::Field;
 use crate::domain::delivery::DeliveryState;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::composing::{self, Act};
 use crate::pipeline::newsletters::set;
 use crate::render::Texts;
@@ -220,8 +221,9 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
         assert!(house.page_of(&ed, draft.id, "preview").await.contains(until));
 
         // No grace at all would skip what is late by a second.
-        let grace =
-            async |minutes: &str| set(&house.app, "brief", &[format!("grace-minutes={minutes}")]).await;
+        let grace = async |minutes: &str| {
+            set(&house.app, &Actor::command_line(), "brief", &[format!("grace-minutes={minutes}")]).await
+        };
         assert!(grace("0").await.unwrap_err().to_string().contains('5'));
         grace("5").await.unwrap();
         let mut conn = house.app.db.conn().await.unwrap();
