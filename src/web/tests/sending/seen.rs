@@ -6,6 +6,7 @@ use super::*;
 use crate::db::tallies;
 use crate::domain::composition::Field;
 use crate::domain::delivery::DeliveryState;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::composing::{self, Act};
 use crate::pipeline::newsletters::set;
 use crate::render::Texts;
@@ -221,6 +222,7 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
 
         // No grace at all would skip what is late by a second.
         let grace = async |minutes: &str| {
+<<<<<<< HEAD
             set(
                 &house.app,
                 &crate::pipeline::accounts::Actor::command_line(),
@@ -228,6 +230,9 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
                 &[format!("grace-minutes={minutes}")],
             )
             .await
+=======
+            set(&house.app, &Actor::command_line(), "brief", &[format!("grace-minutes={minutes}")]).await
+>>>>>>> sending
         };
         assert!(grace("0").await.unwrap_err().to_string().contains('5'));
         grace("5").await.unwrap();
