@@ -44,6 +44,7 @@ const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/desk/calendar", Some(SignedIn), None),
     ("/desk/sources", Some(SignedIn), Some(Of(Editor))),
     ("/desk/sources/{source}", Some(Of(Viewer)), None),
+    ("/desk/sources/{source}/topics", None, Some(Of(Editor))),
     ("/desk/sources/{source}/pause", None, Some(Of(Editor))),
     ("/desk/sources/{source}/resume", None, Some(Of(Editor))),
     ("/desk/sources/{source}/poll", None, Some(Of(Editor))),
