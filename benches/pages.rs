@@ -11,6 +11,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args as _, FromArgMatches as _, Parser, ValueEnum};
 use daybreak::config::{Networks, Secret, Settings};
 use daybreak::db::dialect::Dialect;
@@ -119,6 +121,13 @@ async fn on(name: &str, url: &str, options: &Options) -> Result<bool, Box<dyn Er
         path = next;
     }
     is_well &= browser.measure("active in a newsletter, the 21st page", &path, options.rounds).await?;
+    for (words, path) in deep_pages(&town) {
+        // So that a place that is not one does not measure the first page.
+        if !browser.get(&path).await?.1.contains("rel=\"prev\"") {
+            return Err(format!("{words}: nothing is before {path}").into());
+        }
+        is_well &= browser.measure(words, &path, options.rounds).await?;
+    }
     let _ = stop.send(());
     served.await??;
     app.db.close().await;
@@ -145,7 +154,7 @@ fn pages(town: &Town) -> Vec<(&'static str, String)> {
         ("a rare language", list("language=is")),
         ("a language that nobody has, in a newsletter", list("newsletter=brief&language=zu")),
         ("joined within days", list("from=2026-01-10&until=2026-01-11")),
-        ("a whole address", list(&format!("q=reader{}%40inbox7.example", town.middle))),
+        ("a whole address", list(&format!("q=reader{}%40inbox7.example", town.middle / 1000 * 1000 + 7))),
         ("the beginning of an address", list("q=reader12")),
         ("a domain", list("q=%40inbox7.example")),
         ("a first name", list("q=chlo%C3%A9")),
@@ -161,6 +170,34 @@ fn pages(town: &Town) -> Vec<(&'static str, String)> {
         ("the suppression list by reason", "/office/suppressions?reason=complained".to_owned()),
         ("an address on the suppression list", "/office/suppressions?q=reader70".to_owned()),
         ("imports", "/office/import".to_owned()),
+    ]
+}
+
+/// Pages in the middle of an import, whose people all came at one time, and at its end.
+fn deep_pages(town: &Town) -> Vec<(&'static str, String)> {
+    let deep = |query: &str, first: serde_json::Value, second: u64| {
+        let place = serde_json::json!({ "road": 0, "at": [first, second] });
+        format!("{LIST}?{query}&behind={}", URL_SAFE_NO_PAD.encode(place.to_string()))
+    };
+    let (middle, end) = (town.middle, 100);
+    vec![
+        ("everybody, in the middle of an import", deep("", IMPORTED_AT.into(), middle)),
+        ("everybody, at an import's end", deep("", IMPORTED_AT.into(), end)),
+        (
+            "a newsletter, in the middle of an import",
+            deep("newsletter=brief&state=active", IMPORTED_AT.into(), middle),
+        ),
+        ("a newsletter, at an import's end", deep("newsletter=brief&state=active", IMPORTED_AT.into(), end)),
+        (
+            "joined on a day, in the middle of an import",
+            deep("newsletter=brief&from=2026-01-01&until=2026-01-31", IMPORTED_AT.into(), middle),
+        ),
+        (
+            "left, in the middle of an import",
+            deep("newsletter=brief&state=unsubscribed", IMPORTED_AT.into(), middle),
+        ),
+        ("a language, in the middle of an import", deep("language=en", IMPORTED_AT.into(), middle)),
+        ("a large domain, in the middle", deep("q=%40bigmail.example", "bigmail.example".into(), middle)),
     ]
 }
 
@@ -240,6 +277,9 @@ fn settings(database_url: &str, public_url: &str) -> Result<Settings, Box<dyn Er
     Ok(settings)
 }
 
+/// When the people of the import came.
+const IMPORTED_AT: i64 = 1_767_571_200_000;
+
 struct Town {
     /// Somebody in the middle.
     middle: u64,
@@ -265,11 +305,14 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
     let tag = db::tags::ensure(&mut tx, "press", app.clock.now()).await?.id;
     db::commit(tx).await?;
     add_people(app, brief, subscribers).await?;
-    let joined = "1767225600000 + id * 1000";
+    let joined = |id: &str| {
+        // The first seven in ten by one import, and after it one a second.
+        let imported = subscribers / 10 * 7;
+        format!("{IMPORTED_AT} + CASE WHEN {id} <= {imported} THEN 0 ELSE ({id} - {imported}) * 1000 END")
+    };
     for statement in [
-        // One a second since the beginning of 2026.
-        format!("UPDATE subscribers SET created_at = {joined}"),
-        "UPDATE subscriptions SET created_at = 1767225600000 + subscriber_id * 1000".to_owned(),
+        format!("UPDATE subscribers SET created_at = {}", joined("id")),
+        format!("UPDATE subscriptions SET created_at = {}", joined("subscriber_id")),
         "UPDATE subscribers SET language = 'is' WHERE id % 5000 = 17".to_owned(),
         format!(
             "INSERT INTO subscriptions (newsletter_id, subscriber_id, status, topics, created_at, updated_at)
@@ -327,7 +370,12 @@ async fn add_people(app: &App, newsletter_id: i64, subscribers: u64) -> Result<(
                 tie: Some(tie),
                 ..OnRecord::default()
             };
-            let email = EmailAddress::parse(&format!("reader{number}@inbox{}.example", number % 1_000))?;
+            // Three in ten are with one large provider.
+            let domain = match number % 10 {
+                0..3 => "bigmail.example".to_owned(),
+                _ => format!("inbox{}.example", number % 1_000),
+            };
+            let email = EmailAddress::parse(&format!("reader{number}@{domain}"))?;
             changes.push(Change { email, before: OnRecord::default(), after });
         }
         let mut tx = app.db.begin().await?;

@@ -140,7 +140,7 @@ pub fn erased(erased: &Erased) -> String {
     match erased.notices_in_flight {
         0 => done.to_owned(),
         _ => format!(
-            "{done} A mail to it is being sent right now: erase it again in a minute to remove that too."
+            "{done} A mail to it is being sent right now, and may still arrive: what is kept of it goes with its end."
         ),
     }
 }

@@ -62,7 +62,7 @@ pub struct BulkAction {
     pub kind: BulkKind,
     /// The tag or the newsletter.
     pub object_id: Option<i64>,
-    /// As it stands in the list's address.
+    /// As it stands in the list's address; empty once it has ended.
     pub filter: String,
     pub words: String,
     pub who: String,
@@ -148,6 +148,16 @@ pub async fn hold(
     row.as_ref().map(action).transpose()
 }
 
+/// The filters of the actions that have not come to their end, each with its id.
+pub async fn running(conn: &mut Conn) -> Result<Vec<(i64, String)>, DbError> {
+    let rows = sqlx::query("SELECT id, filter FROM bulk_actions WHERE state = 'running' ORDER BY id");
+    let running = |row: &sqlx::any::AnyRow| {
+        let row = Row::new(row, "bulk_actions");
+        Ok((row.int("id")?, row.text("filter")?))
+    };
+    rows.fetch_all(conn).await?.iter().map(running).collect()
+}
+
 /// Writes how far an action has come.
 pub async fn advance(
     conn: &mut Conn,
@@ -157,8 +167,12 @@ pub async fn advance(
     changed: i64,
     finished_at: Option<Timestamp>,
 ) -> Result<(), DbError> {
+    // What it goes by may be somebody's address: it is kept no longer than it is needed.
     let result = sqlx::query(
-        "UPDATE bulk_actions SET state = $2, place = $3, changed = $4, finished_at = $5, error = NULL WHERE id = $1",
+        "UPDATE bulk_actions
+         SET state = $2, place = CASE WHEN $2 = 'running' THEN $3 ELSE NULL END, changed = $4, finished_at = $5,
+             error = NULL, filter = CASE WHEN $2 = 'running' THEN filter ELSE '' END
+         WHERE id = $1",
     )
     .bind(id)
     .bind(state.as_str())
@@ -246,7 +260,8 @@ pub async fn unsubscribe(
     let noted = sqlx::query(query).bind(id).bind(newsletter_id).bind(&ids).persistent(false);
     let noted = noted.execute(&mut *conn).await?.rows_affected();
     let query = sql(format!(
-        "UPDATE subscriptions SET status = 'unsubscribed', left_at = $1, left_reason = $4, updated_at = $1
+        "UPDATE subscriptions SET left_from = status, status = 'unsubscribed', left_at = $1, left_reason = $4,
+             updated_at = $1
          WHERE newsletter_id = $2 AND subscriber_id IN {list} AND status <> 'unsubscribed'"
     ));
     let ended = sqlx::query(query).bind(now.millis()).bind(newsletter_id).bind(&ids).bind(reason);

@@ -438,7 +438,8 @@ pub async fn record(conn: &mut Conn, node: &str, records: &[Record], now: Timest
         ],
     );
     let statement = sql(format!(
-        "UPDATE deliveries SET state = r.state, reason = r.reason, detail = COALESCE(r.detail, deliveries.detail),
+        "UPDATE deliveries SET state = r.state, reason = r.reason,
+             detail = CASE WHEN deliveries.subscription_id <> 0 THEN COALESCE(r.detail, deliveries.detail) END,
              not_before = COALESCE(r.not_before, deliveries.not_before), node = NULL,
              attempts = deliveries.attempts + r.attempted, updated_at = $3,
              uncertain = CASE WHEN r.attempted = 1 AND r.reason = 'uncertain' THEN COALESCE(deliveries.uncertain, 0) + 1

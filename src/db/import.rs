@@ -296,7 +296,9 @@ async fn change_ties(
     let statement = |rows: &str| {
         format!(
             "UPDATE subscriptions
-             SET status = r.status, schedule_id = r.schedule_id, topics = r.topics, at_minute = r.at_minute,
+             SET left_from = CASE WHEN r.status = 'unsubscribed' AND subscriptions.status <> 'unsubscribed'
+                                  THEN subscriptions.status ELSE subscriptions.left_from END,
+                 status = r.status, schedule_id = r.schedule_id, topics = r.topics, at_minute = r.at_minute,
                  consent_at = r.consent_at, consent_from = r.consent_from, consent_words = r.consent_words,
                  left_at = r.left_at, left_reason = r.left_reason, updated_at = $2
              FROM {rows} AS r

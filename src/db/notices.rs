@@ -5,7 +5,7 @@
 
 use super::dialect::Dialect;
 use super::row::Row;
-use super::{Conn, DbError, one_row, sql};
+use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Next};
@@ -102,13 +102,69 @@ pub async fn rewrite(
     Ok(result.rows_affected() == 1)
 }
 
-/// Forgets the mails to an address that have come to their end.
+/// Forgets the mails to an address that is a reader's no more: those that have come to their end, and what would still
+/// be sent of their subscriptions. What somebody with that address gets as an editor still goes out.
 pub async fn forget(conn: &mut Conn, email: &EmailAddress) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM notices WHERE email = $1 AND state IN ('sent', 'failed')")
+    sqlx::query(
+        "DELETE FROM notices WHERE email = $1 AND (state IN ('sent', 'failed')
+             OR state IN ('queued', 'deferred') AND (event >= 'again:' AND event < 'again;'
+                 OR event >= 'confirm:' AND event < 'confirm;' OR event >= 'goodbye:' AND event < 'goodbye;'
+                 OR event >= 'welcome:' AND event < 'welcome;'))",
+    )
+    .bind(email.as_str())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How the event of a mail begins that goes once it is recorded: its receiver was erased while it was being sent.
+const ERASED: &str = "erased:";
+
+/// Forgets the mails to an address, and returns how many of them are being sent at this moment: those go when they are
+/// recorded.
+pub async fn erase(conn: &mut Conn, email: &EmailAddress) -> Result<i64, DbError> {
+    sqlx::query("DELETE FROM notices WHERE email = $1 AND state <> 'claimed'")
         .bind(email.as_str())
+        .execute(&mut *conn)
+        .await?;
+    let left = sqlx::query("UPDATE notices SET event = $2 || CAST(id AS TEXT) WHERE email = $1")
+        .bind(email.as_str())
+        .bind(ERASED)
+        .execute(conn)
+        .await?;
+    Ok(i64::try_from(left.rows_affected()).unwrap_or(i64::MAX))
+}
+
+/// The same for the mails whose event begins so, and ends with a colon: a range of the index.
+pub async fn erase_events(conn: &mut Conn, beginning: &str) -> Result<(), DbError> {
+    // A semicolon comes behind a colon.
+    let end = format!("{};", beginning.trim_end_matches(':'));
+    sqlx::query("DELETE FROM notices WHERE event >= $1 AND event < $2 AND state <> 'claimed'")
+        .bind(beginning)
+        .bind(&end)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("UPDATE notices SET event = $3 || CAST(id AS TEXT) WHERE event >= $1 AND event < $2")
+        .bind(beginning)
+        .bind(end)
+        .bind(ERASED)
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Removes at most `limit` mails that came to their end before that time, and returns how many.
+pub async fn prune(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<u64, DbError> {
+    let result = sqlx::query(
+        "DELETE FROM notices WHERE id IN (
+             SELECT id FROM notices WHERE state IN ('sent', 'failed') AND updated_at < $1
+             ORDER BY updated_at LIMIT $2)",
+    )
+    .bind(before.millis())
+    .bind(limit)
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected())
 }
 
 /// A mail to somebody that is not a digest, and what became of it.
@@ -216,7 +272,7 @@ pub struct Attempt<'a> {
     pub detail: &'a str,
 }
 
-/// Records an attempt of the node that holds the claim.
+/// Records an attempt of the node that holds the claim. The mail goes where its receiver was erased meanwhile.
 ///
 /// # Errors
 /// [`DbError::WrongRows`] where `node` does not hold it (any more): another node has taken it over.
@@ -232,7 +288,7 @@ pub async fn record(
         Next::RetryAt(time) => (DeliveryState::Deferred, Some(time.millis())),
         Next::Fail { .. } => (DeliveryState::Failed, None),
     };
-    let result = sqlx::query(
+    let row = sqlx::query(
         // A link that lets somebody in is a secret: of a mail with one, only its kind is kept once it is done.
         "UPDATE notices SET state = $1, not_before = COALESCE($2, not_before), attempts = $3, detail = $4,
              node = NULL, updated_at = $5,
@@ -240,7 +296,8 @@ pub async fn record(
                  WHEN event LIKE 'sign!_in:%' ESCAPE '!' THEN '{\"kind\":\"sign_in\"}'
                  WHEN event LIKE 'invitation:%' THEN '{\"kind\":\"invitation\"}'
                  ELSE content END
-         WHERE id = $6 AND state = 'claimed' AND node = $7",
+         WHERE id = $6 AND state = 'claimed' AND node = $7
+         RETURNING id, event",
     )
     .bind(state.as_str())
     .bind(not_before)
@@ -249,9 +306,13 @@ pub async fn record(
     .bind(now.millis())
     .bind(id)
     .bind(node)
-    .execute(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    one_row("recording a mail's outcome", &result)
+    let row = row.ok_or(DbError::WrongRows { what: "recording a mail's outcome", rows: 0 })?;
+    if Row::new(&row, "notices").text("event")?.starts_with(ERASED) {
+        sqlx::query("DELETE FROM notices WHERE id = $1").bind(id).execute(conn).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

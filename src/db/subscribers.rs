@@ -79,7 +79,9 @@ pub async fn set_address(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let result =
-        sqlx::query("UPDATE subscribers SET email = $1, email_hash = $2, updated_at = $3 WHERE id = $4")
+        sqlx::query(
+            "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3 WHERE id = $4",
+        )
             .bind(email.as_str())
             .bind(key.address_hash(email))
             .bind(now.millis())
@@ -87,6 +89,13 @@ pub async fn set_address(
             .execute(conn)
             .await?;
     one_row("changing an address", &result)
+}
+
+/// Whether a person's address was ever another.
+pub async fn has_moved(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+    let row = sqlx::query("SELECT id, has_moved FROM subscribers WHERE id = $1").bind(id);
+    let row = row.fetch_optional(conn).await?;
+    row.map_or(Ok(false), |row| Row::new(&row, "subscribers").flag("has_moved"))
 }
 
 /// When a person's row was written first and last.
@@ -106,7 +115,7 @@ pub async fn written_at(conn: &mut Conn, id: i64) -> Result<Option<(Timestamp, T
 /// was sent stays counted, under a number that nobody has any more, and what was still to be sent is skipped.
 ///
 /// What ties the address to its suppression is left to [`super::suppressions::forget`]. Returns how many notices are
-/// being sent at this moment and so are still there. Call it in a transaction that writes.
+/// being sent at this moment: they go when they are recorded. Call it in a transaction that writes.
 pub async fn erase(
     conn: &mut Conn,
     email: &EmailAddress,
@@ -115,11 +124,9 @@ pub async fn erase(
 ) -> Result<i64, DbError> {
     if let Some(id) = id {
         // Mails about a change of address went to addresses that are not this one.
-        sqlx::query("DELETE FROM notices WHERE (event LIKE $1 OR event LIKE $2) AND state <> 'claimed'")
-            .bind(format!("address:{id}:%"))
-            .bind(format!("moved:{id}:%"))
-            .execute(&mut *conn)
-            .await?;
+        for kind in ["address", "moved"] {
+            super::notices::erase_events(&mut *conn, &format!("{kind}:{id}:")).await?;
+        }
         // The index begins with the issue: one look for each of them finds a person's deliveries.
         sqlx::query(
             "UPDATE deliveries SET state = 'skipped', reason = $2, node = NULL, updated_at = $3
@@ -128,6 +135,14 @@ pub async fn erase(
         .bind(id)
         .bind(SkipReason::Unsubscribed.as_str())
         .bind(now.millis())
+        .execute(&mut *conn)
+        .await?;
+        // What is on the wire comes to its end after this: it is recorded without what the relay says.
+        sqlx::query(
+            "UPDATE deliveries SET subscription_id = 0
+             WHERE issue_id IN (SELECT id FROM issues) AND subscriber_id = $1 AND state = 'claimed'",
+        )
+        .bind(id)
         .execute(&mut *conn)
         .await?;
         // Relays like to repeat the address.
@@ -151,13 +166,5 @@ pub async fn erase(
             sqlx::query("DELETE FROM subscribers WHERE id = $1").bind(id).execute(&mut *conn).await?;
         one_row("erasing a subscriber", &result)?;
     }
-    sqlx::query("DELETE FROM notices WHERE email = $1 AND state <> 'claimed'")
-        .bind(email.as_str())
-        .execute(&mut *conn)
-        .await?;
-    let row = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) AS left_over FROM notices WHERE email = $1")
-        .bind(email.as_str())
-        .fetch_one(conn)
-        .await?;
-    Row::new(&row, "notices").int("left_over")
+    super::notices::erase(conn, email).await
 }

@@ -9,7 +9,7 @@ use crate::domain::subscription::{
 use crate::domain::topic::TopicSet;
 
 const COLUMNS: &str = "id, subscriber_id, newsletter_id, status, schedule_id, topics, at_minute, paused_until, \
-     consent_at, consent_from, consent_words, confirmed_at, left_at, left_reason";
+     consent_at, consent_from, consent_words, confirmed_at, left_at, left_reason, left_from";
 
 /// A subscription as it is stored: the domain's, and what happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Stored {
     /// When and why the reader left; kept while a new sign-up waits to be confirmed.
     pub left_at: Option<Timestamp>,
     pub left_reason: Option<String>,
+    /// What they were when they left, where that is known.
+    pub left_from: Option<SubscriptionStatus>,
 }
 
 fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
@@ -38,6 +40,7 @@ fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
         confirmed_at: row.opt_time("confirmed_at")?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
+        left_from: row.opt_parsed("left_from", SubscriptionStatus::parse)?,
     })
 }
 
@@ -197,13 +200,10 @@ pub async fn apply(
     write(conn, found, before, event, reason, now).await.map(Some)
 }
 
-/// When somebody left, where they have; kept while a new sign-up waits to be confirmed.
-pub async fn left_at(conn: &mut Conn, id: i64) -> Result<Option<Timestamp>, DbError> {
-    let row = sqlx::query("SELECT id, left_at FROM subscriptions WHERE id = $1")
-        .bind(id)
-        .fetch_optional(conn)
-        .await?;
-    row.map_or(Ok(None), |row| Row::new(&row, "subscriptions").opt_time("left_at"))
+/// A subscription with what happened to it.
+pub async fn history(conn: &mut Conn, id: i64) -> Result<Option<Stored>, DbError> {
+    let query = sql(format!("SELECT {COLUMNS} FROM subscriptions WHERE id = $1"));
+    sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(stored).transpose()
 }
 
 /// Notes what a reader who has left says about why. Returns whether there is such a reader.
@@ -245,11 +245,12 @@ async fn write(
             if event == SubscriptionEvent::Confirm && before != Some(S::Active) {
                 after.confirmed_at = Some(now);
             }
-            (after.left_at, after.left_reason) = (None, None);
+            (after.left_at, after.left_reason, after.left_from) = (None, None, None);
         }
         S::Unsubscribed if before != Some(S::Unsubscribed) => {
             after.left_at = Some(now);
             after.left_reason = reason.map(str::to_owned);
+            after.left_from = before;
         }
         // Whoever leaves by themselves what an admin had ended for many is not brought back when that is undone.
         S::Unsubscribed
@@ -261,13 +262,15 @@ async fn write(
     }
     after.subscription.status = status;
     let result = sqlx::query(
-        "UPDATE subscriptions SET status = $1, confirmed_at = $2, left_at = $3, left_reason = $4 WHERE id = $5",
+        "UPDATE subscriptions SET status = $1, confirmed_at = $2, left_at = $3, left_reason = $4, left_from = $6
+         WHERE id = $5",
     )
     .bind(status.as_str())
     .bind(after.confirmed_at.map(Timestamp::millis))
     .bind(after.left_at.map(Timestamp::millis))
     .bind(after.left_reason.as_deref())
     .bind(after.subscription.id)
+    .bind(after.left_from.map(SubscriptionStatus::as_str))
     .execute(conn)
     .await?;
     one_row("changing a subscription", &result)?;

@@ -21,8 +21,12 @@ pub enum Token {
     Visit { issue_id: i64, delivery_id: i64 },
     /// Confirm these subscriptions, asked for in one go, until then.
     Confirm { subscription_ids: Vec<i64>, expires: Timestamp },
-    /// Change what this person gets, see what is held about them, erase it; never expires.
-    Manage { subscriber_id: i64 },
+    /// Change what this person gets, see what is held about them, erase it; for as long as their address is the one that
+    /// the link was mailed to.
+    ///
+    /// Without a mark it is one of those that were made before there was one: it counts for who never changed their
+    /// address. Without an end it never expires.
+    Manage { subscriber_id: i64, mark: Option<AddressMark>, expires: Option<Timestamp> },
     /// Have this person's mails go to another address, until then.
     Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark },
 }
@@ -130,9 +134,14 @@ fn encode(token: &Token) -> Vec<u8> {
             bytes.extend_from_slice(&expires.millis().to_be_bytes());
             subscription_ids.iter().for_each(|id| bytes.extend_from_slice(&id.to_be_bytes()));
         }
-        Token::Manage { subscriber_id } => {
-            bytes.push(b'M');
+        Token::Manage { subscriber_id, mark, expires } => {
+            bytes.push(match mark {
+                None => b'M',
+                Some(_) => b'P',
+            });
             bytes.extend_from_slice(&subscriber_id.to_be_bytes());
+            bytes.extend(mark.iter().flatten());
+            bytes.extend(expires.iter().flat_map(|expires| expires.millis().to_be_bytes()));
         }
         Token::Move { subscriber_id, expires, to, from } => {
             bytes.push(b'A');
@@ -154,7 +163,14 @@ fn decode(payload: &[u8]) -> Option<Token> {
         rest.chunks(8).map(|chunk| chunk.try_into().ok().map(i64::from_be_bytes)).collect::<Option<_>>()?;
     match (kind, numbers.as_slice()) {
         (b'L', [subscription_id]) => Some(Token::Leave { subscription_id: *subscription_id }),
-        (b'M', [subscriber_id]) => Some(Token::Manage { subscriber_id: *subscriber_id }),
+        (b'M', [subscriber_id]) => {
+            Some(Token::Manage { subscriber_id: *subscriber_id, mark: None, expires: None })
+        }
+        (b'P', [subscriber_id, mark, expires @ ..]) if expires.len() <= 1 => Some(Token::Manage {
+            subscriber_id: *subscriber_id,
+            mark: Some(mark.to_be_bytes()),
+            expires: expires.first().map(|expires| Timestamp::from_millis(*expires)),
+        }),
         (b'V', [delivery_id]) => Some(Token::View { delivery_id: *delivery_id }),
         (b'R', [issue_id, delivery_id]) => {
             Some(Token::Visit { issue_id: *issue_id, delivery_id: *delivery_id })
@@ -182,9 +198,12 @@ fn decode_move(rest: &[u8]) -> Option<Token> {
 mod tests {
     use super::*;
 
-    fn tokens() -> [Token; 6] {
+    fn tokens() -> [Token; 8] {
+        let (mark, expires) = (Some([255, 2, 3, 4, 5, 6, 7, 8]), Some(Timestamp::from_millis(5)));
         [
-            Token::Manage { subscriber_id: 9 },
+            Token::Manage { subscriber_id: 9, mark: None, expires: None },
+            Token::Manage { subscriber_id: 9, mark, expires: None },
+            Token::Manage { subscriber_id: 9, mark, expires },
             Token::Move {
                 subscriber_id: 9,
                 expires: Timestamp::from_millis(5),

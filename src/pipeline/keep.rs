@@ -1,4 +1,4 @@
-//! How long it is kept what became of each delivery.
+//! How long it is kept what became of each delivery, and of each other mail.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct Shrunk {
     pub deliveries: u64,
 }
 
-/// Shrinks the deliveries of issues that ended long ago to counts, and returns which.
+/// Shrinks the deliveries of issues that ended long ago to counts, and returns which; and forgets other mails as old.
 ///
 /// Each batch is counted and removed in a transaction of its own, so it may end at any moment and begin anew. Between
 /// two batches it rests for as long as one took: whoever sends meanwhile gets half of the database at least.
@@ -40,7 +40,20 @@ pub async fn shrink(app: &App) -> Result<Vec<Shrunk>, Error> {
             shrunk.push(Shrunk { issue_id, deliveries });
         }
     }
+    forget_mails(app, before, until).await?;
     Ok(shrunk)
+}
+
+/// Forgets single mails that came to their end as long ago.
+async fn forget_mails(app: &App, before: Timestamp, until: Instant) -> Result<(), Error> {
+    while Instant::now() < until {
+        let begun = Instant::now();
+        if db::notices::prune(&mut *app.db.conn().await?, before, BATCH / 5).await? == 0 {
+            break;
+        }
+        tokio::time::sleep(begun.elapsed()).await;
+    }
+    Ok(())
 }
 
 /// The end of an issue before which its deliveries are not kept; none where they are kept for ever.

@@ -1,5 +1,7 @@
 //! The addresses of the pages that mails and pages link to.
 
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
 use crate::domain::token::Token;
 use crate::pipeline::App;
 
@@ -18,9 +20,20 @@ pub fn subscribe(app: &App, slug: &str) -> String {
     format!("{}/subscribe/{slug}", base(app))
 }
 
-/// The page on which a person changes what comes.
-pub fn preferences(app: &App, subscriber_id: i64) -> String {
-    format!("{}/preferences/{}", base(app), app.key.sign(&Token::Manage { subscriber_id }))
+/// The page on which a person with this address changes what comes.
+pub fn preferences(app: &App, subscriber_id: i64, email: &EmailAddress) -> String {
+    preferences_until(app, subscriber_id, email, None)
+}
+
+/// The same, until then.
+pub fn preferences_until(
+    app: &App,
+    subscriber_id: i64,
+    email: &EmailAddress,
+    expires: Option<Timestamp>,
+) -> String {
+    let mark = Some(app.key.address_mark(email));
+    format!("{}/preferences/{}", base(app), app.key.sign(&Token::Manage { subscriber_id, mark, expires }))
 }
 
 /// The page with the button that changes an address as `token` says.

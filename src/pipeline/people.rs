@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::db;
+use crate::db::bulk::BulkState;
 use crate::db::import::Change;
 use crate::db::people::{Filter, Listed};
 use crate::db::subscriptions::Choice;
@@ -18,6 +19,7 @@ use crate::domain::topic::{TopicSet, slug_of};
 use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::accounts::Actor;
+use crate::pipeline::directory::Asked;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Entry, MAX_NAME, merge, one_line};
 
@@ -360,6 +362,8 @@ pub async fn edit(app: &App, by: &Actor, id: i64, edit: &Edit) -> Result<(), Err
             true => Error::Invalid(format!("{} is another subscriber's address already.", edit.email)),
             false => error.into(),
         })?;
+        // What went to the address before is no more about anybody.
+        db::notices::forget(&mut tx, &before.email).await?;
     }
     let changed =
         Subscriber { id, email: edit.email.clone(), name, language: edit.language.clone(), zone: edit.zone };
@@ -392,8 +396,27 @@ pub async fn choose(
 /// What erasing a person left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Erased {
-    /// Mails to the address that are being sent at this moment: they hold it until they are recorded.
+    /// Mails to the address that are being sent at this moment: they go when they are recorded.
     pub notices_in_flight: i64,
+}
+
+/// Forgets the filters that look for an address: a segment, which would find everybody without it, and what an action
+/// that has not come to its end goes by, which ends.
+async fn forget_filters(tx: &mut Conn, email: &EmailAddress, now: Timestamp) -> Result<(), Error> {
+    let looks_for = |filter: &str| Asked::parse(filter).q.to_lowercase().contains(email.as_str());
+    for segment in db::segments::list(tx).await? {
+        if looks_for(&segment.filter) {
+            db::segments::remove(tx, segment.id).await?;
+        }
+    }
+    for (id, filter) in db::bulk::running(tx).await? {
+        if looks_for(&filter)
+            && let Some(action) = db::bulk::hold(tx, id, BulkState::Running, now).await?
+        {
+            db::bulk::advance(tx, id, BulkState::Done, None, action.changed, Some(now)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets a person. Only a keyed hash of the address stays, on the suppression list, so that no import or sign-up
@@ -407,6 +430,7 @@ pub async fn erase(app: &App, by: Option<&Actor>, email: &EmailAddress) -> Resul
         return Err(nobody(email));
     }
     db::suppressions::forget(&mut tx, &app.key, email, now).await?;
+    forget_filters(&mut tx, email, now).await?;
     let id = subscriber.map(|subscriber| subscriber.id);
     let notices_in_flight = db::subscribers::erase(&mut tx, email, id, now).await?;
     if let Some(by) = by {

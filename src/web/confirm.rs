@@ -88,7 +88,8 @@ struct Outcome {
     title: &'static str,
     confirmed: Vec<Coming>,
     several: bool,
-    /// Where the reader changes what comes.
+    /// Where the reader changes what comes; empty but for who has just confirmed: a link that confirms may be read by many
+    /// programs later, and mails have this one.
     preferences: String,
     /// The addresses that the mails come from.
     senders: Vec<String>,
@@ -105,8 +106,10 @@ struct Coming {
 /// What is now subscribed, and what the reader has left since.
 fn outcome(app: &App, found: Vec<Asked>) -> Result<Response, Error> {
     let now = app.clock.now();
-    let preferences =
-        found.first().map_or_else(String::new, |asked| preferences::path(app, asked.subscriber_id));
+    let preferences = found.iter().find(|asked| asked.is_new);
+    let preferences = preferences.map_or_else(String::new, |asked| {
+        preferences::path(app, asked.subscriber_id, &asked.email)
+    });
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
     let mut senders: Vec<String> = vec![];

@@ -34,6 +34,8 @@ pub enum Error {
     Slow,
     /// 410: a link that confirms and has expired.
     Expired,
+    /// 410: a link to the preferences that was mailed to an address which is not the reader's any more.
+    Outdated,
     /// 413: the form is larger than a form of ours can be.
     TooLarge,
     /// 415: the form is not URL-encoded.
@@ -133,6 +135,11 @@ impl Error {
                 StatusCode::GONE,
                 "This link has expired",
                 "A link that confirms works for 7 days. Sign up again, and a new one comes to your inbox.",
+            ),
+            Self::Outdated => (
+                StatusCode::GONE,
+                "This link has ended",
+                "The mails go to another address since it was sent. Follow the link at the foot of the latest mail.",
             ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,

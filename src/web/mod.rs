@@ -49,6 +49,7 @@ pub fn router(app: App) -> Router {
         .route("/confirm/{token}", get(confirm::show).post(confirm::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
         .route("/unsubscribe/{token}/undo", post(unsubscribe::undo))
+        .route("/unsubscribe/{token}/link", post(unsubscribe::mail_link))
         .route("/view/{token}", get(view::show))
         .route("/c/{token}/{number}", get(visits::follow))
         .route("/o/{name}", get(visits::open))

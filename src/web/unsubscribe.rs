@@ -9,7 +9,6 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::form::{Form, Segment};
-use super::readers::preferences;
 use super::{Error, page};
 use crate::domain::language::direction;
 use crate::domain::newsletter::Newsletter;
@@ -23,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Serialize)]
 struct Leave {
     title: String,
-    /// Where it can be had less often, or later.
-    preferences: String,
+    /// Where the button leads that mails the link to change what comes; empty where nothing comes yet.
+    keep: String,
     name: String,
     language: String,
     dir: &'static str,
@@ -38,10 +37,11 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
         LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, can_return, .. } => {
             left(&token, *newsletter, false, can_return)
         }
-        LeaveLink::Of { newsletter, subscriber_id, .. } => {
+        LeaveLink::Of { newsletter, status, .. } => {
+            let is_active = status == SubscriptionStatus::Active;
             let leave = Leave {
                 title: format!("Leave {}", newsletter.name),
-                preferences: preferences::path(&app, subscriber_id),
+                keep: if is_active { format!("/unsubscribe/{token}/link") } else { String::new() },
                 dir: direction(&newsletter.language),
                 name: newsletter.name,
                 language: newsletter.language,
@@ -72,12 +72,27 @@ pub async fn submit(
     }
 }
 
+/// What a page says that is about one newsletter and has no form.
 #[derive(Serialize)]
-struct Back {
+struct About {
     title: String,
     name: String,
     language: String,
-    preferences: String,
+}
+
+/// `POST /unsubscribe/{token}/link`: mails the link to the preferences. The link to leave stands in the header of every
+/// mail, where many programs read it, so it does not lead there by itself.
+pub async fn mail_link(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
+    match subscribe::mail_link(&app, &token).await? {
+        LeaveLink::Forged => Err(Error::BadToken),
+        LeaveLink::Gone => nobody(),
+        LeaveLink::Of { newsletter, status: SubscriptionStatus::Active, .. } => {
+            let Newsletter { name, language, .. } = *newsletter;
+            let title = "Look into your inbox".to_owned();
+            page::page(StatusCode::OK, "readers/link_mailed", &About { title, name, language })
+        }
+        LeaveLink::Of { newsletter, can_return, .. } => left(&token, *newsletter, false, can_return),
+    }
 }
 
 /// `POST /unsubscribe/{token}/undo`: takes leaving back, soon after.
@@ -88,12 +103,11 @@ pub async fn undo(State(app): State<App>, Segment(token): Segment) -> Result<Res
         LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, .. } => {
             left(&token, *newsletter, false, false)
         }
-        LeaveLink::Of { newsletter, subscriber_id, .. } => {
-            let back = Back {
+        LeaveLink::Of { newsletter, .. } => {
+            let back = About {
                 title: format!("You get {} again", newsletter.name),
                 name: newsletter.name,
                 language: newsletter.language,
-                preferences: preferences::path(&app, subscriber_id),
             };
             page::page(StatusCode::OK, "readers/back", &back)
         }

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 pub use self::rows::{Person, PersonTie, rows};
-use self::sql::{Road, Text};
+use self::sql::{Road, Stretch, Text};
 use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, sql as statement};
@@ -96,7 +96,7 @@ impl State {
 }
 
 /// A value that a list is ordered by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     Int(i64),
@@ -119,6 +119,15 @@ impl Place {
     /// None where it is no place.
     pub fn decode(text: &str) -> Option<Self> {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+    }
+
+    /// What comes next from here: first those beside it, and then those beyond.
+    fn stretch(&self, is_beyond: bool) -> Stretch<'_> {
+        match &self.at {
+            None => Stretch::All,
+            Some((first, second)) if !is_beyond => Stretch::Beside(first, second),
+            Some((first, _)) => Stretch::Beyond(first),
+        }
     }
 }
 
@@ -176,28 +185,30 @@ pub async fn walk(
     };
     let mut here = start.cloned().unwrap_or(Place { road: 0, at: None });
     let mut walked = Walked::default();
-    let mut window = 0;
+    let (mut window, mut is_beyond) = (0, false);
     let ended = loop {
         let road = &roads[here.road];
         let want = limit + 1 - walked.people.len();
         window = next_window(road, window, want);
-        let found = find(conn, road, &here, back, window, want).await?;
+        let stretch = here.stretch(is_beyond);
+        let found = find(conn, road, here.road, stretch, back, window, want).await?;
         let is_full = found.len() >= want;
         walked.people.extend(found);
-        walked.looked += u64::try_from(window).unwrap_or(0);
         if is_full {
             break true;
         }
-        match end_of(conn, road, &here, back, window).await? {
+        match end_of(conn, road, stretch, back, window).await? {
             Some(at) => {
-                here.at = Some(at);
+                (here.at, is_beyond) = (Some(at), false);
+                walked.looked += u64::try_from(window).unwrap_or(0);
                 if began.elapsed() >= patience {
                     break false;
                 }
             }
+            None if here.at.is_some() && !is_beyond => is_beyond = true,
             // A road that has ended was short: the next one is begun in any case.
             None => match next_road(roads.len(), here.road, back) {
-                Some(road) => (here, window) = (Place { road, at: None }, 0),
+                Some(road) => (here, window, is_beyond) = (Place { road, at: None }, 0, false),
                 None => break true,
             },
         }
@@ -244,26 +255,28 @@ pub async fn count(
     let roads = sql::roads(Dialect::of(conn), filter);
     let mut here = Place { road: 0, at: None };
     let mut counted = Counted::default();
-    let mut window = 0;
+    let (mut window, mut is_beyond) = (0, false);
     loop {
         let road = &roads[here.road];
         window = next_window(road, window, usize::MAX);
         let mut text = Text::default();
-        let query = road.count(&mut text, here.at.as_ref(), window);
+        let stretch = here.stretch(is_beyond);
+        let query = road.count(&mut text, stretch, window);
         let row = text.bind(sqlx::query(statement(query))).fetch_one(&mut *conn).await?;
         counted.people += u64::try_from(Row::new(&row, "subscribers").int("people")?).unwrap_or(0);
         if counted.people > most {
             return Ok(Counted { people: most, is_more: true });
         }
-        match end_of(conn, road, &here, false, window).await? {
+        match end_of(conn, road, stretch, false, window).await? {
             Some(at) => {
-                here.at = Some(at);
+                (here.at, is_beyond) = (Some(at), false);
                 if began.elapsed() >= patience {
                     return Ok(Counted { is_more: true, ..counted });
                 }
             }
+            None if here.at.is_some() && !is_beyond => is_beyond = true,
             None => match next_road(roads.len(), here.road, false) {
-                Some(road) => (here, window) = (Place { road, at: None }, 0),
+                Some(road) => (here, window, is_beyond) = (Place { road, at: None }, 0, false),
                 None => return Ok(counted),
             },
         }
@@ -272,7 +285,7 @@ pub async fn count(
 
 /// Whether a place, which anybody can write into an address, is one on these roads.
 fn fits(roads: &[Road], place: &Place) -> bool {
-    roads.get(place.road).is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at)))
+    roads.get(place.road).is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at) && road.bounds_hold(&at.0)))
 }
 
 fn next_road(count: usize, road: usize, back: bool) -> Option<usize> {
@@ -292,18 +305,19 @@ fn next_window(road: &Road, window: i64, want: usize) -> i64 {
 async fn find(
     conn: &mut Conn,
     road: &Road,
-    here: &Place,
+    number: usize,
+    stretch: Stretch<'_>,
     back: bool,
     window: i64,
     want: usize,
 ) -> Result<Vec<Found>, DbError> {
     let mut text = Text::default();
-    let query = road.find(&mut text, here.at.as_ref(), back, window, i64::try_from(want).unwrap_or(i64::MAX));
+    let query = road.find(&mut text, stretch, back, window, i64::try_from(want).unwrap_or(i64::MAX));
     let rows = text.bind(sqlx::query(statement(query))).fetch_all(conn).await?;
     let found = |row: &sqlx::any::AnyRow| {
         let at = Some(place(road, row)?);
         let subscriber_id = Row::new(row, "subscribers").int("subscriber_id")?;
-        Ok(Found { subscriber_id, place: Place { road: here.road, at } })
+        Ok(Found { subscriber_id, place: Place { road: number, at } })
     };
     rows.iter().map(found).collect()
 }
@@ -312,12 +326,12 @@ async fn find(
 async fn end_of(
     conn: &mut Conn,
     road: &Road,
-    here: &Place,
+    stretch: Stretch<'_>,
     back: bool,
     window: i64,
 ) -> Result<Option<(Value, Value)>, DbError> {
     let mut text = Text::default();
-    let query = road.end(&mut text, here.at.as_ref(), back, window);
+    let query = road.end(&mut text, stretch, back, window);
     let row = text.bind(sqlx::query(statement(query))).fetch_optional(conn).await?;
     row.map(|row| place(road, &row)).transpose()
 }

@@ -78,10 +78,29 @@ pub struct Road {
     /// Which of these two are texts.
     pub texts: (bool, bool),
     ascending: bool,
-    /// What the index decides.
+    /// What the index decides, before its order.
     within: Vec<Condition>,
+    /// From where on the first value of the order is, and before where, as far as the index decides that too.
+    bounds: Bounds,
     /// What is looked at besides.
     besides: Vec<Condition>,
+}
+
+/// A value, or later; and before a value.
+type Bounds = (Option<Value>, Option<Value>);
+
+/// Which entries of a road are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Stretch<'v> {
+    All,
+    /// Those whose first value is that of a place, behind (or before) the second.
+    ///
+    /// An import writes one time for all its people, so this can be most of a road. The comparison of both values at once,
+    /// `(a, b) < (x, y)`, would say the same as both stretches; but SQLite goes by its second half in no index where `b` is
+    /// the table's own number, and reads everybody who came at that time.
+    Beside(&'v Value, &'v Value),
+    /// Those whose first value is behind (or before) that of a place.
+    Beyond(&'v Value),
 }
 
 impl Road {
@@ -92,6 +111,7 @@ impl Road {
             texts: (false, false),
             ascending: false,
             within,
+            bounds: (None, None),
             besides: vec![],
         }
     }
@@ -105,9 +125,9 @@ impl Road {
     }
 
     fn of_words(expression: &str, words: &str) -> Self {
-        let within = vec![begins(expression, words)];
         let order = (expression.to_owned(), "s.id");
-        Self { order, texts: (true, false), ascending: true, ..Self::of_people(within) }
+        let bounds = (Some(Value::Text(words.to_owned())), Some(Value::Text(past(words))));
+        Self { order, texts: (true, false), ascending: true, bounds, ..Self::of_people(vec![]) }
     }
 
     fn is_of_ties(&self) -> bool {
@@ -133,23 +153,46 @@ impl Road {
         if self.ascending == back { ("<", "DESC") } else { (">", "ASC") }
     }
 
-    /// The entries behind `at`, or before it.
-    fn entries(&self, text: &mut Text, at: Option<&(Value, Value)>, back: bool, columns: &str) -> String {
+    /// The entries of a stretch, in the order of the walk.
+    fn entries(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, columns: &str) -> String {
         let Self { from, order: (a, b), .. } = self;
         let (sign, direction) = self.direction(back);
         let mut conditions: Vec<String> = self.within.iter().map(|condition| condition.write(text)).collect();
-        if let Some((first, second)) = at {
-            let (first, second) = (text.put(first), text.put(second));
-            conditions.push(format!("({a}, {b}) {sign} ({first}, {second})"));
-        }
+        let order = match stretch {
+            Stretch::Beside(first, second) => {
+                let (first, second) = (text.put(first), text.put(second));
+                conditions.push(format!("{a} = {first} AND {b} {sign} {second}"));
+                format!("{b} {direction}")
+            }
+            Stretch::All | Stretch::Beyond(_) => {
+                conditions.extend(self.limits(text, stretch, sign));
+                format!("{a} {direction}, {b} {direction}")
+            }
+        };
         let conditions = match conditions.is_empty() {
             true => String::new(),
             false => format!("WHERE {}", conditions.join(" AND ")),
         };
-        format!(
-            "SELECT {a} AS a, {b} AS b{columns} FROM {from} {conditions}
-             ORDER BY {a} {direction}, {b} {direction}"
-        )
+        format!("SELECT {a} AS a, {b} AS b{columns} FROM {from} {conditions} ORDER BY {order}")
+    }
+
+    /// One limit for each side: of two, SQLite would begin at whichever it likes. A place is within the bounds.
+    fn limits(&self, text: &mut Text, stretch: Stretch<'_>, sign: &str) -> Vec<String> {
+        let a = &self.order.0;
+        let (lower, upper) = (self.bounds.0.as_ref(), self.bounds.1.as_ref());
+        let (lower, upper) = match (stretch, sign) {
+            (Stretch::Beyond(value), ">") => (Some((">", value)), upper.map(|bound| ("<", bound))),
+            (Stretch::Beyond(value), _) => (lower.map(|bound| (">=", bound)), Some(("<", value))),
+            _ => (lower.map(|bound| (">=", bound)), upper.map(|bound| ("<", bound))),
+        };
+        let limits = lower.into_iter().chain(upper);
+        limits.map(|(sign, value)| format!("{a} {sign} {}", text.put(value))).collect()
+    }
+
+    /// Whether a place's first value is within the road's bounds.
+    pub fn bounds_hold(&self, first: &Value) -> bool {
+        let (lower, upper) = &self.bounds;
+        lower.as_ref().is_none_or(|bound| first >= bound) && upper.as_ref().is_none_or(|bound| first < bound)
     }
 
     /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
@@ -157,7 +200,7 @@ impl Road {
     fn wanted(
         &self,
         text: &mut Text,
-        at: Option<&(Value, Value)>,
+        stretch: Stretch<'_>,
         back: bool,
         window: i64,
     ) -> (String, char) {
@@ -171,7 +214,7 @@ impl Road {
             _ => ("", 'g', Some("s.id = g.a")),
         };
         // Its values come first, as its places do.
-        let mut entries = self.entries(text, at, back, columns);
+        let mut entries = self.entries(text, stretch, back, columns);
         entries.push_str(&format!(" LIMIT {}", text.put(&Value::Int(window))));
         let besides: String =
             self.besides.iter().map(|condition| format!(" AND {}", condition.write(text))).collect();
@@ -188,13 +231,13 @@ impl Road {
     pub fn find(
         &self,
         text: &mut Text,
-        at: Option<&(Value, Value)>,
+        stretch: Stretch<'_>,
         back: bool,
         window: i64,
         limit: i64,
     ) -> String {
         let (_, direction) = self.direction(back);
-        let (wanted, letter) = self.wanted(text, at, back, window);
+        let (wanted, letter) = self.wanted(text, stretch, back, window);
         let limit = text.put(&Value::Int(limit));
         format!(
             "SELECT {letter}.a, {letter}.b, s.id AS subscriber_id {wanted}
@@ -202,19 +245,19 @@ impl Road {
         )
     }
 
-    pub fn count(&self, text: &mut Text, at: Option<&(Value, Value)>, window: i64) -> String {
+    pub fn count(&self, text: &mut Text, stretch: Stretch<'_>, window: i64) -> String {
         let rows = match self.finds_all() {
             true => {
-                let entries = self.entries(text, at, false, "");
+                let entries = self.entries(text, stretch, false, "");
                 format!("FROM ({entries} LIMIT {}) d", text.put(&Value::Int(window)))
             }
-            false => self.wanted(text, at, false, window).0,
+            false => self.wanted(text, stretch, false, window).0,
         };
         format!("SELECT COUNT(*) AS people {rows}")
     }
 
-    pub fn end(&self, text: &mut Text, at: Option<&(Value, Value)>, back: bool, window: i64) -> String {
-        let entries = self.entries(text, at, back, "");
+    pub fn end(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64) -> String {
+        let entries = self.entries(text, stretch, back, "");
         format!("{entries} LIMIT 1 OFFSET {}", text.put(&Value::Int(window - 1)))
     }
 }
@@ -299,14 +342,22 @@ fn spellings(words: &str) -> Vec<String> {
 fn begins(expression: &str, words: &str) -> Condition {
     Condition(
         format!("{expression} >= {{}} AND {expression} < {{}}"),
-        vec![Value::Text(words.to_owned()), Value::Text(format!("{words}\u{10ffff}"))],
+        vec![Value::Text(words.to_owned()), Value::Text(past(words))],
     )
+}
+
+/// What comes behind everything that begins so.
+fn past(words: &str) -> String {
+    format!("{words}\u{10ffff}")
 }
 
 /// The road along which those come whom the filter finds, the newest first; the rarer what it goes by, the better.
 fn main_road(filter: &Filter, also: &[Condition]) -> Road {
     use State as S;
-    let tie_joined = || joined("t", filter);
+    let bounds = (
+        filter.joined_from.map(|at| Value::Int(at.millis())),
+        filter.joined_before.map(|at| Value::Int(at.millis())),
+    );
     let (mut road, decided) = match (filter.tag_id, filter.state, filter.newsletter_id, &filter.language) {
         (Some(tag_id), ..) => {
             let road = Road {
@@ -336,23 +387,21 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
             match newsletter_id {
                 None => (Road::of_ties(vec![status]), decided),
                 Some(id) => {
-                    let mut within = vec![Condition::int("t.newsletter_id = {}", id), status];
-                    within.extend(tie_joined());
-                    (Road::of_ties(within), Decided { newsletter: true, joined: true, ..decided })
+                    let within = vec![Condition::int("t.newsletter_id = {}", id), status];
+                    let road = Road { bounds, ..Road::of_ties(within) };
+                    (road, Decided { newsletter: true, joined: true, ..decided })
                 }
             }
         }
         (_, _, Some(id), _) => {
-            let mut within = vec![Condition::int("t.newsletter_id = {}", id)];
-            within.extend(tie_joined());
-            (Road::of_ties(within), Decided { newsletter: true, joined: true, ..Decided::default() })
+            let road = Road { bounds, ..Road::of_ties(vec![Condition::int("t.newsletter_id = {}", id)]) };
+            (road, Decided { newsletter: true, joined: true, ..Decided::default() })
         }
         (.., Some(language)) => {
-            let mut within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
-            within.extend(joined("s", filter));
-            (Road::of_people(within), Decided { language: true, joined: true, ..Decided::default() })
+            let within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
+            (Road { bounds, ..Road::of_people(within) }, Decided { language: true, joined: true, ..Decided::default() })
         }
-        _ => (Road::of_people(joined("s", filter)), Decided { joined: true, ..Decided::default() }),
+        _ => (Road { bounds, ..Road::of_people(vec![]) }, Decided { joined: true, ..Decided::default() }),
     };
     road.besides = besides(filter, decided, road.is_of_ties());
     road.besides.extend_from_slice(also);

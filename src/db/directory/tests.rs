@@ -16,6 +16,11 @@ const LONG: Duration = Duration::from_secs(60);
 /// People enough for several pages, of every kind.
 const PEOPLE: i64 = 137;
 
+/// Several come at the same moment, and most in one import.
+fn came_at(n: i64) -> Timestamp {
+    Timestamp::from_millis(if (40..110).contains(&n) { 1400 } else { n / 3 * 100 })
+}
+
 struct Town {
     brief: i64,
     weekly: i64,
@@ -44,8 +49,7 @@ async fn town(test: &TestDb) -> Town {
     let schedule = crate::db::newsletters::insert_schedule(&mut tx, &schedule).await.unwrap();
     let tag = tags::ensure(&mut tx, "press", NOW).await.unwrap().id;
     for n in 0..PEOPLE {
-        // Several come at the same moment.
-        let at = Timestamp::from_millis(n / 3 * 100);
+        let at = came_at(n);
         let domain = if n % 5 == 0 { "paper.example" } else { "example.org" };
         let email = EmailAddress::parse(&format!("reader{n}@{domain}")).unwrap();
         let mut person = subscribers::ensure(&mut tx, &key, &email, at).await.unwrap();
@@ -121,7 +125,7 @@ fn filters(town: &Town) -> Vec<Filter> {
 
 /// Whether the person of that number is to be found, told without SQL.
 fn is_wanted(town: &Town, filter: &Filter, n: i64) -> bool {
-    let at = n / 3 * 100;
+    let at = came_at(n).millis();
     let suppressed = n % 13 == 5;
     let paused = n % 11 == 2 && n % 2 == 0;
     let status = match (n % 10 == 3, n % 7 == 0) {
@@ -251,6 +255,12 @@ async fn a_place_that_somebody_made_up_is_the_start() {
             let page = walk(&mut conn, &filter, From::Behind(&place), 3, LONG).await.unwrap();
             assert_eq!(page.people, first.people, "{text}");
         }
+        // Nor is one outside of what the filter asks for.
+        let late = Filter { joined_from: Some(Timestamp::from_millis(900)), ..filter };
+        let first = walk(&mut conn, &late, From::Start, 3, LONG).await.unwrap();
+        let place = Place::decode(&URL_SAFE_NO_PAD.encode(r#"{"road":0,"at":[100,1]}"#)).unwrap();
+        let page = walk(&mut conn, &late, From::Behind(&place), 3, LONG).await.unwrap();
+        assert_eq!(page.people, first.people);
         for text in ["", "x", "%", "eyJyb2FkIjotMX0"] {
             assert_eq!(Place::decode(text), None, "{text}");
         }
@@ -267,14 +277,17 @@ async fn no_page_reads_a_whole_table_or_sorts_it() {
     for filter in filters(&town) {
         for road in sql::roads(Dialect::Sqlite, &filter) {
             let is_text = |is_text: bool| if is_text { Value::Text("m".into()) } else { Value::Int(7) };
-            let at = (is_text(road.texts.0), is_text(road.texts.1));
-            for (back, at) in [(false, None), (false, Some(&at)), (true, Some(&at))] {
+            let (first, second) = (is_text(road.texts.0), is_text(road.texts.1));
+            let (beside, beyond) = (Stretch::Beside(&first, &second), Stretch::Beyond(&first));
+            for (back, stretch) in
+                [(false, Stretch::All), (false, beside), (true, beside), (false, beyond), (true, beyond)]
+            {
                 for which in 0..3 {
                     let mut text = Text::default();
                     let query = match which {
-                        0 => road.find(&mut text, at, back, 100, 10),
-                        1 => road.count(&mut text, at, 100),
-                        _ => road.end(&mut text, at, back, 100),
+                        0 => road.find(&mut text, stretch, back, 100, 10),
+                        1 => road.count(&mut text, stretch, 100),
+                        _ => road.end(&mut text, stretch, back, 100),
                     };
                     let explain = text.bind(sqlx::query(statement(format!("EXPLAIN QUERY PLAN {query}"))));
                     let mut lines = vec![];
@@ -282,6 +295,14 @@ async fn no_page_reads_a_whole_table_or_sorts_it() {
                         lines.push(Row::new(&row, "plan").text("detail").unwrap());
                     }
                     check_plan(&lines, which, &query);
+                    // An import's people all came at one time: a page among them is begun at its place.
+                    let is_found = lines.iter().any(|line| {
+                        ["=? AND id<?)", "=? AND id>?)", "=? AND email_hash<?)", "=? AND email_hash>?)"]
+                            .iter()
+                            .any(|end| line.ends_with(end))
+                            || line.contains("subscriber_id=?")
+                    });
+                    assert!(!matches!(stretch, Stretch::Beside(..)) || is_found, "{lines:#?}\n{query}");
                     plans.insert(lines.join("\n"));
                 }
             }

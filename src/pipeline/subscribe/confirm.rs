@@ -6,6 +6,7 @@ use super::super::Error;
 use super::sign_up::{VALID, welcome};
 use super::{NextIssue, followed, next_issue};
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
+use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Consent, Subscriber, Subscription, SubscriptionEvent, SubscriptionStatus};
@@ -28,6 +29,7 @@ pub enum Confirmation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub subscriber_id: i64,
+    pub email: EmailAddress,
     pub newsletter: Newsletter,
     /// The reader's name; may be empty.
     pub name: String,
@@ -37,6 +39,8 @@ pub struct Asked {
     pub hour: Option<(TimeOfDay, Tz)>,
     /// The schedule that the reader follows, where there is one.
     pub schedule: Option<Schedule>,
+    /// It was confirmed by this very request.
+    pub is_new: bool,
     /// Active once it is confirmed; unsubscribed where the reader has left since, and stays away.
     pub status: SubscriptionStatus,
     pub next: Option<NextIssue>,
@@ -57,7 +61,7 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
             return Ok(Confirmation::Expired);
         }
         if let Some(rows) = read(&mut conn, subscription).await? {
-            found.push(rows.asked(now));
+            found.push(rows.asked(now, false));
         }
     }
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -96,7 +100,7 @@ pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation,
             let Rows { newsletter, subscriber, subscription, .. } = &rows;
             welcome(&mut tx, app, &event, newsletter, subscriber, subscription, now).await?;
         }
-        found.push(rows.asked(now));
+        found.push(rows.asked(now, is_new));
     }
     tx.commit().await.map_err(DbError::from)?;
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -120,15 +124,17 @@ async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows
 }
 
 impl Rows {
-    fn asked(self, now: Timestamp) -> Asked {
+    fn asked(self, now: Timestamp, is_new: bool) -> Asked {
         let chosen = self.topics.iter().filter(|topic| self.subscription.topics.contains(topic));
         let zone = self.subscriber.zone.unwrap_or(self.newsletter.zone);
         Asked {
             subscriber_id: self.subscriber.id,
+            email: self.subscriber.email.clone(),
             name: self.subscriber.name.clone(),
             topics: chosen.map(|topic| topic.name.clone()).collect(),
             hour: self.subscription.hour.map(|hour| (hour, zone)),
             schedule: followed(&self.schedules, &self.subscription).cloned(),
+            is_new,
             status: self.subscription.status,
             next: next_issue(&self.newsletter, &self.schedules, &self.subscriber, &self.subscription, now),
             newsletter: self.newsletter,

@@ -4,7 +4,8 @@
 
 use super::super::{Error, links};
 use super::queue;
-use super::sign_up::welcome;
+use super::sign_up::{welcome, welcome_again};
+use crate::db::subscriptions::Stored;
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
 use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
@@ -80,18 +81,21 @@ async fn link(conn: &mut Conn, subscription: &Subscription, now: Timestamp) -> R
     let Some(newsletter) = newsletters::get(conn, subscription.newsletter_id).await? else {
         return Ok(LeaveLink::Gone);
     };
-    let left_at = subscriptions::left_at(conn, subscription.id).await?;
+    let stored = subscriptions::history(conn, subscription.id).await?;
     Ok(LeaveLink::Of {
         newsletter: Box::new(newsletter),
         subscriber_id: subscription.subscriber_id,
         status: subscription.status,
-        can_return: can_return(subscription.status, left_at, now),
+        can_return: stored.is_some_and(|stored| can_return(&stored, now)),
     })
 }
 
-/// Whether leaving can be taken back.
-pub fn can_return(status: SubscriptionStatus, left_at: Option<Timestamp>, now: Timestamp) -> bool {
-    status == SubscriptionStatus::Unsubscribed && left_at.is_some_and(|at| now <= at.plus_millis(UNDO_MILLIS))
+/// Whether leaving can be taken back: soon after, and by who was a reader. Who never confirmed would be one without ever
+/// having said so.
+pub fn can_return(stored: &Stored, now: Timestamp) -> bool {
+    stored.subscription.status == SubscriptionStatus::Unsubscribed
+        && stored.left_from == Some(SubscriptionStatus::Active)
+        && stored.left_at.is_some_and(|at| now <= at.plus_millis(UNDO_MILLIS))
 }
 
 /// Ends the subscription that `token` names, and queues a goodbye to who was a reader. Leaving again changes nothing,
@@ -140,6 +144,27 @@ pub(super) async fn end(
     Ok(Some(subscription))
 }
 
+/// Mails the link to the preferences to the reader whose link to leave this is, once a day: the link to leave, which many
+/// programs read, does not show it.
+pub async fn mail_link(app: &App, token: &str) -> Result<LeaveLink, Error> {
+    let Some(Token::Leave { subscription_id }) = app.key.read(token) else { return Ok(LeaveLink::Forged) };
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let Some(subscription) = subscriptions::get(&mut tx, subscription_id).await? else {
+        return Ok(LeaveLink::Gone);
+    };
+    let newsletter = newsletters::get(&mut tx, subscription.newsletter_id).await?;
+    let subscriber = subscribers::get(&mut tx, subscription.subscriber_id).await?;
+    if let (SubscriptionStatus::Active, Some(newsletter), Some(subscriber)) =
+        (subscription.status, newsletter, subscriber)
+    {
+        welcome_again(&mut tx, app, &newsletter, &subscriber, &subscription, now).await?;
+    }
+    let link = link(&mut tx, &subscription, now).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(link)
+}
+
 /// Takes leaving back, as the link of the mail that was left by; within a day.
 pub async fn come_back(app: &App, token: &str) -> Result<LeaveLink, Error> {
     let Some(Token::Leave { subscription_id }) = app.key.read(token) else { return Ok(LeaveLink::Forged) };
@@ -162,11 +187,11 @@ pub(super) async fn take_back(
     subscription_id: i64,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Some(subscription) = subscriptions::get(tx, subscription_id).await? else { return Ok(()) };
-    let left_at = subscriptions::left_at(tx, subscription_id).await?;
-    if !can_return(subscription.status, left_at, now) {
+    let Some(stored) = subscriptions::history(tx, subscription_id).await? else { return Ok(()) };
+    if !can_return(&stored, now) {
         return Ok(());
     }
+    let subscription = stored.subscription;
     let event = SubscriptionEvent::Return;
     let Some(changed) = subscriptions::apply(tx, subscription_id, event, None, now).await? else {
         return Ok(());

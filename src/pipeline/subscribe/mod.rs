@@ -11,11 +11,11 @@ mod refuse;
 mod sign_up;
 
 pub use confirm::{Asked, Confirmation, confirm, peek};
-pub use leave::{LeaveLink, LeaveReason, UNDO_MILLIS, come_back, leave, whose};
+pub use leave::{LeaveLink, LeaveReason, UNDO_MILLIS, come_back, leave, mail_link, whose};
 pub use moving::{AddressChange, ask_to_move, move_to, peek_move};
 pub use preferences::{
-    About, Choices, Following, MAX_PAUSE_DAYS, Person, about, choose, leave_some, pause, person,
-    take_back_some,
+    About, Choices, Following, MAX_PAUSE_DAYS, Managed, Person, about, choose, leave_some, pause, person,
+    take_back_some, whose_preferences,
 };
 pub use refuse::{check_list, why_not};
 pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, Taken, clean_name, sign_up};

@@ -17,6 +17,9 @@ const DAY: i64 = 24 * HOUR;
 /// How long the link in the mail to the new address works.
 const VALID: i64 = 2 * DAY;
 
+/// How long whoever has the address before can change it back.
+const RECALL: i64 = 7 * DAY;
+
 /// How many new addresses a person may name in a day.
 const MAX_A_DAY: i64 = 5;
 
@@ -107,10 +110,13 @@ async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange,
     let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else {
         return Ok((AddressChange::Expired, None));
     };
+    if app.clock.now() > expires {
+        return Ok((AddressChange::Expired, None));
+    }
     if subscriber.email == to {
         return Ok((AddressChange::Done { subscriber_id, to }, None));
     }
-    if app.clock.now() > expires || app.key.address_mark(&subscriber.email) != from {
+    if app.key.address_mark(&subscriber.email) != from {
         return Ok((AddressChange::Expired, None));
     }
     let is_taken = subscribers::find(conn, &to).await?.is_some();
@@ -137,7 +143,7 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: links::preferences(app, before.id),
+            preferences_url: links::preferences_until(app, before.id, to, Some(now.plus_millis(RECALL))),
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;

@@ -13,6 +13,7 @@ use crate::db::{Conn, DbError, measuring, newsletters, subscribers, subscription
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Subscriber, SubscriptionStatus, SuppressionReason};
+use crate::domain::token::Token;
 use crate::domain::topic::{Topic, TopicSet};
 use crate::pipeline::App;
 
@@ -78,6 +79,35 @@ impl Following {
     }
 }
 
+/// Whose link to the preferences this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Managed {
+    /// This service did not make the link.
+    Forged,
+    /// The link was mailed to an address that is not the person's any more, or its time is over.
+    Outdated,
+    /// The person has been erased since, or the mail was a test or a preview.
+    Gone,
+    By(i64),
+}
+
+/// Whose link to the preferences this is. The pages behind it read the person again.
+pub async fn whose_preferences(app: &App, token: &str) -> Result<Managed, Error> {
+    let Some(Token::Manage { subscriber_id, mark, expires }) = app.key.read(token) else {
+        return Ok(Managed::Forged);
+    };
+    let mut conn = app.db.conn().await?;
+    let Some(subscriber) = subscribers::get(&mut conn, subscriber_id).await? else {
+        return Ok(Managed::Gone);
+    };
+    let is_current = match mark {
+        Some(mark) => mark == app.key.address_mark(&subscriber.email),
+        None => !subscribers::has_moved(&mut conn, subscriber_id).await?,
+    };
+    let is_in_time = expires.is_none_or(|expires| app.clock.now() <= expires);
+    Ok(if is_current && is_in_time { Managed::By(subscriber_id) } else { Managed::Outdated })
+}
+
 /// Who this is, and what they follow; none once they are erased.
 pub async fn person(app: &App, subscriber_id: i64) -> Result<Option<Person>, Error> {
     let mut conn = app.db.conn().await?;
@@ -98,7 +128,7 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
         let from = stored.subscription.paused_until.filter(|until| *until > now);
         let next =
             next_issue(&newsletter, &schedules, &subscriber, &stored.subscription, from.unwrap_or(now));
-        let can_return = can_return(stored.subscription.status, stored.left_at, now);
+        let can_return = can_return(&stored, now);
         follows.push(Following {
             newsletter,
             schedules,

@@ -333,9 +333,21 @@ async fn repeat_welcome(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some((newsletter, changed)) = active.first() else { return Ok(()) };
+    welcome_again(tx, app, newsletter, subscriber, &changed.now, now).await
+}
+
+/// Queues the welcome again, with its links: one mail a day.
+pub(super) async fn welcome_again(
+    tx: &mut Conn,
+    app: &App,
+    newsletter: &Newsletter,
+    subscriber: &Subscriber,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<(), Error> {
     let day = now.millis().div_euclid(24 * HOUR);
     let event = format!("again:{}:{day}", app.key.address_hash(&subscriber.email));
-    welcome(tx, app, &event, newsletter, subscriber, &changed.now, now).await
+    welcome(tx, app, &event, newsletter, subscriber, subscription, now).await
 }
 
 /// Queues the mail that says that a newsletter will come, and when.
@@ -357,7 +369,7 @@ pub(super) async fn welcome(
         newsletter: Publication::from(newsletter),
         next_issue: next.map(|next| next.at),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
-        preferences_url: Some(links::preferences(app, subscriber.id)),
+        preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email)),
     });
     queue(tx, app, event, newsletter.id, subscriber, &notice).await
 }

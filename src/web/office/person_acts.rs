@@ -209,8 +209,8 @@ pub async fn erase(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     let said = match erased.notices_in_flight {
         0 => "The person is erased. Only a hash of the address is left, which keeps it from being mailed.",
         _ => {
-            "The person is erased, but for a mail that is being sent at this moment: erase them again once it is out, \
-             with daybreak subscriber erase."
+            "The person is erased. A mail to them was being sent at this moment, and may still arrive: what is kept of \
+             it goes with its end."
         }
     };
     Ok(said::then_say(&app, "/office/subscribers", said))

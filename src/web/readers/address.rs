@@ -120,7 +120,8 @@ fn answer(app: &App, change: AddressChange) -> Result<Response, Error> {
             page("Somebody reads at this address already", to, String::new(), false, true)
         }
         AddressChange::Done { subscriber_id, to } => {
-            page("Your address is changed", to, preferences::path(app, subscriber_id), false, false)
+            let shown = to.clone();
+            page("Your address is changed", to, preferences::path(app, subscriber_id, &shown), false, false)
         }
     }
 }

@@ -11,17 +11,19 @@ use serde::Serialize;
 use super::super::form::Form;
 use super::super::sign_up_form::{Problem, optional, zones};
 use super::super::{Error, page, words};
+use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, normalise};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::token::Token;
-use crate::pipeline::subscribe::{self, About, Following, Person};
+use crate::pipeline::subscribe::{self, About, Following, Managed, Person};
 use crate::pipeline::{App, measuring};
 
-/// The path of a person's preferences.
-pub fn path(app: &App, subscriber_id: i64) -> String {
-    format!("/preferences/{}", app.key.sign(&Token::Manage { subscriber_id }))
+/// The path of the preferences of a person with this address.
+pub fn path(app: &App, subscriber_id: i64, email: &EmailAddress) -> String {
+    let mark = Some(app.key.address_mark(email));
+    format!("/preferences/{}", app.key.sign(&Token::Manage { subscriber_id, mark, expires: None }))
 }
 
 /// Whose preferences the address is about, by its token, and which newsletter's, where it names one.
@@ -41,12 +43,16 @@ impl FromRequestParts<App> for Manages {
         let Path(named) = path.map_err(|_| Error::NotFound)?;
         let value = |name: &str| named.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let slug = value("slug").unwrap_or_default().to_owned();
-        match value("token").and_then(|token| app.key.read(token)) {
-            _ if slug.contains('\0') => Err(Error::NotFound),
-            Some(Token::Manage { subscriber_id }) => {
-                Ok(Self { subscriber_id, slug, home: self::path(app, subscriber_id) })
-            }
-            _ => Err(Error::BadToken),
+        if slug.contains('\0') {
+            return Err(Error::NotFound);
+        }
+        let token = value("token").unwrap_or_default();
+        match subscribe::whose_preferences(app, token).await? {
+            // The page goes by the link that it was reached by: none comes of it that is good for longer.
+            Managed::By(subscriber_id) => Ok(Self { subscriber_id, slug, home: format!("/preferences/{token}") }),
+            Managed::Forged => Err(Error::BadToken),
+            Managed::Outdated => Err(Error::Outdated),
+            Managed::Gone => Err(Error::Nobody),
         }
     }
 }
