@@ -115,6 +115,13 @@ pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Newsletter>, DbError
     sqlx::query(query).bind(id).fetch_optional(conn).await?.as_ref().map(newsletter).transpose()
 }
 
+/// When a newsletter was made.
+pub async fn made_at(conn: &mut Conn, id: i64) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query("SELECT id, created_at FROM newsletters WHERE id = $1").bind(id);
+    let row = row.fetch_optional(conn).await?;
+    row.map(|row| Row::new(&row, "newsletters").time("created_at")).transpose()
+}
+
 pub async fn find(conn: &mut Conn, slug: &str) -> Result<Option<Newsletter>, DbError> {
     let query = sql(format!("{NEWSLETTER} WHERE slug = $1"));
     sqlx::query(query).bind(slug).fetch_optional(conn).await?.as_ref().map(newsletter).transpose()

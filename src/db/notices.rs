@@ -102,6 +102,19 @@ pub async fn rewrite(
     Ok(result.rows_affected() == 1)
 }
 
+/// When the last mail was, or is, due that asks the owner of an address for something: to confirm a sign-up, or to have
+/// somebody's mails come there.
+pub async fn last_asked(conn: &mut Conn, email: &EmailAddress) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query(
+        "SELECT MAX(due_at) AS due_at FROM notices WHERE email = $1
+             AND (event >= 'confirm:' AND event < 'confirm;' OR event >= 'address:' AND event < 'address;')",
+    )
+    .bind(email.as_str())
+    .fetch_one(conn)
+    .await?;
+    Row::new(&row, "notices").opt_time("due_at")
+}
+
 /// Forgets the mails to an address that is a reader's no more: those that have come to their end, and what would still
 /// be sent of their subscriptions. What somebody with that address gets as an editor still goes out.
 pub async fn forget(conn: &mut Conn, email: &EmailAddress) -> Result<(), DbError> {

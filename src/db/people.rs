@@ -212,7 +212,7 @@ pub struct Sent {
 }
 
 /// What was sent to a person, or not and why: at most `limit` deliveries, the newest issue first, of those before the
-/// issue `before` (its slot and its id).
+/// issue `before` (its slot and its id), of these newsletters or of all.
 ///
 /// Deliveries have no index of people: each issue of what the person follows, whose deliveries are still there, is asked
 /// for theirs.
@@ -220,10 +220,13 @@ pub async fn sent(
     conn: &mut Conn,
     subscriber_id: i64,
     before: Option<(Timestamp, i64)>,
+    newsletters: Option<&[i64]>,
     limit: i64,
 ) -> Result<Vec<Sent>, DbError> {
+    let list = Dialect::of(conn).list("$5");
+    let of_these = newsletters.map_or_else(String::new, |_| format!("AND i.newsletter_id IN {list}"));
     let (slot_at, issue_id) = before.unwrap_or((Timestamp::from_millis(i64::MAX), i64::MAX));
-    let rows = sqlx::query(
+    let query = sql(format!(
         "SELECT d.id, n.slug, d.issue_id, i.slot_at, d.state, d.reason, d.detail, d.updated_at
          FROM issues i
          CROSS JOIN deliveries d
@@ -231,15 +234,12 @@ pub async fn sent(
          WHERE d.issue_id = i.id AND d.subscriber_id = $1 AND n.id = i.newsletter_id
              AND (i.slot_at, i.id) < ($2, $3)
              AND i.newsletter_id IN (SELECT s.newsletter_id FROM subscriptions s WHERE s.subscriber_id = $1)
-             AND i.shrunk_at IS NULL
+             AND i.shrunk_at IS NULL {of_these}
          ORDER BY i.slot_at DESC, i.id DESC LIMIT $4",
-    )
-    .bind(subscriber_id)
-    .bind(slot_at.millis())
-    .bind(issue_id)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    ));
+    let query = sqlx::query(query).bind(subscriber_id).bind(slot_at.millis()).bind(issue_id).bind(limit);
+    let ids = newsletters.map(|ids| serde_json::to_string(ids).expect("numbers are JSON"));
+    let rows = ids.into_iter().fold(query, |query, ids| query.bind(ids)).fetch_all(conn).await?;
     let sent = |row: &AnyRow| {
         let row = Row::new(row, "deliveries");
         let reason = row.opt_text("reason")?;

@@ -78,16 +78,15 @@ pub async fn set_address(
     email: &EmailAddress,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let result =
-        sqlx::query(
-            "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3 WHERE id = $4",
-        )
-            .bind(email.as_str())
-            .bind(key.address_hash(email))
-            .bind(now.millis())
-            .bind(id)
-            .execute(conn)
-            .await?;
+    let result = sqlx::query(
+        "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3 WHERE id = $4",
+    )
+    .bind(email.as_str())
+    .bind(key.address_hash(email))
+    .bind(now.millis())
+    .bind(id)
+    .execute(conn)
+    .await?;
     one_row("changing an address", &result)
 }
 

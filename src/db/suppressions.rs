@@ -150,13 +150,27 @@ pub async fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Listed>, DbEr
     sqlx::query(query).bind(hash).fetch_optional(conn).await?.as_ref().map(listed).transpose()
 }
 
-/// At most `limit` entries whose address begins so, in the order of the addresses.
-pub async fn beginning(conn: &mut Conn, words: &str, limit: i64) -> Result<Vec<Listed>, DbError> {
+/// At most `limit` entries whose address begins so, for that reason or for any, in the order of the addresses: of those
+/// behind the address `after`.
+pub async fn beginning(
+    conn: &mut Conn,
+    words: &str,
+    reason: Option<SuppressionReason>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Listed>, DbError> {
+    // The reason is one of our own words, and each way has its index.
+    let reason = reason.map_or_else(String::new, |reason| format!("AND x.reason = '{}'", reason.as_str()));
+    let (sign, from) = match after.filter(|after| *after >= words) {
+        Some(after) => (">", after),
+        None => (">=", words),
+    };
     let query = sql(format!(
-        "{LISTED} WHERE x.email IS NOT NULL AND x.email >= $1 AND x.email < $2 ORDER BY x.email LIMIT $3"
+        "{LISTED} WHERE x.email IS NOT NULL AND x.email {sign} $1 AND x.email < $2 {reason}
+         ORDER BY x.email LIMIT $3"
     ));
     let rows = sqlx::query(query)
-        .bind(words)
+        .bind(from)
         .bind(format!("{words}\u{10ffff}"))
         .bind(limit)
         .persistent(false)

@@ -139,6 +139,8 @@ pub async fn every_text(db: &Db) -> String {
         "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') AS text FROM subscriptions",
         "SELECT COALESCE(detail, '') || COALESCE(reason, '') AS text FROM deliveries",
         "SELECT event || email || name || content || COALESCE(detail, '') AS text FROM notices",
+        "SELECT filter || COALESCE(place, '') AS text FROM bulk_actions",
+        "SELECT name || filter AS text FROM segments",
     ] {
         for row in sqlx::query(query).fetch_all(&mut *conn).await.expect("it is read") {
             texts.push_str(&Row::new(&row, "any").text("text").expect("a text"));

@@ -73,6 +73,8 @@ pub struct NewPerson {
     pub language: Option<String>,
     /// Not mailed before the person confirms.
     pub pending: bool,
+    /// Who says so, or how: what is on record of where the consent came from.
+    pub consent_from: String,
     /// The words that the person agreed to.
     pub consent_words: String,
 }
@@ -118,7 +120,7 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         hour: new.hour,
         event: if new.pending { SubscriptionEvent::ImportPending } else { SubscriptionEvent::Import },
         suppression: None,
-        consent: Consent { at: now, from: "subscriber add".to_owned(), words: new.consent_words.clone() },
+        consent: Consent { at: now, from: new.consent_from.clone(), words: new.consent_words.clone() },
     };
     let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
     let before = found.into_iter().next().unwrap_or_default();

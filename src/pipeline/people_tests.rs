@@ -4,16 +4,22 @@ use std::io::Cursor;
 
 use super::Error;
 use super::accounts::Actor;
+use super::bulk::{self, Deed};
+use super::directory::Asked;
 use super::export::{Format, export};
 use super::import::{Files, Report, Request, import};
-use super::people::{NewPerson, add, erase, list, pause, resume, suppress, unsubscribe, unsuppress};
+use super::people::{
+    Edit, NewPerson, add, edit, erase, list, pause, resume, suppress, unsubscribe, unsuppress,
+};
 use super::story::show;
 use super::testing::{apps, now};
+use crate::db::bulk::BulkKind;
 use crate::db::people::Filter;
 use crate::db::testing::a_newsletter;
-use crate::db::{newsletters, subscribers, subscriptions};
+use crate::db::{deliveries, newsletters, notices, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::TimeOfDay;
+use crate::domain::delivery::{DeliveryState, Next};
 use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, SuppressionReason};
 use crate::pipeline::App;
 
@@ -32,6 +38,7 @@ fn person(email: &str, newsletter: &str) -> NewPerson {
         zone: None,
         language: None,
         pending: false,
+        consent_from: "subscriber add".to_owned(),
         consent_words: String::new(),
     }
 }
@@ -189,6 +196,120 @@ async fn an_erased_person_leaves_only_a_hash_and_stays_suppressed() {
             SuppressionReason::Manual
         );
         assert!(matches!(unsuppress(app, &Actor::command_line(), &ann).await, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_sent_while_somebody_is_erased_leaves_nothing_once_it_is_recorded() {
+    for test in apps().await {
+        let app = &test.app;
+        let id = with_brief(app).await;
+        let ann = address("ann@example.org");
+        add(app, &person("ann@example.org", "brief")).await.unwrap();
+        let subscriber = subscribers::find(&mut app.db.conn().await.unwrap(), &ann).await.unwrap().unwrap();
+        crate::db::testing::a_history(&app.db, id, &subscriber).await;
+        sqlx::query("UPDATE deliveries SET state = 'claimed', node = 'test'")
+            .execute(&mut *app.db.conn().await.unwrap())
+            .await
+            .unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        let moved = format!("moved:{}:1", subscriber.id);
+        for (event, email) in [("welcome:1:1", &ann), (moved.as_str(), &address("a@old.example"))] {
+            let new = notices::NewNotice {
+                event,
+                newsletter_id: id,
+                email,
+                name: "Ann",
+                content: "{}",
+                due_at: now(),
+            };
+            notices::queue(&mut conn, &new, now()).await.unwrap();
+        }
+        let claimed = notices::claim(&mut conn, "test", now(), 10).await.unwrap();
+        drop(conn);
+        // Its history has another one.
+        assert_eq!((claimed.len(), erase(app, &ann).await.unwrap().notices_in_flight), (3, 2));
+
+        let mut conn = app.db.conn().await.unwrap();
+        let said = "250 queued for ann@example.org, who was a@old.example";
+        let record = |id| deliveries::Record {
+            id,
+            state: DeliveryState::Sent,
+            reason: None,
+            detail: Some(said.to_owned()),
+            not_before: None,
+            attempted: true,
+        };
+        let records: Vec<_> = (1..=3).map(record).collect();
+        assert!(deliveries::record(&mut conn, "test", &records, now()).await.unwrap() > 0);
+        for notice in claimed {
+            let sent = notices::Attempt { next: Next::Sent, attempts: 1, detail: said };
+            notices::record(&mut conn, "test", notice.id, &sent, now()).await.unwrap();
+        }
+        drop(conn);
+        let text = crate::db::testing::every_text(&app.db).await;
+        assert!(!text.contains("ann") && !text.contains("old.example"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn filters_that_look_for_an_erased_address_are_forgotten() {
+    for test in apps().await {
+        let app = &test.app;
+        with_brief(app).await;
+        let ann = address("ann@example.org");
+        add(app, &person("ann@example.org", "brief")).await.unwrap();
+        add(app, &person("bob@example.org", "brief")).await.unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        for (name, filter) in [("her", "q=Ann%40example.org"), ("press", "newsletter=brief")] {
+            crate::db::segments::put(&mut conn, name, filter, now()).await.unwrap();
+        }
+        drop(conn);
+        let deed = Deed { kind: BulkKind::Tag, object: "press".to_owned() };
+        let begin = async |filter| bulk::begin(app, &Asked::parse(filter), &deed, "admin").await.unwrap().0;
+        // One that has ended, one that its process left behind, and one about others.
+        let ended = begin("q=ann%40example.org").await;
+        bulk::finish(app, ended).await.unwrap();
+        begin("q=ann%40example.org").await;
+        let other = begin("q=bob").await;
+        erase(app, &ann).await.unwrap();
+        let text = crate::db::testing::every_text(&app.db).await;
+        assert!(!text.contains("ann") && !text.contains("Ann"), "{text}");
+        assert!(text.contains("newsletter=brief") && text.contains("q=bob"), "{text}");
+        bulk::finish(app, other).await.unwrap();
+        let text = crate::db::testing::every_text(&app.db).await;
+        assert!(!text.contains("q=bob"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn mails_to_an_address_that_an_admin_corrects_are_forgotten_but_for_an_editors() {
+    for test in apps().await {
+        let app = &test.app;
+        let id = with_brief(app).await;
+        let ann = address("ann@example.org");
+        add(app, &person("ann@example.org", "brief")).await.unwrap();
+        let subscriber = subscribers::find(&mut app.db.conn().await.unwrap(), &ann).await.unwrap().unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        for event in ["welcome:1:1", "confirm:x:1", "goodbye:1:1", "again:x:1", "ready:7"] {
+            let new = notices::NewNotice {
+                event,
+                newsletter_id: id,
+                email: &ann,
+                name: "",
+                content: "{}",
+                due_at: now(),
+            };
+            notices::queue(&mut conn, &new, now()).await.unwrap();
+        }
+        drop(conn);
+        let to = address("anne@example.org");
+        let change = Edit { email: to, name: String::new(), language: None, zone: None };
+        edit(app, subscriber.id, &change).await.unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        let left = notices::claim(&mut conn, "test", now(), 10).await.unwrap();
+        let events: Vec<&str> = left.iter().map(|notice| notice.event.as_str()).collect();
+        assert_eq!(events, ["ready:7"]);
     }
 }
 

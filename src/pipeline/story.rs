@@ -204,7 +204,7 @@ async fn tell(app: &App, email: &EmailAddress, most_deliveries: i64) -> Result<S
         let topics = db::newsletters::topics(&mut conn, id).await?;
         subscriptions.push(subscription_story(stored, newsletter, &schedules, &topics));
     }
-    let deliveries = db::people::sent(&mut conn, subscriber.id, None, most_deliveries).await?;
+    let deliveries = db::people::sent(&mut conn, subscriber.id, None, None, most_deliveries).await?;
     Ok(Story {
         email: email.to_string(),
         is_subscriber: true,
@@ -245,15 +245,16 @@ fn subscription_story(
     }
 }
 
-/// A page of what was sent to a person or not and why, the newest issue first, behind `before`; and where the next page
-/// begins: an issue's slot and id.
+/// A page of what was sent to a person or not and why, the newest issue first, behind `before`, of these newsletters or of
+/// all; and where the next page begins: an issue's slot and id.
 pub async fn deliveries(
     app: &App,
     subscriber_id: i64,
     before: Option<(Timestamp, i64)>,
+    newsletters: Option<&[i64]>,
 ) -> Result<(Vec<DeliveryStory>, Option<(Timestamp, i64)>), Error> {
     let mut conn = app.db.conn().await?;
-    let mut sent = db::people::sent(&mut conn, subscriber_id, before, DELIVERIES + 1).await?;
+    let mut sent = db::people::sent(&mut conn, subscriber_id, before, newsletters, DELIVERIES + 1).await?;
     let page = usize::try_from(DELIVERIES).unwrap_or(usize::MAX);
     let is_more = sent.len() > page;
     sent.truncate(page);

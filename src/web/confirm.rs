@@ -107,9 +107,8 @@ struct Coming {
 fn outcome(app: &App, found: Vec<Asked>) -> Result<Response, Error> {
     let now = app.clock.now();
     let preferences = found.iter().find(|asked| asked.is_new);
-    let preferences = preferences.map_or_else(String::new, |asked| {
-        preferences::path(app, asked.subscriber_id, &asked.email)
-    });
+    let preferences = preferences
+        .map_or_else(String::new, |asked| preferences::path(app, asked.subscriber_id, &asked.email));
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
     let mut senders: Vec<String> = vec![];

@@ -17,7 +17,7 @@ use crate::pipeline::import::MAX_CONSENT;
 use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
 
 /// The field that people do not see.
-const TRAP: &str = "website";
+pub const TRAP: &str = "website";
 
 /// What somebody typed, as it came.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -285,7 +285,9 @@ pub async fn count(
 
 /// Whether a place, which anybody can write into an address, is one on these roads.
 fn fits(roads: &[Road], place: &Place) -> bool {
-    roads.get(place.road).is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at) && road.bounds_hold(&at.0)))
+    roads
+        .get(place.road)
+        .is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at) && road.bounds_hold(&at.0)))
 }
 
 fn next_road(count: usize, road: usize, back: bool) -> Option<usize> {

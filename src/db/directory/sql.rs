@@ -197,13 +197,7 @@ impl Road {
 
     /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
     /// is looked at of an entry's own table comes with the entry, so that no table is joined with itself.
-    fn wanted(
-        &self,
-        text: &mut Text,
-        stretch: Stretch<'_>,
-        back: bool,
-        window: i64,
-    ) -> (String, char) {
+    fn wanted(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64) -> (String, char) {
         const PERSON: &str = ", s.id, s.email, s.email_hash, s.name, s.language, s.created_at";
         const TIE: &str = ", t.id, t.subscriber_id, t.newsletter_id, t.status, t.paused_until, t.topics, \
                            t.schedule_id, t.created_at";
@@ -228,14 +222,7 @@ impl Road {
         (from, letter)
     }
 
-    pub fn find(
-        &self,
-        text: &mut Text,
-        stretch: Stretch<'_>,
-        back: bool,
-        window: i64,
-        limit: i64,
-    ) -> String {
+    pub fn find(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64, limit: i64) -> String {
         let (_, direction) = self.direction(back);
         let (wanted, letter) = self.wanted(text, stretch, back, window);
         let limit = text.put(&Value::Int(limit));
@@ -399,7 +386,10 @@ fn main_road(filter: &Filter, also: &[Condition]) -> Road {
         }
         (.., Some(language)) => {
             let within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
-            (Road { bounds, ..Road::of_people(within) }, Decided { language: true, joined: true, ..Decided::default() })
+            (
+                Road { bounds, ..Road::of_people(within) },
+                Decided { language: true, joined: true, ..Decided::default() },
+            )
         }
         _ => (Road { bounds, ..Road::of_people(vec![]) }, Decided { joined: true, ..Decided::default() }),
     };

@@ -2,8 +2,8 @@
 
 use super::super::{Error, links};
 use super::preferences::{Person, person};
-use super::queue;
-use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions};
+use super::{queue, queue_at};
+use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
@@ -68,7 +68,12 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
     let event = format!("address:{subscriber_id}:{hash}:{}", now.millis());
     // The name is its owner's only once they confirm.
     let receiver = Subscriber { email: to.clone(), name: String::new(), ..asking.subscriber.clone() };
-    queue(&mut tx, app, &event, newsletter.id, &receiver, &notice).await?;
+    if !suppressions::is_suppressed(&mut tx, &app.key, to).await? {
+        // Whatever is asked, by whomever: the owner gets one such mail an hour.
+        let last = notices::last_asked(&mut tx, to).await?;
+        let due = last.map_or(now, |last| now.max(last.plus_millis(HOUR)));
+        queue_at(&mut tx, app, &event, newsletter.id, &receiver, &notice, due).await?;
+    }
     Ok(tx.commit().await.map_err(DbError::from)?)
 }
 

@@ -256,8 +256,11 @@ async fn ask(
                 }
                 continue;
             }
-            Some((_, mail)) => now.max(mail.due_at.plus_millis(HOUR)),
-            None => now,
+            // Mails that ask for a new address count too.
+            _ => {
+                let last = notices::last_asked(tx, &subscriber.email).await?;
+                last.map_or(now, |last| now.max(last.plus_millis(HOUR)))
+            }
         };
         let all = pending.iter().collect();
         let notice = confirmation(app, subscriber, all, now);
@@ -268,14 +271,14 @@ async fn ask(
     Ok(())
 }
 
-/// The latest mail that asks an address to confirm, with its event: due in this hour by the clock, the next, or the one
+/// The latest mail that asks an address to confirm, with its event: due in this hour by the clock, the next two, or the one
 /// before.
 async fn latest(
     tx: &mut Conn,
     event: &impl Fn(Timestamp) -> String,
     now: Timestamp,
 ) -> Result<Option<(String, Queued)>, Error> {
-    for hours in [1, 0, -1] {
+    for hours in [2, 1, 0, -1] {
         let event = event(now.plus_millis(hours * HOUR));
         if let Some(mail) = notices::queued(tx, &event).await? {
             return Ok(Some((event, mail)));

@@ -39,14 +39,8 @@ const OFFICE: [(&str, &str, Role, bool); 6] = [
 ];
 
 /// Places that belong to no newsletter: only who may so much everywhere gets in.
-const OF_ALL: [&str; 6] = [
-    "/desk/templates",
-    "/office/subscribers",
-    "/office/relays",
-    "/office/users",
-    "/office/audit",
-    "/office/system",
-];
+const OF_ALL: [&str; 5] =
+    ["/desk/templates", "/office/relays", "/office/users", "/office/audit", "/office/system"];
 
 /// What every page of desk and office has, around its own content.
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! The admins' office: subscribers, newsletters, relays, users, the audit log, the state of the system.
 
+mod add_person;
 mod audit;
 mod audit_words;
 mod bulk;
@@ -22,7 +23,7 @@ mod words;
 
 use axum::Router;
 
-use crate::domain::user::Role;
+use crate::domain::user::{Role, User};
 use crate::pipeline::App;
 use crate::web::Error;
 use crate::web::auth::SignedIn;
@@ -41,6 +42,7 @@ pub fn routes() -> Router<App> {
         .merge(newsletters::routes())
         .merge(relays::routes())
         .merge(system::routes())
+        .merge(add_person::routes())
         .merge(subscribers::routes())
         .merge(person::routes())
         .merge(import::routes())
@@ -49,9 +51,55 @@ pub fn routes() -> Router<App> {
         .merge(bulk::routes())
 }
 
-/// Succeeds for admins of every newsletter: people belong to none, and may read several.
+/// Succeeds for admins of every newsletter.
 async fn require(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
     by.require_everywhere(app, Role::Admin, action, what).await
+}
+
+/// Whose people somebody manages.
+///
+/// An admin of one newsletter manages its readers as such: sees them and what came to them of it, adds some, and changes what
+/// they get of it. What concerns a person as a whole (name, address, tags, suppression, the file with everything, erasure)
+/// may touch other newsletters, and is for admins of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reach {
+    Everybody,
+    /// The readers of these newsletters.
+    Of(Vec<i64>),
+}
+
+impl Reach {
+    fn of(user: &User) -> Self {
+        if user.may_everywhere(Role::Admin) {
+            return Self::Everybody;
+        }
+        let own = user.newsletters.iter().filter(|(_, role)| *role >= Role::Admin);
+        Self::Of(own.map(|(id, _)| *id).collect())
+    }
+
+    fn holds(&self, newsletter_id: i64) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Of(own) => own.contains(&newsletter_id),
+        }
+    }
+
+    /// None: all.
+    fn newsletters(&self) -> Option<&[i64]> {
+        match self {
+            Self::Everybody => None,
+            Self::Of(own) => Some(own),
+        }
+    }
+}
+
+/// Whose people they manage; succeeds for admins of any newsletter.
+async fn reach(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<Reach, Error> {
+    let reach = Reach::of(&by.user);
+    if reach == Reach::Of(vec![]) {
+        require(app, by, action, what).await?;
+    }
+    Ok(reach)
 }
 
 /// The number in an address.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::subscribers_view::{Choice, Standing, standing};
 use super::words::{When, counted, when};
-use super::{SUBSCRIBERS, number, person_acts, require};
+use super::{Reach, SUBSCRIBERS, number, person_acts, reach, require};
 use crate::db;
 use crate::db::Conn;
 use crate::db::subscriptions::Stored;
@@ -119,6 +119,8 @@ struct Person {
     id: i64,
     heading: String,
     email: String,
+    /// Not of some newsletters alone: what concerns the person as a whole can be changed.
+    is_whole: bool,
     typed: Typed,
     problem: Option<String>,
     suppressed: Option<SuppressedView>,
@@ -144,7 +146,13 @@ async fn show(
     by: SignedIn,
 ) -> Result<Response, Error> {
     let id = number(&id)?;
-    require(&app, &by, "subscriber.see", &format!("subscriber {id}")).await?;
+    let what = format!("subscriber {id}");
+    if let Reach::Of(own) = reach(&app, &by, "subscriber.see", &what).await? {
+        let all = db::subscriptions::of_subscriber(&mut *app.db.conn().await?, id).await?;
+        if !all.iter().any(|stored| own.contains(&stored.subscription.newsletter_id)) {
+            require(&app, &by, "subscriber.see", &what).await?;
+        }
+    }
     page(&app, &by, id, before(query.as_deref().unwrap_or_default()), None).await
 }
 
@@ -164,18 +172,23 @@ pub async fn page(
     wrong: Option<(Option<Typed>, String)>,
 ) -> Result<Response, Error> {
     let now = app.clock.now();
+    let reach = Reach::of(&by.user);
+    let is_whole = reach == Reach::Everybody;
     let mut conn = app.db.conn().await?;
     let person = db::subscribers::get(&mut conn, id).await?.ok_or(Error::NotFound)?;
     let suppression = db::suppressions::find(&mut conn, &app.key, &person.email).await?;
     let mut ties = vec![];
     for stored in db::subscriptions::of_subscriber(&mut conn, id).await? {
+        if !reach.holds(stored.subscription.newsletter_id) {
+            continue;
+        }
         if let Some(tie) = tie(&mut conn, stored, now).await? {
             ties.push(tie);
         }
     }
     let tags = db::tags::of_subscriber(&mut conn, id).await?;
     drop(conn);
-    let (deliveries, next) = story::deliveries(app, id, before).await?;
+    let (deliveries, next) = story::deliveries(app, id, before, reach.newsletters()).await?;
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (typed, problem) = wrong.map_or((None, None), |(typed, problem)| (typed, Some(problem)));
     let heading = if person.name.is_empty() { person.email.to_string() } else { person.name.clone() };
@@ -186,9 +199,11 @@ pub async fn page(
         problem,
         suppressed: suppression.map(|found| SuppressedView {
             sentence: found.reason.sentence(),
-            detail: found.detail,
+            // It may tell of another newsletter.
+            detail: if is_whole { found.detail } else { String::new() },
             since: when(found.at, now),
         }),
+        is_whole,
         ties,
         tags: tags.into_iter().map(|tag| TagView { id: tag.id, name: tag.name }).collect(),
         deliveries: deliveries.into_iter().map(|delivery| sent(delivery, now)).collect(),

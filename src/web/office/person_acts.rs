@@ -6,13 +6,14 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::NaiveDate;
 
 use super::person::{Typed, page};
-use super::{number, require};
+use super::{number, reach, require};
 use crate::db;
 use crate::db::subscriptions::Choice;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, instant_of, parse_zone};
 use crate::domain::subscription::Subscriber;
 use crate::domain::topic::TopicSet;
+use crate::domain::user::Role;
 use crate::pipeline;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::import::read_language;
@@ -83,9 +84,10 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
         _ => "change",
     };
     let action = format!("subscription.{deed}");
-    require(&app, &act.by, &action, &what(id)).await?;
+    reach(&app, &act.by, &action, &what(id)).await?;
     let slug = act.form.get("newsletter");
     let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, slug).await?;
+    act.by.require(&app, Role::Admin, newsletter.id, &action, &what(id)).await?;
     let person = person(&app, id).await?;
     let (by, email, name) = (&act.by.actor(), &person.email, &newsletter.name);
     let done = match deed {

@@ -11,8 +11,10 @@ use axum::routing::{get, post};
 use futures_util::stream;
 
 use super::subscribers_view::{Found, View};
-use super::{SUBSCRIBERS, require};
+use super::{Reach, SUBSCRIBERS, reach};
+use crate::db;
 use crate::db::directory::{self as people, Counted, From, Place};
+use crate::domain::user::Role;
 use crate::pipeline::directory::{self, Asked};
 use crate::pipeline::{App, export};
 use crate::web::Error;
@@ -40,9 +42,10 @@ pub fn routes() -> Router<App> {
 
 /// `GET /office/subscribers?newsletter=…&state=…&q=…`: whom the filter finds.
 async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -> Result<Response, Error> {
-    require(&app, &by, "subscribers.list", "the list of subscribers").await?;
+    const WHAT: &str = "the list of subscribers";
+    let reach = reach(&app, &by, "subscribers.list", WHAT).await?;
     let query = query.unwrap_or_default();
-    let asked = Asked::parse(&query);
+    let asked = confine(&app, &by, &reach, Asked::parse(&query), "subscribers.list", WHAT).await?;
     let now = app.clock.now();
     let place = |name: &str| {
         let mut fields = url::form_urlencoded::parse(query.as_bytes());
@@ -73,14 +76,44 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
         }
     };
     let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let view = View::new(&mut conn, asked, found, now).await?;
+    let view = View::new(&mut conn, asked, found, &reach, now).await?;
     desk::show(&by, status, SUBSCRIBERS, "Subscribers", "office/subscribers", &view)
+}
+
+/// The filter within what somebody manages: of their newsletter, the first where they name none, and without tags, which
+/// tell of people as a whole.
+async fn confine(
+    app: &App,
+    by: &SignedIn,
+    reach: &Reach,
+    asked: Asked,
+    action: &str,
+    what: &str,
+) -> Result<Asked, Error> {
+    let Reach::Of(own) = reach else { return Ok(asked) };
+    let mut conn = app.db.conn().await?;
+    let newsletter = match asked.newsletter.as_str() {
+        "" => db::newsletters::get(&mut conn, own.first().copied().unwrap_or_default()).await?,
+        slug => db::newsletters::find(&mut conn, slug).await?,
+    };
+    drop(conn);
+    match newsletter {
+        Some(newsletter) => {
+            by.require(app, Role::Admin, newsletter.id, action, what).await?;
+            Ok(Asked { newsletter: newsletter.slug, tag: String::new(), ..asked })
+        }
+        // The list says that there is none of that name.
+        None if !asked.newsletter.is_empty() => Ok(asked),
+        None => Err(Error::NotFound),
+    }
 }
 
 /// `POST /office/subscribers/export`: everybody whom the filter finds, as a CSV file.
 async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
-    require(&app, &by, "subscribers.export", "subscribers as a file").await?;
+    const WHAT: &str = "subscribers as a file";
+    let reach = reach(&app, &by, "subscribers.export", WHAT).await?;
     let asked = Asked::parse(form.get("filter"));
+    let asked = confine(&app, &by, &reach, asked, "subscribers.export", WHAT).await?;
     let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
     by.note(&app, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
     let name = match &wanted.newsletter {

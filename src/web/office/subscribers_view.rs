@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Reach;
 use super::words::{When, counted, grouped, when};
 use crate::db::directory::{Counted, Person, PersonTie, State, Walked};
 use crate::db::{self, Conn};
@@ -63,6 +64,8 @@ pub struct View {
     is_filtered: bool,
     /// Nobody is here at all.
     is_empty_house: bool,
+    /// Not of some newsletters alone.
+    is_whole: bool,
     newsletters: Vec<Choice>,
     states: Vec<Choice>,
     topics: Vec<Choice>,
@@ -113,9 +116,12 @@ impl View {
         conn: &mut Conn,
         asked: Asked,
         found: Result<Found, Vec<Problem>>,
+        reach: &Reach,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let newsletters = db::newsletters::list(conn).await?;
+        let mut newsletters = db::newsletters::list(conn).await?;
+        newsletters.retain(|newsletter| reach.holds(newsletter.id));
+        let is_whole = *reach == Reach::Everybody;
         let one = newsletters.iter().find(|newsletter| newsletter.slug == asked.newsletter);
         let (mut topics, mut schedules) = (vec![], vec![]);
         if let Some(newsletter) = one {
@@ -125,10 +131,12 @@ impl View {
             let all = all.into_iter().map(|schedule| (schedule.name.clone(), schedule.name));
             schedules = choices(all, &asked.schedule);
         }
-        let tags = db::tags::list(conn).await?.into_iter().map(|tag| (tag.name.clone(), tag.name));
+        let tags = if is_whole { db::tags::list(conn).await? } else { vec![] };
+        let tags = tags.into_iter().map(|tag| (tag.name.clone(), tag.name));
         let states = State::ALL.map(|state| (state.as_str().to_owned(), state_words(state).to_owned()));
         let filter = asked.query();
-        let segments = db::segments::list(conn).await?.into_iter().map(|segment| SegmentLink {
+        let segments = if is_whole { db::segments::list(conn).await? } else { vec![] };
+        let segments = segments.into_iter().map(|segment| SegmentLink {
             here: segment.filter == filter,
             href: format!("/office/subscribers?{}", segment.filter),
             name: segment.name,
@@ -139,6 +147,7 @@ impl View {
             filter: filter.clone(),
             is_filtered: !asked.is_empty(),
             is_empty_house: false,
+            is_whole,
             newsletters: newsletter_choices(&newsletters, &asked.newsletter),
             states: choices(states, &asked.state),
             topics,
@@ -167,6 +176,12 @@ impl View {
         let only = wanted.filter.newsletter_id;
         self.how_many = how_many(counted, super::subscribers::MOST);
         self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
+        if !self.is_whole {
+            // They tell of more than one newsletter.
+            for row in &mut self.people {
+                (row.tags, row.last_digest) = (vec![], None);
+            }
+        }
         self.is_empty_house = self.people.is_empty() && !self.is_filtered;
         self.cut = walked.is_cut.then(|| {
             let looked = grouped(walked.looked);

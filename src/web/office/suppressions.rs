@@ -140,12 +140,27 @@ async fn find(app: &App, query: &str) -> Result<Page, Error> {
                 None => format!("{email} is not on the list."),
             });
         }
-        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let mut entries = db::suppressions::beginning(&mut conn, &words, limit).await?;
-        if let Some(entry) = entry.filter(|entry| entries.iter().all(|other| other.hash != entry.hash)) {
+        let after = Some(field(query, "after")).filter(|after| !after.is_empty());
+        let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+        let mut entries =
+            db::suppressions::beginning(&mut conn, &words, reason, after.as_deref(), limit).await?;
+        let is_more = entries.len() > PAGE;
+        entries.truncate(PAGE);
+        let href = |after: Option<&str>| {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.append_pair("q", &words);
+            query.extend_pairs(reason.map(|reason| ("reason", reason.as_str())));
+            query.extend_pairs(after.map(|after| ("after", after)));
+            format!("{PATH}?{}", query.finish())
+        };
+        let last = entries.last().and_then(|last| last.suppression.email.as_ref());
+        page.older = last.filter(|_| is_more).map(|last| href(Some(last.as_str())));
+        page.newer = after.is_some().then(|| href(None));
+        let fits = |entry: &Listed| reason.is_none_or(|reason| entry.suppression.reason == reason);
+        let is_new = |entry: &Listed| entries.iter().all(|other| other.hash != entry.hash);
+        if let Some(entry) = entry.filter(|entry| after.is_none() && fits(entry) && is_new(entry)) {
             entries.insert(0, entry);
         }
-        entries.retain(|entry| reason.is_none_or(|reason| entry.suppression.reason == reason));
         entries
     };
     page.rows = entries.into_iter().map(|entry| row(entry, now)).collect();

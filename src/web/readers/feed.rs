@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use super::super::Error;
 use super::super::form::Segment;
 use super::archive::{PUBLIC, newsletter};
+use crate::db::newsletters;
 use crate::domain::article::IssueArticle;
+use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::pipeline::App;
 use crate::pipeline::accounts::hash_of;
@@ -27,7 +29,8 @@ pub async fn atom(
 ) -> Result<Response, Error> {
     let newsletter = newsletter(&app, &slug).await?;
     let issues = archive::list(&app, &newsletter, "", None, ISSUES).await?;
-    let feed = write(&app, &newsletter, &issues);
+    let made_at = newsletters::made_at(&mut *app.db.conn().await?, newsletter.id).await?;
+    let feed = write(&app, &newsletter, made_at.unwrap_or(Timestamp::from_millis(0)), &issues);
     let tag = format!("\"{}\"", &hash_of(&feed)[..32]);
     let has_it = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
     let mut headers = HeaderMap::new();
@@ -44,10 +47,10 @@ pub async fn atom(
 }
 
 /// The feed. Its ids are the addresses of its pages, which stay.
-fn write(app: &App, newsletter: &Newsletter, issues: &[Published]) -> String {
+fn write(app: &App, newsletter: &Newsletter, made_at: Timestamp, issues: &[Published]) -> String {
     let page = links::archive(app, &newsletter.slug);
-    // A feed without an issue changed when it was made, which nobody has written down.
-    let updated = issues.first().map_or_else(|| app.clock.now(), |latest| latest.slot_at);
+    // A feed without an issue changed last when it was made.
+    let updated = issues.first().map_or(made_at, |latest| latest.slot_at);
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{language}\">\n\
          <id>{page}</id>\n<title>{title}</title>\n<updated>{updated}</updated>\n\

@@ -49,7 +49,9 @@ impl FromRequestParts<App> for Manages {
         let token = value("token").unwrap_or_default();
         match subscribe::whose_preferences(app, token).await? {
             // The page goes by the link that it was reached by: none comes of it that is good for longer.
-            Managed::By(subscriber_id) => Ok(Self { subscriber_id, slug, home: format!("/preferences/{token}") }),
+            Managed::By(subscriber_id) => {
+                Ok(Self { subscriber_id, slug, home: format!("/preferences/{token}") })
+            }
             Managed::Forged => Err(Error::BadToken),
             Managed::Outdated => Err(Error::Outdated),
             Managed::Gone => Err(Error::Nobody),

@@ -162,6 +162,22 @@ async fn the_form_on_a_page_of_somebody_else_signs_up_without_a_cookie() {
         for part in [action.as_str(), "&quot;newsletter&quot; value&#x3D;&quot;brief&quot;", "readonly"] {
             assert!(page.body.contains(part), "{part}: {}", page.body);
         }
+        assert!(
+            page.body.contains("daybreak-brief-email") && page.body.contains("name&#x3D;&quot;website&quot;")
+        );
+        assert!(!page.body.contains("checkbox") && !page.body.contains("&lt;select"), "{}", page.body);
+        let mut tx = house.app.db.begin().await.unwrap();
+        newsletters::ensure_topic(&mut tx, house.brief, "arts", "Arts").await.unwrap();
+        newsletters::ensure_topic(&mut tx, house.brief, "world", "World & \"more\"").await.unwrap();
+        tx.commit().await.unwrap();
+        house.schedule(house.brief, "daily", "daily", "07:00").await;
+        house.schedule(house.brief, "weekly", "mon", "07:00").await;
+        let page = house.get("/subscribe/brief/embed").await;
+        for part in
+            ["checkbox", "&lt;select", "value&#x3D;&quot;world&quot;&gt; World &amp;amp; &amp;quot;more"]
+        {
+            assert!(page.body.contains(part), "{part}: {}", page.body);
+        }
         assert_eq!(house.get("/subscribe/no-such/embed").await.status, 404);
         for (email, status) in [("ann@example.org", 200), ("not an address", 422)] {
             let body = urlencoded(&[("page", "brief"), ("newsletter", "brief"), ("email", email)]);
@@ -175,6 +191,36 @@ async fn the_form_on_a_page_of_somebody_else_signs_up_without_a_cookie() {
             assert!(answer.body.contains(expected) && answer.body.contains("/subscribe"), "{}", answer.body);
         }
         assert_eq!(house.mails().await.len(), 1);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_gets_one_mail_an_hour_that_asks_it_for_whatever_reason() {
+    for house in houses().await {
+        house.sign_up("ann@example.org").await;
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        let mails = house.mails().await;
+        let Some((_, Notice::Welcome(welcome))) = mails.first() else { panic!("{mails:?}") };
+        let form = format!("{}/address", path_of(welcome.preferences_url.as_deref().unwrap()));
+        // A sign-up, and then somebody who wants their mails to go there.
+        house.sign_up("bob@example.org").await;
+        assert_eq!(house.mails().await.len(), 1);
+        assert_eq!(house.submit(&form, &[("email", "bob@example.org")]).await.status, 200);
+        house.pass(HOUR - 1);
+        assert_eq!(house.mails().await, []);
+        house.pass(1);
+        let mails = house.mails().await;
+        assert!(matches!(mails.as_slice(), [(_, Notice::Address(_))]), "{mails:?}");
+        // And the other way round.
+        house.submit(&form, &[("email", "cem@example.org")]).await;
+        assert_eq!(house.mails().await.len(), 1);
+        house.sign_up("cem@example.org").await;
+        house.pass(HOUR - 1);
+        assert_eq!(house.mails().await, []);
+        house.pass(1);
+        let mails = house.mails().await;
+        assert!(matches!(mails.as_slice(), [(_, Notice::Confirm(_))]), "{mails:?}");
         house.close().await;
     }
 }

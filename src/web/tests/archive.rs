@@ -229,3 +229,15 @@ async fn the_newsletters_page_shows_the_latest_issue_and_guesses_the_zone() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_feed_without_an_issue_changed_when_its_newsletter_was_made() {
+    for house in houses().await {
+        let first = house.get("/archive/brief/feed.atom").await;
+        house.pass(HOUR);
+        let later = house.get("/archive/brief/feed.atom").await;
+        assert!(first.status == 200 && first.body.contains("<updated>"), "{}", first.body);
+        assert_eq!(first.body, later.body);
+        house.close().await;
+    }
+}

@@ -326,3 +326,185 @@ async fn editors_and_viewers_are_refused_by_page_and_by_direct_request() {
         house.close().await;
     }
 }
+
+/// Somebody who is an admin of these newsletters alone.
+async fn admin_of(house: &House, email: &str, newsletters: &[i64]) -> Person {
+    let email = EmailAddress::parse(email).unwrap();
+    let id = accounts::add(&house.app, &email, "", None).await.unwrap();
+    for newsletter in newsletters {
+        let mut conn = house.app.db.conn().await.unwrap();
+        crate::db::users::set_newsletter_role(&mut conn, id, *newsletter, Some(Role::Admin)).await.unwrap();
+    }
+    let value = accounts::start_session(&house.app, id, "a test", "192.0.2.1").await.unwrap();
+    let (_, session) = accounts::of_cookie(&house.app, &value).await.unwrap().unwrap();
+    Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&house.app, &session) }
+}
+
+#[tokio::test]
+async fn an_admin_of_one_newsletter_sees_and_changes_its_readers_alone() {
+    for house in houses().await {
+        a_newsletter(&house.app.db, "weekly").await;
+        let both = [("email", "both@example.org"), ("newsletter", "brief"), ("newsletter", "weekly")];
+        house.submit("/subscribe", &both).await;
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        house.submit("/subscribe", &[("email", "other@example.org"), ("newsletter", "weekly")]).await;
+        house.post(&confirm_path(&house.mails().await[2..]), FORM, "").await;
+        let id = async |email: &str| {
+            let email = EmailAddress::parse(email).unwrap();
+            let found = subscribers::find(&mut house.app.db.conn().await.unwrap(), &email).await;
+            found.unwrap().unwrap().id
+        };
+        let (both, other) = (id("both@example.org").await, id("other@example.org").await);
+        let bea = admin_of(&house, "bea@example.org", &[house.brief]).await;
+
+        for path in ["/office/subscribers", "/office/subscribers?newsletter=brief&tag=x"] {
+            let list = house.get_as(&bea, path).await;
+            assert!(list.status == 200 && list.body.contains("both@example.org"), "{}", list.body);
+            assert!(
+                !list.body.contains("other@example.org") && !list.body.contains("weekly"),
+                "{}",
+                list.body
+            );
+            assert!(
+                !list.body.contains("/office/bulk") && !list.body.contains("/office/import"),
+                "{}",
+                list.body
+            );
+        }
+        assert_eq!(house.get_as(&bea, "/office/subscribers?newsletter=weekly").await.status, 403);
+        let export = house.submit_as(&bea, "/office/subscribers/export", &[("filter", "")]).await;
+        assert!(
+            export.body.contains("both@example.org") && !export.body.contains("weekly"),
+            "{}",
+            export.body
+        );
+        let export =
+            house.submit_as(&bea, "/office/subscribers/export", &[("filter", "newsletter=weekly")]).await;
+        assert_eq!(export.status, 403);
+
+        let person = format!("/office/subscribers/{both}");
+        let page = house.get_as(&bea, &person).await;
+        assert!(
+            page.status == 200 && page.body.contains("brief") && !page.body.contains("weekly"),
+            "{}",
+            page.body
+        );
+        assert!(!page.body.contains("/erase") && !page.body.contains("/edit"), "{}", page.body);
+        assert_eq!(house.get_as(&bea, &format!("/office/subscribers/{other}")).await.status, 403);
+        assert_eq!(house.get_as(&bea, &format!("{person}/erase")).await.status, 403);
+        for deed in ["edit", "tag", "untag", "suppress", "unsuppress", "export", "erase"] {
+            let refused =
+                house.submit_as(&bea, &format!("{person}/{deed}"), &[("email", "x@example.org")]).await;
+            assert_eq!(refused.status, 403, "{deed}");
+        }
+        let leave = async |id: i64, newsletter: &str| {
+            let fields = [("act", "leave"), ("newsletter", newsletter)];
+            house.submit_as(&bea, &format!("/office/subscribers/{id}/subscription"), &fields).await.status
+        };
+        assert_eq!((leave(both, "weekly").await.as_u16(), leave(other, "weekly").await.as_u16()), (403, 403));
+        assert_eq!(leave(other, "brief").await, 404);
+        assert_eq!(leave(both, "brief").await, 303);
+        assert_eq!(house.statuses("both@example.org").await, ["unsubscribed", "active"]);
+        for path in
+            ["/office/suppressions", "/office/segments", "/office/import", "/office/bulk?kind=suppress"]
+        {
+            assert_eq!(house.get_as(&bea, path).await.status, 403, "{path}");
+        }
+        assert_eq!(house.get_as(&bea, "/office/subscribers/add?newsletter=weekly").await.status, 200);
+        let add = [("newsletter", "weekly"), ("email", "new@example.org"), ("consent", "ask")];
+        assert_eq!(house.submit_as(&bea, "/office/subscribers/add", &add).await.status, 403);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_person_is_added_by_a_mail_that_asks_or_with_their_consent_on_record() {
+    const PATH: &str = "/office/subscribers/add";
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let page = house.get_as(&ann, PATH).await;
+        assert!(page.status == 200 && page.body.contains("Have they agreed?"), "{}", page.body);
+        let add = async |email: &str, consent: &str, words: &str| {
+            let fields = [
+                ("newsletter", "brief"),
+                ("email", email),
+                ("name", "Bob"),
+                ("consent", consent),
+                ("words", words),
+            ];
+            house.submit_as(&ann, PATH, &fields).await
+        };
+        let asked = add("bob@example.org", "ask", "").await;
+        assert_eq!(asked.status, 303, "{}", asked.body);
+        assert_eq!(house.statuses("bob@example.org").await, ["pending"]);
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        assert_eq!(house.statuses("bob@example.org").await, ["active"]);
+        house.mails().await;
+
+        let again = add("bob@example.org", "given", "By telephone").await;
+        assert!(again.status == 422 && again.body.contains("already: nothing was changed"), "{}", again.body);
+        let silent = add("cem@example.org", "given", "").await;
+        assert!(silent.status == 422 && silent.body.contains("that is the proof of it"), "{}", silent.body);
+        assert!(silent.body.contains("cem@example.org"), "what was typed is kept");
+        assert_eq!(add("cem", "given", "x").await.status, 422);
+        assert_eq!(add("cem@example.org", "given", "By telephone").await.status, 303);
+        let stored = house.stored("cem@example.org").await.remove(0);
+        let consent = stored.subscription.consent.unwrap();
+        assert_eq!(stored.subscription.status.as_str(), "active");
+        assert_eq!(
+            (consent.from.as_str(), consent.words.as_str()),
+            ("added by ann@example.org", "By telephone")
+        );
+        assert_eq!(house.mails().await, [], "nobody is mailed who is put on record");
+
+        house.submit(&house.leave_path(stored.subscription.id), &[]).await;
+        let left = add("cem@example.org", "given", "By telephone").await;
+        assert!(
+            left.status == 422 && left.body.contains("only signing up and confirming anew"),
+            "{}",
+            left.body
+        );
+        let email = EmailAddress::parse("dora@example.org").unwrap();
+        crate::pipeline::people::suppress(&house.app, &email, "asked").await.unwrap();
+        let blocked = add("dora@example.org", "ask", "").await;
+        assert!(blocked.status == 422 && blocked.body.contains("suppression list"), "{}", blocked.body);
+        let ed = house.sign_in("ed@example.org", Role::Editor).await;
+        assert_eq!(house.get_as(&ed, PATH).await.status, 403);
+        assert_eq!(house.submit_as(&ed, PATH, &[("newsletter", "brief")]).await.status, 403);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_search_of_the_suppression_list_goes_on_page_by_page_within_a_reason() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        for number in 0..130 {
+            let email = EmailAddress::parse(&format!("gone{number:03}@example.org")).unwrap();
+            let reason = if number % 10 == 9 {
+                crate::domain::subscription::SuppressionReason::Complained
+            } else {
+                crate::domain::subscription::SuppressionReason::Bounced
+            };
+            let (key, now) = (&house.app.key, house.app.clock.now());
+            crate::db::suppressions::suppress(&mut conn, key, &email, reason, "", now).await.unwrap();
+        }
+        drop(conn);
+        for (query, count) in
+            [("q=gone", 130), ("q=gone&reason=bounced", 117), ("q=gone&reason=complained", 13)]
+        {
+            let (mut path, mut found) = (format!("/office/suppressions?{query}"), vec![]);
+            loop {
+                let body = house.get_as(&ann, &path).await.body;
+                found.extend((0..130).filter(|number| body.contains(&format!("gone{number:03}@"))));
+                let Some(next) = body.split("rel=\"next\" href=\"").nth(1) else { break };
+                path = next.split('"').next().unwrap().replace("&amp;", "&").replace("&#x3D;", "=");
+            }
+            let all: Vec<i32> = found.clone();
+            found.dedup();
+            assert_eq!((all.len(), found.len()), (count, count), "{query}");
+        }
+        house.close().await;
+    }
+}

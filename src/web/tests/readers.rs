@@ -194,7 +194,10 @@ async fn leaving_one_or_all_can_be_undone_for_a_day_with_everything_that_was_cho
 async fn the_page_after_leaving_by_the_mails_link_has_an_undo() {
     for house in houses().await {
         let leave = house.subscribe("ann@example.org").await;
-        assert!(house.get(&leave).await.body.contains("/preferences/"), "there are other ways than leaving");
+        assert!(
+            house.get(&leave).await.body.contains("Mail me that link"),
+            "there are other ways than leaving"
+        );
         let left = house.post(&leave, FORM, "").await.body;
         assert!(left.contains(&format!("action=\"{leave}/undo\"")), "{left}");
         assert_eq!(house.get(&format!("{leave}/undo")).await.status, 405);
@@ -220,7 +223,8 @@ async fn the_page_after_leaving_by_the_mails_link_has_an_undo() {
 async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told() {
     for house in houses().await {
         let home = reader(&house, "old@example.org").await;
-        let form = format!("{home}/address");
+        let before = home;
+        let form = format!("{before}/address");
         let asked = house.submit(&form, &[("email", " New@Example.org ")]).await;
         assert!(asked.status == 200 && asked.body.contains("Check your new inbox"), "{}", asked.body);
         let mails = house.mails().await;
@@ -231,21 +235,116 @@ async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told
         assert!(subscriber(&house, "new@example.org").await.is_none(), "a GET changes nothing");
 
         let done = house.post(&path, FORM, "").await.body;
-        assert!(done.contains("Your newsletters go to your new address") && done.contains(&home), "{done}");
+        assert!(done.contains("Your newsletters go to your new address"), "{done}");
+        let home = format!("/preferences/{}", between(&done, "/preferences/", "\""));
+        assert_eq!(house.get(&home).await.status, 200);
         assert_eq!(house.statuses("new@example.org").await, ["active"]);
         assert!(subscriber(&house, "old@example.org").await.is_none());
         let mails = house.mails().await;
         let [(to, Notice::Moved(moved))] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!((to.as_str(), path_of(&moved.preferences_url)), ("old@example.org", home.clone()));
+        assert_eq!(to, "old@example.org");
+        // Whoever has the old address can take it back for a week, and not with the links from before.
+        let recall = path_of(&moved.preferences_url);
+        assert_eq!(
+            (house.get(&recall).await.status.as_u16(), house.get(&before).await.status.as_u16()),
+            (200, 410)
+        );
+        assert_eq!(house.submit(&format!("{before}/erase"), &[]).await.status, 410);
 
         // Again it says the same. Once the address has changed otherwise, the link of before does nothing.
         assert!(house.post(&path, FORM, "").await.body.contains("Your newsletters go to your new address"));
-        house.submit(&form, &[("email", "third@example.org")]).await;
+        house.submit(&format!("{home}/address"), &[("email", "third@example.org")]).await;
         let mails = house.mails().await;
         let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
         house.post(&path_of(&mail.confirm_url), FORM, "").await;
         assert_eq!(house.post(&path, FORM, "").await.status, 410);
         assert_eq!(house.statuses("third@example.org").await, ["active"]);
+        assert_eq!(house.get(&recall).await.status, 410, "it was for the address that came before");
+        house.close().await;
+    }
+}
+
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map_or("", |(found, _)| found)
+}
+
+#[tokio::test]
+async fn links_of_old_mails_work_until_the_address_changes_and_the_way_back_for_a_week() {
+    for house in houses().await {
+        let home = reader(&house, "old@example.org").await;
+        let id = subscriber(&house, "old@example.org").await.unwrap().id;
+        let unmarked = Token::Manage { subscriber_id: id, mark: None, expires: None };
+        let unmarked = format!("/preferences/{}", house.app.key.sign(&unmarked));
+        assert_eq!(house.get(&unmarked).await.status, 200);
+        house.submit(&format!("{home}/address"), &[("email", "new@example.org")]).await;
+        let mails = house.mails().await;
+        let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
+        house.post(&path_of(&mail.confirm_url), FORM, "").await;
+        assert_eq!(house.get(&unmarked).await.status, 410);
+        let mails = house.mails().await;
+        let [(_, Notice::Moved(moved))] = mails.as_slice() else { panic!("{mails:?}") };
+        let recall = path_of(&moved.preferences_url);
+        house.pass(7 * DAY);
+        assert_eq!(house.get(&recall).await.status, 200);
+        house.pass(1);
+        assert_eq!(house.get(&recall).await.status, 410);
+        assert_eq!(house.get(&path_of(&mail.confirm_url)).await.status, 410, "nor does that link lead there");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn links_that_confirm_or_leave_mail_the_link_to_the_preferences_and_do_not_show_it() {
+    for house in houses().await {
+        house.sign_up("ann@example.org").await;
+        let confirm = confirm_path(&house.mails().await);
+        assert!(
+            house.post(&confirm, FORM, "").await.body.contains("/preferences/"),
+            "who confirms may go there"
+        );
+        let mails = house.mails().await;
+        let Some((_, Notice::Welcome(welcome))) = mails.first() else { panic!("{mails:?}") };
+        let leave = path_of(&welcome.unsubscribe_url);
+        for page in [
+            house.get(&confirm).await,
+            house.post(&confirm, FORM, "").await,
+            house.get(&leave).await,
+            house.post(&leave, FORM, "").await,
+            house.get(&leave).await,
+            house.post(&format!("{leave}/undo"), FORM, "").await,
+        ] {
+            assert!(page.status == 200 && !page.body.contains("/preferences/"), "{}", page.body);
+        }
+        house.mails().await;
+        assert_eq!(house.get(&format!("{leave}/link")).await.status, 405);
+        for _ in 0..3 {
+            let asked = house.post(&format!("{leave}/link"), FORM, "").await;
+            assert!(asked.body.contains("Look into your inbox"), "{}", asked.body);
+            assert!(!asked.body.contains("/preferences/"), "{}", asked.body);
+        }
+        let mails = house.mails().await;
+        let [(to, Notice::Welcome(welcome))] = mails.as_slice() else { panic!("{mails:?}") };
+        assert_eq!(to, "ann@example.org");
+        let home = path_of(welcome.preferences_url.as_deref().unwrap());
+        assert_eq!(house.get(&home).await.status, 200);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_never_confirmed_does_not_become_a_reader_by_taking_leaving_back() {
+    for house in houses().await {
+        a_newsletter(&house.app.db, "weekly").await;
+        let home = reader(&house, "ann@example.org").await;
+        house.submit("/subscribe", &[("email", "ann@example.org"), ("newsletter", "weekly")]).await;
+        let leave = house.leave_path(house.stored("ann@example.org").await[1].subscription.id);
+        house.submit(&format!("{home}/leave"), &[]).await;
+        assert_eq!(house.statuses("ann@example.org").await, ["unsubscribed", "unsubscribed"]);
+        house.post(&format!("{home}/undo"), FORM, "").await;
+        house.post(&format!("{home}/newsletters/weekly/undo"), FORM, "").await;
+        house.post(&format!("{leave}/undo"), FORM, "").await;
+        assert_eq!(house.statuses("ann@example.org").await, ["active", "unsubscribed"]);
+        assert!(!house.get(&leave).await.body.contains("/undo"));
         house.close().await;
     }
 }
@@ -391,7 +490,11 @@ async fn no_get_changes_anything_and_no_foreign_token_opens_anything() {
         );
 
         let id = before.1.unwrap().id;
-        let elsewhere = SigningKey::new(&[8; 32]).sign(&Token::Manage { subscriber_id: id });
+        let elsewhere = SigningKey::new(&[8; 32]).sign(&Token::Manage {
+            subscriber_id: id,
+            mark: Some([0; 8]),
+            expires: None,
+        });
         let leave = house.app.key.sign(&Token::Leave { subscription_id: id });
         let cut = home.trim_start_matches("/preferences/");
         for token in [elsewhere.as_str(), &leave, &cut[..cut.len() - 4], "x", "%00", &"A".repeat(5000)] {

@@ -60,6 +60,7 @@ impl House {
             zone: None,
             language: None,
             pending: false,
+            consent_from: String::new(),
             consent_words: String::new(),
         };
         people::add(&self.app, &new).await.unwrap();
