@@ -23,7 +23,7 @@ use super::deliver::cohort::Edition;
 use super::deliver::job::hole_values;
 use super::editors::find_issue;
 use super::start::{self, By};
-use super::{App, Error, accounts, compose};
+use super::{App, Error, accounts, compose, links};
 
 /// An issue as it would reach one reader.
 #[derive(Clone, Debug)]
@@ -228,7 +228,11 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     drop(conn);
     let reader = claimed.1?.reader.ok_or_else(gone)?;
     let edition = load(app, issue_id).await?;
-    let values = hole_values(app, &reader, subscription_id, delivery_id);
+    let values = HoleValues {
+        // The address of this page is passed on: whoever has it can have the link mailed to the reader.
+        preferences_url: links::unsubscribe(app, subscription_id),
+        ..hole_values(app, &reader, subscription_id, delivery_id)
+    };
     let mail = match app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values) {
         Err(RenderError::NoArticles) => return Err(gone()),
         rendered => rendered?,

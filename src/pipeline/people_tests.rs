@@ -228,7 +228,7 @@ async fn what_is_being_sent_while_somebody_is_erased_leaves_nothing_once_it_is_r
         let claimed = notices::claim(&mut conn, "test", now(), 10).await.unwrap();
         drop(conn);
         // Its history has another one.
-        assert_eq!((claimed.len(), erase(app, &ann).await.unwrap().notices_in_flight), (3, 2));
+        assert_eq!((claimed.len(), erase(app, None, &ann).await.unwrap().notices_in_flight), (3, 2));
 
         let mut conn = app.db.conn().await.unwrap();
         let said = "250 queued for ann@example.org, who was a@old.example";
@@ -266,13 +266,15 @@ async fn filters_that_look_for_an_erased_address_are_forgotten() {
         }
         drop(conn);
         let deed = Deed { kind: BulkKind::Tag, object: "press".to_owned() };
-        let begin = async |filter| bulk::begin(app, &Asked::parse(filter), &deed, "admin").await.unwrap().0;
+        let begin = async |filter| {
+            bulk::begin(app, &Actor::command_line(), &Asked::parse(filter), &deed).await.unwrap()
+        };
         // One that has ended, one that its process left behind, and one about others.
         let ended = begin("q=ann%40example.org").await;
         bulk::finish(app, ended).await.unwrap();
         begin("q=ann%40example.org").await;
         let other = begin("q=bob").await;
-        erase(app, &ann).await.unwrap();
+        erase(app, None, &ann).await.unwrap();
         let text = crate::db::testing::every_text(&app.db).await;
         assert!(!text.contains("ann") && !text.contains("Ann"), "{text}");
         assert!(text.contains("newsletter=brief") && text.contains("q=bob"), "{text}");
@@ -305,7 +307,7 @@ async fn mails_to_an_address_that_an_admin_corrects_are_forgotten_but_for_an_edi
         drop(conn);
         let to = address("anne@example.org");
         let change = Edit { email: to, name: String::new(), language: None, zone: None };
-        edit(app, subscriber.id, &change).await.unwrap();
+        edit(app, &Actor::command_line(), subscriber.id, &change).await.unwrap();
         let mut conn = app.db.conn().await.unwrap();
         let left = notices::claim(&mut conn, "test", now(), 10).await.unwrap();
         let events: Vec<&str> = left.iter().map(|notice| notice.event.as_str()).collect();

@@ -135,16 +135,18 @@ fn pages(world: &World) -> Vec<Page> {
         page("address-asked", mine("/address"))
             .write("New e-mail address", "dan@elsewhere.example.net")
             .press("Send a mail to the new address"),
-        page("address-confirm", &world.address),
-        page("address-changed", &world.address).press("Yes, send them here"),
-        page("address-expired", &world.address),
         page("erase", format!("{}/erase", world.preferences_to_erase)),
         page("erased", format!("{}/erase", world.preferences_to_erase)).press("Erase everything about me"),
         page("leave", &world.leave),
+        page("leave-link-mailed", &world.leave).press("Mail me that link"),
         page("left", &world.leave).press("Leave Morning Brief"),
         page("left-thanked", &world.leave).choose("It came too often").press("Send the answer"),
         page("preferences-left", mine("")),
         page("preferences-back", mine("")).press("Undo: keep sending Morning Brief"),
+        page("address-confirm", &world.address),
+        page("address-changed", &world.address).press("Yes, send them here"),
+        page("address-expired", &world.address),
+        page("preferences-outdated", mine("")),
         page("left-nobody", &world.leave_erased),
         page("error-no-such-page", at("/nowhere")),
         page("error-cut-link", at("/unsubscribe/abc")),
@@ -234,6 +236,12 @@ fn pages(world: &World) -> Vec<Page> {
         page("subscribers-found", at("/office/subscribers?newsletter=brief&q=example")).by(Who::Admin),
         page("subscribers-found-none", at("/office/subscribers?q=nobody")).by(Who::Admin),
         page("subscribers-problem", at("/office/subscribers?state=odd&from=never")).by(Who::Admin),
+        page("subscriber-add", at("/office/subscribers/add?newsletter=brief")).by(Who::Admin),
+        page("subscriber-add-problems", at("/office/subscribers/add?newsletter=brief"))
+            .by(Who::Admin)
+            .write("E-mail address", "ann@example")
+            .press("Add this person"),
+        page("subscriber-add-first", at("/office/subscribers/add")).by(Who::Admin),
         page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
         page("subscriber-with-history", at(&format!("/office/subscribers/{}", world.reader))).by(Who::Admin),
         page("subscriber-problem", at("/office/subscribers/1"))

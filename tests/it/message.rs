@@ -456,7 +456,12 @@ async fn the_link_to_the_browser_shows_what_was_sent() {
         let pages = service.pages().await;
         let shown = reqwest::get(link.replace("https://news.example.org", &pages)).await.unwrap();
         assert_eq!(shown.status(), 200);
-        assert!(shown.text().await.unwrap().contains("The first story"));
+        let shown = shown.text().await.unwrap();
+        assert!(shown.contains("The first story"));
+        assert!(
+            !shown.contains("/preferences/"),
+            "whoever is given the page's address manages nothing: {shown}"
+        );
         let forged = link.replace("https://news.example.org", &pages).replace("/view/", "/view/A");
         assert!(reqwest::get(forged).await.unwrap().status().is_client_error());
         service.stop().await;

@@ -228,9 +228,8 @@ async fn show(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Res
 
 fn page(action: BulkAction, now: Timestamp) -> Page {
     let is_at_work = matches!(action.state, BulkState::Running | BulkState::Undoing);
-    let stands_still = is_at_work
-        && action.error.is_none()
-        && now.millis() - action.beat_at.millis() > ALIVE_MILLIS;
+    let stands_still =
+        is_at_work && action.error.is_none() && now.millis() - action.beat_at.millis() > ALIVE_MILLIS;
     Page {
         id: action.id,
         may_go_on: stands_still || (is_at_work && action.error.is_some()),

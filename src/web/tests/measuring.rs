@@ -54,7 +54,8 @@ impl House {
     }
 
     async fn preferences(&self, email: &str) -> String {
-        path_of(&links::preferences(&self.app, self.subscriber_id(email).await))
+        let address = EmailAddress::parse(email).unwrap();
+        path_of(&links::preferences(&self.app, self.subscriber_id(email).await, &address))
     }
 }
 

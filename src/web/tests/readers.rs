@@ -354,6 +354,7 @@ async fn a_change_of_address_tells_nobody_who_reads_and_takes_nothing_from_them(
     for house in houses().await {
         let home = reader(&house, "ann@example.org").await;
         reader(&house, "bob@example.org").await;
+        house.pass(HOUR);
         let form = format!("{home}/address");
         let mut answers = vec![];
         for email in ["bob@example.org", "nobody@example.org"] {
