@@ -236,6 +236,12 @@ fn pages(world: &World) -> Vec<Page> {
         page("subscribers-found", at("/office/subscribers?newsletter=brief&q=example")).by(Who::Admin),
         page("subscribers-found-none", at("/office/subscribers?q=nobody")).by(Who::Admin),
         page("subscribers-problem", at("/office/subscribers?state=odd&from=never")).by(Who::Admin),
+        page("subscriber-add", at("/office/subscribers/add?newsletter=brief")).by(Who::Admin),
+        page("subscriber-add-problems", at("/office/subscribers/add?newsletter=brief"))
+            .by(Who::Admin)
+            .write("E-mail address", "ann@example")
+            .press("Add this person"),
+        page("subscriber-add-first", at("/office/subscribers/add")).by(Who::Admin),
         page("subscriber", at("/office/subscribers/1")).by(Who::Admin),
         page("subscriber-with-history", at(&format!("/office/subscribers/{}", world.reader))).by(Who::Admin),
         page("subscriber-problem", at("/office/subscribers/1"))

@@ -468,7 +468,14 @@ async fn one_person_is_added_by_a_mail_that_asks_or_with_their_consent_on_record
             left.body
         );
         let email = EmailAddress::parse("dora@example.org").unwrap();
-        crate::pipeline::people::suppress(&house.app, &email, "asked").await.unwrap();
+        crate::pipeline::people::suppress(
+            &house.app,
+            &crate::pipeline::accounts::Actor::command_line(),
+            &email,
+            "asked",
+        )
+        .await
+        .unwrap();
         let blocked = add("dora@example.org", "ask", "").await;
         assert!(blocked.status == 422 && blocked.body.contains("suppression list"), "{}", blocked.body);
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
