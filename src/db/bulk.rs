@@ -171,11 +171,7 @@ pub async fn advance(
     let result = sqlx::query(
         "UPDATE bulk_actions
          SET state = $2, place = CASE WHEN $2 = 'running' THEN $3 ELSE NULL END, changed = $4, finished_at = $5,
-<<<<<<< HEAD
-             filter = CASE WHEN $2 = 'running' THEN filter ELSE '' END, error = NULL
-=======
              error = NULL, filter = CASE WHEN $2 = 'running' THEN filter ELSE '' END
->>>>>>> lists
          WHERE id = $1",
     )
     .bind(id)

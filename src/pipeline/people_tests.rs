@@ -267,13 +267,9 @@ async fn filters_that_look_for_an_erased_address_are_forgotten() {
         }
         drop(conn);
         let deed = Deed { kind: BulkKind::Tag, object: "press".to_owned() };
-<<<<<<< HEAD
-        let begin = async |filter| bulk::begin(app, &Actor::command_line(), &Asked::parse(filter), &deed).await.unwrap();
-=======
         let begin = async |filter| {
             bulk::begin(app, &Actor::command_line(), &Asked::parse(filter), &deed).await.unwrap()
         };
->>>>>>> lists
         // One that has ended, one that its process left behind, and one about others.
         let ended = begin("q=ann%40example.org").await;
         bulk::finish(app, ended).await.unwrap();

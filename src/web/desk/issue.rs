@@ -291,21 +291,9 @@ mod tests {
         for test in apps().await {
             let app = &test.app;
             let newsletter = a_newsletter(&app.db, "brief").await;
-<<<<<<< HEAD
-            newsletters::add_schedule(app, &Actor::command_line(), "brief", None, "07:00", None, "daily").await.unwrap();
-=======
-            newsletters::add_schedule(
-                app,
-                &crate::pipeline::accounts::Actor::command_line(),
-                "brief",
-                None,
-                "07:00",
-                None,
-                "daily",
-            )
-            .await
-            .unwrap();
->>>>>>> bulk
+            newsletters::add_schedule(app, &Actor::command_line(), "brief", None, "07:00", None, "daily")
+                .await
+                .unwrap();
             compose::compose(app).await.unwrap();
             let drafts = db::issues::drafts_of(&mut app.db.conn().await.unwrap(), newsletter).await.unwrap();
             let draft = drafts.first().unwrap();

@@ -6,6 +6,7 @@ use crate::db::{deliveries, measuring as kept};
 use crate::domain::measuring::{ANY_LINK, PICTURE};
 use crate::domain::subscription::SuppressionReason;
 use crate::mail::catcher::Mailbox;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::{compose, editors, keep, links, measuring, newsletters as settings};
 
 const SECOND: i64 = 1000;
@@ -14,18 +15,9 @@ const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 
 impl House {
     /// Sends an issue with two articles to ann, and what ben chose to ben, with this measured; a minute passes.
     async fn sent(&self, measure: &str) -> i64 {
-<<<<<<< HEAD
-        settings::set(&self.app, &Actor::command_line(), "brief", &[format!("measure={measure}")]).await.unwrap();
-=======
-        settings::set(
-            &self.app,
-            &crate::pipeline::accounts::Actor::command_line(),
-            "brief",
-            &[format!("measure={measure}")],
-        )
-        .await
-        .unwrap();
->>>>>>> bulk
+        settings::set(&self.app, &Actor::command_line(), "brief", &[format!("measure={measure}")])
+            .await
+            .unwrap();
         let id = self.draft().await.id;
         editors::send(&self.app, id, true).await.unwrap();
         self.beat().await;

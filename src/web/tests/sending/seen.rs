@@ -222,17 +222,7 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
 
         // No grace at all would skip what is late by a second.
         let grace = async |minutes: &str| {
-<<<<<<< HEAD
-            set(
-                &house.app,
-                &crate::pipeline::accounts::Actor::command_line(),
-                "brief",
-                &[format!("grace-minutes={minutes}")],
-            )
-            .await
-=======
             set(&house.app, &Actor::command_line(), "brief", &[format!("grace-minutes={minutes}")]).await
->>>>>>> sending
         };
         assert!(grace("0").await.unwrap_err().to_string().contains('5'));
         grace("5").await.unwrap();
