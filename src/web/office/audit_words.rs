@@ -57,6 +57,7 @@ const WORDS: &[(&str, &str)] = &[
     ("source.remove", "Removed a source"),
     ("source.resume", "Resumed a source"),
     ("source.topics", "Changed a source’s topics"),
+    ("subscriber.add", "Added a subscriber"),
     ("subscriber.edit", "Changed a subscriber"),
     ("subscriber.erase", "Erased a subscriber"),
     ("subscriber.export", "Exported what is held of a subscriber"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::desk::{Fields, fields, type_in, unescape};
+use super::sending::saw;
 use super::*;
 use crate::db;
 use crate::domain::composition::{Field, Item, Layout};
@@ -300,8 +301,8 @@ async fn an_issue_that_is_filling_is_given_another_time_and_its_cutoff_goes_with
         let path = format!("/desk/issues/{id}/send");
         let at = |text: &str| Timestamp::parse(text).unwrap();
         let move_to = async |time: &str| {
-            let fields = [("do", "move"), ("at", time), ("saw", "draft")];
-            house.submit_as(&ann, &path, &fields).await
+            let page = house.get_as(&ann, &path).await.body;
+            house.submit_as(&ann, &path, &[("do", "move"), ("at", time), ("saw", saw(&page))]).await
         };
         let page = house.get_as(&ann, &format!("/desk/issues/{id}")).await.body;
         assert!(page.contains(&format!("href=\"{path}#do-move\"")), "{page}");
@@ -346,8 +347,10 @@ async fn an_issue_that_is_filling_is_given_another_time_and_its_cutoff_goes_with
         let next = house.fill().await;
         assert_eq!(found(&house, next).await.slot_at, at("2026-11-23T07:00:00Z"));
         // The next is not moved before it.
-        let fields = [("do", "move"), ("at", "2026-11-21T17:45"), ("saw", "draft")];
-        let answer = house.submit_as(&ann, &format!("/desk/issues/{next}/send"), &fields).await;
+        let path = format!("/desk/issues/{next}/send");
+        let page = house.get_as(&ann, &path).await.body;
+        let fields = [("do", "move"), ("at", "2026-11-21T17:45"), ("saw", saw(&page))];
+        let answer = house.submit_as(&ann, &path, &fields).await;
         assert!(answer.body.contains("the issue before it has not gone out"), "{}", answer.body);
         house.close().await;
     }

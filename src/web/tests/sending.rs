@@ -127,7 +127,7 @@ impl House {
     }
 }
 
-fn saw(page: &str) -> &str {
+pub(super) fn saw(page: &str) -> &str {
     let (_, rest) = page.split_once("name=\"saw\" value=\"").expect("the form says what was seen");
     rest.split('"').next().unwrap()
 }
