@@ -70,6 +70,7 @@ pub async fn write(conn: &mut Conn, issue_id: i64, composition: &Composition) ->
         .execute(&mut *conn)
         .await?;
     }
+    super::tallies::forget_audience(conn, issue_id).await?;
     Ok(version)
 }
 

@@ -320,6 +320,7 @@ pub async fn fill(conn: &mut Conn, issue_id: i64, article_ids: &[i64]) -> Result
         .execute(&mut *conn)
         .await?;
     }
+    super::tallies::forget_audience(conn, issue_id).await?;
     Ok(true)
 }
 

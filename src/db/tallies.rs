@@ -75,6 +75,13 @@ pub async fn claim(
     Ok(result.rows_affected() == 1)
 }
 
+/// Lets whom an issue is for be counted anew: what it holds has changed.
+pub async fn forget_audience(conn: &mut Conn, issue_id: i64) -> Result<(), DbError> {
+    let query = sqlx::query("DELETE FROM issue_tallies WHERE issue_id = $1 AND kind = $2");
+    query.bind(issue_id).bind(Kind::Audience.as_str()).execute(conn).await?;
+    Ok(())
+}
+
 /// Keeps what was counted.
 pub async fn put(conn: &mut Conn, issue_id: i64, kind: Kind, tally: &Tally) -> Result<(), DbError> {
     let result = sqlx::query(

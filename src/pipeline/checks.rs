@@ -275,7 +275,7 @@ fn sent_already(content: &IssueContent, before: &[SentBefore]) -> Finding {
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let is_out = before.iter().all(|sent| sent.is_out);
     match said.is_empty() {
-        true => Finding::good("Sent before", "No article is in another issue."),
+        true => Finding::good("Sent before", "No article is in another issue of this schedule."),
         false => Finding::warning(
             "Sent before",
             match is_out {

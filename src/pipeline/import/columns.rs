@@ -272,6 +272,11 @@ impl Columns {
         FIELDS.iter().position(|(each, ..)| *each == field).and_then(|index| self.places[index])
     }
 
+    /// Whether the file has a column for `field`.
+    pub fn has(&self, field: Field) -> bool {
+        self.place(field).is_some()
+    }
+
     /// A record's cell for `field`, trimmed; none where the file has no such column or the cell is empty.
     pub fn cell<'r>(&self, record: &'r StringRecord, field: Field) -> Option<&'r str> {
         let cell = unprotect(record.get(self.place(field)?)?.trim());

@@ -32,6 +32,9 @@ pub struct Entry {
 
 /// The longest name, in characters: longer ones are other things that slipped into the column.
 pub const MAX_NAME: usize = 200;
+/// Stands behind the source of a consent whose date the file has a column for, and does not tell.
+const UNDATED: &str = " (the file has no date of it)";
+
 /// The longest source or words of a consent, in characters.
 pub const MAX_CONSENT: usize = 2000;
 
@@ -72,12 +75,19 @@ impl Reading {
         try_to(cell(Field::Language).map(|text| read_language(text).map(|read| tag = Some(read))));
         try_to(cell(Field::Frequency).map(|text| self.schedule(text).map(|read| schedule_id = Some(read))));
         let mut consent = self.consent.clone();
-        try_to(cell(Field::ConsentAt).map(|text| read_time(text).map(|read| consent.at = read)));
+        let mut consented_at = None;
+        try_to(cell(Field::ConsentAt).map(|text| read_time(text).map(|read| consented_at = Some(read))));
         if let Some(from) = cell(Field::ConsentFrom) {
             consent.from = one_line("source of the consent", from, MAX_CONSENT)?;
         }
         if let Some(words) = cell(Field::ConsentWords) {
             consent.words = one_line("text of the consent", words, MAX_CONSENT)?;
+        }
+        match consented_at {
+            Some(at) => consent.at = at,
+            // It stands with the time of the import: the record says that this is not the day of the consent.
+            None if self.columns.has(Field::ConsentAt) => consent.from.push_str(UNDATED),
+            None => {}
         }
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
         let status = cell(Field::Status).map(read_status).transpose()?;
@@ -302,7 +312,9 @@ mod tests {
         .unwrap();
         assert_eq!(entry.topics, Some(TopicSet::from_bits(1)));
         assert_eq!((entry.hour, entry.zone, entry.language, entry.schedule_id), (None, None, None, None));
-        assert_eq!(entry.consent, reading().consent);
+        let consent = reading().consent;
+        let from = format!("{}{UNDATED}", consent.from);
+        assert_eq!(entry.consent, Consent { from, ..consent });
         for value in ["Mars", "25:00", "english please", "hourly", "03/04/24", "sports"] {
             assert!(left_out.iter().any(|sentence| sentence.contains(value)), "{value}: {left_out:?}");
         }

@@ -88,8 +88,8 @@ struct Row {
     changed: String,
     state: &'static str,
     class: &'static str,
-    /// Until when it can be undone; none: it cannot.
-    undo_until: Option<String>,
+    /// For how long it can still be undone; none: it cannot.
+    undo_left: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +120,7 @@ async fn list(app: &App, by: &SignedIn) -> Result<Response, Error> {
             changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
             state,
             class,
-            undo_until: can_undo(&action, now).then(|| until(&action)),
+            undo_left: can_undo(&action, now).then(|| undo_left(&action, now)),
             words: action.words,
             who: action.who,
         }
@@ -129,10 +129,11 @@ async fn list(app: &App, by: &SignedIn) -> Result<Response, Error> {
     desk::show(by, StatusCode::OK, SUBSCRIBERS, "Changes to many people", "office/bulk_list", &page)
 }
 
-/// Until when an action can be undone.
-fn until(action: &BulkAction) -> String {
-    let until = action.finished_at.map(|at| at.plus_millis(bulk::UNDO_MILLIS).to_utc());
-    until.map(|until| until.format("%H:%M UTC").to_string()).unwrap_or_default()
+/// For how long an action can still be undone.
+fn undo_left(action: &BulkAction, now: Timestamp) -> String {
+    let until = action.finished_at.map_or(now, |at| at.plus_millis(bulk::UNDO_MILLIS));
+    let minutes = (until.millis() - now.millis()).max(0).div_euclid(60_000) + 1;
+    counted(u64::try_from(minutes).unwrap_or(0), "minute", "minutes")
 }
 
 /// `GET /office/bulk?filter=…&kind=…`: what it would do, and the button; without a question the last actions.
@@ -206,7 +207,7 @@ struct Page {
     error: Option<String>,
     may_go_on: bool,
     can_undo: bool,
-    undo_until: String,
+    undo_left: String,
 }
 
 /// `GET /office/bulk/{id}`: how far it has come.
@@ -242,7 +243,7 @@ fn page(action: BulkAction, now: Timestamp) -> Page {
         stands_still,
         error: action.error.clone().filter(|_| is_at_work),
         can_undo: can_undo(&action, now),
-        undo_until: until(&action),
+        undo_left: undo_left(&action, now),
         words: action.words,
         who: action.who,
     }
