@@ -1,6 +1,6 @@
 //! What counts as one network.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// What counts as one network where something is limited: an IPv4 address, or the 64 bits of an IPv6 address that one
 /// customer has at least (RFC 6177 §2). None for this machine: behind a proxy that does not say for whom it asks,

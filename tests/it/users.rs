@@ -98,6 +98,7 @@ async fn an_account_is_added_listed_and_disabled_from_the_command_line() {
         assert!(daybreak.fails(&["user", "remove", "ann@example.org"]).await.contains("is the only admin"));
         let done = daybreak.texts("SELECT action FROM audit WHERE who = 'command line' ORDER BY id").await;
         let expected = [
+            "newsletter.add",
             "user.add",
             "user.add",
             "user.invite",
