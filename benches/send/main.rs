@@ -217,6 +217,18 @@ impl Ours {
     }
 }
 
+/// What a message took in an issue for a few, and in one for very many.
+struct Pair {
+    few: Ours,
+    many: Ours,
+}
+
+impl Pair {
+    fn cost_ratio(&self) -> f64 {
+        self.many.cost_us() / self.few.cost_us()
+    }
+}
+
 impl Bench<'_> {
     fn say(&self, words: &str) {
         eprintln!("{}: {words}", self.place.name());
@@ -294,27 +306,18 @@ impl Bench<'_> {
         Ok(OneConnection { messages_per_second, of_limit: messages_per_second / limit })
     }
 
-    /// Very many subscribers, beside a few.
+    /// Very many subscribers, in turn with a few.
     async fn large(&self) -> Result<Large, Box<dyn Error>> {
-        let rounds = self.options.rounds;
+        let (subscribers, rounds) = (self.options.large, u64::from(self.options.rounds));
         let small = World::make(&self.place.database("small")?, STRETCH).await?;
-        let mut costs = vec![];
-        for _ in 0..rounds {
-            small.address().await?;
-            costs.push(self.travel(&small, &self.road(&small, None)).await?.cost_us());
-        }
-        let cost_us_at_10000 = median(costs);
-        small.app.db.close().await;
-
-        let subscribers = self.options.large;
         self.say(&format!("making {subscribers} subscribers"));
         let world = World::make(&self.place.database("large")?, subscribers).await?;
         let address_seconds = world.address().await?;
         self.say(&format!("addressing them took {address_seconds:.1} seconds"));
-        let stretch = STRETCH.min(subscribers / (3 * u64::from(rounds)));
-        let first = self.stretches(&world, stretch).await?;
+        let stretch = STRETCH.min(subscribers / (3 * rounds));
+        let first = self.pairs(&small, &world, stretch).await?;
         // Each stretch sends a few more than it was asked to: they are on the wire when it is told to stop.
-        let open = (stretch + 1_000) * u64::from(rounds);
+        let open = (stretch + 1_000) * rounds;
         if self.options.whole {
             let middle = self
                 .travel(&world, &self.road(&world, Some(subscribers - world.sent().await? - open)))
@@ -328,29 +331,35 @@ impl Bench<'_> {
         } else {
             world.skip_to_the_last(open).await?;
         }
-        let last = self.stretches(&world, stretch).await?;
-        let cost = |stretches: &[Ours]| median(stretches.iter().map(Ours::cost_us).collect());
-        let (cost_us_of_first, cost_us_of_last) = (cost(&first), cost(&last));
-        let all = || first.iter().chain(&last);
+        let last = self.pairs(&small, &world, stretch).await?;
+        small.app.db.close().await;
         world.app.db.close().await;
+        let all = || first.iter().chain(&last);
+        let middle = |of: fn(&Pair) -> f64, pairs: &[Pair]| median(pairs.iter().map(of).collect());
         Ok(Large {
             subscribers,
             address_seconds,
-            cost_ratio: cost_us_of_first.max(cost_us_of_last) / cost_us_at_10000,
-            cost_us_at_10000,
-            cost_us_of_first,
-            cost_us_of_last,
-            messages_per_second: median(all().map(Ours::messages_per_second).collect()),
-            peak_kb: all().map(|ours| ours.sent.peak_kb).max().unwrap_or(0),
+            cost_ratio: middle(Pair::cost_ratio, &first).max(middle(Pair::cost_ratio, &last)),
+            cost_us_at_10000: median(all().map(|pair| pair.few.cost_us()).collect()),
+            cost_us_of_first: middle(|pair| pair.many.cost_us(), &first),
+            cost_us_of_last: middle(|pair| pair.many.cost_us(), &last),
+            messages_per_second: median(all().map(|pair| pair.many.messages_per_second()).collect()),
+            peak_kb: all().map(|pair| pair.many.sent.peak_kb).max().unwrap_or(0),
         })
     }
 
-    async fn stretches(&self, world: &World, messages: u64) -> Result<Vec<Ours>, Box<dyn Error>> {
-        let mut stretches = vec![];
+    /// An issue for a few, and right after it as many messages of the one for very many: what else the machine does
+    /// meets both.
+    async fn pairs(&self, small: &World, large: &World, messages: u64) -> Result<Vec<Pair>, Box<dyn Error>> {
+        let mut pairs = vec![];
         for _ in 0..self.options.rounds {
-            stretches.push(self.travel(world, &self.road(world, Some(messages))).await?);
+            small.address().await?;
+            let few = self.travel(small, &self.road(small, None)).await?;
+            let many = self.travel(large, &self.road(large, Some(messages))).await?;
+            self.say(&format!("a message costs {:.1} µs, and {:.1} µs", few.cost_us(), many.cost_us()));
+            pairs.push(Pair { few, many });
         }
-        Ok(stretches)
+        Ok(pairs)
     }
 
     fn road(&self, world: &World, messages: Option<u64>) -> Road {

@@ -55,7 +55,8 @@ pub struct OneConnection {
     pub of_limit: f64,
 }
 
-/// An issue for very many, beside one for 10,000. A message's cost is the CPU of Daybreak and of PostgreSQL's server.
+/// An issue for very many, in turn with one for 10,000. A message's cost is the CPU of Daybreak and of PostgreSQL's
+/// server; the ratio is the median of the rounds' ratios, at the start of the list or at its end, whichever is higher.
 #[derive(Debug, Serialize)]
 pub struct Large {
     pub subscribers: u64,
