@@ -24,6 +24,7 @@ pub mod newsletters;
 pub mod nodes;
 pub mod notices;
 pub mod people;
+pub mod recovery;
 pub mod results;
 mod row;
 pub mod segments;

@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 
 use super::dialect::Dialect;
 use super::row::Row;
-use super::{Conn, DbError, one_row};
+use super::{Conn, DbError, one_row, recovery};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::user::{Role, User};
@@ -133,6 +133,23 @@ pub async fn is_other_admin(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     Ok(sqlx::query(statement).bind(id).fetch_optional(conn).await?.is_some())
 }
 
+/// Admins of everything who may sign in, those seen last first: at most `limit`, as others know them.
+pub async fn admins(conn: &mut Conn, limit: i64) -> Result<Vec<String>, DbError> {
+    let rows = sqlx::query(
+        "SELECT email, name FROM users WHERE role = 'admin' AND disabled = 0
+         ORDER BY COALESCE(seen_at, 0) DESC, id LIMIT $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let shown = |row: &AnyRow| {
+        let row = Row::new(row, "users");
+        let name = row.text("name")?;
+        if name.is_empty() { row.text("email") } else { Ok(name) }
+    };
+    rows.iter().map(shown).collect()
+}
+
 /// Lets nobody else make the first account, or take an admin's role away, before the transaction ends: two admins who
 /// demote each other at once would leave none.
 pub async fn lock(conn: &mut Conn) -> Result<(), DbError> {
@@ -187,8 +204,10 @@ pub async fn set_newsletter_role(
     Ok(())
 }
 
-/// Sets or removes the second factor. The last step stays: its code is not good again.
+/// Sets or removes the second factor, and takes back the recovery codes of the one before. The last step stays: its code
+/// is not good again.
 pub async fn set_totp(conn: &mut Conn, id: i64, secret: Option<&str>) -> Result<(), DbError> {
+    recovery::remove(conn, id).await?;
     let statement = "UPDATE users SET totp_secret = $2 WHERE id = $1";
     change(conn, "setting a second factor", statement, id, secret).await
 }
@@ -209,11 +228,12 @@ pub async fn set_disabled(conn: &mut Conn, id: i64, disabled: bool) -> Result<()
     one_row("disabling an account", &result)
 }
 
-/// Removes an account with its roles, sessions and links; what the audit log says of it stays.
+/// Removes an account with its roles, sessions, links and codes; what the audit log says of it stays.
 pub async fn remove(conn: &mut Conn, id: i64) -> Result<(), DbError> {
     for statement in [
         "DELETE FROM user_sessions WHERE user_id = $1",
         "DELETE FROM user_links WHERE user_id = $1",
+        "DELETE FROM user_recovery_codes WHERE user_id = $1",
         "DELETE FROM user_newsletters WHERE user_id = $1",
     ] {
         sqlx::query(statement).bind(id).execute(&mut *conn).await?;

@@ -17,6 +17,7 @@ pub mod measuring;
 pub mod network;
 pub mod newsletter;
 pub mod notice;
+pub mod recovery;
 pub mod subscription;
 pub mod token;
 pub mod topic;

@@ -29,6 +29,8 @@ pub enum Notice {
     SignIn(Access),
     /// To somebody who was given an account.
     Invitation(Access),
+    /// To a user one of whose recovery codes was used.
+    RecoveryCode(CodeUsed),
 }
 
 impl Notice {
@@ -45,6 +47,7 @@ impl Notice {
             Self::Failed(_) => "failed",
             Self::SignIn(_) => "sign_in",
             Self::Invitation(_) => "invitation",
+            Self::RecoveryCode(_) => "recovery_code",
         }
     }
 
@@ -62,7 +65,12 @@ impl Notice {
             Self::Address(address) => &address.language,
             Self::Moved(moved) => &moved.language,
             // What users read (the desk, the command line) is English, and these mails quote it.
-            Self::Ready(_) | Self::Held(_) | Self::Failed(_) | Self::SignIn(_) | Self::Invitation(_) => "en",
+            Self::Ready(_)
+            | Self::Held(_)
+            | Self::Failed(_)
+            | Self::SignIn(_)
+            | Self::Invitation(_)
+            | Self::RecoveryCode(_) => "en",
         }
     }
 }
@@ -185,6 +193,22 @@ pub struct Access {
     pub minutes: i64,
     /// How long an invitation can be taken.
     pub days: i64,
+}
+
+/// What the owner of an account is told of a recovery code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeUsed {
+    /// Whose address the mail comes from.
+    pub newsletter: Publication,
+    /// The host that the desk is at, for instance `news.example.org`.
+    pub service: String,
+    pub used_at: Timestamp,
+    /// Where it was used from; may be empty.
+    pub network: String,
+    /// How many codes they have since.
+    pub left: i64,
+    /// Their account on the desk.
+    pub url: String,
 }
 
 /// A line for the command line, and what it does.

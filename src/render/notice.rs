@@ -10,7 +10,7 @@ use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
 use crate::domain::notice::{
-    Access, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+    Access, CodeUsed, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
 };
 use crate::domain::words::{fill, words};
 
@@ -24,6 +24,7 @@ pub(super) fn notice(notice: &Notice) -> Value {
         Notice::Moved(context) => moved(context),
         Notice::Ready(context) | Notice::Held(context) | Notice::Failed(context) => issue_notice(context),
         Notice::SignIn(context) | Notice::Invitation(context) => access(context),
+        Notice::RecoveryCode(context) => code_used(context),
     };
     let language = notice.language();
     context["language"] = json!(language);
@@ -149,6 +150,19 @@ fn access(access: &Access) -> Value {
         "url": web_url(&access.url),
         "minutes": access.minutes,
         "days": access.days,
+    })
+}
+
+fn code_used(code: &CodeUsed) -> Value {
+    json!({
+        "newsletter": publication(&code.newsletter),
+        "service": clean(&code.service),
+        "used_at": format!("{}, {} (UTC)",
+            long_date(code.used_at, Tz::UTC, "en"),
+            time_of_day(code.used_at, Tz::UTC, "en")),
+        "network": clean(&code.network),
+        "left": code.left,
+        "url": web_url(&code.url),
     })
 }
 

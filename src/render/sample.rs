@@ -14,7 +14,8 @@ use crate::domain::mail::{HoleValues, Mailbox};
 use crate::domain::measuring::Measure;
 use crate::domain::newsletter::{Approval, Newsletter, Order, Rules, Schedule};
 use crate::domain::notice::{
-    Access, Command, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
+    Access, CodeUsed, Command, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication,
+    Welcome,
 };
 use crate::domain::topic::{Topic, TopicSet};
 
@@ -164,6 +165,14 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
         "failed" => Notice::Failed(issue("The relay refused the sender: 550 5.7.1 not allowed.", &commands)),
         "sign_in" => Notice::SignIn(access("sign-in/link", newsletter)),
         "invitation" => Notice::Invitation(access("welcome", newsletter)),
+        "recovery_code" => Notice::RecoveryCode(CodeUsed {
+            newsletter,
+            service: "news.example".to_owned(),
+            used_at: SLOT,
+            network: "192.0.2.7".to_owned(),
+            left: 9,
+            url: "https://news.example/account".to_owned(),
+        }),
         _ => return None,
     })
 }
@@ -219,6 +228,10 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
             issue.reason.clear();
         }
         Notice::SignIn(access) | Notice::Invitation(access) => strip(&mut access.newsletter),
+        Notice::RecoveryCode(code) => {
+            strip(&mut code.newsletter);
+            code.network.clear();
+        }
     }
     Some(notice)
 }

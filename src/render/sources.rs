@@ -7,7 +7,7 @@ use std::{fs, io};
 use super::error::{TemplateError, TemplateProblem};
 
 /// Every mail; a folder each.
-pub const MAILS: [&str; 11] = [
+pub const MAILS: [&str; 12] = [
     "digest",
     "confirm",
     "welcome",
@@ -19,11 +19,13 @@ pub const MAILS: [&str; 11] = [
     "failed",
     "sign_in",
     "invitation",
+    "recovery_code",
 ];
 
-/// Mails with a link that lets somebody in: they are made of the program's or the folder's files alone, whatever is saved
-/// on the desk. Whoever changed them there could have such a link sent anywhere.
-pub const FIXED: [&str; 2] = ["sign_in", "invitation"];
+/// Mails with a link that lets somebody in, or that warn of somebody who got in: they are made of the program's or the
+/// folder's files alone, whatever is saved on the desk. Whoever changed them there could have such a link sent anywhere, and
+/// nobody warned.
+pub const FIXED: [&str; 3] = ["sign_in", "invitation", "recovery_code"];
 
 /// Whether a file can be changed on the desk.
 pub fn is_changeable(file: &str) -> bool {
@@ -63,7 +65,7 @@ pub(super) fn partial_name(file: &str) -> Option<&str> {
     Format::ALL.into_iter().find_map(|format| name.strip_suffix(format.ending()))
 }
 
-const EMBEDDED: [(&str, &str); 42] = [
+const EMBEDDED: [(&str, &str); 45] = [
     ("digest/subject.txt.hbs", include_str!("../../templates/mail/digest/subject.txt.hbs")),
     ("digest/body.mjml.hbs", include_str!("../../templates/mail/digest/body.mjml.hbs")),
     ("digest/body.txt.hbs", include_str!("../../templates/mail/digest/body.txt.hbs")),
@@ -97,6 +99,9 @@ const EMBEDDED: [(&str, &str); 42] = [
     ("invitation/subject.txt.hbs", include_str!("../../templates/mail/invitation/subject.txt.hbs")),
     ("invitation/body.mjml.hbs", include_str!("../../templates/mail/invitation/body.mjml.hbs")),
     ("invitation/body.txt.hbs", include_str!("../../templates/mail/invitation/body.txt.hbs")),
+    ("recovery_code/subject.txt.hbs", include_str!("../../templates/mail/recovery_code/subject.txt.hbs")),
+    ("recovery_code/body.mjml.hbs", include_str!("../../templates/mail/recovery_code/body.mjml.hbs")),
+    ("recovery_code/body.txt.hbs", include_str!("../../templates/mail/recovery_code/body.txt.hbs")),
     ("partials/head.mjml.hbs", include_str!("../../templates/mail/partials/head.mjml.hbs")),
     ("partials/masthead.mjml.hbs", include_str!("../../templates/mail/partials/masthead.mjml.hbs")),
     ("partials/story.mjml.hbs", include_str!("../../templates/mail/partials/story.mjml.hbs")),

@@ -15,8 +15,10 @@ use tokio::sync::Semaphore;
 use super::Error;
 use super::form::Form;
 use super::network::network_address;
+use super::words::list;
 use crate::db::audit::{self, NewEntry};
 use crate::db::sessions::Session;
+use crate::db::{newsletters, users};
 use crate::domain::user::{Role, User};
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::{App, accounts};
@@ -44,6 +46,9 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
+
+/// How many admins are named to whoever is refused something.
+const NAMED: i64 = 3;
 
 /// Somebody who is signed in.
 #[derive(Clone, Debug)]
@@ -102,7 +107,7 @@ impl SignedIn {
     ) -> Result<(), Error> {
         match self.user.may(role, newsletter_id) {
             true => Ok(()),
-            false => self.refuse(app, Some(newsletter_id), action, what).await,
+            false => self.refuse(app, role, Some(newsletter_id), action, what).await,
         }
     }
 
@@ -116,7 +121,7 @@ impl SignedIn {
     ) -> Result<(), Error> {
         match self.user.may_everywhere(role) {
             true => Ok(()),
-            false => self.refuse(app, None, action, what).await,
+            false => self.refuse(app, role, None, action, what).await,
         }
     }
 
@@ -135,6 +140,7 @@ impl SignedIn {
     async fn refuse(
         &self,
         app: &App,
+        role: Role,
         newsletter_id: Option<i64>,
         action: &str,
         what: &str,
@@ -142,8 +148,22 @@ impl SignedIn {
         let (who, network) = (self.user.email.as_str(), self.network.as_str());
         let user_id = Some(self.user.id);
         let entry = NewEntry { user_id, who, action, what, newsletter_id, is_denied: true, network };
-        audit::write(&mut *app.db.conn().await?, &entry, app.clock.now()).await?;
-        Err(Error::Forbidden)
+        let mut conn = app.db.conn().await?;
+        audit::write(&mut conn, &entry, app.clock.now()).await?;
+        let newsletter = match newsletter_id {
+            Some(id) => newsletters::get(&mut conn, id).await?,
+            None => None,
+        };
+        let of = newsletter.map_or_else(|| "all newsletters".to_owned(), |newsletter| newsletter.name);
+        let admins = match users::admins(&mut conn, NAMED).await? {
+            admins if admins.is_empty() => String::new(),
+            admins => format!(": {}", list(&admins)),
+        };
+        Err(Error::Forbidden(format!(
+            "This is for whoever has the role of {} for {of}, and your account has not. Ask an admin of this service \
+             for it{admins}.",
+            role.as_str()
+        )))
     }
 }
 

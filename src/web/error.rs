@@ -16,8 +16,8 @@ pub enum Error {
     SignIn(String),
     /// 401: a form of desk or office, after the session has ended: it is kept in the page, to be sent again.
     SignedOut { to: String, form: Form },
-    /// 403: they may not do that. It is in the audit log.
-    Forbidden,
+    /// 403: they may not do that, and the sentence says what it takes. It is in the audit log.
+    Forbidden(String),
     /// 403: a form that no page of ours sent, or one of a session that has ended.
     FromElsewhere,
     /// 422: it makes no sense as things stand; the sentence says why and what to do.
@@ -62,10 +62,29 @@ impl From<DbError> for Error {
     }
 }
 
+/// What an error's answer says, left in its extensions for [`super::framed`].
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub title: &'static str,
+    pub says: String,
+    pub what: What,
+}
+
+/// Errors that are said otherwise, or done otherwise, at the desk than to readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Who asks is not signed in.
+    SignIn,
+    NotFound,
+    Method,
+    NotAForm,
+    Other,
+}
+
 #[derive(Serialize)]
 struct ErrorPage<'e> {
     status: u16,
-    title: &'static str,
+    title: &'e str,
     says: &'e str,
     way_out: &'static str,
     way_out_words: &'static str,
@@ -74,7 +93,7 @@ struct ErrorPage<'e> {
 /// A form that is kept.
 #[derive(Serialize)]
 struct SignedOut<'e> {
-    title: &'static str,
+    title: &'e str,
     to: &'e str,
     fields: Vec<Field<'e>>,
 }
@@ -92,11 +111,7 @@ impl Error {
             Self::SignedOut { .. } => {
                 (StatusCode::UNAUTHORIZED, "You are signed out", "Sign in, and send the form again.")
             }
-            Self::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "That is not yours to do",
-                "Your account may not do this. Ask an admin of this service for the role that may.",
-            ),
+            Self::Forbidden(says) => (StatusCode::FORBIDDEN, "That is not yours to do", says),
             Self::FromElsewhere => (
                 StatusCode::FORBIDDEN,
                 "Nothing was changed",
@@ -168,19 +183,39 @@ impl IntoResponse for Error {
             Self::Page(error) => tracing::error!(%error, "a page cannot be rendered"),
             _ => {}
         }
-        if let Self::SignIn(back) = &self {
+        let (status, title, says) = self.words();
+        let told = Told { title, says: says.to_owned(), what: self.what() };
+        let mut response = self.page(status, title, says);
+        response.extensions_mut().insert(told);
+        response
+    }
+}
+
+impl Error {
+    fn what(&self) -> What {
+        match self {
+            Self::SignIn(_) | Self::SignedOut { .. } => What::SignIn,
+            Self::NotFound => What::NotFound,
+            Self::Method => What::Method,
+            Self::NotAForm => What::NotAForm,
+            _ => What::Other,
+        }
+    }
+
+    /// The page for whoever is not in the desk's frame.
+    fn page(&self, status: StatusCode, title: &str, says: &str) -> Response {
+        if let Self::SignIn(back) = self {
             let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
             return Redirect::to(&format!("/sign-in?back={back}")).into_response();
         }
-        let (status, title, says) = self.words();
-        if let Self::SignedOut { to, form } = &self {
+        if let Self::SignedOut { to, form } = self {
             let fields = form.fields().map(|(name, value)| Field { name, value }).collect();
             let html = page::render("account/signed_out", &SignedOut { title, to, fields });
             let html = html.unwrap_or_else(|_| title.to_owned());
             return (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
         }
-        let (way_out, way_out_words) = match &self {
-            Self::Forbidden | Self::FromElsewhere | Self::Refused(_) => ("/desk", "Back to the desk"),
+        let (way_out, way_out_words) = match self {
+            Self::Forbidden(_) | Self::FromElsewhere | Self::Refused(_) => ("/desk", "Back to the desk"),
             Self::Expired | Self::NotAForm => ("/subscribe", "Sign up"),
             _ => ("/", "See the newsletters"),
         };

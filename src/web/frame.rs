@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::{HeaderValue, Method, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -21,8 +21,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self';
                       img-src 'self' https: data:; frame-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
-/// Answers within 30 seconds, or an hour where a file is uploaded, and adds the headers that a page has not set itself.
-pub async fn around(request: Request, next: Next) -> Response {
+/// What no page of ours asks a browser for.
+const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
+
+/// A year: browsers that have once been here on HTTPS do not come back without (RFC 6797).
+const HTTPS_ONLY: &str = "max-age=31536000";
+
+/// Answers within 30 seconds, or an hour where a file is uploaded.
+pub async fn patient(request: Request, next: Next) -> Response {
     let patience = match request.uri().path() {
         UPLOAD_PATH if request.method() == Method::POST => UPLOAD_PATIENCE,
         _ => PATIENCE,
@@ -31,10 +37,15 @@ pub async fn around(request: Request, next: Next) -> Response {
     let is_address = !request.uri().path().contains("%00");
     let answering =
         async { if is_address { next.run(request).await } else { Error::NotFound.into_response() } };
-    let mut response = match tokio::time::timeout(patience, answering).await {
+    match tokio::time::timeout(patience, answering).await {
         Ok(response) => response,
         Err(_) => Error::Slow.into_response(),
-    };
+    }
+}
+
+/// Adds the headers that an answer has not set itself. `is_https`: where our pages are.
+pub async fn careful(State(is_https): State<bool>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -43,8 +54,21 @@ pub async fn around(request: Request, next: Next) -> Response {
         // With `no-referrer` a browser would say `Origin: null` of our own forms (Fetch §3.1), which are refused then.
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+        // A page that one of ours opens, or that opens one of ours, has no hand on it.
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    // What the policy says of frames, for browsers that do not read it.
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let framed = match policy.is_some_and(|policy| policy.contains("frame-ancestors 'self'")) {
+        true => "SAMEORIGIN",
+        false => "DENY",
+    };
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static(framed));
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));
     }
     response
 }

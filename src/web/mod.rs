@@ -12,6 +12,7 @@ mod desk;
 mod error;
 mod form;
 mod frame;
+mod framed;
 mod home;
 pub mod mailbox;
 mod network;
@@ -62,6 +63,8 @@ pub fn router(app: App) -> Router {
         .route("/favicon.ico", get(assets::icon))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::Method })
-        .layer(middleware::from_fn(frame::around))
+        .layer(middleware::from_fn(frame::patient))
+        .layer(middleware::from_fn_with_state(app.clone(), framed::around))
+        .layer(middleware::from_fn_with_state(auth::is_https(&app), frame::careful))
         .with_state(app)
 }

@@ -37,10 +37,15 @@ pub fn of(app: &App, headers: &HeaderMap) -> Option<Said> {
 
 /// Leads on to a page, which says this.
 pub fn then(app: &App, to: &str, said: Said) -> Response {
-    let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&said).unwrap_or_default());
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response();
-    add_cookie(&mut response, &set_cookie(app, cookie_name(is_https(app)), &text, Some(60)));
+    leave(app, &mut response, &said);
     response
+}
+
+/// Leaves this for the page that an answer leads to.
+pub fn leave(app: &App, response: &mut Response, said: &Said) {
+    let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(said).unwrap_or_default());
+    add_cookie(response, &set_cookie(app, cookie_name(is_https(app)), &text, Some(60)));
 }
 
 /// Leads on to a page, which says this sentence.

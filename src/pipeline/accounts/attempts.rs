@@ -19,7 +19,8 @@ pub(super) struct Limit {
 pub(super) const PASSWORDS: Limit = Limit { name: "password", most: 10, minutes: 15 };
 /// Passwords from one network: a newsroom behind one address has more than one person in it.
 pub(super) const FROM_NETWORK: Limit = Limit { name: "network", most: 60, minutes: 15 };
-/// Codes of one account, of whoever has its password already. Three codes of a million are good at a time.
+/// Codes of one account, recovery codes among them, of whoever has its password already. Three codes of a million are good
+/// at a time.
 pub(super) const CODES: Limit = Limit { name: "code", most: 5, minutes: 15 };
 /// Mailed links for one address, known or not.
 pub(super) const MAILED: Limit = Limit { name: "mailed", most: 1, minutes: 5 };
@@ -43,6 +44,13 @@ pub(super) struct TooMany {
     pub minutes: i64,
     /// It is the first that is refused: worth a line in the audit log, as the thousandth is not.
     pub is_first: bool,
+}
+
+impl TooMany {
+    /// "a minute", "15 minutes".
+    pub(super) fn in_words(self) -> String {
+        if self.minutes == 1 { "a minute".to_owned() } else { format!("{} minutes", self.minutes) }
+    }
 }
 
 /// Counts a try, and says where it is one too many.

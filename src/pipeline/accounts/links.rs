@@ -108,10 +108,9 @@ async fn queue(
     notice: fn(Access) -> Notice,
 ) -> Result<bool, Error> {
     let Some(newsletter) = sender(tx, account).await? else { return Ok(false) };
-    let host = app.settings.public_url.split_once("://").map_or("", |(_, rest)| rest);
     let notice = notice(Access {
         newsletter: Publication::from(&newsletter),
-        service: host.to_owned(),
+        service: host(app).to_owned(),
         url: url.to_owned(),
         minutes: LINK_MINUTES,
         days: INVITATION_DAYS,
@@ -127,8 +126,13 @@ async fn queue(
     Ok(db::notices::queue(tx, &new, app.clock.now()).await?)
 }
 
+/// The host that the desk is at, as mails name it.
+pub(super) fn host(app: &App) -> &str {
+    app.settings.public_url.split_once("://").map_or("", |(_, rest)| rest)
+}
+
 /// The newsletter whose address a mail to somebody comes from: one of theirs, or the first.
-async fn sender(conn: &mut Conn, account: &Account) -> Result<Option<Newsletter>, Error> {
+pub(super) async fn sender(conn: &mut Conn, account: &Account) -> Result<Option<Newsletter>, Error> {
     let all = db::newsletters::list(conn).await?;
     let theirs = all.iter().find(|newsletter| account.user.may(Role::Viewer, newsletter.id));
     Ok(theirs.or(all.first()).cloned())

@@ -1,13 +1,14 @@
 //! Accounts: who signs in, with what, and for how long; and the record of what they do.
 //!
 //! Secrets are kept as hashes only: passwords with Argon2id, the values of cookies and links with SHA-256 (they are
-//! 256 random bits, which nobody guesses). Nobody who is not signed in learns which addresses have an account:
+//! 256 random bits, which nobody guesses), and so are recovery codes (80). Nobody who is not signed in learns which addresses have an account:
 //! answers, and the time that they take, are the same.
 
 mod attempts;
 mod links;
 mod own;
 mod password;
+mod recovery;
 mod second_factor;
 mod sessions;
 mod sign_in;
@@ -25,6 +26,7 @@ pub use self::links::{
 };
 pub use self::own::{change_name, change_password};
 pub use self::password::{MIN_PASSWORD, hash_password, is_password};
+pub use self::recovery::make_recovery_codes;
 pub use self::second_factor::{enrol, pending_secret, remove_own_second_factor};
 pub use self::sessions::{end_others, end_session, form_token, of_cookie, sign_out, start_session};
 pub use self::sign_in::{Entrance, TICKET_MINUTES, sign_in, sign_in_by_code};
@@ -158,10 +160,14 @@ pub async fn refuse_form(app: &App, by: Option<&User>, network: &str, what: &str
 
 /// 256 random bits, as they stand in a cookie or a link.
 pub fn secret() -> Result<String, Error> {
-    let mut bytes = [0; 32];
+    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
+}
+
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
+    let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::Io(format!("the system gives no randomness: {error}")))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }
 
 /// What is kept of a secret.

@@ -39,22 +39,9 @@ pub async fn change_password(
     password: &str,
 ) -> Result<Option<Problem>, Error> {
     let id = account.user.id;
-    let mine = format!("user {id}");
     if account.password_hash.is_some() {
-        if let Some(too_many) = attempts::count(app, PASSWORDS, &mine).await? {
-            if too_many.is_first {
-                by.refused(app, "user.password", "too many tries").await?;
-            }
-            let minutes = too_many.minutes;
-            let says = format!("Too many tries: try again in {minutes} minutes.");
-            return Ok(Some(Problem::new("current", says)));
-        }
-        if !is_password(Some(account), current).await? {
-            by.refused(app, "user.password", "the password before was wrong").await?;
-            return Ok(Some(Problem::new(
-                "current",
-                "This is not your password now: type it as you sign in with it.",
-            )));
+        if let Some(problem) = prove_password(app, by, account, "user.password", current).await? {
+            return Ok(Some(problem));
         }
     } else if session.created_at.plus_millis(FRESH) < app.clock.now() {
         let says = "You have signed in too long ago for this: sign out, sign in by a mailed link, and set the \
@@ -71,6 +58,30 @@ pub async fn change_password(
     sessions::remove_links(&mut tx, id).await?;
     by.note(app, &mut tx, "user.password", account.user.email.as_str()).await?;
     db::commit(tx).await?;
+    Ok(None)
+}
+
+/// What is wrong with the password that somebody who is signed in was asked for again, for `action`; none where it is
+/// theirs.
+pub(super) async fn prove_password(
+    app: &App,
+    by: &Actor,
+    account: &Account,
+    action: &str,
+    typed: &str,
+) -> Result<Option<Problem>, Error> {
+    let mine = format!("user {}", account.user.id);
+    if let Some(too_many) = attempts::count(app, PASSWORDS, &mine).await? {
+        if too_many.is_first {
+            by.refused(app, action, "too many tries").await?;
+        }
+        return Ok(Some(Problem::new("current", format!("Too many tries: try again in {}.", too_many.in_words()))));
+    }
+    if !is_password(Some(account), typed).await? {
+        by.refused(app, action, "the password before was wrong").await?;
+        let says = "This is not your password now: type it as you sign in with it.";
+        return Ok(Some(Problem::new("current", says)));
+    }
     attempts::forget(app, PASSWORDS, &mine).await?;
     Ok(None)
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::{App, Error};
 use super::attempts::{self, CODES, FROM_NETWORK, PASSWORDS, TooMany};
-use super::second_factor::{self, Code};
+use super::second_factor;
 use super::{Actor, From, is_password, is_same, sessions};
 use crate::db::users::{self, Account};
 use crate::db::{self, Conn};
@@ -18,8 +18,8 @@ pub const TICKET_MINUTES: i64 = 10;
 /// What became of an attempt to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entrance {
-    /// They are signed in: the value of their cookie.
-    Open { cookie: String },
+    /// They are signed in: the value of their cookie; and how many recovery codes are left, where they used one.
+    Open { cookie: String, codes_left: Option<i64> },
     /// The code of the second factor is wanted, with this ticket.
     NeedsCode { ticket: String },
     /// Address and password do not belong together, or the code is none: which of them is not said.
@@ -78,7 +78,7 @@ pub(super) async fn enter(
     if account.totp_secret.is_some() {
         return Ok(Entrance::NeedsCode { ticket: ticket(app, account, how) });
     }
-    open(app, tx, account, how, from).await
+    open(app, tx, account, how, None, from).await
 }
 
 async fn open(
@@ -86,36 +86,36 @@ async fn open(
     tx: &mut Conn,
     account: &Account,
     how: &str,
+    codes_left: Option<i64>,
     from: From<'_>,
 ) -> Result<Entrance, Error> {
     let cookie = sessions::start(app, tx, account.user.id, from).await?;
     Actor::new(&account.user, from.network).note(app, tx, "user.sign_in", how).await?;
-    Ok(Entrance::Open { cookie })
+    Ok(Entrance::Open { cookie, codes_left })
 }
 
-/// Signs in with the code of a second factor, after the first step gave this ticket.
+/// Signs in with the code of a second factor, or with a recovery code, after the first step gave this ticket.
 pub async fn sign_in_by_code(app: &App, ticket: &str, code: &str, from: From<'_>) -> Result<Entrance, Error> {
     let Some((account, how)) = holder(app, ticket).await? else { return Ok(Entrance::Expired) };
-    match second_factor::check(app, &account, code).await? {
-        Code::Right => {
-            let mut tx = app.db.begin().await?;
-            let how = format!("{how} and a code");
-            let entrance = open(app, &mut tx, &account, &how, from).await?;
-            db::commit(tx).await?;
-            attempts::forget(app, CODES, &account.user.id.to_string()).await?;
-            Ok(entrance)
+    let (id, email) = (account.user.id, &account.user.email);
+    if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
+        if too_many.is_first {
+            refuse(app, Some(email), "too many codes", from).await?;
         }
-        Code::Wrong => {
-            refuse(app, Some(&account.user.email), "with a code", from).await?;
-            Ok(Entrance::Wrong)
-        }
-        Code::TooMany(too_many) => {
-            if too_many.is_first {
-                refuse(app, Some(&account.user.email), "too many codes", from).await?;
-            }
-            Ok(too_many.into())
-        }
+        return Ok(too_many.into());
     }
+    let mut tx = app.db.begin().await?;
+    let Some(proof) = second_factor::take(app, &mut tx, &account, code).await? else {
+        drop(tx);
+        refuse(app, Some(email), "with a code", from).await?;
+        return Ok(Entrance::Wrong);
+    };
+    let left = proof.tell(app, &mut tx, &Actor::new(&account.user, from.network), &account).await?;
+    let how = format!("{how} and {}", proof.words());
+    let entrance = open(app, &mut tx, &account, &how, left, from).await?;
+    db::commit(tx).await?;
+    attempts::forget(app, CODES, &id.to_string()).await?;
+    Ok(entrance)
 }
 
 /// What the browser keeps between the two steps: whose code is wanted, and how the first step was done. It is worth

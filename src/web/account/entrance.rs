@@ -101,11 +101,16 @@ pub async fn open(app: &App, guest: &Guest, value: &str, back: &str) -> Result<R
 
 /// On to the code of the second factor.
 pub fn ask_for_code(app: &App, ticket: &str, back: &str) -> Response {
-    let back: String = url::form_urlencoded::byte_serialize(own_page(back).as_bytes()).collect();
-    let mut response = lead_to(&format!("/sign-in/code?back={back}"));
+    let mut response = lead_to(&query("/sign-in/code", own_page(back)));
     let seconds = accounts::TICKET_MINUTES * 60;
     said::add_cookie(&mut response, &set_cookie(app, ticket_name(app), ticket, Some(seconds)));
     response
+}
+
+/// A page's address, from which one goes on to `back`.
+pub fn query(path: &str, back: &str) -> String {
+    let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    format!("{path}?back={back}")
 }
 
 /// The cookie that waits for the code.

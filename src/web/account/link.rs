@@ -73,7 +73,7 @@ pub async fn submit(
     guest: Guest,
 ) -> Result<Response, Error> {
     match accounts::sign_in_by_link(&app, &secret, guest.from()).await? {
-        Entrance::Open { cookie } => entrance::open(&app, &guest, &cookie, "/desk").await,
+        Entrance::Open { cookie, .. } => entrance::open(&app, &guest, &cookie, "/desk").await,
         Entrance::NeedsCode { ticket } => Ok(entrance::ask_for_code(&app, &ticket, "/desk")),
         Entrance::Wrong | Entrance::Later { .. } | Entrance::Expired => gone(),
     }

@@ -4,6 +4,7 @@ mod browser;
 mod entrance;
 mod link;
 mod own;
+mod recovery;
 mod second_factor;
 mod sign_in;
 mod welcome;
@@ -19,6 +20,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/code", get(sign_in::show_code).post(sign_in::submit_code))
+        .route("/sign-in/recovery", get(sign_in::show_recovery).post(sign_in::submit_recovery))
         .route("/sign-in/mail", post(link::mail))
         .route("/sign-in/link/{secret}", get(link::show).post(link::submit))
         .route("/sign-out", post(sign_in::sign_out))
@@ -30,4 +32,5 @@ pub fn routes() -> Router<App> {
         .route("/account/sessions/end", post(own::end_one))
         .route("/account/second-factor", get(second_factor::show).post(second_factor::submit))
         .route("/account/second-factor/remove", post(second_factor::remove))
+        .route("/account/recovery-codes", get(recovery::show).post(recovery::submit))
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::browser::Browser;
 use super::entrance::Wrong;
-use crate::db::newsletters;
-use crate::db::sessions;
+use crate::db::{newsletters, recovery, sessions};
+use crate::domain::recovery::RECOVERY_CODES;
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Actor, MIN_PASSWORD, Problem};
 use crate::web::auth::{Act, SignedIn};
@@ -18,6 +18,9 @@ use crate::web::{Error, desk, said};
 /// The most sessions that a page shows.
 const SHOWN: i64 = 100;
 
+/// With fewer recovery codes than this one is asked to make new ones.
+const FEW: i64 = 3;
+
 #[derive(Serialize)]
 struct Own<'p> {
     email: &'p str,
@@ -25,6 +28,10 @@ struct Own<'p> {
     may: Vec<String>,
     has_password: bool,
     has_second_factor: bool,
+    /// Recovery codes that were not used.
+    codes: i64,
+    all_codes: usize,
+    are_few: bool,
     least: usize,
     wrong: Wrong,
     sessions: Vec<ShownSession>,
@@ -53,6 +60,7 @@ async fn page(
     let mut conn = app.db.conn().await?;
     let account = accounts::find(&mut conn, by.user.id).await?;
     let sessions = sessions::of_user(&mut conn, by.user.id, now, SHOWN).await?;
+    let codes = recovery::count(&mut conn, by.user.id).await?;
     let mut may: Vec<String> =
         account.user.role.iter().map(|role| format!("{} of all newsletters", role.as_str())).collect();
     for newsletter in newsletters::list(&mut conn).await? {
@@ -67,6 +75,9 @@ async fn page(
         may,
         has_password: account.password_hash.is_some(),
         has_second_factor: account.totp_secret.is_some(),
+        codes,
+        all_codes: RECOVERY_CODES,
+        are_few: codes < FEW,
         least: MIN_PASSWORD,
         wrong: Wrong::new(problems),
         are_several: sessions.len() > 1,

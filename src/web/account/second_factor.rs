@@ -10,6 +10,7 @@ use qrcode::render::svg;
 use serde::Serialize;
 
 use super::entrance::Wrong;
+use super::recovery;
 use crate::db::users::Account;
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Actor, Problem};
@@ -64,19 +65,14 @@ pub async fn show(State(app): State<App>, by: SignedIn) -> Result<Response, Erro
     page(&app, &by, &account, StatusCode::OK, &[])
 }
 
-/// `POST /account/second-factor`: sets it up, where the app shows the right code.
+/// `POST /account/second-factor`: sets it up, where the app shows the right code, and shows its recovery codes.
 pub async fn submit(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let by = &act.by;
     let account = accounts::find(&mut *app.db.conn().await?, by.user.id).await?;
     let actor = Actor::new(&by.user, &by.network);
     match accounts::enrol(&app, &actor, &account, &by.session, act.form.get("code")).await? {
-        Some(problem) => page(&app, by, &account, StatusCode::UNPROCESSABLE_ENTITY, &[problem]),
-        None => Ok(said::then_say(
-            &app,
-            "/account",
-            "Your second factor is set up: from now on you are asked for a code when you sign in. You are signed out \
-             everywhere else.",
-        )),
+        Err(problem) => page(&app, by, &account, StatusCode::UNPROCESSABLE_ENTITY, &[problem]),
+        Ok(codes) => recovery::given(&app, by, &codes, true),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::entrance::{self, ANSWER_AFTER, Back, Guest, lead_to, own_page, ticket_name};
+use super::entrance::{self, ANSWER_AFTER, Back, Guest, lead_to, own_page, query, ticket_name};
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Actor, Entrance};
 use crate::web::auth::{Act, cookie, cookie_name, is_https, set_cookie};
@@ -55,7 +55,7 @@ pub async fn submit(State(app): State<App>, guest: Guest) -> Result<Response, Er
         page::page(status, "account/sign_in", &content)
     };
     match tried? {
-        Entrance::Open { cookie } => entrance::open(&app, &guest, &cookie, back).await,
+        Entrance::Open { cookie, .. } => entrance::open(&app, &guest, &cookie, back).await,
         Entrance::NeedsCode { ticket } => Ok(entrance::ask_for_code(&app, &ticket, back)),
         Entrance::Wrong | Entrance::Expired => again(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -76,16 +76,79 @@ fn minutes_in_words(minutes: i64) -> String {
     if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") }
 }
 
+/// The second step: with a code of the app, or with a recovery code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Code,
+    Recovery,
+}
+
 #[derive(Serialize)]
 struct CodePage<'p> {
     title: &'static str,
     back: &'p str,
+    is_recovery: bool,
+    /// The same step in the other way.
+    other: String,
     problem: Option<&'p str>,
 }
 
-fn code_page(status: StatusCode, back: &str, problem: Option<&str>) -> Result<Response, Error> {
-    let content = CodePage { title: "Enter the code", back: own_page(back), problem };
-    page::page(status, "account/code", &content)
+impl Step {
+    fn page(self, status: StatusCode, back: &str, problem: Option<&str>) -> Result<Response, Error> {
+        let back = own_page(back);
+        let is_recovery = self == Self::Recovery;
+        let (title, other) = match is_recovery {
+            true => ("Enter a recovery code", "/sign-in/code"),
+            false => ("Enter the code", "/sign-in/recovery"),
+        };
+        let other = query(other, back);
+        page::page(status, "account/code", &CodePage { title, back, is_recovery, other, problem })
+    }
+
+    fn show(self, app: &App, headers: &HeaderMap, back: Result<Query<Back>, QueryRejection>) -> Result<Response, Error> {
+        let Query(back) = back.unwrap_or_default();
+        match cookie(headers, ticket_name(app)) {
+            Some(_) => self.page(StatusCode::OK, back.page(), None),
+            None => Ok(lead_to("/sign-in")),
+        }
+    }
+
+    async fn submit(self, app: &App, guest: &Guest) -> Result<Response, Error> {
+        let back = guest.form.get("back");
+        let ticket = cookie(&guest.headers, ticket_name(app)).unwrap_or_default();
+        match accounts::sign_in_by_code(app, &ticket, guest.form.get("code"), guest.from()).await? {
+            Entrance::Open { cookie, codes_left } => {
+                let mut response = entrance::open(app, guest, &cookie, back).await?;
+                if let Some(left) = codes_left {
+                    let left = match left {
+                        0 => "none is left".to_owned(),
+                        1 => "one is left".to_owned(),
+                        left => format!("{left} are left"),
+                    };
+                    let words = format!("You used a recovery code: {left}. Under your account you can make new ones.");
+                    said::leave(app, &mut response, &Said { words, ..Said::default() });
+                }
+                Ok(response)
+            }
+            Entrance::Wrong => {
+                let problem = match self {
+                    Self::Code => "This is not the code that your app shows now, or it was used already. Wait for the next one.",
+                    Self::Recovery => "This is none of your recovery codes, or it was used already: each works once. Check it, \
+                                       or take the next one.",
+                };
+                self.page(StatusCode::UNPROCESSABLE_ENTITY, back, Some(problem))
+            }
+            Entrance::Later { minutes } => {
+                let problem = format!("Too many codes were wrong. Try again in {}.", minutes_in_words(minutes));
+                self.page(StatusCode::TOO_MANY_REQUESTS, back, Some(&problem))
+            }
+            Entrance::Expired | Entrance::NeedsCode { .. } => Ok(said::then_say(
+                app,
+                "/sign-in",
+                "That took too long, or your password has changed: sign in again.",
+            )),
+        }
+    }
 }
 
 /// `GET /sign-in/code`: the second step.
@@ -94,37 +157,26 @@ pub async fn show_code(
     headers: HeaderMap,
     back: Result<Query<Back>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let Query(back) = back.unwrap_or_default();
-    match cookie(&headers, ticket_name(&app)) {
-        Some(_) => code_page(StatusCode::OK, back.page(), None),
-        None => Ok(lead_to("/sign-in")),
-    }
+    Step::Code.show(&app, &headers, back)
 }
 
 /// `POST /sign-in/code`
 pub async fn submit_code(State(app): State<App>, guest: Guest) -> Result<Response, Error> {
-    let back = guest.form.get("back");
-    let ticket = cookie(&guest.headers, ticket_name(&app)).unwrap_or_default();
-    match accounts::sign_in_by_code(&app, &ticket, guest.form.get("code"), guest.from()).await? {
-        Entrance::Open { cookie } => entrance::open(&app, &guest, &cookie, back).await,
-        Entrance::Wrong => code_page(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            back,
-            Some(
-                "This is not the code that your app shows now, or it was used already. Wait for the next one.",
-            ),
-        ),
-        Entrance::Later { minutes } => {
-            let minutes = minutes_in_words(minutes);
-            let problem = format!("Too many codes were wrong. Try again in {minutes}.");
-            code_page(StatusCode::TOO_MANY_REQUESTS, back, Some(&problem))
-        }
-        Entrance::Expired | Entrance::NeedsCode { .. } => Ok(said::then_say(
-            &app,
-            "/sign-in",
-            "That took too long, or your password has changed: sign in again.",
-        )),
-    }
+    Step::Code.submit(&app, &guest).await
+}
+
+/// `GET /sign-in/recovery`: the second step for whoever has lost the app.
+pub async fn show_recovery(
+    State(app): State<App>,
+    headers: HeaderMap,
+    back: Result<Query<Back>, QueryRejection>,
+) -> Result<Response, Error> {
+    Step::Recovery.show(&app, &headers, back)
+}
+
+/// `POST /sign-in/recovery`
+pub async fn submit_recovery(State(app): State<App>, guest: Guest) -> Result<Response, Error> {
+    Step::Recovery.submit(&app, &guest).await
 }
 
 /// `POST /sign-out`

@@ -77,7 +77,7 @@ pub async fn submit(
             let typed = Some((typed.email, typed.name));
             ask(StatusCode::UNPROCESSABLE_ENTITY, &welcome, typed, &problems)
         }
-        Ok(Entrance::Open { cookie }) => entrance::open(&app, &guest, &cookie, "/desk").await,
+        Ok(Entrance::Open { cookie, .. }) => entrance::open(&app, &guest, &cookie, "/desk").await,
         Ok(Entrance::NeedsCode { ticket }) => Ok(entrance::ask_for_code(&app, &ticket, "/desk")),
         Ok(Entrance::Wrong | Entrance::Later { .. } | Entrance::Expired) => gone(),
     }

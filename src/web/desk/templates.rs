@@ -91,7 +91,7 @@ struct Row {
     at: Option<Moment>,
 }
 
-const ABOUT: [(&str, &str, &str); 12] = [
+const ABOUT: [(&str, &str, &str); 13] = [
     ("digest", "Digest", "an issue, for its readers"),
     ("confirm", "Confirmation", "asks whether somebody wants a newsletter"),
     ("welcome", "Welcome", "after the confirmation"),
@@ -104,6 +104,11 @@ const ABOUT: [(&str, &str, &str); 12] = [
     ("partials", "Pieces", "what several mails share; admins save them"),
     ("sign_in", "Sign-in link", "to users; not to be changed here, only in the folder of templates"),
     ("invitation", "Invitation", "to users; not to be changed here, only in the folder of templates"),
+    (
+        "recovery_code",
+        "Recovery code used",
+        "to users; not to be changed here, only in the folder of templates",
+    ),
 ];
 
 /// What a file of a mail is.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::audit::{Line, of_whom};
 use super::users::{PATH, RoleChoices, invited_words, may, roles_of};
 use crate::db::users::Account;
-use crate::db::{audit, newsletters, sessions};
+use crate::db::{audit, newsletters, recovery, sessions};
 use crate::domain::user::Role;
 use crate::pipeline::accounts::{self, Actor, Roles};
 use crate::pipeline::{self, App};
@@ -48,6 +48,8 @@ struct UserPage {
     is_own: bool,
     has_password: bool,
     has_second_factor: bool,
+    /// Recovery codes that they have left.
+    codes: i64,
     roles: RoleChoices,
     problem: Option<String>,
     sessions: Vec<ShownSession>,
@@ -92,6 +94,7 @@ async fn page(
     let mut conn = app.db.conn().await?;
     let newsletters = newsletters::list(&mut conn).await?;
     let sessions = sessions::of_user(&mut conn, user.id, now, SESSIONS).await?;
+    let codes = recovery::count(&mut conn, user.id).await?;
     let lately = audit::Filter { who: user.email.to_string(), ..audit::Filter::default() };
     let lines = audit::list(&mut conn, &lately, LINES).await?;
     drop(conn);
@@ -107,6 +110,7 @@ async fn page(
         is_own: user.id == by.user.id,
         has_password: account.password_hash.is_some(),
         has_second_factor: account.totp_secret.is_some(),
+        codes,
         roles: RoleChoices::new(&roles, &newsletters),
         problem,
         sessions: sessions

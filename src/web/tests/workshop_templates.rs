@@ -287,14 +287,14 @@ impl House {
 }
 
 #[tokio::test]
-async fn mails_that_let_somebody_in_are_not_made_with_what_was_saved() {
+async fn mails_about_who_gets_in_are_not_made_with_what_was_saved() {
     for house in houses().await {
         let (editor, admin) = (
             house.sign_in("ed@example.org", Role::Editor).await,
             house.sign_in("ad@example.org", Role::Admin).await,
         );
         let list = house.get_as(&admin, "/desk/templates").await.body;
-        for folder in ["sign_in", "invitation"] {
+        for folder in ["sign_in", "invitation", "recovery_code"] {
             assert!(list.contains(&format!("<code>{folder}/body.mjml.hbs</code>")), "{list}");
             let path = format!("/desk/templates/{folder}/body.txt.hbs");
             assert!(!list.contains(&path), "{path}");
@@ -336,7 +336,7 @@ async fn mails_that_let_somebody_in_are_not_made_with_what_was_saved() {
             mail.html.fill(&values, str::to_owned) + &mail.text.fill(&values, str::to_owned)
         };
         assert!(parts("confirm").contains("Evil"));
-        for mail in ["sign_in", "invitation"] {
+        for mail in ["sign_in", "invitation", "recovery_code"] {
             assert!(!parts(mail).contains("Evil"), "{mail}");
         }
         house.close().await;
