@@ -77,10 +77,39 @@ pub struct Filter {
     pub newsletter_id: Option<i64>,
     /// Only what was refused.
     pub denied: bool,
+    /// Only what was written down at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Only what was written down before this instant.
+    pub until: Option<Timestamp>,
     /// Only those older than this one.
     pub before: Option<i64>,
     /// Only those newer than this one; then the oldest of them, so that a page lies next to the one it came from.
     pub after: Option<i64>,
+}
+
+/// Lines are in the order of their ids, which is that of time but for clocks that differ or are set: by how many ids a line
+/// may stand apart from its time, and still be found by it.
+const APART: i64 = 10_000;
+
+/// The ids between which lines of a span of time stand; none where there are no such lines. Without them the database
+/// would read every line that is newer or older than the span.
+async fn between(conn: &mut Conn, filter: &Filter) -> Result<Option<(i64, i64)>, DbError> {
+    let (mut least, mut most) = (0, i64::MAX);
+    if let Some(from) = filter.from {
+        let statement = "SELECT id FROM audit WHERE at >= $1 ORDER BY at, id LIMIT 1";
+        let Some(row) = sqlx::query(statement).bind(from.millis()).fetch_optional(&mut *conn).await? else {
+            return Ok(None);
+        };
+        least = Row::new(&row, "audit").int("id")? - APART;
+    }
+    if let Some(until) = filter.until {
+        let statement = "SELECT id FROM audit WHERE at < $1 ORDER BY at DESC, id DESC LIMIT 1";
+        let Some(row) = sqlx::query(statement).bind(until.millis()).fetch_optional(conn).await? else {
+            return Ok(None);
+        };
+        most = Row::new(&row, "audit").int("id")? + APART;
+    }
+    Ok(Some((least, most)))
 }
 
 enum Value {
@@ -90,6 +119,7 @@ enum Value {
 
 /// At most `limit` lines, the newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entry>, DbError> {
+    let Some((least, most)) = between(conn, filter).await? else { return Ok(vec![]) };
     let below = format!("{}.%", filter.action);
     let mut conditions = vec![];
     let mut values = vec![];
@@ -113,6 +143,12 @@ pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<En
     }
     if filter.denied {
         add("denied = 1", vec![]);
+    }
+    if let Some(from) = filter.from {
+        add("at >= ? AND id >= ?", vec![Value::Int(from.millis()), Value::Int(least)]);
+    }
+    if let Some(until) = filter.until {
+        add("at < ? AND id <= ?", vec![Value::Int(until.millis()), Value::Int(most)]);
     }
     if let Some(id) = filter.before {
         add("id < ?", vec![Value::Int(id)]);

@@ -133,6 +133,23 @@ pub async fn is_other_admin(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     Ok(sqlx::query(statement).bind(id).fetch_optional(conn).await?.is_some())
 }
 
+/// The ids of the accounts of these addresses, each with its address: at most 100 of them are looked for.
+pub async fn ids_of(conn: &mut Conn, emails: &[&str]) -> Result<Vec<(String, i64)>, DbError> {
+    let emails = &emails[..emails.len().min(100)];
+    if emails.is_empty() {
+        return Ok(vec![]);
+    }
+    let places: Vec<String> = (1..=emails.len()).map(|place| format!("${place}")).collect();
+    let statement = super::sql(format!("SELECT id, email FROM users WHERE email IN ({})", places.join(", ")));
+    let query = emails.iter().fold(sqlx::query(statement), |query, email| query.bind(*email));
+    let rows = query.fetch_all(conn).await?;
+    let found = |row: &AnyRow| {
+        let row = Row::new(row, "users");
+        Ok((row.text("email")?, row.int("id")?))
+    };
+    rows.iter().map(found).collect()
+}
+
 /// Admins of everything who may sign in, those seen last first: at most `limit`, as others know them.
 pub async fn admins(conn: &mut Conn, limit: i64) -> Result<Vec<String>, DbError> {
     let rows = sqlx::query(

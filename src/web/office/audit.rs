@@ -6,12 +6,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use super::audit_words::words;
+use super::audit_links::{Accounts, href};
+use super::audit_words::{Group, choices, is_known, words};
 use super::users::query;
 use crate::db::audit::{self, Entry, Filter};
-use crate::db::newsletters;
+use crate::db::{Conn, newsletters, users};
 use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::user::Role;
@@ -24,6 +26,9 @@ const PATH: &str = "/office/audit";
 
 /// Lines on a page.
 const SHOWN: usize = 50;
+
+/// Addresses to choose from; others can be typed.
+const PEOPLE: i64 = 200;
 
 pub fn routes() -> Router<App> {
     Router::new().route(PATH, get(list))
@@ -38,6 +43,9 @@ struct Asked {
     /// A slug.
     newsletter: String,
     denied: String,
+    /// Days in UTC: `2026-11-22`.
+    from: String,
+    until: String,
     before: String,
     after: String,
 }
@@ -52,26 +60,37 @@ pub struct Line {
     action: String,
     words: &'static str,
     what: String,
+    /// The page of what it was done to, where it has one.
+    href: Option<String>,
     newsletter: String,
     is_denied: bool,
     network: String,
 }
 
-impl Line {
-    pub fn new(entry: &Entry, newsletters: &[Newsletter], now: Timestamp) -> Self {
+/// Lines for a page.
+pub async fn lines(
+    conn: &mut Conn,
+    entries: &[Entry],
+    newsletters: &[Newsletter],
+    now: Timestamp,
+) -> Result<Vec<Line>, Error> {
+    let accounts = Accounts::of(conn, entries).await?;
+    let line = |entry: &Entry| {
         let newsletter = newsletters.iter().find(|newsletter| Some(newsletter.id) == entry.newsletter_id);
-        Self {
+        Line {
             at: Moment::past(entry.at, now, chrono_tz::UTC),
             who_href: of_whom(&entry.who),
             who: entry.who.clone(),
             words: words(&entry.action),
             action: entry.action.clone(),
             what: entry.what.clone(),
+            href: href(entry, newsletter, &accounts),
             newsletter: newsletter.map_or_else(String::new, |newsletter| newsletter.name.clone()),
             is_denied: entry.is_denied,
             network: entry.network.clone(),
         }
-    }
+    };
+    Ok(entries.iter().map(line).collect())
 }
 
 /// Everything that somebody did.
@@ -82,7 +101,13 @@ pub fn of_whom(who: &str) -> String {
 #[derive(Serialize)]
 struct AuditPage {
     who: String,
+    /// Addresses to choose from.
+    people: Vec<String>,
+    actions: Vec<Group>,
+    /// What the address bar asks for and no choice has; empty: nothing.
     action: String,
+    from: String,
+    until: String,
     denied: bool,
     newsletters: Vec<Choice>,
     is_filtered: bool,
@@ -97,6 +122,12 @@ struct Choice {
     name: String,
     language: String,
     chosen: bool,
+}
+
+/// The first instant of a day in UTC, so many days later.
+fn day(text: &str, later: u64) -> Option<Timestamp> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.checked_add_days(Days::new(later))?;
+    Timestamp::parse(&format!("{}T00:00:00Z", day.format("%Y-%m-%d")))
 }
 
 /// `GET /office/audit`
@@ -116,23 +147,37 @@ async fn list(
         action: asked.action.trim().to_lowercase().chars().filter(is_word).collect(),
         newsletter_id: newsletter.map(|newsletter| newsletter.id),
         denied: asked.denied == "1",
+        from: day(&asked.from, 0),
+        until: day(&asked.until, 1),
         before: asked.before.parse().ok(),
         after: asked.after.parse().ok(),
     };
     let mut entries = audit::list(&mut conn, &filter, SHOWN as i64 + 1).await?;
-    drop(conn);
+    let people = users::list(&mut conn, "", PEOPLE).await?;
     let is_more = entries.len() > SHOWN;
     if is_more && filter.after.is_some() {
         entries.remove(0);
     }
     entries.truncate(SHOWN);
+    let lines = lines(&mut conn, &entries, &newsletters, now).await?;
+    drop(conn);
+    // A day that cannot be is none, in the fields as in the list.
+    let from = if filter.from.is_some() { asked.from.as_str() } else { "" };
+    let until = if filter.until.is_some() { asked.until.as_str() } else { "" };
     let page = |key: &str, id: Option<i64>| {
         let id = id.map(|id| id.to_string())?;
         let slug = newsletter.map_or("", |newsletter| newsletter.slug.as_str());
         let denied = if filter.denied { "1" } else { "" };
         let (who, action) = (filter.who.as_str(), filter.action.as_str());
-        let pairs =
-            [("who", who), ("action", action), ("newsletter", slug), ("denied", denied), (key, id.as_str())];
+        let pairs = [
+            ("who", who),
+            ("action", action),
+            ("newsletter", slug),
+            ("denied", denied),
+            ("from", from),
+            ("until", until),
+            (key, id.as_str()),
+        ];
         Some(query(PATH, &pairs))
     };
     // Towards where one came from there is always more; on the other side, where one line more was found.
@@ -141,11 +186,13 @@ async fn list(
     let content = AuditPage {
         newer: page("after", entries.first().filter(|_| is_newer).map(|entry| entry.id)),
         older: page("before", entries.last().filter(|_| is_older).map(|entry| entry.id)),
-        lines: entries.iter().map(|entry| Line::new(entry, &newsletters, now)).collect(),
+        lines,
         is_filtered: !filter.who.is_empty()
             || !filter.action.is_empty()
             || filter.newsletter_id.is_some()
             || filter.denied
+            || filter.from.is_some()
+            || filter.until.is_some()
             || filter.before.is_some()
             || filter.after.is_some(),
         newsletters: newsletters
@@ -157,8 +204,12 @@ async fn list(
                 chosen: Some(newsletter.id) == filter.newsletter_id,
             })
             .collect(),
+        people: people.iter().map(|account| account.user.email.to_string()).collect(),
+        actions: choices(&filter.action),
+        action: if is_known(&filter.action) { String::new() } else { filter.action },
+        from: from.to_owned(),
+        until: until.to_owned(),
         who: filter.who,
-        action: filter.action,
         denied: filter.denied,
     };
     desk::show(&by, StatusCode::OK, PATH, "Audit log", "office/audit", &content)

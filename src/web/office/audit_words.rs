@@ -1,5 +1,7 @@
 //! What the actions of the audit log are called.
 
+use serde::Serialize;
+
 /// Every action that is written down, in the order of their keys: what somebody did, or was refused.
 const WORDS: &[(&str, &str)] = &[
     ("article.add", "Added an article"),
@@ -112,6 +114,68 @@ const WORDS: &[(&str, &str)] = &[
     ("user.welcome", "Took the account"),
 ];
 
+/// What actions are about, in the order of their keys.
+const NOUNS: &[(&str, &str)] = &[
+    ("article", "Articles"),
+    ("audit", "The audit log"),
+    ("dkim", "DKIM keys"),
+    ("form", "Forms from elsewhere"),
+    ("import", "Imports"),
+    ("issue", "Issues"),
+    ("newsletter", "Newsletters"),
+    ("relay", "Relays"),
+    ("schedule", "Schedules"),
+    ("segment", "Segments"),
+    ("segments", "The list of segments"),
+    ("source", "Sources"),
+    ("subscriber", "Single subscribers"),
+    ("subscribers", "Many subscribers"),
+    ("subscription", "Subscriptions"),
+    ("suppression", "Suppressed addresses"),
+    ("suppressions", "The suppression list"),
+    ("system", "The system"),
+    ("template", "Templates"),
+    ("topic", "Topics"),
+    ("user", "Users and signing in"),
+];
+
+fn noun(action: &str) -> &str {
+    action.split('.').next().unwrap_or_default()
+}
+
+/// Actions about the same thing, for a choice.
+#[derive(Debug, Serialize)]
+pub struct Group {
+    words: &'static str,
+    actions: Vec<Choice>,
+}
+
+#[derive(Debug, Serialize)]
+struct Choice {
+    value: &'static str,
+    words: &'static str,
+    chosen: bool,
+}
+
+/// Every action, and all of those about one thing together where they are several.
+pub fn choices(chosen: &str) -> Vec<Group> {
+    let choice = |value: &'static str, words| Choice { value, words, chosen: value == chosen };
+    let groups = WORDS.chunk_by(|one, other| noun(one.0) == noun(other.0));
+    let group = |group: &'static [(&'static str, &'static str)]| {
+        let noun = noun(group[0].0);
+        let words = NOUNS.binary_search_by_key(&noun, |(key, _)| key).map_or(noun, |place| NOUNS[place].1);
+        let all = (group.len() > 1).then(|| choice(noun, "All of these"));
+        let each = group.iter().map(|(value, words)| choice(value, words));
+        Group { words, actions: all.into_iter().chain(each).collect() }
+    };
+    groups.map(group).collect()
+}
+
+/// Whether it is one of the choices, or none.
+pub fn is_known(action: &str) -> bool {
+    action.is_empty() || !words(action).is_empty() || NOUNS.iter().any(|(noun, _)| *noun == action)
+}
+
 /// What an action is called; empty where nothing of that name is written any more: then its key is shown.
 pub fn words(action: &str) -> &'static str {
     let found = WORDS.binary_search_by_key(&action, |(key, _)| key);
@@ -144,6 +208,18 @@ mod tests {
                 into.extend(code.split('"').filter(is_key).map(str::to_owned));
             }
         }
+    }
+
+    #[test]
+    fn every_action_can_be_chosen_alone_and_with_its_like() {
+        assert!(NOUNS.is_sorted_by(|one, other| one.0 < other.0), "the table is searched by halves");
+        let groups = choices("issue.send");
+        assert!(groups.iter().all(|group| group.words.starts_with(char::is_uppercase)), "each has words: {groups:?}");
+        let all: Vec<&Choice> = groups.iter().flat_map(|group| &group.actions).collect();
+        assert!(WORDS.iter().all(|(key, _)| all.iter().any(|choice| choice.value == *key)));
+        let chosen: Vec<&str> = all.iter().filter(|choice| choice.chosen).map(|choice| choice.value).collect();
+        assert_eq!(chosen, ["issue.send"]);
+        assert!(choices("issue").iter().any(|group| group.actions[0].chosen));
     }
 
     #[test]

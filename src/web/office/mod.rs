@@ -2,6 +2,7 @@
 
 mod add_person;
 mod audit;
+mod audit_links;
 mod audit_words;
 mod bulk;
 mod dkim;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use super::audit::{Line, of_whom};
+use super::audit::{Line, lines, of_whom};
 use super::users::{PATH, RoleChoices, invited_words, may, roles_of};
 use crate::db::users::Account;
 use crate::db::{audit, newsletters, recovery, sessions};
@@ -96,7 +96,8 @@ async fn page(
     let sessions = sessions::of_user(&mut conn, user.id, now, SESSIONS).await?;
     let codes = recovery::count(&mut conn, user.id).await?;
     let lately = audit::Filter { who: user.email.to_string(), ..audit::Filter::default() };
-    let lines = audit::list(&mut conn, &lately, LINES).await?;
+    let entries = audit::list(&mut conn, &lately, LINES).await?;
+    let lines = lines(&mut conn, &entries, &newsletters, now).await?;
     drop(conn);
     let roles = Roles { everywhere: user.role, newsletters: user.newsletters.clone() };
     let content = UserPage {
@@ -124,7 +125,7 @@ async fn page(
             })
             .collect(),
         all_lines: of_whom(user.email.as_str()),
-        lines: lines.iter().map(|entry| Line::new(entry, &newsletters, now)).collect(),
+        lines,
     };
     let path = format!("{PATH}/{}", user.id);
     desk::show(by, status, &path, user.shown(), "office/user", &content)

@@ -10,7 +10,7 @@ use crate::pipeline::sources;
 
 /// What somebody must be at least.
 #[derive(Clone, Copy, Debug)]
-enum Least {
+pub(super) enum Least {
     Anybody,
     SignedIn,
     /// This for the newsletter that it is about.
@@ -25,7 +25,7 @@ use Least::{Anybody, Everywhere, Of, SignedIn, Somewhere};
 use Role::{Admin, Editor, Viewer};
 
 /// Every address, with what its pages and its forms ask for. `{…}` is filled in below.
-const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
+pub(super) const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/desk", Some(SignedIn), None),
     ("/desk/inbox", Some(SignedIn), Some(Of(Editor))),
     ("/desk/inbox/{article}/{act}", None, Some(Of(Editor))),
@@ -107,6 +107,7 @@ const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/office/import/{id}/notes", Some(Everywhere(Admin)), None),
     ("/sign-in", Some(Anybody), Some(Anybody)),
     ("/sign-in/code", Some(Anybody), Some(Anybody)),
+    ("/sign-in/recovery", Some(Anybody), Some(Anybody)),
     ("/sign-in/mail", None, Some(Anybody)),
     ("/sign-in/link/{secret}", Some(Anybody), Some(Anybody)),
     ("/welcome/{secret}", Some(Anybody), Some(Anybody)),
@@ -117,6 +118,7 @@ const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/account/sessions/end", None, Some(SignedIn)),
     ("/account/second-factor", Some(SignedIn), Some(SignedIn)),
     ("/account/second-factor/remove", None, Some(SignedIn)),
+    ("/account/recovery-codes", Some(SignedIn), Some(SignedIn)),
     ("/sign-out", None, Some(SignedIn)),
 ];
 
@@ -227,7 +229,58 @@ impl Who {
     }
 }
 
+/// What the addresses of [`ROUTES`] are about.
+pub(super) struct Things {
+    issue: String,
+    article: String,
+    source: String,
+    /// A user to whom things are done.
+    victim: String,
+}
+
+impl Things {
+    /// The address of a route with its variables filled in.
+    pub(super) fn path(&self, route: &str) -> String {
+        let id = match route {
+            _ if route.starts_with("/desk/issues") => self.issue.as_str(),
+            _ if route.starts_with("/office/users") => &self.victim,
+            _ => "999999",
+        };
+        let values = [
+            ("{issue}", self.issue.as_str()),
+            ("{article}", &self.article),
+            ("{act}", "hold"),
+            ("{step}", "1"),
+            ("{source}", &self.source),
+            ("{folder}", "welcome"),
+            ("{name}", "subject.txt.hbs"),
+            ("{partials}", "partials"),
+            ("{piece}", "button.mjml.hbs"),
+            ("{slug}", "brief"),
+            ("{place}", "9"),
+            ("{secret}", "guess"),
+            ("{id}", id),
+        ];
+        values.iter().fold(route.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+}
+
 impl House {
+    pub(super) async fn things(&self) -> Things {
+        let by = Actor::command_line();
+        let url = "https://harbour.example/feed";
+        let source = sources::add(&self.app, &by, "brief", url, &[], "link").await.unwrap();
+        let email = EmailAddress::parse("victim@example.org").unwrap();
+        let victim = accounts::add(&self.app, &email, "", Some(Viewer)).await.unwrap();
+        accounts::set_password(&self.app, &by, victim, "a long enough one").await.unwrap();
+        Things {
+            issue: self.daily().await.to_string(),
+            article: self.article("Ferry", &[]).await.to_string(),
+            source: source.id.to_string(),
+            victim: victim.to_string(),
+        }
+    }
+
     async fn somebody(&self, name: &'static str, everywhere: Option<Role>, own: Option<(i64, Role)>) -> Who {
         let email = EmailAddress::parse(&format!("{name}@example.org")).unwrap();
         let id = accounts::add(&self.app, &email, "", everywhere).await.unwrap();
@@ -274,60 +327,7 @@ impl House {
 async fn everybody_is_let_in_where_their_role_lets_them_and_nowhere_else() {
     for house in houses().await {
         let other = a_newsletter(&house.app.db, "other").await;
-        let issue = house.daily().await.to_string();
-        let article = house.article("Ferry", &[]).await.to_string();
-        let source = {
-            let url = "https://harbour.example/feed";
-            let source = sources::add(
-                &house.app,
-                &crate::pipeline::accounts::Actor::command_line(),
-                "brief",
-                url,
-                &[],
-                "link",
-            )
-            .await
-            .unwrap();
-            source.id.to_string()
-        };
-        let victim = house.somebody("victim", Some(Viewer), None).await;
-        let victim_id = {
-            let mut conn = house.app.db.conn().await.unwrap();
-            let email = EmailAddress::parse("victim@example.org").unwrap();
-            accounts::find_by_email(&mut conn, &email).await.unwrap().user.id.to_string()
-        };
-        drop(victim);
-        accounts::set_password(
-            &house.app,
-            &Actor::command_line(),
-            victim_id.parse().unwrap(),
-            "a long enough one",
-        )
-        .await
-        .unwrap();
-        let path = |route: &str| {
-            let id = match route {
-                _ if route.starts_with("/desk/issues") => &issue,
-                _ if route.starts_with("/office/users") => &victim_id,
-                _ => "999999",
-            };
-            let values = [
-                ("{issue}", issue.as_str()),
-                ("{article}", &article),
-                ("{act}", "hold"),
-                ("{step}", "1"),
-                ("{source}", &source),
-                ("{folder}", "welcome"),
-                ("{name}", "subject.txt.hbs"),
-                ("{partials}", "partials"),
-                ("{piece}", "button.mjml.hbs"),
-                ("{slug}", "brief"),
-                ("{place}", "9"),
-                ("{secret}", "guess"),
-                ("{id}", id),
-            ];
-            values.iter().fold(route.to_owned(), |path, (name, value)| path.replace(name, value))
-        };
+        let things = house.things().await;
         let of = |id, role| Some((id, role));
         let everybody = [
             Who { name: "nobody", person: None, everywhere: None, of_brief: None, somewhere: None },
@@ -350,7 +350,7 @@ async fn everybody_is_let_in_where_their_role_lets_them_and_nowhere_else() {
                         continue;
                     }
                     for who in everybody.iter().filter(|who| who.may(least) == is_allowed) {
-                        let is_let_in = house.lets_in(who, method, &path(route)).await;
+                        let is_let_in = house.lets_in(who, method, &things.path(route)).await;
                         if is_let_in != is_allowed {
                             let word = if is_let_in { "is let in" } else { "is refused" };
                             wrong.push(format!("{} {word}: {method} {route}", who.name));
