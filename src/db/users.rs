@@ -222,10 +222,14 @@ pub async fn set_newsletter_role(
 }
 
 /// Sets or removes the second factor, and takes back the recovery codes of the one before. The last step stays: its code
-/// is not good again.
+/// is not good again; where the factor is removed it goes on by one, so that the next has another secret than a phone that
+/// may be in other hands.
 pub async fn set_totp(conn: &mut Conn, id: i64, secret: Option<&str>) -> Result<(), DbError> {
     recovery::remove(conn, id).await?;
-    let statement = "UPDATE users SET totp_secret = $2 WHERE id = $1";
+    let statement = match secret {
+        Some(_) => "UPDATE users SET totp_secret = $2 WHERE id = $1",
+        None => "UPDATE users SET totp_secret = $2, totp_step = totp_step + 1 WHERE id = $1",
+    };
     change(conn, "setting a second factor", statement, id, secret).await
 }
 

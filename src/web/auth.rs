@@ -71,7 +71,8 @@ impl FromRequestParts<App> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let to_sign_in = || {
             // Only a page can be returned to.
-            let back = if parts.method == Method::GET { parts.uri.to_string() } else { "/desk".to_owned() };
+            let back = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
+            let back = back.map_or_else(|| "/desk".to_owned(), ToString::to_string);
             Error::SignIn(back)
         };
         let value = cookie(&parts.headers, cookie_name(app)).ok_or_else(to_sign_in)?;

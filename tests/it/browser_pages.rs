@@ -165,6 +165,11 @@ fn pages(world: &World) -> Vec<Page> {
             .press("Sign in")
             .write("The six digits", "000000")
             .press("Sign in"),
+        page("sign-in-recovery", at("/sign-in"))
+            .write("E-mail address", "guarded@example.org")
+            .write("Password", PASSWORD)
+            .press("Sign in")
+            .press("Use a recovery code"),
         page("sign-in-mailed", at("/sign-in"))
             .write("E-mail address", "nobody@example.org")
             .press("Mail me a link instead"),
@@ -192,6 +197,11 @@ fn pages(world: &World) -> Vec<Page> {
             .write("The six digits", "000000")
             .press("Set up the second factor"),
         page("second-factor-set", at("/account/second-factor")).by(Who::Guarded),
+        page("recovery-codes", at("/account/recovery-codes")).by(Who::Guarded),
+        page("recovery-codes-made", at("/account/recovery-codes"))
+            .by(Who::Guarded)
+            .write("Your password", PASSWORD)
+            .press("Make 10 new codes"),
         page("desk-today", at("/desk")).by(Who::Editor),
         page("desk-inbox", at("/desk/inbox")).by(Who::Editor).press("Add an article"),
         page("desk-inbox-found-none", at("/desk/inbox?q=nothing")).by(Who::Editor),
@@ -230,6 +240,7 @@ fn pages(world: &World) -> Vec<Page> {
         page("user-remove", at("/office/users/2/remove")).by(Who::Admin),
         page("user-with-second-factor", at("/office/users/4")).by(Who::Admin),
         page("error-not-yours", at("/office/users")).by(Who::Viewer),
+        page("error-no-such-issue", at("/desk/issues/999999")).by(Who::Editor),
         page("audit", at("/office/audit")).by(Who::Admin),
         page("audit-found-none", at("/office/audit?who=nobody")).by(Who::Admin),
         page("subscribers", at("/office/subscribers")).by(Who::Admin),

@@ -88,6 +88,14 @@ async fn an_account_is_added_listed_and_disabled_from_the_command_line() {
         assert!(!run_with(daybreak, &words, "short\n"));
         assert!(run_with(daybreak, &words, "evenings are for reading\n"));
         assert_eq!(daybreak.json(&["user", "list"]).await[1]["password"], true);
+        // An admin who lost the phone, with nobody to ask.
+        let secret = "UPDATE users SET totp_secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ' WHERE email = 'ben@example.org'";
+        daybreak.execute(secret).await;
+        daybreak.execute("INSERT INTO user_recovery_codes SELECT 'x', id FROM users WHERE email = 'ben@example.org'").await;
+        assert_eq!(daybreak.json(&["user", "list"]).await[1]["second_factor"], true);
+        daybreak.run(&["user", "password", "ben@example.org", "--remove-second-factor"]).await;
+        assert_eq!(daybreak.json(&["user", "list"]).await[1]["second_factor"], false);
+        assert_eq!(daybreak.number("SELECT COUNT(*) FROM user_recovery_codes").await, 0);
         daybreak.run(&["user", "disable", "ben@example.org"]).await;
         assert_eq!(daybreak.json(&["user", "list"]).await[1]["disabled"], true);
         assert!(daybreak.fails(&["user", "disable", "ann@example.org"]).await.contains("is the only admin"));
@@ -103,6 +111,8 @@ async fn an_account_is_added_listed_and_disabled_from_the_command_line() {
             "user.add",
             "user.invite",
             "user.password",
+            "user.remove_second_factor",
+            "user.invite",
             "user.disable",
             "user.enable",
             "user.remove",

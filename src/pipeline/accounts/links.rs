@@ -29,6 +29,14 @@ fn sign_in_url(app: &App, secret: &str) -> String {
     format!("{}/sign-in/link/{secret}", app.settings.public_url)
 }
 
+/// Whether a mailed link may lead on to this page: whoever asks for the mail is anybody, and a path of ours with nothing
+/// but an address in it tells its reader nothing else.
+fn is_mailable(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
+    let is_place = ["/desk/", "/office/", "/account"].iter().any(|place| path.starts_with(place));
+    is_place && path.len() <= 100 && path.bytes().all(is_plain)
+}
+
 fn welcome_url(app: &App, secret: &str) -> String {
     format!("{}/welcome/{secret}", app.settings.public_url)
 }
@@ -52,8 +60,13 @@ pub(super) async fn welcome_link(app: &App, tx: &mut Conn, user_id: i64) -> Resu
 }
 
 /// Mails a link that signs in, where the address has an account: at most one in five minutes, and ten a day. What it did
-/// is not said.
-pub async fn mail_link(app: &App, email: &EmailAddress, from: From<'_>) -> Result<(), Error> {
+/// is not said. `back` is the page that it leads on to, where that is one of the desk's.
+pub async fn mail_link(
+    app: &App,
+    email: &EmailAddress,
+    back: &str,
+    from: From<'_>,
+) -> Result<(), Error> {
     let by = Actor::who_typed(app, Some(email), from.network).await?;
     let mut too_many = attempts::count_network(app, MAILED_FROM_NETWORK, from.network).await?;
     // What one limit refuses, the next does not count.
@@ -78,7 +91,10 @@ pub async fn mail_link(app: &App, email: &EmailAddress, from: From<'_>) -> Resul
     let (hash, expires) = (hash_of(&secret), app.clock.now().plus_millis(LINK_MINUTES * MINUTE));
     sessions::remove_ended(&mut tx, account.user.id, app.clock.now()).await?;
     sessions::insert_link(&mut tx, &hash, account.user.id, LinkKind::SignIn, expires).await?;
-    let url = sign_in_url(app, &secret);
+    let mut url = sign_in_url(app, &secret);
+    if is_mailable(back) {
+        url.push_str(&format!("?back={back}"));
+    }
     if !queue(app, &mut tx, &account, &hash, &url, Notice::SignIn).await? {
         tracing::warn!(
             "a link to sign in cannot be mailed: there is no newsletter yet whose address it comes from"

@@ -62,7 +62,8 @@ pub(super) async fn take(
 }
 
 /// The secret that this session would set up: the same each time the page is shown, with nothing kept until a code
-/// has proved that the app has it, and another one after every code that was taken.
+/// has proved that the app has it, and another one after every code that was taken and every second factor that was
+/// removed.
 pub fn pending_secret(app: &App, account: &Account, session: &Session) -> TotpSecret {
     let (id, step) = (account.user.id, account.totp_step);
     TotpSecret::new(&app.key.derive(&format!("second factor:{id}:{step}:{}", session.hash)))

@@ -1,12 +1,13 @@
 //! Links that sign in: mailed on request, good once, and only after a button is pressed, because link scanners follow
 //! links.
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::entrance::{self, ANSWER_AFTER, Guest, own_page};
+use super::entrance::{self, ANSWER_AFTER, Back, Guest, own_page};
 use crate::domain::address::EmailAddress;
 use crate::pipeline::App;
 use crate::pipeline::accounts::{self, Entrance, LINK_MINUTES};
@@ -41,7 +42,7 @@ pub async fn mail(State(app): State<App>, guest: Guest) -> Result<Response, Erro
         };
         return page::page(StatusCode::UNPROCESSABLE_ENTITY, "account/sign_in", &content);
     };
-    let mailing = accounts::mail_link(&app, &email, guest.from());
+    let mailing = accounts::mail_link(&app, &email, own_page(guest.form.get("back")), guest.from());
     let (mailed, ()) = tokio::join!(mailing, tokio::time::sleep(ANSWER_AFTER));
     mailed?;
     let content = Mailed { title: "Check your inbox", email: email.to_string(), minutes: LINK_MINUTES };
@@ -66,15 +67,18 @@ pub async fn show(State(app): State<App>, Segment(secret): Segment) -> Result<Re
     }
 }
 
-/// `POST /sign-in/link/{secret}`
+/// `POST /sign-in/link/{secret}?back=`
 pub async fn submit(
     State(app): State<App>,
     Segment(secret): Segment,
+    back: Result<Query<Back>, QueryRejection>,
     guest: Guest,
 ) -> Result<Response, Error> {
+    let Query(back) = back.unwrap_or_default();
+    let back = back.page();
     match accounts::sign_in_by_link(&app, &secret, guest.from()).await? {
-        Entrance::Open { cookie, .. } => entrance::open(&app, &guest, &cookie, "/desk").await,
-        Entrance::NeedsCode { ticket } => Ok(entrance::ask_for_code(&app, &ticket, "/desk")),
+        Entrance::Open { cookie, .. } => entrance::open(&app, &guest, &cookie, back).await,
+        Entrance::NeedsCode { ticket } => Ok(entrance::ask_for_code(&app, &ticket, back)),
         Entrance::Wrong | Entrance::Later { .. } | Entrance::Expired => gone(),
     }
 }

@@ -69,6 +69,9 @@ async fn page(
         }
     }
     drop(conn);
+    if may.is_empty() {
+        may.push("no role yet: ask an admin for one".to_owned());
+    }
     let own = Own {
         email: account.user.email.as_str(),
         name: typed_name.unwrap_or(&account.user.name),

@@ -54,3 +54,96 @@ async fn the_log_is_read_page_by_page_and_filtered() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_log_is_filtered_by_day_and_by_action_in_words() {
+    for house in houses().await {
+        let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        for (at, action) in [
+            ("2026-11-18T23:59:59Z", "issue.send"),
+            ("2026-11-19T00:00:00Z", "issue.send"),
+            ("2026-11-19T23:59:59Z", "issue.edit"),
+            ("2026-11-20T00:00:00Z", "user.role"),
+        ] {
+            let what = format!("at {at}.");
+            let entry = audit::NewEntry {
+                user_id: None,
+                who: "ben@example.org",
+                action,
+                what: &what,
+                newsletter_id: None,
+                is_denied: false,
+                network: "",
+            };
+            audit::write(&mut conn, &entry, Timestamp::parse(at).unwrap()).await.unwrap();
+        }
+        drop(conn);
+        for (query, found) in [
+            ("from=2026-11-19", 3),
+            ("until=2026-11-19", 3),
+            ("from=2026-11-19&until=2026-11-19", 2),
+            ("from=2026-11-20&until=2026-11-19", 0),
+            ("from=2030-01-01", 0),
+            ("until=2020-01-01", 0),
+            ("from=2026-11-19&action=issue.send&who=ben%40example.org", 1),
+            ("action=issue", 3),
+            ("from=yesterday&until=2026-02-30", 4),
+            ("from=%2B262142-12-31&until=%2B262142-12-31", 4),
+        ] {
+            let page = house.get_as(&admin, &format!("/office/audit?{query}")).await;
+            assert_eq!(page.body.matches("at 2026-11-").count(), found, "{query}: {}", page.body);
+        }
+        let page = house.get_as(&admin, "/office/audit?from=2026-11-19&action=issue.send").await.body;
+        assert!(page.contains("<option value=\"issue.send\" selected>Sent an issue now</option>"), "{page}");
+        assert!(page.contains("type=\"date\" value=\"2026-11-19\"") && page.contains("<option value=\"admin@example.org\">"));
+        let odd = house.get_as(&admin, "/office/audit?action=issuer.x").await.body;
+        assert!(odd.contains("<option value=\"issuer.x\" selected>") && odd.contains("Nothing in the log is like this."));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_filtered_log_keep_the_filter() {
+    for house in houses().await {
+        let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        for _ in 0..60 {
+            let entry = audit::NewEntry {
+                user_id: None,
+                who: "ben@example.org",
+                action: "issue.edit",
+                what: "number",
+                newsletter_id: None,
+                is_denied: false,
+                network: "",
+            };
+            audit::write(&mut conn, &entry, Timestamp::parse("2026-11-19T12:00:00Z").unwrap()).await.unwrap();
+        }
+        drop(conn);
+        let page = house.get_as(&admin, "/office/audit?action=issue&from=2026-11-19&until=2026-11-20").await.body;
+        let nav = between(&page, "<nav class=\"pages\"", "</nav>").replace("&amp;", "&").replace("&#x3D;", "=");
+        let older = between(&nav, "href=\"", "\"").to_owned();
+        assert!(older.contains("action=issue&from=2026-11-19&until=2026-11-20&before="), "{older}");
+        assert_eq!(house.get_as(&admin, &older).await.body.matches("number<").count(), 10);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_the_log_leads_to_what_it_is_about() {
+    for house in houses().await {
+        let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        let fields = [("email", "ben@example.org"), ("name", "Ben"), ("role", "viewer")];
+        let invited = house.submit_as(&admin, "/office/users/invite", &fields).await;
+        let page = house.get_as(&admin, "/office/audit?action=user.add").await.body;
+        let link = format!("<a href=\"{}\" dir=\"auto\">ben@example.org as viewer</a>", invited.header("location"));
+        assert!(page.contains(&link), "{page}");
+        // Of whoever is removed there is no page any more.
+        let remove = format!("{}/remove", invited.header("location"));
+        assert_eq!(house.submit_as(&admin, &remove, &[]).await.status, 303);
+        let page = house.get_as(&admin, "/office/audit?action=user.add").await.body;
+        assert!(page.contains("ben@example.org as viewer") && !page.contains(&link));
+        house.close().await;
+    }
+}

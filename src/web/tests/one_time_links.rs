@@ -43,6 +43,31 @@ async fn a_mailed_link_signs_in_once_and_not_for_long() {
 }
 
 #[tokio::test]
+async fn a_mailed_link_leads_on_to_where_they_wanted_and_says_nothing_else() {
+    for house in houses().await {
+        house.a_user("ann@example.org", Some(Role::Editor)).await;
+        for (back, kept) in [
+            ("/office/users/7", Some("/office/users/7")),
+            ("/desk", None),
+            ("/desk/issues?say=Call+0900", None),
+            ("//evil.example", None),
+            ("/desk/<b>", None),
+        ] {
+            let browser = Browser::new();
+            browser.submit(&house, "/sign-in/mail", &[("email", "ann@example.org"), ("back", back)]).await;
+            let mails = house.mails().await;
+            let [(_, Notice::SignIn(access))] = mails.as_slice() else { panic!("{mails:?}") };
+            let url = url::Url::parse(&access.url).unwrap();
+            assert_eq!(url.query(), kept.map(|kept| format!("back={kept}")).as_deref(), "{back}");
+            let link = access.url.strip_prefix(&house.base).unwrap();
+            assert_eq!(browser.submit(&house, link, &[]).await.header("location"), kept.unwrap_or("/desk"));
+            house.pass(6 * MINUTE);
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn the_first_admin_comes_by_the_printed_link_and_only_the_first() {
     for house in houses().await {
         let link = path_of(&accounts::first_admin_link(&house.app).await.unwrap().unwrap());
