@@ -55,8 +55,6 @@ pub async fn careful(State(is_https): State<bool>, request: Request, next: Next)
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("permissions-policy"), PERMISSIONS),
-        // A page that one of ours opens, or that opens one of ours, has no hand on it.
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -69,6 +67,10 @@ pub async fn careful(State(is_https): State<bool>, request: Request, next: Next)
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static(framed));
     if is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));
+        // A page that one of ours opens, or that opens one of ours, has no hand on it. Without HTTPS browsers leave it
+        // aside, and complain.
+        let opener = HeaderName::from_static("cross-origin-opener-policy");
+        headers.insert(opener, HeaderValue::from_static("same-origin"));
     }
     response
 }

@@ -125,3 +125,14 @@ async fn scripts_are_answered_in_kind() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn where_the_database_does_not_answer_the_page_does_without_the_frame() {
+    for house in houses().await {
+        let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        house.app.db.close().await;
+        let failed = house.get_as(&admin, "/desk").await;
+        assert!(failed.status == 500 && failed.body.contains("The fault is on our side"), "{}", failed.body);
+        house.close().await;
+    }
+}

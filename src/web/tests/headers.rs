@@ -23,7 +23,7 @@ fn check(what: &str, headers: &reqwest::header::HeaderMap, is_https: bool) {
         ("x-frame-options", frames),
         ("referrer-policy", "same-origin"),
         ("cache-control", "no-store"),
-        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-opener-policy", if is_https { "same-origin" } else { "" }),
         ("strict-transport-security", if is_https { "max-age=31536000" } else { "" }),
         ("access-control-allow-origin", ""),
         ("server", ""),
