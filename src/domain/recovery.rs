@@ -77,7 +77,9 @@ mod tests {
             assert_eq!(RecoveryCode::parse(typed), Some(code.clone()), "{typed}");
         }
         let long = "A".repeat(100_000);
-        for wrong in ["", "123456", "10ZZ-0ABC-DEFG-HJK", "10ZZ-0ABC-DEFG-HJKMM", "10ZZ-0ABC-DEFG-HJKU", "é", &long] {
+        for wrong in
+            ["", "123456", "10ZZ-0ABC-DEFG-HJK", "10ZZ-0ABC-DEFG-HJKMM", "10ZZ-0ABC-DEFG-HJKU", "é", &long]
+        {
             assert_eq!(RecoveryCode::parse(wrong), None, "{wrong}");
         }
         assert!(!format!("{code:?}").contains("10ZZ"), "no log has it");

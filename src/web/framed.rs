@@ -34,13 +34,25 @@ const SHELVES: [Shelf; 12] = [
     Shelf { path: "/desk/issues", missing: "There is no such issue", words: "See all issues" },
     Shelf { path: "/desk/sources", missing: "There is no such source", words: "See all sources" },
     Shelf { path: "/desk/templates", missing: "There is no such template", words: "See all templates" },
-    Shelf { path: "/office/newsletters", missing: "There is no such newsletter", words: "See all newsletters" },
+    Shelf {
+        path: "/office/newsletters",
+        missing: "There is no such newsletter",
+        words: "See all newsletters",
+    },
     Shelf { path: "/office/relays", missing: "There is no such relay", words: "See all relays" },
     Shelf { path: "/office/users", missing: "There is no such user", words: "See all users" },
     Shelf { path: "/office/segments", missing: "There is no such segment", words: "See all segments" },
-    Shelf { path: "/office/bulk", missing: "There is no such change to many", words: "See all changes to many" },
+    Shelf {
+        path: "/office/bulk",
+        missing: "There is no such change to many",
+        words: "See all changes to many",
+    },
     Shelf { path: "/office/import", missing: "There is no such import", words: "See all imports" },
-    Shelf { path: "/office/subscribers", missing: "There is no such subscriber", words: "See all subscribers" },
+    Shelf {
+        path: "/office/subscribers",
+        missing: "There is no such subscriber",
+        words: "See all subscribers",
+    },
     Shelf { path: "/account", missing: "There is no such page", words: "Back to your account" },
 ];
 

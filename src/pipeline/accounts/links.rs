@@ -61,12 +61,7 @@ pub(super) async fn welcome_link(app: &App, tx: &mut Conn, user_id: i64) -> Resu
 
 /// Mails a link that signs in, where the address has an account: at most one in five minutes, and ten a day. What it did
 /// is not said. `back` is the page that it leads on to, where that is one of the desk's.
-pub async fn mail_link(
-    app: &App,
-    email: &EmailAddress,
-    back: &str,
-    from: From<'_>,
-) -> Result<(), Error> {
+pub async fn mail_link(app: &App, email: &EmailAddress, back: &str, from: From<'_>) -> Result<(), Error> {
     let by = Actor::who_typed(app, Some(email), from.network).await?;
     let mut too_many = attempts::count_network(app, MAILED_FROM_NETWORK, from.network).await?;
     // What one limit refuses, the next does not count.

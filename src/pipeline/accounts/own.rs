@@ -75,7 +75,10 @@ pub(super) async fn prove_password(
         if too_many.is_first {
             by.refused(app, action, "too many tries").await?;
         }
-        return Ok(Some(Problem::new("current", format!("Too many tries: try again in {}.", too_many.in_words()))));
+        return Ok(Some(Problem::new(
+            "current",
+            format!("Too many tries: try again in {}.", too_many.in_words()),
+        )));
     }
     if !is_password(Some(account), typed).await? {
         by.refused(app, action, "the password before was wrong").await?;

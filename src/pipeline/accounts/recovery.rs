@@ -39,7 +39,9 @@ pub async fn make_recovery_codes(
 ) -> Result<Result<Vec<RecoveryCode>, Problem>, Error> {
     const ACTION: &str = "user.make_recovery_codes";
     if account.totp_secret.is_none() {
-        return Err(Error::Invalid("Set up a second factor first: recovery codes stand in for its codes".to_owned()));
+        return Err(Error::Invalid(
+            "Set up a second factor first: recovery codes stand in for its codes".to_owned(),
+        ));
     }
     let id = account.user.id;
     let has_password = account.password_hash.is_some();
@@ -80,12 +82,20 @@ pub(super) async fn take(tx: &mut Conn, account: &Account, typed: &str) -> Resul
 }
 
 /// Writes down that a code was used, and queues the mail that tells its owner; returns how many are left.
-pub(super) async fn tell(app: &App, tx: &mut Conn, by: &Actor, account: &Account, hash: &str) -> Result<i64, Error> {
+pub(super) async fn tell(
+    app: &App,
+    tx: &mut Conn,
+    by: &Actor,
+    account: &Account,
+    hash: &str,
+) -> Result<i64, Error> {
     let (email, now) = (&account.user.email, app.clock.now());
     let left = recovery::count(tx, account.user.id).await?;
     by.note(app, tx, "user.recovery_code", &format!("{email}: {left} left")).await?;
     let Some(newsletter) = sender(tx, account).await? else {
-        tracing::warn!("nobody is told by mail that a recovery code was used: there is no newsletter to send it from");
+        tracing::warn!(
+            "nobody is told by mail that a recovery code was used: there is no newsletter to send it from"
+        );
         return Ok(left);
     };
     let notice = Notice::RecoveryCode(CodeUsed {

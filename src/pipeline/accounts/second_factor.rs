@@ -142,7 +142,12 @@ fn used_already() -> Problem {
     Problem::new("code", "This code was used already: wait for the next one.")
 }
 
-pub(super) async fn too_many_codes(app: &App, by: &Actor, action: &str, too_many: TooMany) -> Result<Problem, Error> {
+pub(super) async fn too_many_codes(
+    app: &App,
+    by: &Actor,
+    action: &str,
+    too_many: TooMany,
+) -> Result<Problem, Error> {
     if too_many.is_first {
         by.refused(app, action, "too many codes").await?;
     }

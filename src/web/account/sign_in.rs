@@ -105,7 +105,12 @@ impl Step {
         page::page(status, "account/code", &CodePage { title, back, is_recovery, other, problem })
     }
 
-    fn show(self, app: &App, headers: &HeaderMap, back: Result<Query<Back>, QueryRejection>) -> Result<Response, Error> {
+    fn show(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        back: Result<Query<Back>, QueryRejection>,
+    ) -> Result<Response, Error> {
         let Query(back) = back.unwrap_or_default();
         match cookie(headers, ticket_name(app)) {
             Some(_) => self.page(StatusCode::OK, back.page(), None),
@@ -125,21 +130,28 @@ impl Step {
                         1 => "one is left".to_owned(),
                         left => format!("{left} are left"),
                     };
-                    let words = format!("You used a recovery code: {left}. Under your account you can make new ones.");
+                    let words = format!(
+                        "You used a recovery code: {left}. Under your account you can make new ones."
+                    );
                     said::leave(app, &mut response, &Said { words, ..Said::default() });
                 }
                 Ok(response)
             }
             Entrance::Wrong => {
                 let problem = match self {
-                    Self::Code => "This is not the code that your app shows now, or it was used already. Wait for the next one.",
-                    Self::Recovery => "This is none of your recovery codes, or it was used already: each works once. Check it, \
-                                       or take the next one.",
+                    Self::Code => {
+                        "This is not the code that your app shows now, or it was used already. Wait for the next one."
+                    }
+                    Self::Recovery => {
+                        "This is none of your recovery codes, or it was used already: each works once. Check it, \
+                                       or take the next one."
+                    }
                 };
                 self.page(StatusCode::UNPROCESSABLE_ENTITY, back, Some(problem))
             }
             Entrance::Later { minutes } => {
-                let problem = format!("Too many codes were wrong. Try again in {}.", minutes_in_words(minutes));
+                let problem =
+                    format!("Too many codes were wrong. Try again in {}.", minutes_in_words(minutes));
                 self.page(StatusCode::TOO_MANY_REQUESTS, back, Some(&problem))
             }
             Entrance::Expired | Entrance::NeedsCode { .. } => Ok(said::then_say(

@@ -18,7 +18,10 @@ fn address(what: &str) -> &str {
 impl Accounts {
     /// Those that these lines are about.
     pub async fn of(conn: &mut Conn, entries: &[Entry]) -> Result<Self, DbError> {
-        let about = entries.iter().filter(|entry| entry.action.starts_with("user.")).map(|entry| address(&entry.what));
+        let about = entries
+            .iter()
+            .filter(|entry| entry.action.starts_with("user."))
+            .map(|entry| address(&entry.what));
         let mut emails: Vec<&str> = about.filter(|word| word.contains('@')).collect();
         emails.sort_unstable();
         emails.dedup();

@@ -214,10 +214,14 @@ mod tests {
     fn every_action_can_be_chosen_alone_and_with_its_like() {
         assert!(NOUNS.is_sorted_by(|one, other| one.0 < other.0), "the table is searched by halves");
         let groups = choices("issue.send");
-        assert!(groups.iter().all(|group| group.words.starts_with(char::is_uppercase)), "each has words: {groups:?}");
+        assert!(
+            groups.iter().all(|group| group.words.starts_with(char::is_uppercase)),
+            "each has words: {groups:?}"
+        );
         let all: Vec<&Choice> = groups.iter().flat_map(|group| &group.actions).collect();
         assert!(WORDS.iter().all(|(key, _)| all.iter().any(|choice| choice.value == *key)));
-        let chosen: Vec<&str> = all.iter().filter(|choice| choice.chosen).map(|choice| choice.value).collect();
+        let chosen: Vec<&str> =
+            all.iter().filter(|choice| choice.chosen).map(|choice| choice.value).collect();
         assert_eq!(chosen, ["issue.send"]);
         assert!(choices("issue").iter().any(|group| group.actions[0].chosen));
     }

@@ -8,7 +8,10 @@ fn is_framed(answer: &Answer, status: u16, says: &str, way_on: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
     let (frame, page) = answer.body.split_once("<main").unwrap();
     assert!(frame.contains("<nav class=\"rail\"") && frame.contains("href=\"/account\""), "{frame}");
-    assert!(page.contains(says) && page.contains(&format!("href=\"{way_on}\"")), "no {says:?}, {way_on}: {page}");
+    assert!(
+        page.contains(says) && page.contains(&format!("href=\"{way_on}\"")),
+        "no {says:?}, {way_on}: {page}"
+    );
 }
 
 #[tokio::test]
@@ -39,7 +42,8 @@ async fn whoever_is_signed_in_finds_errors_in_the_frame_with_a_way_on() {
         let long = "x".repeat(1024 * 1024 + 1);
         let answer = house.submit_as(&admin, "/account/name", &[("name", &long)]).await;
         is_framed(&answer, 413, "That is too much", "/account");
-        let request = house.client.post(format!("{}/account/name", house.base)).header("cookie", &admin.cookie);
+        let request =
+            house.client.post(format!("{}/account/name", house.base)).header("cookie", &admin.cookie);
         let answer = Answer::of(request.body("{}").send().await.unwrap()).await;
         is_framed(&answer, 415, "the forms of its own page", "/account");
         is_framed(&house.submit_as(&admin, "/desk", &[]).await, 405, "takes no such request", "/desk");
@@ -55,7 +59,11 @@ async fn whoever_is_refused_learns_which_role_it_takes_and_whom_to_ask() {
         let vic = house.sign_in("vic@example.org", Role::Viewer).await;
         let refused = house.get_as(&vic, "/office/users").await;
         is_framed(&refused, 403, "role of admin for all newsletters", "/desk");
-        assert!(refused.body.contains("Ask an admin of this service for it."), "there is none: {}", refused.body);
+        assert!(
+            refused.body.contains("Ask an admin of this service for it."),
+            "there is none: {}",
+            refused.body
+        );
         house.sign_in("ada@example.org", Role::Admin).await;
         let off = house.a_user("off@example.org", Some(Role::Admin)).await;
         accounts::disable(&house.app, &accounts::Actor::command_line(), off).await.unwrap();
@@ -104,7 +112,8 @@ async fn scripts_are_answered_in_kind() {
         let ask = async |method: &str, path: &str, accept: &str, cookie: &str| {
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
             let request = house.client.request(method, format!("{}{path}", house.base));
-            let request = request.header("accept", accept).header("cookie", cookie).header("content-type", FORM);
+            let request =
+                request.header("accept", accept).header("cookie", cookie).header("content-type", FORM);
             Answer::of(request.body(urlencoded(&[("token", &vic.token)])).send().await.unwrap()).await
         };
         let (edit, events) = (format!("/desk/issues/{issue}"), format!("/desk/issues/{issue}/events"));

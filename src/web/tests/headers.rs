@@ -42,7 +42,9 @@ fn check(what: &str, headers: &reqwest::header::HeaderMap, is_https: bool) {
 
 /// What no page says: what it is made of, and what a strict policy would not run anyway.
 fn is_clean(what: &str, body: &str) {
-    for word in ["panicked", "sqlx", "SELECT ", ".rs:", "stack backtrace", "src=\"http:", "<script>", " onclick="] {
+    for word in
+        ["panicked", "sqlx", "SELECT ", ".rs:", "stack backtrace", "src=\"http:", "<script>", " onclick="]
+    {
         assert!(!body.contains(word), "{what} has {word}: {body}");
     }
 }
@@ -62,10 +64,15 @@ async fn every_answer_keeps_the_browser_careful() {
                     let request = if is_get { house.client.get(&url) } else { house.client.post(&url) };
                     let request = request.header("cookie", &person.cookie).header("content-type", FORM);
                     let answer = request.send().await.unwrap();
-                    let what = format!("{name} {} {route}: {}", if is_get { "GET" } else { "POST" }, answer.status());
+                    let what = format!(
+                        "{name} {} {route}: {}",
+                        if is_get { "GET" } else { "POST" },
+                        answer.status()
+                    );
                     assert!(answer.status().as_u16() < 500, "{what}");
                     check(&what, answer.headers(), false);
-                    let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+                    let kind =
+                        answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
                     if kind.is_some_and(|kind| kind.starts_with("text/html")) {
                         let is_mail = get.is_some() && route.ends_with("/preview/mail");
                         let body = answer.text().await.unwrap();
@@ -94,8 +101,10 @@ async fn on_https_browsers_are_told_to_stay_there_and_cookies_are_secure() {
         let until = async move {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(crate::web::serve(listener, Networks::default(), crate::web::router(app), until));
-        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let served =
+            tokio::spawn(crate::web::serve(listener, Networks::default(), crate::web::router(app), until));
+        let client =
+            Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         for path in ["/", "/sign-in", "/desk", "/office/users", "/account", "/nowhere", "/desk/nowhere"] {
             let answer = client.get(format!("{base}{path}")).send().await.unwrap();
             let header = answer.headers().get("strict-transport-security");
@@ -107,7 +116,8 @@ async fn on_https_browsers_are_told_to_stay_there_and_cookies_are_secure() {
         assert_eq!(entered.status(), 303);
         check("signing in", entered.headers(), true);
         let cookies = entered.headers().get_all("set-cookie").iter();
-        let session = cookies.map(|cookie| cookie.to_str().unwrap()).find(|one| one.starts_with("__Host-daybreak="));
+        let session =
+            cookies.map(|cookie| cookie.to_str().unwrap()).find(|one| one.starts_with("__Host-daybreak="));
         let session = session.unwrap().split(';').next().unwrap().to_owned();
         let account = client.get(format!("{base}/account")).header("cookie", session).send().await.unwrap();
         assert_eq!(account.status(), 200);

@@ -96,9 +96,15 @@ async fn the_log_is_filtered_by_day_and_by_action_in_words() {
         }
         let page = house.get_as(&admin, "/office/audit?from=2026-11-19&action=issue.send").await.body;
         assert!(page.contains("<option value=\"issue.send\" selected>Sent an issue now</option>"), "{page}");
-        assert!(page.contains("type=\"date\" value=\"2026-11-19\"") && page.contains("<option value=\"admin@example.org\">"));
+        assert!(
+            page.contains("type=\"date\" value=\"2026-11-19\"")
+                && page.contains("<option value=\"admin@example.org\">")
+        );
         let odd = house.get_as(&admin, "/office/audit?action=issuer.x").await.body;
-        assert!(odd.contains("<option value=\"issuer.x\" selected>") && odd.contains("Nothing in the log is like this."));
+        assert!(
+            odd.contains("<option value=\"issuer.x\" selected>")
+                && odd.contains("Nothing in the log is like this.")
+        );
         house.close().await;
     }
 }
@@ -121,8 +127,10 @@ async fn the_pages_of_a_filtered_log_keep_the_filter() {
             audit::write(&mut conn, &entry, Timestamp::parse("2026-11-19T12:00:00Z").unwrap()).await.unwrap();
         }
         drop(conn);
-        let page = house.get_as(&admin, "/office/audit?action=issue&from=2026-11-19&until=2026-11-20").await.body;
-        let nav = between(&page, "<nav class=\"pages\"", "</nav>").replace("&amp;", "&").replace("&#x3D;", "=");
+        let page =
+            house.get_as(&admin, "/office/audit?action=issue&from=2026-11-19&until=2026-11-20").await.body;
+        let nav =
+            between(&page, "<nav class=\"pages\"", "</nav>").replace("&amp;", "&").replace("&#x3D;", "=");
         let older = between(&nav, "href=\"", "\"").to_owned();
         assert!(older.contains("action=issue&from=2026-11-19&until=2026-11-20&before="), "{older}");
         assert_eq!(house.get_as(&admin, &older).await.body.matches("number<").count(), 10);
@@ -137,7 +145,8 @@ async fn a_line_of_the_log_leads_to_what_it_is_about() {
         let fields = [("email", "ben@example.org"), ("name", "Ben"), ("role", "viewer")];
         let invited = house.submit_as(&admin, "/office/users/invite", &fields).await;
         let page = house.get_as(&admin, "/office/audit?action=user.add").await.body;
-        let link = format!("<a href=\"{}\" dir=\"auto\">ben@example.org as viewer</a>", invited.header("location"));
+        let link =
+            format!("<a href=\"{}\" dir=\"auto\">ben@example.org as viewer</a>", invited.header("location"));
         assert!(page.contains(&link), "{page}");
         // Of whoever is removed there is no page any more.
         let remove = format!("{}/remove", invited.header("location"));

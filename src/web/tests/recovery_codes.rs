@@ -34,9 +34,16 @@ async fn each_recovery_code_signs_in_once_and_its_owner_is_told() {
     for house in houses().await {
         let (id, ann, codes) = guarded(&house).await;
         assert_eq!(codes.len(), 10);
-        assert!(codes.iter().all(|code| code.len() == 19 && codes.iter().filter(|other| *other == code).count() == 1));
+        assert!(
+            codes
+                .iter()
+                .all(|code| code.len() == 19 && codes.iter().filter(|other| *other == code).count() == 1)
+        );
         let account = ann.get(&house, "/account").await.body;
-        assert!(account.contains("10 of 10 recovery codes left") && !account.contains(&codes[0]), "{account}");
+        assert!(
+            account.contains("10 of 10 recovery codes left") && !account.contains(&codes[0]),
+            "{account}"
+        );
         assert!(!ann.get(&house, PAGE).await.body.contains(&codes[0]), "they are shown once");
         assert_eq!(house.mails().await, []);
 
@@ -44,7 +51,10 @@ async fn each_recovery_code_signs_in_once_and_its_owner_is_told() {
         let form = other.get(&house, "/sign-in/code?back=%2Faccount%3Fx%3D1").await.body;
         assert!(form.contains("/sign-in/recovery?back&#x3D;%2Faccount%3Fx%3D1"), "{form}");
         let form = other.get(&house, "/sign-in/recovery?back=%2Faccount%3Fx%3D1").await.body;
-        assert!(form.contains("name=\"back\" value=\"/account?x&#x3D;1\"") && !form.contains("numeric"), "{form}");
+        assert!(
+            form.contains("name=\"back\" value=\"/account?x&#x3D;1\"") && !form.contains("numeric"),
+            "{form}"
+        );
         let wrong = send(&house, &other, "AAAA-AAAA-AAAA-AAAA").await;
         assert!(wrong.status == 422 && wrong.body.contains("none of your recovery codes"), "{}", wrong.body);
         // As somebody types it from paper.
@@ -60,7 +70,8 @@ async fn each_recovery_code_signs_in_once_and_its_owner_is_told() {
         assert_eq!((to.as_str(), used.left, used.network.as_str()), ("ann@example.org", 9, "198.51.100.7"));
         assert_eq!(used.url, format!("{}/account", house.base));
         let log = house.log().await;
-        let done: Vec<_> = log.iter().take(3).map(|entry| (entry.action.as_str(), entry.what.as_str())).collect();
+        let done: Vec<_> =
+            log.iter().take(3).map(|entry| (entry.action.as_str(), entry.what.as_str())).collect();
         let expected = [
             ("user.sign_in", "with a password and a recovery code"),
             ("user.recovery_code", "ann@example.org: 9 left"),
@@ -71,10 +82,17 @@ async fn each_recovery_code_signs_in_once_and_its_owner_is_told() {
         let third = half_in(&house).await;
         assert_eq!(send(&house, &third, &codes[3]).await.status, 422, "it is used up");
         assert!(!third.is_in(&house).await);
-        assert_eq!(send(&house, &Browser::new(), &codes[4]).await.header("location"), "/sign-in", "no password");
+        assert_eq!(
+            send(&house, &Browser::new(), &codes[4]).await.header("location"),
+            "/sign-in",
+            "no password"
+        );
         let mut conn = house.app.db.conn().await.unwrap();
         assert_eq!(recovery::count(&mut conn, id).await.unwrap(), 9);
-        assert!(!recovery::take(&mut conn, id, &codes[4].replace('-', "")).await.unwrap(), "only hashes are kept");
+        assert!(
+            !recovery::take(&mut conn, id, &codes[4].replace('-', "")).await.unwrap(),
+            "only hashes are kept"
+        );
         drop(conn);
         house.close().await;
     }
@@ -118,7 +136,11 @@ async fn new_recovery_codes_are_made_for_the_password_alone_and_end_those_before
     for house in houses().await {
         let (_, ann, codes) = guarded(&house).await;
         let wrong = ann.act(&house, PAGE, PAGE, &[("current", "a guess or two"), ("code", &codes[0])]).await;
-        assert!(wrong.status == 422 && wrong.body.contains("This is not your password now"), "{}", wrong.body);
+        assert!(
+            wrong.status == 422 && wrong.body.contains("This is not your password now"),
+            "{}",
+            wrong.body
+        );
         let made = ann.act(&house, PAGE, PAGE, &[("current", PASSWORD)]).await;
         let new = recovery_codes(&made.body);
         assert!(made.status == 200 && new.len() == 10 && new.iter().all(|code| !codes.contains(code)));
@@ -175,11 +197,18 @@ async fn a_recovery_code_takes_the_second_factor_away_and_the_others_go_with_it(
         assert_eq!(gone.status, 303);
         let mails = house.mails().await;
         assert!(matches!(mails.as_slice(), [(_, Notice::RecoveryCode(used))] if used.left == 0), "{mails:?}");
-        assert_eq!(Browser::new().sign_in(&house, "ann@example.org", PASSWORD).await.header("location"), "/desk");
+        assert_eq!(
+            Browser::new().sign_in(&house, "ann@example.org", PASSWORD).await.header("location"),
+            "/desk"
+        );
         house.pass(MINUTE);
         let (other, _) = house.enrol_with_codes(&ann).await;
         assert_ne!(other, secret, "the phone that is lost knows the one before");
-        assert_eq!(send(&house, &half_in(&house).await, &codes[1]).await.status, 422, "it was of the one before");
+        assert_eq!(
+            send(&house, &half_in(&house).await, &codes[1]).await.status,
+            422,
+            "it was of the one before"
+        );
         house.close().await;
     }
 }

@@ -109,7 +109,11 @@ async fn nobody_is_led_elsewhere_by_signing_in() {
             let fields = [("email", "ann@example.org"), ("password", PASSWORD), ("back", back)];
             assert_eq!(ann.submit(&house, "/sign-in", &fields).await.header("location"), "/desk", "{back}");
             let typed = urlencoded(&[("back", back)]);
-            assert_eq!(ann.get(&house, &format!("/sign-in?{typed}")).await.header("location"), "/desk", "{back}");
+            assert_eq!(
+                ann.get(&house, &format!("/sign-in?{typed}")).await.header("location"),
+                "/desk",
+                "{back}"
+            );
             let form = house.get(&format!("/sign-in?{typed}")).await.body;
             assert!(form.contains("name=\"back\" value=\"/desk\""), "{back}: {form}");
         }
@@ -125,13 +129,17 @@ async fn addresses_that_are_no_text_are_pages_of_ours() {
         for (route, get, _) in ROUTES.iter().filter(|(_, get, _)| get.is_some()) {
             assert!(get.is_some());
             let path = things.path(route);
-            let odd: Vec<&str> = route.split('/').map(|part| if part.starts_with('{') { "%ff%fe" } else { part }).collect();
+            let odd: Vec<&str> =
+                route.split('/').map(|part| if part.starts_with('{') { "%ff%fe" } else { part }).collect();
             for path in [
                 odd.join("/"),
-                format!("{path}?%ff=%fe&%00=%00&before=%ff&page=99999999999999999999&q=%00&newsletter=%00&after=-1"),
+                format!(
+                    "{path}?%ff=%fe&%00=%00&before=%ff&page=99999999999999999999&q=%00&newsletter=%00&after=-1"
+                ),
                 format!("{path}?{}", "a=b&".repeat(2000)),
             ] {
-                let request = house.client.get(format!("{}{path}", house.base)).header("cookie", &admin.cookie);
+                let request =
+                    house.client.get(format!("{}{path}", house.base)).header("cookie", &admin.cookie);
                 let answer = request.send().await.unwrap();
                 let status = answer.status().as_u16();
                 assert!(status < 500 && status != 400, "{status}: {path}");
@@ -152,7 +160,8 @@ async fn what_does_not_say_that_it_is_a_form_is_none() {
                 let request = house.client.post(format!("{}{}", house.base, things.path(route)));
                 let mut request = request.header("cookie", &admin.cookie).header("origin", &house.base);
                 if let Some(kind) = kind {
-                    request = request.header("content-type", reqwest::header::HeaderValue::from_bytes(kind).unwrap());
+                    request = request
+                        .header("content-type", reqwest::header::HeaderValue::from_bytes(kind).unwrap());
                 }
                 let body = urlencoded(&[("token", &admin.token), ("email", "ann@example.org")]);
                 let answer = request.body(body).send().await.unwrap();
@@ -190,10 +199,16 @@ async fn what_is_no_request_is_refused_and_the_service_goes_on() {
             (format!("GET / \u{fc} HTTP/1.1\r\n{end}"), &["400"]),
             (format!("POST /sign-in HTTP/1.1\r\ncontent-length: -1\r\n{end}"), &["400"]),
             (
-                format!("POST /sign-in HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n{end}0\r\n\r\n"),
+                format!(
+                    "POST /sign-in HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n{end}0\r\n\r\n"
+                ),
                 &["400", "415"],
             ),
-            ("GET http://evil.example/desk HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned(), &["303"]),
+            (
+                "GET http://evil.example/desk HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+                    .to_owned(),
+                &["303"],
+            ),
             (format!("CONNECT evil.example:443 HTTP/1.1\r\n{end}"), &["400", "404", "405"]),
         ] {
             let answer = raw(&house, request.as_bytes()).await;
