@@ -350,5 +350,7 @@ pub async fn events(
         _place: place,
     };
     let stream = stream::unfold(viewer, Viewer::next);
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+    // A stream of its own would say `no-cache`: caches may keep that.
+    let quiet = [(header::CACHE_CONTROL, "no-store")];
+    Ok((quiet, Sse::new(stream).keep_alive(KeepAlive::default())).into_response())
 }
