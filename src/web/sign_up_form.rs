@@ -45,11 +45,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A complaint as it stands alone beside its field: capital letter, full stop.
     pub fn new(field: &'static str, says: &str) -> Self {
-        let mut letters = says.chars();
-        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        Self { field, says: format!("{first}{}.", letters.as_str().trim_end_matches('.')) }
+        Self { field, says: words::sentence(says) }
     }
 }
 

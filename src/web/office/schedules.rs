@@ -1,30 +1,47 @@
-//! A newsletter's schedules: added, changed, paused, removed.
+//! A newsletter's schedules: which there are, and each on a page of its own: added, changed, paused, removed.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::get;
 use serde::Serialize;
 
-use super::newsletters::{Again, Field, Kind, Problems, allowed, page, typed};
+use super::fields::{self, Again, Asked, Field, Kind, Problems, Wrong, typed};
+use super::newsletters::{Head, allowed, looked_at, zones};
 use crate::domain::calendar::{Recurrence, Slots, TimeOfDay, parse_zone};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::{self, App, newsletters, schedules};
-use crate::web::auth::Act;
+use crate::web::auth::{Act, SignedIn};
+use crate::web::desk::show;
 use crate::web::desk::words::Moment;
 use crate::web::form::Segment;
 use crate::web::words::frequency;
 use crate::web::{Error, said};
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/office/newsletters/{slug}/schedules", post(submit))
+    Router::new()
+        .route("/office/newsletters/{slug}/schedules", get(list).post(submit))
+        .route("/office/newsletters/{slug}/schedules/{schedule}", get(open))
 }
 
-/// A schedule on its newsletter's page.
+/// What stands for a schedule's number in the address of a new one.
+const NEW: &str = "add";
+
+fn path(newsletter: &Newsletter) -> String {
+    format!("/office/newsletters/{}/schedules", newsletter.slug)
+}
+
 #[derive(Serialize)]
-pub struct Planned {
+struct ListPage {
+    head: Head,
+    schedules: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
     id: i64,
     name: String,
     words: String,
@@ -32,13 +49,34 @@ pub struct Planned {
     next: Option<Moment>,
     /// Who chose none follows this one.
     is_first: bool,
-    fields: Vec<Field>,
-    is_open: bool,
-    /// What keeps it from being removed, where that was tried.
-    problem: String,
 }
 
-const WHEN: [(&str, &str, &str, Kind); 3] = [
+/// `GET /office/newsletters/{slug}/schedules`: with their next slots.
+async fn list(State(app): State<App>, by: SignedIn, Segment(slug): Segment) -> Result<Response, Error> {
+    let newsletter = looked_at(&app, &by, &slug).await?;
+    let now = app.clock.now();
+    let all = newsletters::next_slots(&app, &newsletter.slug, 1).await?;
+    let row = |(index, (schedule, slots)): (usize, (Schedule, Vec<_>))| {
+        let next = slots.first().filter(|_| !schedule.paused);
+        Row {
+            words: frequency(&schedule.slots),
+            next: next
+                .map(|slot: &crate::domain::calendar::Slot| Moment::near(slot.at, now, schedule.slots.zone)),
+            is_first: index == 0,
+            id: schedule.id,
+            paused: schedule.paused,
+            name: schedule.name,
+        }
+    };
+    let page = ListPage {
+        head: Head::new(&newsletter, "/schedules"),
+        schedules: all.into_iter().enumerate().map(row).collect(),
+    };
+    let title = format!("Schedules of {}", newsletter.name);
+    show(&by, StatusCode::OK, &path(&newsletter), &title, "office/schedules", &page)
+}
+
+const WHEN: [Asked; 3] = [
     ("at", "Time", "Hours and minutes by the clock of its zone: 07:00", Kind::Input("text")),
     (
         "days",
@@ -48,54 +86,99 @@ const WHEN: [(&str, &str, &str, Kind); 3] = [
     ),
     ("timezone", "Time zone", "A name of the IANA list such as Europe/Paris", Kind::Input("text")),
 ];
-const NAME: (&str, &str, &str, Kind) = (
+const NAME: Asked = (
     "name",
     "Name",
     "What it is called among others: letters, digits and hyphens. Empty: daily, weekly, weekdays or monthly.",
     Kind::Input("text"),
 );
 
-/// The schedules of a newsletter with their next slots.
-pub async fn planned(app: &App, newsletter: &Newsletter, again: &Again<'_>) -> Result<Vec<Planned>, Error> {
-    let now = app.clock.now();
-    let all = newsletters::next_slots(app, &newsletter.slug, 1).await?;
-    let schedule = |(index, (schedule, slots)): (usize, (Schedule, Vec<_>))| {
-        let form = format!("schedule-{}", schedule.id);
-        let kept = |name: &str| match name {
-            "at" => schedule.slots.at.to_string(),
-            "days" => schedule.slots.recurrence.to_string(),
-            _ => schedule.slots.zone.name().to_owned(),
-        };
-        let next = slots.first().filter(|_| !schedule.paused);
-        let is_open = again.form == form;
-        let problem = again.problems.iter().find(|(field, _)| is_open && field == "remove");
-        Planned {
-            words: frequency(&schedule.slots),
-            next: next
-                .map(|slot: &crate::domain::calendar::Slot| Moment::near(slot.at, now, schedule.slots.zone)),
-            fields: WHEN.iter().map(|field| Field::new(again, &form, *field, &kept(field.0))).collect(),
-            problem: problem.map(|(_, says)| says.clone()).unwrap_or_default(),
-            is_open,
-            is_first: index == 0,
-            id: schedule.id,
-            paused: schedule.paused,
-            name: schedule.name,
-        }
-    };
-    Ok(all.into_iter().enumerate().map(schedule).collect())
+#[derive(Serialize)]
+struct Page {
+    head: Head,
+    /// None: a new one.
+    schedule: Option<Kept>,
+    fields: Vec<Field>,
+    problems: Vec<Wrong>,
+    zones: Vec<&'static str>,
 }
 
-/// The fields of a new schedule.
-pub fn new_fields(newsletter: &Newsletter, again: &Again<'_>) -> Vec<Field> {
-    let kept = |name: &str| match name {
-        "at" => "07:00",
-        "days" => "daily",
-        "timezone" => newsletter.zone.name(),
-        _ => "",
-    };
-    let fields = WHEN.iter().chain([&NAME]);
-    fields.map(|field| Field::new(again, "schedule", *field, kept(field.0))).collect()
+#[derive(Serialize)]
+struct Kept {
+    id: i64,
+    name: String,
+    words: String,
+    /// When, as it is stored: so that somebody else's change is seen.
+    was: String,
 }
+
+/// When a schedule goes out, to tell whether that was changed.
+fn mark(slots: &Slots) -> String {
+    format!("{} {} {}", slots.at, slots.recurrence, slots.zone.name())
+}
+
+/// `GET /office/newsletters/{slug}/schedules/{schedule}`: one, or the form of a new one.
+async fn open(
+    State(app): State<App>,
+    by: SignedIn,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Error> {
+    // The database has no NUL in any text.
+    let path = path.ok().filter(|Path((slug, _))| !slug.contains('\0'));
+    let Path((slug, id)) = path.ok_or(Error::NotFound)?;
+    let newsletter = looked_at(&app, &by, &slug).await?;
+    let schedule = match id.as_str() {
+        NEW => None,
+        id => {
+            let id = super::number(id)?;
+            Some(schedules::find(&mut *app.db.conn().await?, newsletter.id, id).await?)
+        }
+    };
+    page(&by, StatusCode::OK, &newsletter, schedule.as_ref(), &Again::default())
+}
+
+fn page(
+    by: &SignedIn,
+    status: StatusCode,
+    newsletter: &Newsletter,
+    schedule: Option<&Schedule>,
+    again: &Again<'_>,
+) -> Result<Response, Error> {
+    let slots = schedule.map(|schedule| schedule.slots);
+    let kept = |name: &str| match (name, &slots) {
+        ("at", slots) => slots.map_or("07:00".to_owned(), |slots| slots.at.to_string()),
+        ("days", slots) => slots.map_or("daily".to_owned(), |slots| slots.recurrence.to_string()),
+        ("timezone", slots) => slots.map_or(newsletter.zone, |slots| slots.zone).name().to_owned(),
+        _ => String::new(),
+    };
+    let asked = WHEN.iter().chain(slots.is_none().then_some(&NAME));
+    let mut fields: Vec<Field> = asked.map(|field| Field::new(again, "", *field, &kept(field.0))).collect();
+    let mut problems = fields::wrong(&mut fields);
+    // What keeps it from being removed stands at no field.
+    let removal = again.problems.iter().filter(|(field, _)| field == REMOVE);
+    problems.extend(removal.map(|(field, says)| Wrong { field: field.clone(), says: says.clone() }));
+    let page = Page {
+        head: Head::new(newsletter, "/schedules"),
+        schedule: schedule.map(|schedule| Kept {
+            id: schedule.id,
+            name: schedule.name.clone(),
+            words: frequency(&schedule.slots),
+            was: mark(&schedule.slots),
+        }),
+        fields,
+        problems,
+        zones: zones(),
+    };
+    let title = match schedule {
+        Some(schedule) => format!("Schedule “{}” of {}", schedule.name, newsletter.name),
+        None => format!("A new schedule of {}", newsletter.name),
+    };
+    let title = fields::title(&title, &page.problems);
+    show(by, status, &path(newsletter), &title, "office/schedule", &page)
+}
+
+/// The place on the page where a schedule is removed.
+const REMOVE: &str = "remove";
 
 /// When, as it was typed, or what is wrong with it.
 fn slots(typed: &[(String, String)]) -> Result<Slots, Problems> {
@@ -128,14 +211,17 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let id: i64 = act.form.get("id").parse().unwrap_or(0);
     let typed = typed(&act.form, ["at", "days", "timezone", "name"].into_iter());
-    let form = if verb == "add" { "schedule".to_owned() } else { format!("schedule-{id}") };
-    match apply(&app, &act.by.actor(), &newsletter, verb, id, &typed).await? {
-        Ok(words) => Ok(said::then_say(&app, &format!("/office/newsletters/{slug}#schedules"), words)),
+    match apply(&app, &act.by.actor(), &newsletter, verb, id, &typed, act.form.get("was")).await? {
+        Ok(words) => Ok(said::then_say(&app, &path(&newsletter), words)),
         Err(problems) => {
-            // A form that only pauses or removes has typed nothing.
+            let schedule = match verb {
+                "add" => None,
+                _ => Some(schedules::find(&mut *app.db.conn().await?, newsletter.id, id).await?),
+            };
+            // A form that only removes has typed nothing.
             let typed = if matches!(verb, "add" | "change") { typed } else { vec![] };
-            let again = Again { form: &form, typed, problems };
-            page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, &newsletter, &again).await
+            let again = Again { form: "", typed, problems };
+            page(&act.by, StatusCode::UNPROCESSABLE_ENTITY, &newsletter, schedule.as_ref(), &again)
         }
     }
 }
@@ -148,6 +234,7 @@ async fn apply(
     verb: &str,
     id: i64,
     typed: &[(String, String)],
+    was: &str,
 ) -> Result<Result<String, Problems>, Error> {
     let slug = newsletter.slug.as_str();
     let refused = |field: &str, error| match error {
@@ -178,6 +265,11 @@ async fn apply(
     match verb {
         "change" => match slots(typed) {
             Err(problems) => Ok(Err(problems)),
+            Ok(_) if !was.is_empty() && was != mark(&schedule.slots) => {
+                let now = frequency(&schedule.slots);
+                let says = format!("somebody else changed this meanwhile, and now it is: {now}. What you save now holds");
+                Ok(Err(vec![("at".to_owned(), says)]))
+            }
             Ok(slots) => {
                 let changed = schedules::change(app, by, newsletter, id, slots).await?;
                 let words = format!(
@@ -204,7 +296,7 @@ async fn apply(
                 let words = format!("The schedule “{}” is removed.", removed.name);
                 Ok(Ok(words))
             }
-            Err(error) => refused("remove", error),
+            Err(error) => refused(REMOVE, error),
         },
     }
 }
