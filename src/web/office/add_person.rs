@@ -248,6 +248,7 @@ async fn put(
             newsletters: vec![newsletter.slug.clone()],
             topics: typed.topics.clone(),
             schedule: None,
+            own: vec![],
             hour: None,
             zone: None,
             language: None,

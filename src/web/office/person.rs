@@ -46,7 +46,7 @@ pub const ASKED: [Asked; 4] = [
     ("name", "Name", "", Kind::Input("text")),
     ("email", "E-mail address", "", Kind::Input("email")),
     ("language", "Language", "A tag such as en or pt-BR; empty: the newsletter’s", Kind::Input("text")),
-    ("timezone", "Time zone", "Such as Europe/Paris; empty: the newsletter’s", Kind::Input("text")),
+    ("zone", "Time zone", "Such as Europe/Paris; empty: the newsletter’s", Kind::Input("text")),
 ];
 
 fn kept(person: &Subscriber, field: &str) -> String {

@@ -60,7 +60,7 @@ fn read_edit(form: &Form) -> Result<Edit, Problems> {
     let email = EmailAddress::parse(form.get("email")).map_err(|says| note("email", says)).ok();
     let name = clean_name(form.get("name")).map_err(|says| note("name", says)).ok();
     let language = optional(form.get("language"), read_language).map_err(|says| note("language", says)).ok();
-    let zone = optional(form.get("timezone"), parse_zone).map_err(|says| note("timezone", says)).ok();
+    let zone = optional(form.get("zone"), parse_zone).map_err(|says| note("zone", says)).ok();
     match (email, name, language, zone) {
         (Some(email), Some(name), Some(language), Some(zone)) => Ok(Edit { email, name, language, zone }),
         _ => Err(problems),
