@@ -121,6 +121,9 @@ pub(super) fn parse_line(app: &App, key: &str, value: &str) -> Result<String, Er
 /// A topic's name, and what it is in addresses.
 pub(super) fn topic_name(name: &str) -> Result<(String, String), Error> {
     let name = values::one_line(name).map_err(Error::Invalid)?;
+    if name.is_empty() {
+        return Err(Error::Invalid("a topic needs a name, such as Sport".to_owned()));
+    }
     match slug_of(&name) {
         Some(slug) => Ok((name, slug)),
         None => {

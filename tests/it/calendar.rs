@@ -356,6 +356,8 @@ async fn a_second_service_on_one_sqlite_file_is_refused_with_what_to_do() {
                 "{error}"
             );
             assert!(error.contains("daybreak.db"), "{error}");
+            let ran = daybreak.try_run(words).await;
+            assert_eq!(ran.stdout, "", "it does not say that it serves anything");
         }
         // Looking and setting up go on beside it.
         daybreak.run(&["issue", "list"]).await;

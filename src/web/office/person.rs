@@ -210,8 +210,16 @@ pub async fn page(
     let mut fields = ASKED.map(|asked| Field::new(again, "", asked, &kept(&person, asked.0))).to_vec();
     let mut problems = fields::wrong(&mut fields);
     let is_elsewhere = |(place, _): &&(String, String)| ASKED.iter().all(|(name, ..)| name != place);
-    let others = again.problems.iter().filter(is_elsewhere);
-    problems.extend(others.map(|(place, says)| Wrong { field: place.clone(), says: sentence(says) }));
+    let is_shown = |tie: &Tie, place: &str| {
+        (tie.is_active && place == format!("{UNTIL}-{}", tie.slug))
+            || (!tie.is_over && place == format!("{HOUR}-{}", tie.slug))
+    };
+    for (place, says) in again.problems.iter().filter(is_elsewhere) {
+        // A subscription that is over has no fields.
+        let is_there = [TAG, REASON].contains(&place.as_str()) || ties.iter().any(|tie| is_shown(tie, place));
+        let field = if is_there { place } else { TIES };
+        problems.push(Wrong { field: field.to_owned(), says: sentence(says) });
+    }
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let heading = if person.name.is_empty() { person.email.to_string() } else { person.name.clone() };
     let view = Person {

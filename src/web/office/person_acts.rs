@@ -107,16 +107,14 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
     let mut place = TIES.to_owned();
     let done = match deed {
         "pause" => {
+            place = format!("{UNTIL}-{slug}");
             let day = NaiveDate::parse_from_str(act.form.get("until"), "%Y-%m-%d").ok();
             let day = day.filter(|_| act.form.get("until").len() == 10);
             match day {
-                None => {
-                    place = format!("{UNTIL}-{slug}");
-                    Err(pipeline::Error::Invalid(format!(
-                        "“{}” is not a day: say until when to pause, for instance 2026-08-24",
-                        act.form.get("until")
-                    )))
-                }
+                None => Err(pipeline::Error::Invalid(format!(
+                    "“{}” is not a day: say until when to pause, for instance 2026-08-24",
+                    act.form.get("until")
+                ))),
                 Some(day) => {
                     let until = instant_of(day, TimeOfDay::midnight(), newsletter.zone);
                     let said =
