@@ -59,7 +59,7 @@ struct Section {
 
 const TEXT: Kind = Kind::Input("text");
 const NUMBER: Kind = Kind::Input("number");
-const SECTIONS: [Section; 7] = [
+static SECTIONS: [Section; 7] = [
     Section {
         id: "basics",
         name: "Basics",
@@ -196,15 +196,12 @@ struct Page {
     zones: Vec<&'static str>,
 }
 
-/// What somebody else changed while this form was typed: the key, and what stands there now.
-type Theirs = Vec<(String, String)>;
-
 /// A setting as its field has it.
 fn shown(key: &str, value: &str) -> String {
     if key == "editors" { value.replace(", ", "\n") } else { value.to_owned() }
 }
 
-fn field(newsletter: &Newsletter, asked: &Asked, again: &Again<'_>, theirs: &Theirs) -> Field {
+fn field(newsletter: &Newsletter, asked: &Asked, again: &Again<'_>, theirs: &[(String, String)]) -> Field {
     let kept = shown(asked.0, &settings::value(newsletter, asked.0).unwrap_or_default());
     let mut field = Field::new(again, "", *asked, &kept);
     if let Some((_, now)) = theirs.iter().find(|(key, _)| key == asked.0) {
@@ -223,16 +220,17 @@ fn field(newsletter: &Newsletter, asked: &Asked, again: &Again<'_>, theirs: &The
 /// `GET /office/newsletters/{slug}`
 async fn open(State(app): State<App>, by: SignedIn, Segment(slug): Segment) -> Result<Response, Error> {
     let newsletter = looked_at(&app, &by, &slug).await?;
-    page(&app, &by, StatusCode::OK, &newsletter, &Again::default(), &vec![]).await
+    page(&app, &by, StatusCode::OK, &newsletter, &Again::default(), &[]).await
 }
 
+/// The page with the form; `theirs` is what somebody else changed while it was typed: the key, and what stands there now.
 async fn page(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
     newsletter: &Newsletter,
     again: &Again<'_>,
-    theirs: &Theirs,
+    theirs: &[(String, String)],
 ) -> Result<Response, Error> {
     let schedules = db::newsletters::schedules_of(&mut *app.db.conn().await?, newsletter.id).await?;
     let running = schedules.iter().filter(|schedule| !schedule.paused);

@@ -207,7 +207,8 @@ pub async fn page(
         tie.wrong_hour = wrong_at(&format!("{HOUR}-{}", tie.slug));
         tie.wrong_until = wrong_at(&format!("{UNTIL}-{}", tie.slug));
     }
-    let mut fields = ASKED.map(|asked| Field::new(again, "", asked, &kept(&person, asked.0))).to_vec();
+    let mut fields: Vec<Field> =
+        ASKED.iter().map(|asked| Field::new(again, "", *asked, &kept(&person, asked.0))).collect();
     let mut problems = fields::wrong(&mut fields);
     let is_elsewhere = |(place, _): &&(String, String)| ASKED.iter().all(|(name, ..)| name != place);
     let is_shown = |tie: &Tie, place: &str| {
