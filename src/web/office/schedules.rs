@@ -76,12 +76,32 @@ async fn list(State(app): State<App>, by: SignedIn, Segment(slug): Segment) -> R
     show(&by, StatusCode::OK, &path(&newsletter), &title, "office/schedules", &page)
 }
 
-const WHEN: [Asked; 3] = [
+/// The days that most newsletters go out on.
+const DAYS: [(&str, &str); 13] = [
+    ("daily", "every day"),
+    ("mon-fri", "Monday to Friday"),
+    ("weekends", "Saturdays and Sundays"),
+    ("mon", "Mondays"),
+    ("tue", "Tuesdays"),
+    ("wed", "Wednesdays"),
+    ("thu", "Thursdays"),
+    ("fri", "Fridays"),
+    ("sat", "Saturdays"),
+    ("sun", "Sundays"),
+    ("day 1", "on the 1st of each month"),
+    ("day 31", "on the last day of each month"),
+    (OTHER, "others, as written below"),
+];
+/// Days that are written.
+const OTHER: &str = "other";
+
+const WHEN: [Asked; 4] = [
     ("at", "Time", "Hours and minutes by the clock of its zone: 07:00", Kind::Input("text")),
+    ("days", "Days", "", Kind::Choice(&DAYS)),
     (
-        "days",
-        "Days",
-        "daily, mon-fri, mon,thu, weekly (Mondays), monthly (the 1st), or day 15",
+        OTHER,
+        "Other days",
+        "Only where none of those fits: “mon, thu” for Mondays and Thursdays, “day 15” for the 15th of each month",
         Kind::Input("text"),
     ),
     ("timezone", "Time zone", "A name of the IANA list such as Europe/Paris", Kind::Input("text")),
@@ -145,10 +165,13 @@ fn page(
     again: &Again<'_>,
 ) -> Result<Response, Error> {
     let slots = schedule.map(|schedule| schedule.slots);
-    let kept = |name: &str| match (name, &slots) {
-        ("at", slots) => slots.map_or("07:00".to_owned(), |slots| slots.at.to_string()),
-        ("days", slots) => slots.map_or("daily".to_owned(), |slots| slots.recurrence.to_string()),
-        ("timezone", slots) => slots.map_or(newsletter.zone, |slots| slots.zone).name().to_owned(),
+    let days = slots.map_or(Recurrence::DAILY, |slots| slots.recurrence);
+    let usual = DAYS.iter().find(|(value, _)| Recurrence::parse(value) == Ok(days)).map(|(value, _)| *value);
+    let kept = |name: &str| match name {
+        "at" => slots.map_or_else(|| "07:00".to_owned(), |slots| slots.at.to_string()),
+        "days" => usual.unwrap_or(OTHER).to_owned(),
+        OTHER if usual.is_none() => days.to_string(),
+        "timezone" => slots.map_or(newsletter.zone, |slots| slots.zone).name().to_owned(),
         _ => String::new(),
     };
     let asked = WHEN.iter().chain(slots.is_none().then_some(&NAME));
@@ -183,12 +206,13 @@ const REMOVE: &str = "remove";
 /// When, as it was typed, or what is wrong with it.
 fn slots(typed: &[(String, String)]) -> Result<Slots, Problems> {
     let get = |name: &str| typed.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+    let days_in = if get("days") == OTHER { OTHER } else { "days" };
     let (at, days, zone) =
-        (TimeOfDay::parse(get("at")), Recurrence::parse(get("days")), parse_zone(get("timezone")));
+        (TimeOfDay::parse(get("at")), Recurrence::parse(get(days_in)), parse_zone(get("timezone")));
     match (at, days, zone) {
         (Ok(at), Ok(recurrence), Ok(zone)) => Ok(Slots { recurrence, at, zone }),
         (at, days, zone) => {
-            let wrong = [("at", at.err()), ("days", days.err()), ("timezone", zone.err())];
+            let wrong = [("at", at.err()), (days_in, days.err()), ("timezone", zone.err())];
             Err(wrong.into_iter().filter_map(|(name, says)| Some((name.to_owned(), says?))).collect())
         }
     }
@@ -210,7 +234,7 @@ async fn submit(State(app): State<App>, Segment(slug): Segment, act: Act) -> Res
     };
     let newsletter = allowed(&app, &act, &slug, action).await?;
     let id: i64 = act.form.get("id").parse().unwrap_or(0);
-    let typed = typed(&act.form, ["at", "days", "timezone", "name"].into_iter());
+    let typed = typed(&act.form, ["at", "days", OTHER, "timezone", "name"].into_iter());
     match apply(&app, &act.by.actor(), &newsletter, verb, id, &typed, act.form.get("was")).await? {
         Ok(words) => Ok(said::then_say(&app, &path(&newsletter), words)),
         Err(problems) => {
@@ -242,14 +266,15 @@ async fn apply(
         error => Err(Error::from(error)),
     };
     if verb == "add" {
-        if let Err(problems) = slots(typed) {
-            return Ok(Err(problems));
-        }
+        let days = match slots(typed) {
+            Ok(slots) => slots.recurrence.to_string(),
+            Err(problems) => return Ok(Err(problems)),
+        };
         let get =
             |name: &str| typed.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let name = Some(get("name")).filter(|name| !name.is_empty());
         let added =
-            newsletters::add_schedule(app, by, slug, name, get("at"), Some(get("timezone")), get("days"))
+            newsletters::add_schedule(app, by, slug, name, get("at"), Some(get("timezone")), &days)
                 .await;
         return match added {
             Ok(schedule) => {

@@ -367,6 +367,20 @@ async fn schedules_are_added_changed_paused_and_removed() {
         assert!(page.body.contains("Monday to Friday at 08:30 (Europe/Berlin)"), "{}", page.body);
         assert!(page.body.contains("on Monday at 08:30"), "{}", page.body);
 
+        // Days that few have are written; what is wrong with them is told there.
+        let mut rare = with("change", &id, when("8:30", "other", "Europe/Berlin"));
+        rare.push(("other", "mon, dax".to_owned()));
+        let refused = submit(rare.clone()).await;
+        assert!(problem(&refused, "other").contains("does not name days") && summary(&refused) == ["other"]);
+        rare.last_mut().unwrap().1 = "mon, thu".to_owned();
+        assert_eq!(submit(rare).await.status, 303);
+        assert_eq!(schedules(&house).await[0].slots.recurrence.to_string(), "mon,thu");
+        let page = house.get_as(&ann, &format!("{SCHEDULES}/{id}")).await;
+        assert!(page.body.contains("value=\"other\" selected"), "{}", page.body);
+        assert!(tag(&page, "<input id=\"other\"").contains("value=\"mon,thu\""));
+        assert_eq!(submit(with("change", &id, when("8:30", "mon-fri", "Europe/Berlin"))).await.status, 303);
+        let page = house.get_as(&ann, &format!("{SCHEDULES}/{id}")).await;
+        assert!(page.body.contains("value=\"mon-fri\" selected"), "{}", page.body);
         // A page of its own for each, and for a new one.
         for path in [format!("{SCHEDULES}/{id}"), format!("{SCHEDULES}/add")] {
             assert_eq!(house.get_as(&ann, &path).await.status, 200, "{path}");
@@ -417,7 +431,15 @@ async fn schedules_are_added_changed_paused_and_removed() {
         let actions: Vec<String> = house.logged().await.into_iter().map(|(action, ..)| action).collect();
         assert_eq!(
             actions,
-            ["schedule.add", "schedule.change", "schedule.pause", "schedule.resume", "schedule.remove"]
+            [
+                "schedule.add",
+                "schedule.change",
+                "schedule.change",
+                "schedule.change",
+                "schedule.pause",
+                "schedule.resume",
+                "schedule.remove"
+            ]
         );
         house.close().await;
     }
