@@ -126,9 +126,7 @@ pub(super) fn topic_name(name: &str) -> Result<(String, String), Error> {
     }
     match slug_of(&name) {
         Some(slug) => Ok((name, slug)),
-        None => {
-            Err(Error::Invalid(format!("“{name}” cannot be a topic: it has no letter and no digit")))
-        }
+        None => Err(Error::Invalid(format!("“{name}” cannot be a topic: it has no letter and no digit"))),
     }
 }
 

@@ -27,12 +27,7 @@ pub enum Changed {
 }
 
 /// Changes a newsletter's topics: does all of it or nothing, and tells every fault.
-pub async fn change(
-    app: &App,
-    by: &Actor,
-    newsletter_id: i64,
-    changes: &[Change],
-) -> Result<Changed, Error> {
+pub async fn change(app: &App, by: &Actor, newsletter_id: i64, changes: &[Change]) -> Result<Changed, Error> {
     let mut tx = app.db.begin().await?;
     db::newsletters::lock(&mut tx, newsletter_id).await?;
     let (mut done, mut wrong) = (vec![], vec![]);

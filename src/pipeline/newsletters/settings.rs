@@ -88,8 +88,9 @@ pub(super) fn apply_pairs(
         match key {
             "topics" => topics
                 .extend(value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())),
-            _ => apply(app, newsletter, key, value)
-                .map_err(|says| Error::Invalid(format!("{key}: {says}")))?,
+            _ => {
+                apply(app, newsletter, key, value).map_err(|says| Error::Invalid(format!("{key}: {says}")))?
+            }
         }
     }
     let (fewest, most) = (newsletter.rules.min_articles, newsletter.rules.max_articles);

@@ -84,8 +84,9 @@ pub fn addresses(text: &str) -> Result<Vec<EmailAddress>, String> {
 }
 
 pub fn language(text: &str) -> Result<String, String> {
-    language::normalise(text)
-        .ok_or_else(|| format!("“{}” is not a language tag: write en, fr or pt-BR, for instance", shown(text)))
+    language::normalise(text).ok_or_else(|| {
+        format!("“{}” is not a language tag: write en, fr or pt-BR, for instance", shown(text))
+    })
 }
 
 pub fn colour(text: &str) -> Result<String, String> {

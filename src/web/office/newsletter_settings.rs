@@ -79,14 +79,14 @@ static SECTIONS: [Section; 7] = [
         about: "Who the mail is from. Large mailbox providers want a domain that signs its mail.",
         more: Some(("/office/dkim", "DKIM keys, and what DNS says of them")),
         fields: &[
-            (
-                "from",
-                "From",
-                "An address, with or without a name: Morning Brief <brief@example.org>",
-                TEXT,
-            ),
+            ("from", "From", "An address, with or without a name: Morning Brief <brief@example.org>", TEXT),
             ("reply-to", "Answers go to", "Empty: to the address it is from", Kind::Input("email")),
-            ("postal-address", "Postal address", "For the foot of the mail; some laws ask for one", Kind::Area),
+            (
+                "postal-address",
+                "Postal address",
+                "For the foot of the mail; some laws ask for one",
+                Kind::Area,
+            ),
         ],
     },
     Section {
@@ -96,7 +96,12 @@ static SECTIONS: [Section; 7] = [
         more: Some(("/desk/templates", "The templates of the mails")),
         fields: &[
             ("colour", "Colour", "Of labels and links in the mail", Kind::Input("color")),
-            ("logo-url", "Logo", "The https address of an image; empty: the name in letters", Kind::Input("url")),
+            (
+                "logo-url",
+                "Logo",
+                "The https address of an image; empty: the name in letters",
+                Kind::Input("url"),
+            ),
         ],
     },
     Section {
@@ -105,7 +110,12 @@ static SECTIONS: [Section; 7] = [
         about: "Which articles an issue takes, and in which order.",
         more: None,
         fields: &[
-            ("min-articles", "Fewest articles", "With fewer, no issue goes out and they wait for the next", NUMBER),
+            (
+                "min-articles",
+                "Fewest articles",
+                "With fewer, no issue goes out and they wait for the next",
+                NUMBER,
+            ),
             ("max-articles", "Most articles", "Up to 200", NUMBER),
             (
                 "max-age-hours",
@@ -124,7 +134,12 @@ static SECTIONS: [Section; 7] = [
                 other words for an issue.",
         more: None,
         fields: &[
-            ("subject", "Subject", "{{lead.title}} is the first headline; {{newsletter.name}} the name", TEXT),
+            (
+                "subject",
+                "Subject",
+                "{{lead.title}} is the first headline; {{newsletter.name}} the name",
+                TEXT,
+            ),
             ("preheader", "Preheader", "What an inbox shows behind the subject, in grey", TEXT),
         ],
     },
@@ -210,7 +225,8 @@ fn field(newsletter: &Newsletter, asked: &Asked, again: &Again<'_>, theirs: &[(S
         field.is_overtaken = true;
         if field.problem.is_empty() {
             field.problem =
-                "Somebody else changed this while you wrote. Look at both: what you save now holds.".to_owned();
+                "Somebody else changed this while you wrote. Look at both: what you save now holds."
+                    .to_owned();
         }
     }
     (field.tells_was, field.was) = (true, kept);

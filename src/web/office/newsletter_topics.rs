@@ -67,12 +67,7 @@ fn page(
     let row = |topic: &Topic| {
         let mut field = Field::named(again, &name_of(topic), &topic.name, &topic.name);
         field.was.clone_from(&topic.name);
-        Row {
-            id: topic.id,
-            slug: topic.slug.clone(),
-            ticked: removed.contains(&topic.id.to_string()),
-            field,
-        }
+        Row { id: topic.id, slug: topic.slug.clone(), ticked: removed.contains(&topic.id.to_string()), field }
     };
     let asked = (NEW, "A new topic", "Readers may choose it at once.", Kind::Input("text"));
     let (mut rows, mut new) = (topics.iter().map(row).collect::<Vec<_>>(), Field::new(again, "", asked, ""));

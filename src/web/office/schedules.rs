@@ -274,8 +274,7 @@ async fn apply(
             |name: &str| typed.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let name = Some(get("name")).filter(|name| !name.is_empty());
         let added =
-            newsletters::add_schedule(app, by, slug, name, get("at"), Some(get("timezone")), &days)
-                .await;
+            newsletters::add_schedule(app, by, slug, name, get("at"), Some(get("timezone")), &days).await;
         return match added {
             Ok(schedule) => {
                 let words =
@@ -292,7 +291,9 @@ async fn apply(
             Err(problems) => Ok(Err(problems)),
             Ok(_) if !was.is_empty() && was != mark(&schedule.slots) => {
                 let now = frequency(&schedule.slots);
-                let says = format!("somebody else changed this meanwhile, and now it is: {now}. What you save now holds");
+                let says = format!(
+                    "somebody else changed this meanwhile, and now it is: {now}. What you save now holds"
+                );
                 Ok(Err(vec![("at".to_owned(), says)]))
             }
             Ok(slots) => {

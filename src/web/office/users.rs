@@ -237,7 +237,8 @@ async fn invite(State(app): State<App>, act: Act) -> Result<Response, Error> {
         invite_page(by, StatusCode::UNPROCESSABLE_ENTITY, &newsletters, &roles, &again)
     };
     let mut problems: Problems = vec![];
-    let email = EmailAddress::parse(form.get("email")).map_err(|says| problems.push(("email".to_owned(), says)));
+    let email =
+        EmailAddress::parse(form.get("email")).map_err(|says| problems.push(("email".to_owned(), says)));
     if let Err(problem) = accounts::clean_name(form.get("name")) {
         problems.push((problem.field.to_owned(), problem.says));
     }

@@ -369,7 +369,9 @@ async fn a_form_with_several_newsletters_lets_choose_of_each_how_often_and_topic
         }
         let weekly = house.schedule(other, "weekly", "weekly", "09:00").await;
         let mut tx = house.app.db.begin().await.unwrap();
-        for (newsletter, topic) in [(house.brief, "Science"), (house.brief, "Books"), (other, "Books"), (other, "Tides")] {
+        for (newsletter, topic) in
+            [(house.brief, "Science"), (house.brief, "Books"), (other, "Books"), (other, "Tides")]
+        {
             newsletters::ensure_topic(&mut tx, newsletter, &topic.to_lowercase(), topic).await.unwrap();
         }
         tx.commit().await.unwrap();
@@ -377,7 +379,9 @@ async fn a_form_with_several_newsletters_lets_choose_of_each_how_often_and_topic
         // Folded away, and not there at all where there is nothing to choose.
         assert_eq!(page.matches("<details class=\"of-one\" >").count(), 2, "{page}");
         assert!(page.contains("Choose topics") && page.contains("Choose how often, and topics"), "{page}");
-        for part in ["name=\"topic-brief\" value=\"science\"", "name=\"schedule-sea\" value=\"weekly\"", "Tides"] {
+        for part in
+            ["name=\"topic-brief\" value=\"science\"", "name=\"schedule-sea\" value=\"weekly\"", "Tides"]
+        {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(!page.contains("name=\"schedule-brief\"") && !page.contains("topic-plain"));

@@ -16,7 +16,8 @@ async fn what_cannot_be_written_down_is_not_done() {
         let stranger = EmailAddress::parse("stranger@example.org").unwrap();
         let schedule = house.schedule(house.brief, "daily", "daily", "07:00").await;
         let on_topics = async |change: topics::Change| topics::change(app, by, house.brief, &[change]).await;
-        let topics::Changed::All(made) = on_topics(topics::Change::Add("Sport".to_owned())).await.unwrap() else {
+        let topics::Changed::All(made) = on_topics(topics::Change::Add("Sport".to_owned())).await.unwrap()
+        else {
             panic!("it is not made")
         };
         let topic = made[0].id;
@@ -42,8 +43,7 @@ async fn what_cannot_be_written_down_is_not_done() {
 
         let until = app.clock.now().plus_millis(HOUR);
         let edit = people::Edit { email: ann.clone(), name: "Else".to_owned(), language: None, zone: None };
-        let set =
-            [settings::Typed { key: "name".to_owned(), value: "Else".to_owned(), was: None }];
+        let set = [settings::Typed { key: "name".to_owned(), value: "Else".to_owned(), was: None }];
         let new = settings::NewNewsletter {
             slug: "other".to_owned(),
             name: "Other".to_owned(),

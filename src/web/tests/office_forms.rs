@@ -114,8 +114,13 @@ async fn every_form_of_the_office_names_its_wrong_fields_by_label_and_leads_ther
             }
             assert_eq!(body.matches(" autofocus").count(), 1, "{path}: {body}");
             assert!(body.contains("<title>Problem: "), "{path}");
-            for (_, value) in fields.iter().filter(|(name, value)| told.iter().any(|(field, _)| field.ends_with(name)) && value.len() > 3) {
-                assert!(body.contains(&format!("value=\"{value}\"")) || *value == "2020-01-01", "{path}: {value}");
+            for (_, value) in fields.iter().filter(|(name, value)| {
+                told.iter().any(|(field, _)| field.ends_with(name)) && value.len() > 3
+            }) {
+                assert!(
+                    body.contains(&format!("value=\"{value}\"")) || *value == "2020-01-01",
+                    "{path}: {value}"
+                );
             }
         }
         house.close().await;

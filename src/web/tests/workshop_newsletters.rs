@@ -54,7 +54,12 @@ async fn settings_are_saved_in_one_go_and_refused_beside_their_fields() {
         );
 
         let mut wrong = content("9", "5", "soon", "newest").to_vec();
-        wrong.extend([("name", ""), ("colour", "#123456"), ("subject", "{{leed.title}}"), ("reply-to", "nobody")]);
+        wrong.extend([
+            ("name", ""),
+            ("colour", "#123456"),
+            ("subject", "{{leed.title}}"),
+            ("reply-to", "nobody"),
+        ]);
         let refused = house.submit_as(&ann, BRIEF, &wrong).await;
         assert_eq!(refused.status, 422);
         assert!(problem(&refused, "max-age-hours").contains("“soon” is not a number from 1 to"));
@@ -62,7 +67,9 @@ async fn settings_are_saved_in_one_go_and_refused_beside_their_fields() {
         assert!(problem(&refused, "name").contains("A newsletter needs a name, such as Morning Brief."));
         assert!(problem(&refused, "subject").contains("Unknown name “leed.title”"));
         assert!(!problem(&refused, "reply-to").is_empty());
-        for (field, value) in [("max-age-hours", "soon"), ("colour", "#123456"), ("subject", "{{leed.title}}")] {
+        for (field, value) in
+            [("max-age-hours", "soon"), ("colour", "#123456"), ("subject", "{{leed.title}}")]
+        {
             let input = tag(&refused, &format!("<input id=\"{field}\""));
             assert!(input.contains(&format!("value=\"{value}\"")), "what was typed is kept: {input}");
         }
@@ -73,7 +80,8 @@ async fn settings_are_saved_in_one_go_and_refused_beside_their_fields() {
             "{}",
             refused.body
         );
-        for line in ["Fewest articles: 9 is more", "Greatest age in hours: “soon”", "Answers go to: “nobody”"] {
+        for line in ["Fewest articles: 9 is more", "Greatest age in hours: “soon”", "Answers go to: “nobody”"]
+        {
             assert!(refused.body.contains(line), "{line}: {}", refused.body);
         }
         for key in ["min-articles:", "max-articles (", "reply-to:", "max-age-hours:"] {
@@ -85,8 +93,11 @@ async fn settings_are_saved_in_one_go_and_refused_beside_their_fields() {
         assert_eq!(brief(&house).await.rules, rules, "nothing of it is saved");
         assert_eq!(brief(&house).await.name, "brief");
 
-        let sender =
-            [("from", "Morning Brief <brief@example.org>"), ("reply-to", ""), ("postal-address", "1 Quay\r\nHarwich")];
+        let sender = [
+            ("from", "Morning Brief <brief@example.org>"),
+            ("reply-to", ""),
+            ("postal-address", "1 Quay\r\nHarwich"),
+        ];
         assert_eq!(house.submit_as(&ann, BRIEF, &sender).await.status, 303);
         let kept = brief(&house).await;
         assert_eq!(
@@ -173,7 +184,10 @@ async fn a_save_that_another_admin_s_overtook_is_merged_or_refused_with_both_sho
         assert!(refused.body.contains("<option value=\"oldest\" selected"), "hers stands in the field");
         let (_, theirs) = refused.body.split_once("Now stored, by somebody else:").unwrap();
         assert!(theirs.split("</blockquote>").next().unwrap().contains("one of each source in turn"));
-        assert!(tag(&refused, "<input id=\"colour\"").contains("#112233"), "what she typed elsewhere is kept");
+        assert!(
+            tag(&refused, "<input id=\"colour\"").contains("#112233"),
+            "what she typed elsewhere is kept"
+        );
         assert!(tag(&refused, "<input id=\"description\"").contains("Ben’s"), "so is his");
         assert_eq!(summary(&refused), ["order"]);
         let kept = brief(&house).await;
@@ -260,7 +274,12 @@ async fn topics_are_added_renamed_and_removed_in_one_go_or_not_at_all() {
         // One of three cannot be: none is done, and all that was typed is kept.
         let typed = [(sport.as_str(), "SEA"), (&sea, "The sea"), ("new", "Harbour")];
         let refused = house.submit_as(&ann, TOPICS, &typed).await;
-        assert_eq!((refused.status.as_u16(), summary(&refused)), (422, vec![sport.as_str()]), "{}", refused.body);
+        assert_eq!(
+            (refused.status.as_u16(), summary(&refused)),
+            (422, vec![sport.as_str()]),
+            "{}",
+            refused.body
+        );
         assert!(problem(&refused, &sport).contains("There is a topic “Sea” already"));
         assert!(refused.body.contains("Sport: There is a topic"), "named by what it is called");
         for (field, value) in typed {
@@ -295,11 +314,7 @@ async fn topics_are_added_renamed_and_removed_in_one_go_or_not_at_all() {
         let [of_sport, of_sea] = [ids[0].to_string(), ids[1].to_string()];
         let both = [("remove", of_sport.as_str()), ("remove", &of_sea)];
         let refused = house.submit_as(&ann, TOPICS, &both).await;
-        assert!(
-            problem(&refused, &sea).contains("a source gives it to its articles"),
-            "{}",
-            refused.body
-        );
+        assert!(problem(&refused, &sea).contains("a source gives it to its articles"), "{}", refused.body);
         assert_eq!(refused.body.matches("\" checked>").count(), 2, "the ticks are kept: {}", refused.body);
         assert_eq!(topics().await.len(), 3);
         assert_eq!(house.submit_as(&ann, TOPICS, &both[..1]).await.status, 303);
@@ -340,9 +355,7 @@ async fn schedules_are_added_changed_paused_and_removed() {
         };
         let refused = submit(with("add", "", when("25:00", "someday", "Mars/Base"))).await;
         assert_eq!(refused.status, 422);
-        for (field, says) in
-            [("at", "25:00"), ("days", "someday"), ("timezone", "Mars/Base")]
-        {
+        for (field, says) in [("at", "25:00"), ("days", "someday"), ("timezone", "Mars/Base")] {
             assert!(problem(&refused, field).contains(says));
         }
         assert_eq!(summary(&refused), ["at", "days", "timezone"]);
@@ -385,7 +398,11 @@ async fn schedules_are_added_changed_paused_and_removed() {
         for path in [format!("{SCHEDULES}/{id}"), format!("{SCHEDULES}/add")] {
             assert_eq!(house.get_as(&ann, &path).await.status, 200, "{path}");
         }
-        for path in [format!("{SCHEDULES}/77"), format!("{SCHEDULES}/x"), "/office/newsletters/%00/schedules/1".to_owned()] {
+        for path in [
+            format!("{SCHEDULES}/77"),
+            format!("{SCHEDULES}/x"),
+            "/office/newsletters/%00/schedules/1".to_owned(),
+        ] {
             assert_eq!(house.get_as(&ann, &path).await.status, 404, "{path}");
         }
         // Another admin changed it after this page was made: that is told, and what was typed is kept.
@@ -395,7 +412,11 @@ async fn schedules_are_added_changed_paused_and_removed() {
         assert_eq!(refused.status, 422);
         assert!(problem(&refused, "at").contains("now it is: Monday to Friday at 08:30"), "{}", refused.body);
         assert!(tag(&refused, "<input id=\"at\"").contains("value=\"9:00\""));
-        assert!(refused.body.contains("name=\"was\" value=\"08:30 mon-fri Europe/Berlin\""), "{}", refused.body);
+        assert!(
+            refused.body.contains("name=\"was\" value=\"08:30 mon-fri Europe/Berlin\""),
+            "{}",
+            refused.body
+        );
 
         for (verb, is_paused) in [("pause", true), ("resume", false)] {
             assert_eq!(submit(vec![("do", verb.to_owned()), ("id", id.clone())]).await.status, 303);
