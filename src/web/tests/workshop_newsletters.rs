@@ -65,7 +65,7 @@ async fn settings_are_saved_in_one_go_and_refused_beside_their_fields() {
         assert!(problem(&refused, "max-age-hours").contains("“soon” is not a number from 1 to"));
         assert!(problem(&refused, "min-articles").contains("9 is more than the most articles, which is 5."));
         assert!(problem(&refused, "name").contains("A newsletter needs a name, such as Morning Brief."));
-        assert!(problem(&refused, "subject").contains("Unknown name “leed.title”"));
+        assert!(problem(&refused, "subject").contains("unknown name “leed.title”"));
         assert!(!problem(&refused, "reply-to").is_empty());
         for (field, value) in
             [("max-age-hours", "soon"), ("colour", "#123456"), ("subject", "{{leed.title}}")]
