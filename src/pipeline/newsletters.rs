@@ -46,17 +46,17 @@ pub fn problems_of_new(new: &NewNewsletter) -> Vec<(String, String)> {
 
 /// Makes a newsletter.
 pub async fn add(app: &App, by: &Actor, new: &NewNewsletter) -> Result<Newsletter, Error> {
-    let name = values::name(&new.name).map_err(Error::Invalid)?;
+    let about = |key: &'static str| move |says: String| Error::Invalid(format!("{key}: {says}"));
+    let name = values::name(&new.name).map_err(about("name"))?;
     let mut newsletter = Newsletter {
         id: 0,
-        slug: values::slug(&new.slug, "morning-brief")
-            .map_err(|says| Error::Invalid(format!("slug: {says}")))?,
-        from: values::mailbox(&new.from, &name).map_err(Error::Invalid)?,
+        slug: values::slug(&new.slug, "morning-brief").map_err(about("slug"))?,
+        from: values::mailbox(&new.from, &name).map_err(about("from"))?,
         name,
         description: String::new(),
         reply_to: None,
-        language: values::language(&new.language).map_err(Error::Invalid)?,
-        zone: parse_zone(&new.timezone).map_err(Error::Invalid)?,
+        language: values::language(&new.language).map_err(about("language"))?,
+        zone: parse_zone(&new.timezone).map_err(about("timezone"))?,
         postal_address: String::new(),
         colour: "#b4451f".to_owned(),
         logo_url: None,
