@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::db::FileLock;
 use crate::pipeline::deliver::{self, Sender, Until};
 use crate::pipeline::{App, Error, collect, measuring, templates};
 use crate::{db, schedule, web};
@@ -43,23 +44,27 @@ impl Role {
 /// Opens the socket of the web pages.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|error| {
-        Error::Io(format!(
-            "the pages cannot be served on {address}: {error}; set DAYBREAK_LISTEN to a free address"
-        ))
+        let what_to_do = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "stop the program that has it (another daybreak?), or set DAYBREAK_LISTEN to a free address"
+            }
+            _ => "set DAYBREAK_LISTEN to an address of this machine, with a free port",
+        };
+        Error::Io(format!("the pages cannot be served on {address}: {error}; {what_to_do}"))
     })
 }
 
 /// Runs these roles until `stop` turns true; `pages` are what the web role serves, and where. A role that fails stops
 /// the others.
 ///
-/// On SQLite a node is alone: a second one is refused.
+/// On SQLite a node is alone, for which it has the database's lock: a second one is refused before it says where it is.
 pub async fn run(
     app: &App,
+    _alone: Option<FileLock>,
     roles: &[Role],
     pages: Option<(TcpListener, Router)>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    let _alone = app.db.lock()?;
     tracing::info!(?roles, version = env!("CARGO_PKG_VERSION"), "at work");
     let (ended, any_ended) = watch::channel(false);
     let mut running: JoinSet<Result<(), Error>> = JoinSet::new();

@@ -10,7 +10,7 @@ use crate::db::deliveries::Said;
 use crate::domain::address::EmailAddress;
 use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
-use crate::domain::issue::Issue;
+use crate::domain::issue::{Issue, IssueState};
 use crate::pipeline::composing::{self, By};
 use crate::pipeline::inspect::{self, Answer};
 use crate::pipeline::{App, Error, editors};
@@ -25,10 +25,16 @@ pub enum IssueCommand {
         limit: i64,
     },
     /// Show an issue with its articles
-    Show { id: i64 },
+    Show {
+        /// An issue's number, or a newsletter's slug: the one that is filling
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
+    },
     /// Show an issue as it will reach a reader, also while it is filling
     Preview {
-        id: i64,
+        /// An issue's number, or a newsletter's slug: the one that is filling
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
         /// A subscriber whose own copy to show
         #[arg(long = "as", value_name = "EMAIL")]
         reader: Option<String>,
@@ -37,7 +43,9 @@ pub enum IssueCommand {
     },
     /// Send an issue to one address, marked as a test
     Test {
-        id: i64,
+        /// An issue's number, or a newsletter's slug: the one that is filling
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
         #[arg(long)]
         to: String,
     },
@@ -78,9 +86,18 @@ pub enum IssueCommand {
     /// End an issue for good: who has not got it does not get it
     Cancel { id: i64 },
     /// How far a send is, by outcome and reason
-    Status { id: i64 },
+    Status {
+        /// An issue's number, or a newsletter's slug: its latest that went out or is about to
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
+    },
     /// Why somebody did or did not get an issue
-    Why { id: i64, email: String },
+    Why {
+        /// An issue's number, or a newsletter's slug: its latest that went out or is about to
+        #[arg(value_name = "ID|SLUG")]
+        which: String,
+        email: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -93,8 +110,9 @@ pub enum Format {
 pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(), Error> {
     match command {
         IssueCommand::List { newsletter, limit } => list(app, output, newsletter.as_deref(), limit).await?,
-        IssueCommand::Show { id } => show(app, output, id).await?,
-        IssueCommand::Preview { id, reader, format } => {
+        IssueCommand::Show { which } => show(app, output, filling(app, &which).await?).await?,
+        IssueCommand::Preview { which, reader, format } => {
+            let id = filling(app, &which).await?;
             let reader = reader.as_deref().map(EmailAddress::parse).transpose().map_err(Error::Invalid)?;
             let preview = inspect::preview(app, id, reader.as_ref()).await?;
             match format {
@@ -103,7 +121,8 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
                 Format::Eml => output.raw(&preview.eml),
             }
         }
-        IssueCommand::Test { id, to } => {
+        IssueCommand::Test { which, to } => {
+            let id = filling(app, &which).await?;
             let to = EmailAddress::parse(&to).map_err(Error::Invalid)?;
             let outcome = inspect::test(app, id, &to).await?;
             if outcome.class != OutcomeClass::Sent {
@@ -158,8 +177,9 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
             editors::cancel(app, id).await?;
             output.say(format!("Issue {id} is cancelled: nobody else gets it."));
         }
-        IssueCommand::Status { id } => status(app, output, id).await?,
-        IssueCommand::Why { id, email } => {
+        IssueCommand::Status { which } => status(app, output, gone_out(app, &which).await?).await?,
+        IssueCommand::Why { which, email } => {
+            let id = gone_out(app, &which).await?;
             let email = EmailAddress::parse(&email).map_err(Error::Invalid)?;
             let answer = inspect::why(app, id, &email).await?;
             output.one(&answer_as_json(id, &answer), &[("", answer.sentence)]);
@@ -167,6 +187,43 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
     }
     Ok(())
 }
+
+/// The issue of that number; behind a newsletter's slug the one that is filling, as `issue send` takes it.
+async fn filling(app: &App, which: &str) -> Result<i64, Error> {
+    if let Ok(id) = which.parse() {
+        return Ok(id);
+    }
+    let mut conn = app.db.conn().await?;
+    let newsletter = editors::find_newsletter(&mut conn, which).await?;
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+    let first = schedules.iter().find(|schedule| !schedule.paused).map(|schedule| schedule.id);
+    let draft = db::issues::draft_of(&mut conn, newsletter.id, first).await?;
+    draft.map(|draft| draft.id).ok_or_else(|| {
+        Error::NotFound(format!(
+            "“{which}” has no issue that is filling: a schedule makes one (daybreak schedule add {which} --at 07:00); \
+             `daybreak issue list` shows those there are"
+        ))
+    })
+}
+
+/// The issue of that number; behind a newsletter's slug its latest that is not filling any more.
+async fn gone_out(app: &App, which: &str) -> Result<i64, Error> {
+    if let Ok(id) = which.parse() {
+        return Ok(id);
+    }
+    let mut conn = app.db.conn().await?;
+    let newsletter = editors::find_newsletter(&mut conn, which).await?;
+    let issues = db::issues::list(&mut conn, Some(newsletter.id), LOOKED_AT).await?;
+    let latest = issues.iter().find(|issue| issue.state != IssueState::Draft);
+    latest.map(|issue| issue.id).ok_or_else(|| {
+        Error::NotFound(format!(
+            "nothing of “{which}” has gone out yet: `daybreak issue list` shows what is filling"
+        ))
+    })
+}
+
+/// How many issues are looked at for the latest that went out: one is filling for each schedule at most.
+const LOOKED_AT: i64 = 200;
 
 fn as_json(issue: &Issue) -> serde_json::Value {
     json!({

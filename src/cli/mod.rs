@@ -149,6 +149,7 @@ async fn run_on_database(app: &App, output: Output, command: OnDatabase) -> Resu
 async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> {
     let roles = if role.is_empty() { Role::ALL.to_vec() } else { role };
     let stop = app::stop_signal()?;
+    let alone = app.db.lock()?;
     let pages = match roles.contains(&Role::Web) {
         true => {
             let listener = app::listen(app.settings.listen).await?;
@@ -167,5 +168,5 @@ async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> 
         }
         false => None,
     };
-    app::run(app, &roles, pages, stop).await
+    app::run(app, alone, &roles, pages, stop).await
 }

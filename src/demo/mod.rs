@@ -258,7 +258,10 @@ impl Demo {
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Error> {
         let Self { app, listener, mailbox, folder, _world, .. } = self;
         let pages = web::router(app.clone()).merge(web::mailbox::router(mailbox));
-        let ran = app::run(&app, &Role::ALL, Some((listener, pages)), stop).await;
+        let ran = match app.db.lock() {
+            Ok(alone) => app::run(&app, alone, &Role::ALL, Some((listener, pages)), stop).await,
+            Err(error) => Err(error.into()),
+        };
         app.db.close().await;
         drop(folder);
         ran

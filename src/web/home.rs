@@ -42,7 +42,7 @@ impl Shown {
 }
 
 /// Every newsletter, with what its readers get unless they choose.
-pub async fn newsletters(conn: &mut Conn) -> Result<Vec<Shown>, DbError> {
+async fn newsletters(conn: &mut Conn) -> Result<Vec<Shown>, DbError> {
     let all = newsletters::list(conn).await?;
     let schedules = newsletters::schedules(conn).await?;
     let shown = all.iter().map(|newsletter| {

@@ -1,9 +1,11 @@
 //! The sign-up form: its fields as typed, as parsed, and as shown.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::form::Form;
-use super::home::{self, Shown};
+use super::home::Shown;
 use super::{Error, words};
 use crate::db::{Conn, DbError, newsletters};
 use crate::domain::address::EmailAddress;
@@ -14,7 +16,7 @@ use crate::domain::{language, topic};
 use crate::pipeline::App;
 use crate::pipeline::archive::{self, Published};
 use crate::pipeline::import::MAX_CONSENT;
-use crate::pipeline::subscribe::{MAX_NEWSLETTERS, SignUp, clean_name};
+use crate::pipeline::subscribe::{MAX_NEWSLETTERS, Own, SignUp, clean_name};
 
 /// The field that people do not see.
 pub const TRAP: &str = "website";
@@ -29,6 +31,9 @@ pub struct Typed {
     pub newsletters: Vec<String>,
     pub topics: Vec<String>,
     pub schedule: String,
+    /// What was chosen of single newsletters, on the page with all of them.
+    #[serde(skip)]
+    pub own: Vec<Own>,
     pub hour: String,
     pub timezone: String,
     pub language: String,
@@ -45,11 +50,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A complaint as it stands alone beside its field: capital letter, full stop.
     pub fn new(field: &'static str, says: &str) -> Self {
-        let mut letters = says.chars();
-        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        Self { field, says: format!("{first}{}.", letters.as_str().trim_end_matches('.')) }
+        Self { field, says: words::sentence(says) }
     }
 }
 
@@ -64,6 +66,7 @@ impl From<&Form> for Typed {
             newsletters: form.all("newsletter"),
             topics: form.all("topic"),
             schedule: one("schedule"),
+            own: own(form),
             hour: one("hour"),
             timezone: one("timezone"),
             language: one("language"),
@@ -103,6 +106,7 @@ impl Typed {
             newsletters: self.newsletters.clone(),
             topics: self.topics.clone(),
             schedule: (!self.schedule.is_empty()).then(|| self.schedule.clone()),
+            own: self.own.clone(),
             hour,
             zone,
             language: language::normalise(&self.language),
@@ -110,6 +114,19 @@ impl Typed {
             words: String::new(),
         })
     }
+}
+
+/// What a form with several newsletters has of each: `schedule-SLUG` and `topic-SLUG`.
+fn own(form: &Form) -> Vec<Own> {
+    let mut all: BTreeMap<&str, Own> = BTreeMap::new();
+    for (name, value) in form.fields().filter(|(_, value)| !value.is_empty()) {
+        if let Some(slug) = name.strip_prefix("schedule-") {
+            all.entry(slug).or_default().schedule = Some(value.to_owned());
+        } else if let Some(slug) = name.strip_prefix("topic-") {
+            all.entry(slug).or_default().topics.push(value.to_owned());
+        }
+    }
+    all.into_iter().map(|(slug, own)| Own { newsletter: slug.to_owned(), ..own }).collect()
 }
 
 /// A field that may be left empty.
@@ -123,7 +140,7 @@ pub struct FormPage {
     title: String,
     /// The newsletter whose page it is; none on the page with all of them.
     one: Option<One>,
-    newsletters: Vec<Shown>,
+    newsletters: Vec<Offered>,
     typed: Typed,
     problems: Vec<Problem>,
     wrong: Wrong,
@@ -140,6 +157,20 @@ struct Wrong {
     name: Option<String>,
     hour: Option<String>,
     timezone: Option<String>,
+}
+
+/// One of several newsletters, with what can be chosen of it.
+#[derive(Serialize)]
+struct Offered {
+    #[serde(flatten)]
+    shown: Shown,
+    /// To choose from; empty where there is at most one.
+    schedules: Vec<ScheduleChoice>,
+    topics: Vec<TopicChoice>,
+    /// "How often, and topics": what there is to choose; empty where there is nothing.
+    choices: &'static str,
+    /// Something was chosen of it.
+    is_open: bool,
 }
 
 #[derive(Serialize)]
@@ -216,15 +247,39 @@ pub fn consent(what: &str) -> String {
 
 /// The form with every newsletter.
 pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Result<FormPage, DbError> {
-    let mut newsletters = home::newsletters(conn).await?;
-    let only = newsletters.len() == 1;
-    for shown in &mut newsletters {
+    let all = newsletters::list(conn).await?;
+    let mut schedules = newsletters::schedules(conn).await?;
+    schedules.retain(|schedule| !schedule.paused);
+    let only = all.len() == 1;
+    let mut offered = vec![];
+    for newsletter in &all {
+        let of_it: Vec<Schedule> =
+            schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id).cloned().collect();
+        let own = typed.own.iter().find(|own| own.newsletter == newsletter.slug);
+        let topics = own.map_or(&[][..], |own| &own.topics);
+        let schedule = own.and_then(|own| own.schedule.as_deref()).unwrap_or_default();
+        let mut shown = Shown::new(newsletter, of_it.first());
         shown.chosen = only || typed.newsletters.contains(&shown.slug);
+        let schedules = schedule_choices(&of_it, schedule);
+        let topics: Vec<TopicChoice> = newsletters::topics(conn, newsletter.id)
+            .await?
+            .iter()
+            .map(|topic| topic_choice(topic, topics))
+            .collect();
+        let is_open = topics.iter().any(|topic| topic.chosen)
+            || schedules.iter().skip(1).any(|schedule| schedule.chosen);
+        let choices = match (schedules.is_empty(), topics.is_empty()) {
+            (true, true) => "",
+            (false, true) => "Choose how often",
+            (true, false) => "Choose topics",
+            (false, false) => "Choose how often, and topics",
+        };
+        offered.push(Offered { shown, schedules, topics, choices, is_open });
     }
     Ok(form_page(
         "Sign up".to_owned(),
         None,
-        newsletters,
+        offered,
         typed,
         problems,
         consent("the newsletters chosen above"),
@@ -261,7 +316,7 @@ pub async fn of_one(
 fn form_page(
     title: String,
     one: Option<One>,
-    newsletters: Vec<Shown>,
+    newsletters: Vec<Offered>,
     typed: Typed,
     problems: Vec<Problem>,
     consent: String,

@@ -38,6 +38,13 @@ fn ordinal(day: u8) -> String {
     format!("{day}{ending}")
 }
 
+/// What is wrong, as it stands alone beside its field: capital letter, full stop.
+pub fn sentence(says: &str) -> String {
+    let mut letters = says.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
 /// "a", "a and b", "a, b and c".
 pub fn list(names: &[String]) -> String {
     match names {

@@ -227,6 +227,22 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-template", at("/desk/templates/digest/body.mjml.hbs")).by(Who::Editor),
         page("newsletters", at("/office/newsletters")).by(Who::Admin),
         page("newsletter", at("/office/newsletters/brief")).by(Who::Admin),
+        page("newsletter-problems", at("/office/newsletters/brief"))
+            .by(Who::Admin)
+            .write("Name", "")
+            .write("Most articles", "many")
+            .press("Save settings"),
+        page("newsletter-schedules", at("/office/newsletters/brief/schedules")).by(Who::Admin),
+        page("newsletter-schedule", at("/office/newsletters/brief/schedules/1")).by(Who::Admin),
+        page("newsletter-schedule-problems", at("/office/newsletters/brief/schedules/add"))
+            .by(Who::Admin)
+            .write("Time", "noon")
+            .press("Add this schedule"),
+        page("newsletter-topics", at("/office/newsletters/brief/topics")).by(Who::Admin),
+        page("newsletter-topics-problems", at("/office/newsletters/brief/topics"))
+            .by(Who::Admin)
+            .write("A new topic", "!!!")
+            .press("Save topics"),
         page("dkim", at("/office/dkim")).by(Who::Admin),
         page("relays", at("/office/relays")).by(Who::Admin),
         page("system", at("/office/system")).by(Who::Admin),

@@ -343,6 +343,19 @@ async fn two_nodes_at_the_same_moment_make_one_issue_and_send_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_address_is_taken_says_so_and_what_to_do_and_nothing_else() {
+    on_sqlite(async |daybreak| {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        daybreak.set("DAYBREAK_LISTEN", taken.local_addr().unwrap().to_string());
+        let ran = daybreak.try_run(&["serve"]).await;
+        assert_eq!((ran.status.code(), ran.stdout.as_str()), (Some(1), ""));
+        assert!(ran.stderr.contains("stop the program that has it"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("DAYBREAK_LISTEN"), "{}", ran.stderr);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_service_on_one_sqlite_file_is_refused_with_what_to_do() {
     on_sqlite(async |daybreak| {
         assert_eq!(daybreak.kind, Kind::Sqlite);
@@ -356,6 +369,8 @@ async fn a_second_service_on_one_sqlite_file_is_refused_with_what_to_do() {
                 "{error}"
             );
             assert!(error.contains("daybreak.db"), "{error}");
+            let ran = daybreak.try_run(words).await;
+            assert_eq!(ran.stdout, "", "it does not say that it serves anything");
         }
         // Looking and setting up go on beside it.
         daybreak.run(&["issue", "list"]).await;

@@ -34,6 +34,7 @@ mod message;
 mod names;
 mod nodes;
 mod pause;
+mod readme;
 mod relay;
 mod relay_faults;
 mod relay_slow;

@@ -181,7 +181,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// A name on one line; empty where they go by their address.
-fn clean_name(text: &str) -> Result<String, Problem> {
+pub fn clean_name(text: &str) -> Result<String, Problem> {
     one_line("name", text, MAX_NAME).map_err(|_| {
         Problem::new("name", format!("The name is longer than {MAX_NAME} characters: shorten it."))
     })

@@ -18,7 +18,7 @@ pub use preferences::{
     take_back_some, whose_preferences,
 };
 pub use refuse::{check_list, why_not};
-pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, SignUp, Taken, clean_name, sign_up};
+pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, Own, SignUp, Taken, clean_name, sign_up};
 
 use chrono_tz::Tz;
 

@@ -51,6 +51,8 @@ pub struct SignUp {
     pub topics: Vec<String>,
     /// The name of the schedule to follow; none: the first.
     pub schedule: Option<String>,
+    /// What was chosen of some newsletters by themselves, instead of topics and schedule above.
+    pub own: Vec<Own>,
     /// The reader's own hour; none: the schedule's.
     pub hour: Option<TimeOfDay>,
     pub zone: Option<Tz>,
@@ -60,6 +62,17 @@ pub struct SignUp {
     pub from: String,
     /// The words that were agreed to.
     pub words: String,
+}
+
+/// What was chosen of one newsletter, where a form has several.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Its slug.
+    pub newsletter: String,
+    /// Slugs of the topics wanted; none: every topic.
+    pub topics: Vec<String>,
+    /// The name of the schedule to follow; none: the first.
+    pub schedule: Option<String>,
 }
 
 /// What became of a sign-up.
@@ -185,10 +198,13 @@ async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice
                 "One of the newsletters you chose is not here any more: choose again".into(),
             ));
         };
+        let own = asked.own.iter().find(|own| own.newsletter == slug);
+        let (wanted_topics, wanted_schedule) =
+            own.map_or((&asked.topics, &asked.schedule), |own| (&own.topics, &own.schedule));
         let topics = newsletters::topics(tx, newsletter.id).await?;
-        let chosen = topics.iter().filter(|topic| asked.topics.contains(&topic.slug));
+        let chosen = topics.iter().filter(|topic| wanted_topics.contains(&topic.slug));
         let schedules = newsletters::schedules_of(tx, newsletter.id).await?;
-        let schedule = schedules.iter().find(|schedule| Some(&schedule.name) == asked.schedule.as_ref());
+        let schedule = schedules.iter().find(|schedule| Some(&schedule.name) == wanted_schedule.as_ref());
         let choice = Choice {
             schedule_id: schedule.map(|schedule| schedule.id),
             topics: chosen.fold(TopicSet::EMPTY, TopicSet::with),

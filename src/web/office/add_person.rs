@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
 
+use super::fields::{self, Again, Asked, Field, Kind, Problems};
 use super::subscribers_view::{Choice, newsletter_choices};
 use super::{Reach, SUBSCRIBERS, reach};
 use crate::db;
@@ -32,7 +33,7 @@ pub fn routes() -> Router<App> {
     Router::new().route(PATH, get(show).post(add))
 }
 
-/// What was typed.
+/// What was chosen in the form, and what was typed.
 #[derive(Clone, Debug, Default, Serialize)]
 struct Typed {
     email: String,
@@ -53,16 +54,29 @@ impl Typed {
             words: form.get("words").trim().to_owned(),
         }
     }
+
+    fn fields(&self) -> Vec<(String, String)> {
+        let all = [("email", &self.email), ("name", &self.name), ("words", &self.words)];
+        all.map(|(name, value)| (name.to_owned(), value.clone())).to_vec()
+    }
 }
 
+const WHO: [Asked; 2] = [
+    ("email", "E-mail address", "", Kind::Input("email")),
+    ("name", "Name", "Optional", Kind::Input("text")),
+];
+const CONSENT: Asked = (
+    "words",
+    "What they agreed to, and how",
+    "For instance: asked for it by telephone on 3 March",
+    Kind::Area,
+);
+
 /// What keeps somebody from being added.
-#[derive(Default, Serialize)]
-struct Wrong {
-    email: Option<String>,
-    name: Option<String>,
-    words: Option<String>,
-    /// Where the person is whom the newsletter has already.
-    already: Option<String>,
+enum Wrong {
+    Fields(Problems),
+    /// The newsletter has them already: where they are.
+    Already(String),
 }
 
 #[derive(Serialize)]
@@ -73,7 +87,12 @@ struct Page {
     slug: String,
     topics: Vec<Choice>,
     typed: Typed,
-    wrong: Wrong,
+    who: Vec<Field>,
+    /// What they agreed to: a field, or none where no newsletter is chosen yet.
+    consent: Vec<Field>,
+    problems: Vec<fields::Wrong>,
+    /// Where the person is whom the newsletter has already.
+    already: Option<String>,
 }
 
 /// `GET /office/subscribers/add?newsletter=…`: which newsletter, where there are several, and then who.
@@ -87,7 +106,7 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
         _ => newsletters.iter().find(|newsletter| newsletter.slug == slug).cloned(),
     };
     match one {
-        Some(newsletter) => page(&app, &by, &newsletter, Typed::default(), Wrong::default()).await,
+        Some(newsletter) => page(&app, &by, &newsletter, Typed::default(), None).await,
         None => {
             let page = Page {
                 newsletters: newsletter_choices(&newsletters, ""),
@@ -95,7 +114,10 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
                 slug: String::new(),
                 topics: vec![],
                 typed: Typed::default(),
-                wrong: Wrong::default(),
+                who: vec![],
+                consent: vec![],
+                problems: vec![],
+                already: None,
             };
             desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Add a person", "office/add_person", &page)
         }
@@ -107,7 +129,7 @@ async fn page(
     by: &SignedIn,
     newsletter: &Newsletter,
     typed: Typed,
-    wrong: Wrong,
+    wrong: Option<Wrong>,
 ) -> Result<Response, Error> {
     let topics = db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?;
     let choice = |topic: crate::domain::topic::Topic| Choice {
@@ -115,16 +137,27 @@ async fn page(
         value: topic.slug,
         words: topic.name,
     };
-    let is_wrong = [&wrong.email, &wrong.name, &wrong.words, &wrong.already].into_iter().any(Option::is_some);
-    let status = if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let title = if is_wrong { "Problem: Add a person" } else { "Add a person" };
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let title = if wrong.is_some() { "Problem: Add a person" } else { "Add a person" };
+    let (problems, already) = match wrong {
+        Some(Wrong::Fields(problems)) => (problems, None),
+        Some(Wrong::Already(href)) => (vec![], Some(href)),
+        None => (vec![], None),
+    };
+    let again = Again { form: "", typed: typed.fields(), problems };
+    let field = |asked: &Asked| Field::new(&again, "", *asked, "");
+    let mut who: Vec<Field> = WHO.iter().map(field).collect();
+    let mut consent = vec![field(&CONSENT)];
     let page = Page {
         newsletters: vec![],
         newsletter: newsletter.name.clone(),
         slug: newsletter.slug.clone(),
         topics: topics.into_iter().map(choice).collect(),
+        problems: fields::wrong(who.iter_mut().chain(&mut consent)),
         typed,
-        wrong,
+        who,
+        consent,
+        already,
     };
     desk::show(by, status, SUBSCRIBERS, title, "office/add_person", &page)
 }
@@ -136,25 +169,29 @@ async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, 
     let newsletter = newsletter.ok_or(Error::NotFound)?;
     by.require(&app, Role::Admin, newsletter.id, ACTION, WHAT).await?;
     let typed = Typed::of(&form);
-    let mut wrong = Wrong::default();
-    let email = EmailAddress::parse(&typed.email).map_err(|says| wrong.email = Some(says)).ok();
-    let name = clean_name(&typed.name).map_err(|says| wrong.name = Some(says)).ok();
+    let mut wrong: Problems = vec![];
+    let email = EmailAddress::parse(&typed.email);
+    let email = email.map_err(|says| wrong.push(("email".to_owned(), says))).ok();
+    let name = clean_name(&typed.name).map_err(|says| wrong.push(("name".to_owned(), says))).ok();
     if typed.has_agreed && typed.words.is_empty() {
-        wrong.words = Some("Say what they agreed to, and how: that is the proof of it.".to_owned());
+        let says = "say what they agreed to, and how: that is the proof of it";
+        wrong.push(("words".to_owned(), says.to_owned()));
     }
-    if typed.words.chars().count() > MAX_CONSENT {
-        wrong.words = Some(format!("The words are longer than {MAX_CONSENT} characters: shorten them."));
+    let length = typed.words.chars().count();
+    if length > MAX_CONSENT {
+        let says = format!("it has {length} characters, and may have {MAX_CONSENT}: shorten it");
+        wrong.push(("words".to_owned(), says));
     }
-    let (Some(email), Some(name), None) = (email, name, &wrong.words) else {
-        return page(&app, &by, &newsletter, typed, wrong).await;
+    let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
+        return page(&app, &by, &newsletter, typed, Some(Wrong::Fields(wrong))).await;
     };
     if let Some(found) = in_the_way(&app, &newsletter, &email).await? {
-        return page(&app, &by, &newsletter, typed, found).await;
+        return page(&app, &by, &newsletter, typed, Some(found)).await;
     }
     match put(&app, &by, &reach, &newsletter, &email, name, &typed).await {
         Err(pipeline::Error::Invalid(says)) => {
-            wrong.email = Some(says);
-            page(&app, &by, &newsletter, typed, wrong).await
+            let wrong = Wrong::Fields(vec![("email".to_owned(), says)]);
+            page(&app, &by, &newsletter, typed, Some(wrong)).await
         }
         done => {
             done?;
@@ -185,13 +222,13 @@ async fn in_the_way(
             "Nothing may be mailed to {email}: {}. Only taking it off the suppression list changes that.",
             found.reason.sentence()
         );
-        return Ok(Some(Wrong { email: Some(says), ..Wrong::default() }));
+        return Ok(Some(Wrong::Fields(vec![("email".to_owned(), says)])));
     }
     let Some(person) = db::subscribers::find(&mut conn, email).await? else { return Ok(None) };
     let tie = db::subscriptions::find(&mut conn, newsletter.id, person.id).await?;
     Ok(tie
         .filter(|tie| tie.status == SubscriptionStatus::Active)
-        .map(|_| Wrong { already: Some(format!("{SUBSCRIBERS}/{}", person.id)), ..Wrong::default() }))
+        .map(|_| Wrong::Already(format!("{SUBSCRIBERS}/{}", person.id))))
 }
 
 async fn put(
@@ -211,6 +248,7 @@ async fn put(
             newsletters: vec![newsletter.slug.clone()],
             topics: typed.topics.clone(),
             schedule: None,
+            own: vec![],
             hour: None,
             zone: None,
             language: None,

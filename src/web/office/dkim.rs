@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use super::newsletters::{Again, Field, Kind, typed};
+use super::fields::{self, Again, Asked, Field, Kind, Wrong, typed};
 use super::system::{Found, found};
 use crate::db;
 use crate::domain::user::Role;
@@ -32,6 +32,7 @@ pub fn routes() -> Router<App> {
 struct Page {
     domains: Vec<Domain>,
     fields: Vec<Field>,
+    problems: Vec<Wrong>,
     /// DNS was asked.
     looked: bool,
     findings: Vec<Found>,
@@ -64,7 +65,7 @@ const ALGORITHMS: [(&str, &str); 3] = [
     ("both", "RSA and Ed25519 beside it"),
     ("ed25519", "Ed25519 alone, which not every receiver verifies yet"),
 ];
-const NEW: [(&str, &str, &str, Kind); 3] = [
+const NEW: [Asked; 3] = [
     (
         "domain",
         "Domain",
@@ -140,13 +141,17 @@ async fn page(
         "algorithm" => "rsa",
         _ => "",
     };
+    let mut fields: Vec<Field> =
+        NEW.iter().map(|field| Field::new(again, "key", *field, kept(field.0))).collect();
     let page = Page {
         domains: names.iter().map(domain).collect(),
-        fields: NEW.iter().map(|field| Field::new(again, "key", *field, kept(field.0))).collect(),
+        problems: fields::wrong(&mut fields),
+        fields,
         looked: findings.is_some(),
         findings: all.iter().map(found).collect(),
     };
-    show(by, status, "/office/relays", "DKIM keys", "office/dkim", &page)
+    let title = fields::title("DKIM keys", &page.problems);
+    show(by, status, "/office/relays", &title, "office/dkim", &page)
 }
 
 /// `POST /office/dkim`: makes a key, or two.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::fields::{self, Again, Asked, Field, Kind, Wrong};
 use super::subscribers_view::{Choice, Standing, standing};
 use super::words::{When, counted, when};
 use super::{Reach, SUBSCRIBERS, number, person_acts, reach, require};
@@ -25,7 +26,7 @@ use crate::web::Error;
 use crate::web::auth::SignedIn;
 use crate::web::desk;
 use crate::web::form::Segment;
-use crate::web::words::frequency;
+use crate::web::words::{frequency, sentence};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -40,25 +41,29 @@ pub fn routes() -> Router<App> {
         .route("/office/subscribers/{id}/erase", get(show_erase).post(person_acts::erase))
 }
 
-/// What was typed about a person.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Typed {
-    pub email: String,
-    pub name: String,
-    pub language: String,
-    pub zone: String,
-}
+/// What is asked about a person.
+pub const ASKED: [Asked; 4] = [
+    ("name", "Name", "", Kind::Input("text")),
+    ("email", "E-mail address", "", Kind::Input("email")),
+    ("language", "Language", "A tag such as en or pt-BR; empty: the newsletter’s", Kind::Input("text")),
+    ("zone", "Time zone", "Such as Europe/Paris; empty: the newsletter’s", Kind::Input("text")),
+];
 
-impl Typed {
-    fn of(person: &Subscriber) -> Self {
-        Self {
-            email: person.email.to_string(),
-            name: person.name.clone(),
-            language: person.language.clone().unwrap_or_default(),
-            zone: person.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
-        }
+fn kept(person: &Subscriber, field: &str) -> String {
+    match field {
+        "name" => person.name.clone(),
+        "email" => person.email.to_string(),
+        "language" => person.language.clone().unwrap_or_default(),
+        _ => person.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
     }
 }
+
+/// The places on the page of what is not about the person as such; those of a newsletter have its slug behind them.
+pub const TIES: &str = "ties";
+pub const TAG: &str = "tag";
+pub const REASON: &str = "reason";
+pub const UNTIL: &str = "until";
+pub const HOUR: &str = "hour";
 
 #[derive(Serialize)]
 struct SuppressedView {
@@ -97,6 +102,9 @@ struct Tie {
     topics: String,
     ticks: Vec<TopicTick>,
     hour: String,
+    /// What is wrong with the hour or the day that was just typed; empty where nothing is.
+    wrong_hour: String,
+    wrong_until: String,
     consent: Option<Consent>,
     confirmed: Option<When>,
     left: Option<When>,
@@ -121,8 +129,10 @@ struct Person {
     email: String,
     /// Not of some newsletters alone: what concerns the person as a whole can be changed.
     is_whole: bool,
-    typed: Typed,
-    problem: Option<String>,
+    fields: Vec<Field>,
+    problems: Vec<Wrong>,
+    wrong_tag: String,
+    wrong_reason: String,
     suppressed: Option<SuppressedView>,
     ties: Vec<Tie>,
     tags: Vec<TagView>,
@@ -153,7 +163,7 @@ async fn show(
             require(&app, &by, "subscriber.see", &what).await?;
         }
     }
-    page(&app, &by, id, before(query.as_deref().unwrap_or_default()), None).await
+    page(&app, &by, id, before(query.as_deref().unwrap_or_default()), &Again::default()).await
 }
 
 /// Where a page of deliveries begins: `before=MILLIS-ISSUE`.
@@ -169,7 +179,7 @@ pub async fn page(
     by: &SignedIn,
     id: i64,
     before: Option<(Timestamp, i64)>,
-    wrong: Option<(Option<Typed>, String)>,
+    again: &Again<'_>,
 ) -> Result<Response, Error> {
     let now = app.clock.now();
     let reach = Reach::of(&by.user);
@@ -189,14 +199,37 @@ pub async fn page(
     let tags = db::tags::of_subscriber(&mut conn, id).await?;
     drop(conn);
     let (deliveries, next) = story::deliveries(app, id, before, reach.newsletters()).await?;
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let (typed, problem) = wrong.map_or((None, None), |(typed, problem)| (typed, Some(problem)));
+    let wrong_at = |place: &str| {
+        let found = again.problems.iter().find(|(at, _)| at == place);
+        found.map(|(_, says)| sentence(says)).unwrap_or_default()
+    };
+    for tie in &mut ties {
+        tie.wrong_hour = wrong_at(&format!("{HOUR}-{}", tie.slug));
+        tie.wrong_until = wrong_at(&format!("{UNTIL}-{}", tie.slug));
+    }
+    let mut fields: Vec<Field> =
+        ASKED.iter().map(|asked| Field::new(again, "", *asked, &kept(&person, asked.0))).collect();
+    let mut problems = fields::wrong(&mut fields);
+    let is_elsewhere = |(place, _): &&(String, String)| ASKED.iter().all(|(name, ..)| name != place);
+    let is_shown = |tie: &Tie, place: &str| {
+        (tie.is_active && place == format!("{UNTIL}-{}", tie.slug))
+            || (!tie.is_over && place == format!("{HOUR}-{}", tie.slug))
+    };
+    for (place, says) in again.problems.iter().filter(is_elsewhere) {
+        // A subscription that is over has no fields.
+        let is_there = [TAG, REASON].contains(&place.as_str()) || ties.iter().any(|tie| is_shown(tie, place));
+        let field = if is_there { place } else { TIES };
+        problems.push(Wrong { field: field.to_owned(), says: sentence(says) });
+    }
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let heading = if person.name.is_empty() { person.email.to_string() } else { person.name.clone() };
     let view = Person {
         id,
         email: person.email.to_string(),
-        typed: typed.unwrap_or_else(|| Typed::of(&person)),
-        problem,
+        fields,
+        wrong_tag: wrong_at(TAG),
+        wrong_reason: wrong_at(REASON),
+        problems,
         suppressed: suppression.map(|found| SuppressedView {
             sentence: found.reason.sentence(),
             // It may tell of another newsletter.
@@ -212,7 +245,8 @@ pub async fn page(
         today: now.to_utc().format("%Y-%m-%d").to_string(),
         heading: heading.clone(),
     };
-    desk::show(by, status, SUBSCRIBERS, &heading, "office/person", &view)
+    let title = fields::title(&heading, &view.problems);
+    desk::show(by, status, SUBSCRIBERS, &title, "office/person", &view)
 }
 
 async fn tie(conn: &mut Conn, stored: Stored, now: Timestamp) -> Result<Option<Tie>, Error> {
@@ -261,6 +295,8 @@ fn tie_view(
         topics: if chosen.is_empty() { "every topic".to_owned() } else { chosen.join(", ") },
         ticks: topics.iter().map(tick).collect(),
         hour: subscription.hour.map(|hour: TimeOfDay| hour.to_string()).unwrap_or_default(),
+        wrong_hour: String::new(),
+        wrong_until: String::new(),
         consent: subscription.consent.map(|consent| Consent {
             at: when(consent.at, now),
             from: consent.from,

@@ -5,7 +5,8 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use chrono::NaiveDate;
 
-use super::person::{Typed, page};
+use super::fields::{Again, Problems, typed};
+use super::person::{ASKED, HOUR, REASON, TAG, TIES, UNTIL, page};
 use super::{number, reach, require};
 use crate::db;
 use crate::db::subscriptions::Choice;
@@ -18,11 +19,13 @@ use crate::pipeline;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::import::read_language;
 use crate::pipeline::people::{self, Edit, named as what};
+use crate::pipeline::subscribe::clean_name;
 use crate::pipeline::{App, bulk, editors, story};
 use crate::web::Error;
 use crate::web::auth::Act;
 use crate::web::form::{Form, Segment};
 use crate::web::said;
+use crate::web::sign_up_form::optional;
 
 fn path(id: i64) -> String {
     format!("/office/subscribers/{id}")
@@ -32,48 +35,58 @@ async fn person(app: &App, id: i64) -> Result<Subscriber, Error> {
     db::subscribers::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
 }
 
-/// Says that it is done, or shows the page again with what is wrong.
+/// Says that it is done, or shows the page again with what is wrong at `place`.
 async fn answer(
     app: &App,
     act: &Act,
     id: i64,
-    typed: Option<Typed>,
+    place: &str,
     done: Result<String, pipeline::Error>,
 ) -> Result<Response, Error> {
     match done {
         Ok(words) => Ok(said::then_say(app, &path(id), words)),
-        Err(pipeline::Error::Invalid(says)) => page(app, &act.by, id, None, Some((typed, says))).await,
+        Err(pipeline::Error::Invalid(says)) => {
+            let again = Again { problems: vec![(place.to_owned(), says)], ..Again::default() };
+            page(app, &act.by, id, None, &again).await
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn read_edit(typed: &Typed) -> Result<Edit, String> {
-    let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    Ok(Edit {
-        email: EmailAddress::parse(&typed.email)?,
-        name: typed.name.clone(),
-        language: some(&typed.language).map(|text| read_language(&text)).transpose()?,
-        zone: some(&typed.zone).map(|text| parse_zone(&text)).transpose()?,
-    })
+/// What a form says about a person, or what is wrong with it, by field.
+fn read_edit(form: &Form) -> Result<Edit, Problems> {
+    let mut problems: Problems = vec![];
+    let mut note = |field: &str, says: String| problems.push((field.to_owned(), says));
+    let email = EmailAddress::parse(form.get("email")).map_err(|says| note("email", says)).ok();
+    let name = clean_name(form.get("name")).map_err(|says| note("name", says)).ok();
+    let language = optional(form.get("language"), read_language).map_err(|says| note("language", says)).ok();
+    let zone = optional(form.get("zone"), parse_zone).map_err(|says| note("zone", says)).ok();
+    match (email, name, language, zone) {
+        (Some(email), Some(name), Some(language), Some(zone)) => Ok(Edit { email, name, language, zone }),
+        _ => Err(problems),
+    }
 }
 
 /// `POST /office/subscribers/{id}/edit`
 pub async fn edit(State(app): State<App>, Segment(id): Segment, act: Act) -> Result<Response, Error> {
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.edit", &what(id)).await?;
-    let field = |name: &str| act.form.get(name).to_owned();
-    let typed = Typed {
-        email: field("email"),
-        name: field("name"),
-        language: field("language"),
-        zone: field("zone"),
+    let done = match read_edit(&act.form) {
+        Ok(edit) => people::edit(&app, &act.by.actor(), id, &edit).await.map_err(|error| match error {
+            // All was looked at: only the address can be somebody else's.
+            pipeline::Error::Invalid(says) => Ok(vec![("email".to_owned(), says)]),
+            error => Err(error),
+        }),
+        Err(problems) => Err(Ok(problems)),
     };
-    let done = match read_edit(&typed) {
-        Ok(edit) => people::edit(&app, &act.by.actor(), id, &edit).await,
-        Err(says) => Err(pipeline::Error::Invalid(says)),
-    };
-    answer(&app, &act, id, Some(typed), done.map(|()| "It is changed. The next issue goes by it.".to_owned()))
-        .await
+    match done {
+        Ok(()) => Ok(said::then_say(&app, &path(id), "It is changed. The next issue goes by it.")),
+        Err(Ok(problems)) => {
+            let typed = typed(&act.form, ASKED.iter().map(|(name, ..)| *name));
+            page(&app, &act.by, id, None, &Again { form: "", typed, problems }).await
+        }
+        Err(Err(error)) => Err(error.into()),
+    }
 }
 
 /// `POST /office/subscribers/{id}/subscription`: pause, resume, leave or choose, as `act` says.
@@ -90,13 +103,16 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
     act.by.require(&app, Role::Admin, newsletter.id, &action, &what(id)).await?;
     let person = person(&app, id).await?;
     let (by, email, name) = (&act.by.actor(), &person.email, &newsletter.name);
+    // Where on the page it is said if it cannot be done.
+    let mut place = TIES.to_owned();
     let done = match deed {
         "pause" => {
+            place = format!("{UNTIL}-{slug}");
             let day = NaiveDate::parse_from_str(act.form.get("until"), "%Y-%m-%d").ok();
             let day = day.filter(|_| act.form.get("until").len() == 10);
             match day {
                 None => Err(pipeline::Error::Invalid(format!(
-                    "“{}” is not a day: say until when to pause, for instance 2026-08-24.",
+                    "“{}” is not a day: say until when to pause, for instance 2026-08-24",
                     act.form.get("until")
                 ))),
                 Some(day) => {
@@ -117,11 +133,17 @@ pub async fn subscription(State(app): State<App>, Segment(id): Segment, act: Act
         }
         "choose" => {
             let said = format!("What they chose of {name} is changed. The next issue goes by it.");
-            choose(&app, by, &act.form, newsletter.id, id).await.map(|()| said)
+            match optional(act.form.get("hour"), TimeOfDay::parse) {
+                Ok(hour) => choose(&app, by, &act.form, newsletter.id, id, hour).await.map(|()| said),
+                Err(says) => {
+                    place = format!("{HOUR}-{slug}");
+                    Err(pipeline::Error::Invalid(says))
+                }
+            }
         }
         _ => return Err(Error::NotFound),
     };
-    answer(&app, &act, id, None, done).await
+    answer(&app, &act, id, &place, done).await
 }
 
 async fn choose(
@@ -130,6 +152,7 @@ async fn choose(
     form: &Form,
     newsletter_id: i64,
     id: i64,
+    hour: Option<TimeOfDay>,
 ) -> Result<(), pipeline::Error> {
     let mut conn = app.db.conn().await?;
     let all = db::newsletters::topics(&mut conn, newsletter_id).await?;
@@ -138,8 +161,6 @@ async fn choose(
     let topics = chosen.fold(TopicSet::EMPTY, |topics, topic| topics.with(topic));
     let schedules = db::newsletters::schedules_of(&mut conn, newsletter_id).await?;
     let schedule = schedules.iter().find(|schedule| schedule.name == form.get("schedule"));
-    let hour = Some(form.get("hour")).filter(|text| !text.trim().is_empty()).map(TimeOfDay::parse);
-    let hour = hour.transpose().map_err(pipeline::Error::Invalid)?;
     drop(conn);
     let choice = Choice { schedule_id: schedule.map(|schedule| schedule.id), topics, hour };
     people::choose(app, by, newsletter_id, id, choice).await
@@ -157,7 +178,7 @@ pub async fn tag(State(app): State<App>, Segment(id): Segment, act: Act) -> Resu
             Ok(format!("Tagged “{name}”."))
         }
     };
-    answer(&app, &act, id, None, done).await
+    answer(&app, &act, id, TAG, done).await
 }
 
 /// `POST /office/subscribers/{id}/untag`
@@ -165,7 +186,7 @@ pub async fn untag(State(app): State<App>, Segment(id): Segment, act: Act) -> Re
     let id = number(&id)?;
     require(&app, &act.by, "subscriber.untag", &what(id)).await?;
     let name = people::untag(&app, &act.by.actor(), id, number(act.form.get("tag"))?).await?;
-    answer(&app, &act, id, None, Ok(format!("The tag “{name}” is taken away."))).await
+    answer(&app, &act, id, TAG, Ok(format!("The tag “{name}” is taken away."))).await
 }
 
 /// `POST /office/subscribers/{id}/suppress`
@@ -175,7 +196,7 @@ pub async fn suppress(State(app): State<App>, Segment(id): Segment, act: Act) ->
     let email = person(&app, id).await?.email;
     let done = people::suppress(&app, &act.by.actor(), &email, act.form.get("reason")).await;
     let said = "The address is on the suppression list: no newsletter mails it any more.";
-    answer(&app, &act, id, None, done.map(|_| said.to_owned())).await
+    answer(&app, &act, id, REASON, done.map(|_| said.to_owned())).await
 }
 
 /// `POST /office/subscribers/{id}/unsuppress`
@@ -185,7 +206,7 @@ pub async fn unsuppress(State(app): State<App>, Segment(id): Segment, act: Act) 
     let email = person(&app, id).await?.email;
     people::unsuppress(&app, &act.by.actor(), &email).await?;
     let said = "The address is off the suppression list: what they follow is sent to them again.";
-    answer(&app, &act, id, None, Ok(said.to_owned())).await
+    answer(&app, &act, id, REASON, Ok(said.to_owned())).await
 }
 
 /// `POST /office/subscribers/{id}/export`: everything held about them, as a file.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::fields::{self, Again, Asked, Field, Kind, Wrong, typed};
 use super::subscribers_view::Choice;
 use super::words::{When, when};
 use super::{SUBSCRIBERS, require};
@@ -51,9 +52,9 @@ struct Page {
     verdict: Option<String>,
     newer: Option<String>,
     older: Option<String>,
-    problem: Option<String>,
-    /// The address that was to be added.
-    typed: String,
+    /// What is asked of an address that is put on the list.
+    fields: Vec<Field>,
+    problems: Vec<Wrong>,
 }
 
 fn reason_words(reason: SuppressionReason) -> &'static str {
@@ -81,7 +82,19 @@ fn place(text: &str) -> Option<(Timestamp, String)> {
 async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -> Result<Response, Error> {
     require(&app, &by, "suppressions.list", "the suppression list").await?;
     let page = find(&app, &query.unwrap_or_default()).await?;
-    desk::show(&by, StatusCode::OK, SUBSCRIBERS, "Suppression list", "office/suppressions", &page)
+    page_of(&by, StatusCode::OK, page, &Again::default())
+}
+
+const ASKED: [Asked; 2] = [
+    ("email", "The address", "", Kind::Input("email")),
+    ("reason", "Why, for the record", "", Kind::Input("text")),
+];
+
+fn page_of(by: &SignedIn, status: StatusCode, mut page: Page, again: &Again<'_>) -> Result<Response, Error> {
+    page.fields = ASKED.iter().map(|asked| Field::new(again, "add", *asked, "")).collect();
+    page.problems = fields::wrong(&mut page.fields);
+    let title = fields::title("Suppression list", &page.problems);
+    desk::show(by, status, SUBSCRIBERS, &title, "office/suppressions", &page)
 }
 
 async fn find(app: &App, query: &str) -> Result<Page, Error> {
@@ -181,27 +194,25 @@ fn row(entry: Listed, now: Timestamp) -> Row {
 /// `POST /office/suppressions`: puts an address on the list.
 async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
     require(&app, &by, "suppression.add", "an address").await?;
-    let added = match EmailAddress::parse(form.get("email")) {
-        Ok(email) => {
-            let added = people::suppress(&app, &by.actor(), &email, form.get("reason")).await;
-            added.map(|is_new| (email, is_new))
-        }
-        Err(says) => Err(crate::pipeline::Error::Invalid(says)),
+    let again = async |field: &str, says: String| {
+        let typed = typed(&form, ASKED.iter().map(|(name, ..)| *name));
+        let again = Again { form: "add", typed, problems: vec![(field.to_owned(), says)] };
+        page_of(&by, StatusCode::UNPROCESSABLE_ENTITY, find(&app, "").await?, &again)
     };
-    match added {
-        Ok((email, is_new)) => {
+    let email = match EmailAddress::parse(form.get("email")) {
+        Ok(email) => email,
+        Err(says) => return again("email", says).await,
+    };
+    match people::suppress(&app, &by.actor(), &email, form.get("reason")).await {
+        Ok(is_new) => {
             let said = match is_new {
                 true => format!("{email} is on the list: no newsletter mails it any more."),
                 false => format!("{email} was on the list already, and stays there."),
             };
             Ok(said::then_say(&app, PATH, said))
         }
-        Err(crate::pipeline::Error::Invalid(says)) => {
-            let mut page = find(&app, "").await?;
-            (page.problem, page.typed) = (Some(says), form.get("email").to_owned());
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            desk::show(&by, status, SUBSCRIBERS, "Suppression list", "office/suppressions", &page)
-        }
+        // The address is one: only the reason can be too long.
+        Err(crate::pipeline::Error::Invalid(says)) => again("reason", says).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
+use super::fields::{self, Again, Asked, Field, Kind, Problems, Wrong, typed};
 use crate::db::newsletters;
 use crate::db::users::{self, Account};
 use crate::domain::address::EmailAddress;
@@ -18,6 +19,7 @@ use crate::pipeline::{self, App};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::words::Moment;
 use crate::web::form::Form;
+use crate::web::words::sentence;
 use crate::web::{Error, desk, said};
 
 pub const PATH: &str = "/office/users";
@@ -178,13 +180,41 @@ pub fn roles_of(form: &Form, newsletters: &[Newsletter]) -> Roles {
 }
 
 #[derive(Serialize)]
-struct InvitePage<'p> {
-    email: &'p str,
-    name: &'p str,
+struct InvitePage {
+    fields: [Field; 2],
     roles: RoleChoices,
+    /// What is wrong with the roles; empty where nothing is.
+    wrong_roles: String,
     days: i64,
-    problem: Option<String>,
-    wrong_email: Option<String>,
+    problems: Vec<Wrong>,
+}
+
+const ASKED: [Asked; 2] = [
+    ("email", "E-mail address", "", Kind::Input("email")),
+    ("name", "Name", "Optional: they can choose it themselves", Kind::Input("text")),
+];
+
+/// The place of the roles in the form.
+const ROLES: &str = "roles";
+
+fn invite_page(
+    by: &SignedIn,
+    status: StatusCode,
+    newsletters: &[Newsletter],
+    roles: &Roles,
+    again: &Again<'_>,
+) -> Result<Response, Error> {
+    let mut fields = ASKED.map(|asked| Field::new(again, "", asked, ""));
+    let mut problems = fields::wrong(&mut fields);
+    let wrong_roles = again.problems.iter().find(|(field, _)| field == ROLES);
+    let wrong_roles = wrong_roles.map(|(_, says)| sentence(says)).unwrap_or_default();
+    if !wrong_roles.is_empty() {
+        problems.push(Wrong { field: ROLES.to_owned(), says: wrong_roles.clone() });
+    }
+    let roles = RoleChoices::new(roles, newsletters);
+    let content = InvitePage { fields, roles, wrong_roles, days: INVITATION_DAYS, problems };
+    let title = fields::title("Invite somebody", &content.problems);
+    desk::show(by, status, PATH, &title, "office/invite", &content)
 }
 
 /// `GET /office/users/invite`
@@ -192,47 +222,39 @@ async fn show_invite(State(app): State<App>, by: SignedIn) -> Result<Response, E
     by.require_everywhere(&app, Role::Admin, "user.add", "users").await?;
     let newsletters = newsletters::list(&mut *app.db.conn().await?).await?;
     let roles = Roles { everywhere: Some(Role::Editor), newsletters: vec![] };
-    let content = InvitePage {
-        email: "",
-        name: "",
-        roles: RoleChoices::new(&roles, &newsletters),
-        days: INVITATION_DAYS,
-        problem: None,
-        wrong_email: None,
-    };
-    desk::show(&by, StatusCode::OK, PATH, "Invite somebody", "office/invite", &content)
+    invite_page(&by, StatusCode::OK, &newsletters, &roles, &Again::default())
 }
 
 /// `POST /office/users/invite`
 async fn invite(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let (by, form) = (&act.by, &act.form);
-    let typed = form.get("email").trim();
     by.require_everywhere(&app, Role::Admin, "user.add", "users").await?;
     let newsletters = newsletters::list(&mut *app.db.conn().await?).await?;
     let roles = roles_of(form, &newsletters);
-    let again = |problem: Option<String>, wrong_email: Option<String>| {
-        let content = InvitePage {
-            email: typed,
-            name: form.get("name"),
-            roles: RoleChoices::new(&roles, &newsletters),
-            days: INVITATION_DAYS,
-            problem,
-            wrong_email,
-        };
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        desk::show(by, status, PATH, "Invite somebody", "office/invite", &content)
+    let again = |problems: Problems| {
+        let typed = typed(form, ASKED.iter().map(|(name, ..)| *name));
+        let again = Again { form: "", typed, problems };
+        invite_page(by, StatusCode::UNPROCESSABLE_ENTITY, &newsletters, &roles, &again)
     };
-    let email = match EmailAddress::parse(typed) {
-        Ok(email) => email,
-        Err(says) => return again(None, Some(format!("{says}."))),
-    };
+    let mut problems: Problems = vec![];
+    let email =
+        EmailAddress::parse(form.get("email")).map_err(|says| problems.push(("email".to_owned(), says)));
+    if let Err(problem) = accounts::clean_name(form.get("name")) {
+        problems.push((problem.field.to_owned(), problem.says));
+    }
+    if roles == Roles::default() {
+        let says = "Choose what they may do: for all newsletters, or for some";
+        problems.push((ROLES.to_owned(), says.to_owned()));
+    }
+    let (Ok(email), true) = (email, problems.is_empty()) else { return again(problems) };
     let new = NewUser { email, name: form.get("name").to_owned(), roles: roles.clone() };
     match accounts::invite(&app, &Actor::new(&by.user, &by.network), &new, true).await {
         Ok(invited) => {
             let words = invited_words(new.email.as_str(), &invited);
             Ok(said::then_say(&app, &format!("{PATH}/{}", invited.user_id), words))
         }
-        Err(pipeline::Error::Invalid(says)) => again(Some(format!("{}.", says.trim_end_matches('.'))), None),
+        // All else was looked at: only the address can have an account.
+        Err(pipeline::Error::Invalid(says)) => again(vec![("email".to_owned(), says)]),
         Err(error) => Err(error.into()),
     }
 }

@@ -360,6 +360,66 @@ async fn what_waited_a_week_may_be_replaced_and_no_link_of_before_confirms_it() 
 }
 
 #[tokio::test]
+async fn a_form_with_several_newsletters_lets_choose_of_each_how_often_and_topics() {
+    for house in houses().await {
+        let other = a_newsletter(&house.app.db, "sea").await;
+        a_newsletter(&house.app.db, "plain").await;
+        for newsletter in [house.brief, other] {
+            house.schedule(newsletter, "daily", "daily", "07:00").await;
+        }
+        let weekly = house.schedule(other, "weekly", "weekly", "09:00").await;
+        let mut tx = house.app.db.begin().await.unwrap();
+        for (newsletter, topic) in
+            [(house.brief, "Science"), (house.brief, "Books"), (other, "Books"), (other, "Tides")]
+        {
+            newsletters::ensure_topic(&mut tx, newsletter, &topic.to_lowercase(), topic).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let page = house.get("/subscribe").await.body;
+        // Folded away, and not there at all where there is nothing to choose.
+        assert_eq!(page.matches("<details class=\"of-one\" >").count(), 2, "{page}");
+        assert!(page.contains("Choose topics") && page.contains("Choose how often, and topics"), "{page}");
+        for part in
+            ["name=\"topic-brief\" value=\"science\"", "name=\"schedule-sea\" value=\"weekly\"", "Tides"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("name=\"schedule-brief\"") && !page.contains("topic-plain"));
+
+        let fields = [
+            ("email", "ann"),
+            ("newsletter", "brief"),
+            ("newsletter", "sea"),
+            ("topic-brief", "science"),
+            ("schedule-sea", "weekly"),
+            ("topic-sea", "books"),
+            ("topic-sea", "tides"),
+            ("schedule-no-such", "weekly"),
+        ];
+        let again = house.submit("/subscribe", &fields).await;
+        assert_eq!(again.status, 422);
+        assert_eq!(again.body.matches("<details class=\"of-one\" open>").count(), 2, "{}", again.body);
+        for ticked in ["\"tides\" checked", "\"science\" checked", "\"weekly\" checked"] {
+            assert!(again.body.contains(ticked), "{ticked}: {}", again.body);
+        }
+        let mut fields = fields;
+        fields[0] = ("email", "ann@example.org");
+        assert_eq!(house.submit("/subscribe", &fields).await.status, 200);
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        let stored = house.stored("ann@example.org").await;
+        let of = |id: i64| {
+            let found = stored.iter().find(|stored| stored.subscription.newsletter_id == id).unwrap();
+            (found.subscription.topics.bits(), found.subscription.schedule_id)
+        };
+        // The topic that both have was chosen of one alone.
+        assert_eq!((of(house.brief), of(other)), ((0b01, None), (0b11, Some(weekly))));
+        // What stands in the fields of one that is not ticked is nothing: it is not asked for.
+        assert_eq!(stored.len(), 2);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn whoever_confirms_sees_what_was_chosen_and_the_consent_is_theirs() {
     for house in houses().await {
         house.schedule(house.brief, "weekly", "weekly", "09:00").await;

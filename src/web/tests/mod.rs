@@ -17,6 +17,7 @@ mod mailbox;
 mod measuring;
 mod office_audit;
 mod office_bulk;
+mod office_forms;
 mod office_import;
 mod office_log;
 mod office_people;

@@ -15,7 +15,12 @@ async fn what_cannot_be_written_down_is_not_done() {
         let ann = EmailAddress::parse("ann@example.org").unwrap();
         let stranger = EmailAddress::parse("stranger@example.org").unwrap();
         let schedule = house.schedule(house.brief, "daily", "daily", "07:00").await;
-        let topic = topics::add(app, by, house.brief, "Sport").await.unwrap();
+        let on_topics = async |change: topics::Change| topics::change(app, by, house.brief, &[change]).await;
+        let topics::Changed::All(made) = on_topics(topics::Change::Add("Sport".to_owned())).await.unwrap()
+        else {
+            panic!("it is not made")
+        };
+        let topic = made[0].id;
         let source = sources::add(app, by, "brief", "https://example.org/feed", &[], "either").await.unwrap();
         signing::add(app, by, "example.org", &[signing::Algorithm::Ed25519], Some("one")).await.unwrap();
         let asked = Asked { q: "a".to_owned(), ..Asked::default() };
@@ -38,7 +43,7 @@ async fn what_cannot_be_written_down_is_not_done() {
 
         let until = app.clock.now().plus_millis(HOUR);
         let edit = people::Edit { email: ann.clone(), name: "Else".to_owned(), language: None, zone: None };
-        let set = [("name".to_owned(), "Else".to_owned())];
+        let set = [settings::Typed { key: "name".to_owned(), value: "Else".to_owned(), was: None }];
         let new = settings::NewNewsletter {
             slug: "other".to_owned(),
             name: "Other".to_owned(),
@@ -65,7 +70,7 @@ async fn what_cannot_be_written_down_is_not_done() {
             ("bulk", bulk::begin(app, by, &Asked::default(), &deed).await.is_err()),
             ("bulk stop", bulk::stop(app, by, running).await.is_err()),
             ("newsletter", settings::add(app, by, &new).await.is_err()),
-            ("settings", settings::set_form(app, by, "brief", &set).await.is_err()),
+            ("settings", settings::set_form(app, by, house.brief, &set).await.is_err()),
             (
                 "schedule",
                 settings::add_schedule(app, by, "brief", Some("b"), "9:00", None, "daily").await.is_err(),
@@ -73,9 +78,9 @@ async fn what_cannot_be_written_down_is_not_done() {
             ("schedule paused", settings::pause_schedule(app, by, "brief", "daily", true).await.is_err()),
             ("schedule changed", schedules::change(app, by, &newsletter, schedule, slots).await.is_err()),
             ("schedule removed", schedules::remove(app, by, &newsletter, schedule).await.is_err()),
-            ("topic", topics::add(app, by, house.brief, "Culture").await.is_err()),
-            ("topic renamed", topics::rename(app, by, house.brief, topic.id, "Games").await.is_err()),
-            ("topic removed", topics::remove(app, by, house.brief, topic.id).await.is_err()),
+            ("topic", on_topics(topics::Change::Add("Culture".to_owned())).await.is_err()),
+            ("topic renamed", on_topics(topics::Change::Rename(topic, "Games".to_owned())).await.is_err()),
+            ("topic removed", on_topics(topics::Change::Remove(topic)).await.is_err()),
             ("key", signing::add(app, by, "example.org", &ed25519, Some("two")).await.is_err()),
             ("key removed", signing::remove(app, by, "example.org", "one").await.is_err()),
             ("source", sources::add(app, by, "brief", feed, &[], "either").await.is_err()),

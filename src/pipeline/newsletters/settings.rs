@@ -1,0 +1,152 @@
+//! The settings of a newsletter one by one: their keys, what each is, and what it becomes.
+
+use super::values::{self, number, one_line, one_of};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::parse_zone;
+use crate::domain::measuring::Measure;
+use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order};
+use crate::pipeline::{App, Error};
+
+/// Every key that [`super::set`] knows, with what it takes.
+pub const KEYS: [(&str, &str); 22] = [
+    ("name", "the newsletter's name"),
+    ("description", "one sentence for the sign-up page"),
+    ("from", "the address it is sent from, with or without a name: Morning Brief <brief@example.org>"),
+    ("reply-to", "where answers go; empty: to the sender"),
+    ("language", "a language tag such as en, fr or pt-BR"),
+    ("timezone", "a zone of the IANA list such as Europe/Paris"),
+    ("postal-address", "the sender's postal address, for the foot of the mail"),
+    ("colour", "#rrggbb, for labels and links in the mail"),
+    ("logo-url", "an https address of an image; empty: the name in letters"),
+    ("approval", "automatic, required, or unless-held"),
+    ("min-articles", "fewer than this, and no issue goes out"),
+    ("max-articles", "how many go into an issue at most, up to 200"),
+    ("max-age-hours", "how old an article may be at the slot; empty: all that is new since the last issue"),
+    ("order", "newest, oldest, or sources (one of each in turn)"),
+    ("match-language", "yes: readers get articles in their own language only; no: all"),
+    ("subject", "a Handlebars line, see docs/templates.md"),
+    ("preheader", "a Handlebars line: what an inbox shows behind the subject"),
+    ("cutoff-minutes", "how long before its slot an issue's content freezes"),
+    ("grace-minutes", "how late a slot that was missed is still sent"),
+    ("editors", "addresses that are told when an issue waits, is held or fails"),
+    ("measure", "nothing, clicks, or clicks-and-opens: what is recorded of each reader"),
+    ("topics", "topics that readers may choose: Sport, Business, Culture"),
+];
+
+/// A setting of a newsletter as [`super::set`] takes it; none where there is no such key, or it is a list of its own.
+pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
+    let rules = &newsletter.rules;
+    let list = |addresses: &[EmailAddress]| {
+        addresses.iter().map(EmailAddress::as_str).collect::<Vec<_>>().join(", ")
+    };
+    Some(match key {
+        "name" => newsletter.name.clone(),
+        "description" => newsletter.description.clone(),
+        "from" if newsletter.from.name.is_empty() => newsletter.from.address.as_str().to_owned(),
+        "from" => format!("{} <{}>", newsletter.from.name, newsletter.from.address),
+        "reply-to" => newsletter.reply_to.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "language" => newsletter.language.clone(),
+        "timezone" => newsletter.zone.name().to_owned(),
+        "postal-address" => newsletter.postal_address.clone(),
+        "colour" => newsletter.colour.clone(),
+        "logo-url" => newsletter.logo_url.clone().unwrap_or_default(),
+        "approval" => rules.approval.as_str().to_owned(),
+        "measure" => rules.measure.as_str().to_owned(),
+        "order" => rules.order.as_str().to_owned(),
+        "match-language" => if rules.match_language { "yes" } else { "no" }.to_owned(),
+        "min-articles" => rules.min_articles.to_string(),
+        "max-articles" => rules.max_articles.to_string(),
+        "max-age-hours" => rules.max_age_hours.map(|hours| hours.to_string()).unwrap_or_default(),
+        "cutoff-minutes" => rules.cutoff_minutes.to_string(),
+        "grace-minutes" => rules.grace_minutes.to_string(),
+        "subject" => rules.subject.clone(),
+        "preheader" => rules.preheader.clone(),
+        "editors" => list(&newsletter.editors),
+        _ => return None,
+    })
+}
+
+/// Applies `key=value` pairs; returns the names of topics to make.
+pub(super) fn apply_pairs(
+    app: &App,
+    newsletter: &mut Newsletter,
+    pairs: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut topics = vec![];
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Error::Invalid(format!("“{pair}” is not KEY=VALUE: write, for instance, min-articles=3"))
+        })?;
+        let (key, value) = (key.trim(), value.trim());
+        if !KEYS.iter().any(|(known, _)| *known == key) {
+            let keys: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+            return Err(Error::Invalid(format!(
+                "a newsletter has no setting “{key}”: there is {}",
+                keys.join(", ")
+            )));
+        }
+        match key {
+            "topics" => topics
+                .extend(value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())),
+            _ => {
+                apply(app, newsletter, key, value).map_err(|says| Error::Invalid(format!("{key}: {says}")))?
+            }
+        }
+    }
+    let (fewest, most) = (newsletter.rules.min_articles, newsletter.rules.max_articles);
+    if fewest > most {
+        return Err(Error::Invalid(format!(
+            "min-articles ({fewest}) cannot be more than max-articles ({most})"
+        )));
+    }
+    Ok(topics)
+}
+
+/// Gives one setting of [`KEYS`] another value, or says what is wrong with that.
+pub(super) fn apply(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) -> Result<(), String> {
+    let rules = &mut newsletter.rules;
+    match key {
+        "name" => newsletter.name = values::name(value)?,
+        "description" => newsletter.description = one_line(value)?,
+        "from" => newsletter.from = values::mailbox(value, &newsletter.name)?,
+        "reply-to" => {
+            newsletter.reply_to = (!value.is_empty()).then(|| EmailAddress::parse(value)).transpose()?;
+        }
+        "language" => newsletter.language = values::language(value)?,
+        "timezone" => newsletter.zone = parse_zone(value)?,
+        "postal-address" => newsletter.postal_address = value.replace("\\n", "\n"),
+        "colour" => newsletter.colour = values::colour(value)?,
+        "logo-url" => newsletter.logo_url = values::logo(value)?,
+        "approval" => rules.approval = one_of(value, Approval::parse(value), &Approval::NAMES)?,
+        "measure" => rules.measure = one_of(value, Measure::parse(value), &Measure::NAMES)?,
+        "order" => rules.order = one_of(value, Order::parse(value), &Order::NAMES)?,
+        "match-language" => rules.match_language = one_of(value, values::yes(value), &["yes", "no"])?,
+        "min-articles" => rules.min_articles = number(value, 1, 200)?,
+        "max-articles" => rules.max_articles = number(value, 1, 200)?,
+        "max-age-hours" if value.is_empty() => rules.max_age_hours = None,
+        "max-age-hours" => rules.max_age_hours = Some(number(value, 1, 24 * 3660)?),
+        "cutoff-minutes" => rules.cutoff_minutes = number(value, 0, 24 * 60)?,
+        "grace-minutes" => rules.grace_minutes = number(value, LEAST_GRACE, 24 * 60)?,
+        "subject" => rules.subject = line(app, key, value)?,
+        "preheader" => rules.preheader = line(app, key, value)?,
+        "editors" => newsletter.editors = values::addresses(value)?,
+        _ => return Err("a newsletter has no such setting".to_owned()),
+    }
+    Ok(())
+}
+
+/// A Handlebars line that renders with the sample issue; `key` says whether it is a subject or a preheader.
+pub(super) fn line(app: &App, key: &str, value: &str) -> Result<String, String> {
+    let line = one_line(value)?;
+    let checked = match key {
+        "subject" => app.renderer.check_subject(&line),
+        _ => app.renderer.check_preheader(&line),
+    };
+    match checked {
+        Ok(()) => Ok(line),
+        Err(problem) => Err(match problem.column {
+            Some(column) => format!("at character {column}: {}", problem.message),
+            None => problem.message,
+        }),
+    }
+}
