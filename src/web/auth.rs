@@ -161,7 +161,7 @@ impl SignedIn {
             admins => format!(": {}", list(&admins)),
         };
         Err(Error::Forbidden(format!(
-            "This is for whoever has the role of {} for {of}, and your account has not. Ask an admin of this service \
+            "This is for whoever has the role of {} for {of}; your account does not have it. Ask an admin of this service \
              for it{admins}.",
             role.as_str()
         )))
