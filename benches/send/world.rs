@@ -178,6 +178,7 @@ async fn add_subscribers(app: &App, newsletter_id: i64, subscribers: u64) -> Res
         id: None,
         status: SubscriptionStatus::Active,
         choice: Choice::default(),
+        paused_until: None,
         consent: None,
         left_at: None,
         left_reason: None,

@@ -274,7 +274,12 @@ async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
         encoding: asked.encoding,
         dry_run: asked.dry_run,
     };
-    let files = Files { input, report, progress: &|bytes| bar.set_position(bytes) };
+    let first_look = match length {
+        Some(_) => Some(open(&asked.file)?.0),
+        // Standard input and its like are read once.
+        None => None,
+    };
+    let files = Files { input, first_look, report, progress: &|bytes| bar.set_position(bytes) };
     let report = import::import(app, &request, files).await;
     bar.finish_and_clear();
     let report = report?;

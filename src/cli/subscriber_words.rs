@@ -5,7 +5,7 @@ use chrono::{Datelike as _, NaiveDate};
 use crate::db::people::Listed;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscription::SubscriptionStatus;
-use crate::pipeline::import::{KEPT_NOTES, Note, Report};
+use crate::pipeline::import::{FIRST, Report};
 use crate::pipeline::people::{Added, Erased, Left};
 use crate::pipeline::story::{Story, SubscriptionStory};
 
@@ -14,11 +14,14 @@ The first line names the columns. They are found by their names, in several lang
   email (needed), name, or first_name and last_name, status (active, pending, unsubscribed;
   bounced, complained and blocked also put the address on the suppression list),
   topics (separated by ; or | or ,), frequency (the name of a schedule), hour (07:30), timezone,
-  language, consent_at, consent_from, consent_words
+  language, consent_at, consent_from, consent_words, paused_until,
+  tags (separated by ; or | or ,; those that are not there are made)
+Dates are read as 2024-01-31, 31.01.2024, January 31, 2024, with a time or without; those with slashes
+only where the file's other dates tell whether the day or the month comes first.
 Separators , ; tab and |, and UTF-8, UTF-16, Windows-1252 and its like are found out.
 
 A line that cannot be taken is refused with the reason, and the rest goes on. Values on record are
-only replaced by values. Who has left is not brought back, and who is on the suppression list is kept
+only replaced by values, and no tag is taken away. Who has left is not brought back, and who is on the suppression list is kept
 but not mailed. An import that was cut off can simply be run again.";
 
 /// Reads `COLUMN=FIELD`; the column may hold a `=` itself.
@@ -84,17 +87,16 @@ pub fn imported(report: &Report) -> Vec<String> {
     if !report.ignored_columns.is_empty() {
         lines.push(format!("Not read: {}", report.ignored_columns.join(", ")));
     }
+    lines.extend(report.dates.clone());
     lines.push(String::new());
-    let of = |note: &Note| format!("line {}: {}: {}", note.line, note.kind.as_str(), note.reason);
-    lines.extend(report.notes.iter().map(of));
-    if report.notes_in_all > u64::try_from(KEPT_NOTES).unwrap_or(u64::MAX) {
-        lines.push(format!(
-            "… these are the first {} of {} notes; --report FILE writes all of them",
-            grouped(u64::try_from(KEPT_NOTES).unwrap_or(0)),
-            grouped(report.notes_in_all)
-        ));
-    }
-    if !report.notes.is_empty() {
+    for group in &report.groups {
+        let (one, many) = group.cause.words();
+        lines.push(format!("{}. {}", counted(group.count, one, many), group.cause.advice()));
+        lines.extend(group.first.iter().map(|note| format!("  line {}: {}", note.line, note.reason)));
+        let left = group.count.saturating_sub(u64::try_from(FIRST).unwrap_or(0));
+        if left > 0 {
+            lines.push(format!("  … and {}; --report FILE writes all of them", grouped(left)));
+        }
         lines.push(String::new());
     }
     let numbers = format!(
@@ -108,6 +110,16 @@ pub fn imported(report: &Report) -> Vec<String> {
         true => format!("Nothing is written yet. It would be: {numbers}"),
         false => numbers,
     });
+    if !report.new_tags.is_empty() {
+        let count = u64::try_from(report.new_tags.len()).unwrap_or(0);
+        lines.push(format!("{}: {}.", counted(count, "new tag", "new tags"), report.new_tags.join(", ")));
+    }
+    lines.push(format!(
+        "{} of the file {} the next issue, {} for the first time.",
+        counted(report.getting, "person", "people"),
+        if report.getting == 1 { "gets" } else { "get" },
+        grouped(report.getting_first)
+    ));
     if report.incomplete > 0 {
         let people = counted(report.incomplete, "line was", "lines were");
         lines.push(format!("{people} taken without a value that was not understood."));

@@ -11,7 +11,7 @@ use super::subscriptions::{Choice, consent};
 use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
-use crate::domain::subscription::{Consent, SubscriptionStatus, SuppressionReason};
+use crate::domain::subscription::{BULK_REASON, Consent, SubscriptionStatus, SuppressionReason};
 use crate::domain::token::SigningKey;
 
 /// What is on record about an address, with its subscription to one newsletter.
@@ -26,8 +26,27 @@ pub struct OnRecord {
     pub tie: Option<Tie>,
     /// Why the address must not be mailed, where it must not.
     pub suppressed: Option<SuppressionReason>,
+    /// A bulk action put it on the suppression list, and its undo takes it off again.
+    pub is_suppressed_in_bulk: bool,
     /// Who had the address was erased: only its hash is left, and nothing of them may come back.
     pub is_erased: bool,
+    /// The names of their tags, sorted; empty unless [`look_up_tags`] was asked.
+    pub tags: Vec<String>,
+}
+
+impl OnRecord {
+    /// Whether they have left, also where a new sign-up waits to be confirmed.
+    pub fn has_left(&self) -> bool {
+        self.tie.as_ref().is_some_and(|tie| tie.left_at.is_some())
+    }
+
+    /// Whether what is sent of the newsletter at that time goes to them.
+    pub fn is_mailed(&self, now: Timestamp) -> bool {
+        let is_active = |tie: &Tie| {
+            tie.status == SubscriptionStatus::Active && tie.paused_until.is_none_or(|until| until <= now)
+        };
+        self.suppressed.is_none() && self.tie.as_ref().is_some_and(is_active)
+    }
 }
 
 /// A subscription as an import sees it.
@@ -37,6 +56,7 @@ pub struct Tie {
     pub id: Option<i64>,
     pub status: SubscriptionStatus,
     pub choice: Choice,
+    pub paused_until: Option<Timestamp>,
     pub consent: Option<Consent>,
     pub left_at: Option<Timestamp>,
     pub left_reason: Option<String>,
@@ -58,8 +78,9 @@ pub async fn look_up(
     let rows = Dialect::of(conn).rows("$1", &columns);
     let query = sql(format!(
         "SELECT r.place, s.id, s.name, s.language, s.timezone, t.id AS tie, t.status, t.schedule_id, t.topics,
-             t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
+             t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
              x.reason AS suppressed,
+             CASE WHEN x.reason = 'manual' AND x.detail LIKE '{BULK_REASON}%' THEN 1 ELSE 0 END AS is_in_bulk,
              CASE WHEN x.email_hash IS NOT NULL AND x.email IS NULL THEN 1 ELSE 0 END AS is_erased
          FROM {rows} AS r
          LEFT JOIN subscribers s ON s.email = r.email
@@ -82,9 +103,9 @@ pub async fn look_up(
 fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
     let person = Row::new(row, "subscribers");
     let suppressed = person.opt_parsed("suppressed", SuppressionReason::parse)?;
-    let is_erased = person.flag("is_erased")?;
+    let (is_erased, is_suppressed_in_bulk) = (person.flag("is_erased")?, person.flag("is_in_bulk")?);
     let Some(id) = person.opt_int("id")? else {
-        return Ok(OnRecord { suppressed, is_erased, ..OnRecord::default() });
+        return Ok(OnRecord { suppressed, is_suppressed_in_bulk, is_erased, ..OnRecord::default() });
     };
     Ok(OnRecord {
         subscriber_id: Some(id),
@@ -93,8 +114,38 @@ fn on_record(row: &AnyRow) -> Result<OnRecord, DbError> {
         zone: person.opt_parsed("timezone", |text| text.parse().ok())?,
         tie: tie(row)?,
         suppressed,
+        is_suppressed_in_bulk,
         is_erased,
+        tags: vec![],
     })
+}
+
+/// Adds to what is on record about these addresses the tags that each has.
+pub async fn look_up_tags(
+    conn: &mut Conn,
+    addresses: &[&EmailAddress],
+    found: &mut [OnRecord],
+) -> Result<(), DbError> {
+    let asked: Vec<(usize, &str)> =
+        addresses.iter().enumerate().map(|(place, address)| (place, address.as_str())).collect();
+    let rows = Dialect::of(conn).rows("$1", &[("place", Kind::Int), ("email", Kind::Text)]);
+    let query = sql(format!(
+        "SELECT r.place, n.name
+         FROM {rows} AS r
+         JOIN subscribers s ON s.email = r.email
+         JOIN subscriber_tags g ON g.subscriber_id = s.id
+         JOIN tags n ON n.id = g.tag_id"
+    ));
+    for row in sqlx::query(query).bind(json(&asked)).persistent(false).fetch_all(conn).await? {
+        let row = Row::new(&row, "subscriber_tags");
+        let place = usize::try_from(row.int("place")?).unwrap_or(usize::MAX);
+        if let Some(person) = found.get_mut(place) {
+            person.tags.push(row.text("name")?);
+        }
+    }
+    // In the order of this program, whatever the database's.
+    found.iter_mut().for_each(|person| person.tags.sort());
+    Ok(())
 }
 
 fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
@@ -108,6 +159,7 @@ fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
             topics: row.topics("topics")?,
             hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
         },
+        paused_until: row.opt_time("paused_until")?,
         consent: consent(&row)?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
@@ -146,6 +198,7 @@ pub async fn write(
         changes.iter().partition(|change| change.before.tie.is_some());
     add_ties(conn, newsletter_id, &untied, now).await?;
     change_ties(conn, newsletter_id, &tied, now).await?;
+    add_tags(conn, &changes, now).await?;
     add_suppressions(conn, key, &changes, now).await
 }
 
@@ -211,6 +264,8 @@ struct TieRow<'c>(
     Option<i64>,
     i64,
     Option<i64>,
+    // The end of a pause, where it is to be another.
+    Option<i64>,
     Option<i64>,
     Option<&'c str>,
     Option<&'c str>,
@@ -223,11 +278,12 @@ struct TieRow<'c>(
     Option<&'static str>,
 );
 
-const TIE: [(&str, Kind); 13] = [
+const TIE: [(&str, Kind); 14] = [
     ("status", Kind::Text),
     ("schedule_id", Kind::Int),
     ("topics", Kind::Int),
     ("at_minute", Kind::Int),
+    ("paused_until", Kind::Int),
     ("consent_at", Kind::Int),
     ("consent_from", Kind::Text),
     ("consent_words", Kind::Text),
@@ -247,6 +303,10 @@ fn tie_row<'c>(newsletter_id: i64, change: &'c Change, after: &'c Tie) -> TieRow
         after.choice.schedule_id,
         after.choice.topics.bits(),
         after.choice.hour.map(TimeOfDay::minutes),
+        after
+            .paused_until
+            .filter(|until| before.and_then(|tie| tie.paused_until) != Some(*until))
+            .map(Timestamp::millis),
         consent.map(|consent| consent.at.millis()),
         consent.map(|consent| consent.from.as_str()),
         consent.map(|consent| consent.words.as_str()),
@@ -272,9 +332,9 @@ async fn add_ties(
     let statement = |rows: &str| {
         format!(
             "INSERT INTO subscriptions (newsletter_id, subscriber_id, status, schedule_id, topics, at_minute,
-                 consent_at, consent_from, consent_words, left_at, left_reason, created_at, updated_at)
+                 paused_until, consent_at, consent_from, consent_words, left_at, left_reason, created_at, updated_at)
              SELECT r.newsletter_id, s.id, r.status, r.schedule_id, r.topics, r.at_minute,
-                 r.consent_at, r.consent_from, r.consent_words, r.left_at, r.left_reason, $2, $2
+                 r.paused_until, r.consent_at, r.consent_from, r.consent_words, r.left_at, r.left_reason, $2, $2
              FROM {rows} AS r JOIN subscribers s ON s.email = r.email WHERE true
              ON CONFLICT (newsletter_id, subscriber_id) DO NOTHING"
         )
@@ -299,7 +359,7 @@ async fn change_ties(
              SET left_from = CASE WHEN r.status = 'unsubscribed' AND subscriptions.status <> 'unsubscribed'
                                   THEN subscriptions.status ELSE subscriptions.left_from END,
                  status = r.status, schedule_id = r.schedule_id, topics = r.topics, at_minute = r.at_minute,
-                 consent_at = r.consent_at, consent_from = r.consent_from, consent_words = r.consent_words,
+                 paused_until = COALESCE(r.paused_until, subscriptions.paused_until), consent_at = r.consent_at, consent_from = r.consent_from, consent_words = r.consent_words,
                  left_at = r.left_at, left_reason = r.left_reason, updated_at = $2
              FROM {rows} AS r
              WHERE subscriptions.id = r.id AND subscriptions.status = r.status_before"
@@ -308,16 +368,55 @@ async fn change_ties(
     all_rows("changing subscriptions", conn, statement, &TIE, &ties, now).await
 }
 
-/// Suppresses addresses that were not; none is taken off the list.
+/// Gives people the tags that they did not have; the tags that are not there are made.
+async fn add_tags(conn: &mut Conn, changes: &[&Change], now: Timestamp) -> Result<(), DbError> {
+    let mut given: Vec<(&str, &str)> = changes
+        .iter()
+        .flat_map(|Change { email, before, after }| {
+            let new = after.tags.iter().filter(|tag| !before.tags.contains(tag));
+            new.map(|tag| (tag.as_str(), email.as_str()))
+        })
+        .collect();
+    if given.is_empty() {
+        return Ok(());
+    }
+    // In the order of the names, so that two imports at once wait for each other rather than lock each other out.
+    given.sort_unstable();
+    let mut names: Vec<[&str; 1]> = given.iter().map(|(name, _)| [*name]).collect();
+    names.dedup();
+    let rows = Dialect::of(conn).rows("$1", &[("name", Kind::Text)]);
+    let query = sql(format!(
+        "INSERT INTO tags (name, created_at) SELECT r.name, $2 FROM {rows} AS r WHERE true
+         ON CONFLICT (name) DO NOTHING"
+    ));
+    let query = sqlx::query(query).bind(json(&names)).bind(now.millis()).persistent(false);
+    query.execute(&mut *conn).await?;
+    let rows = Dialect::of(conn).rows("$1", &[("name", Kind::Text), ("email", Kind::Text)]);
+    let query = sql(format!(
+        "INSERT INTO subscriber_tags (tag_id, subscriber_id)
+         SELECT n.id, s.id FROM {rows} AS r
+         JOIN tags n ON n.name = r.name
+         JOIN subscribers s ON s.email = r.email WHERE true
+         ON CONFLICT (tag_id, subscriber_id) DO NOTHING"
+    ));
+    let query = sqlx::query(query).bind(json(&given)).persistent(false);
+    match query.execute(conn).await?.rows_affected() {
+        count if usize::try_from(count) == Ok(given.len()) => Ok(()),
+        rows => Err(DbError::WrongRows { what: "giving tags", rows }),
+    }
+}
+
+/// Suppresses addresses that were not, or that a bulk action did, which can be undone; none is taken off the list.
 async fn add_suppressions(
     conn: &mut Conn,
     key: &SigningKey,
     changes: &[&Change],
     now: Timestamp,
 ) -> Result<(), DbError> {
+    let of = |record: &OnRecord| (record.suppressed, record.is_suppressed_in_bulk);
     let addresses: Vec<_> = changes
         .iter()
-        .filter(|change| change.before.suppressed.is_none())
+        .filter(|change| of(&change.before) != of(&change.after))
         .filter_map(|Change { email, after, .. }| {
             Some((key.address_hash(email), email.as_str(), after.suppressed?.as_str()))
         })
@@ -327,7 +426,8 @@ async fn add_suppressions(
         format!(
             "INSERT INTO suppressions (email_hash, email, reason, detail, created_at)
              SELECT r.email_hash, r.email, r.reason, 'said by an import', $2 FROM {rows} AS r WHERE true
-             ON CONFLICT (email_hash) DO NOTHING"
+             ON CONFLICT (email_hash) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
+             WHERE suppressions.reason = 'manual' AND suppressions.detail LIKE '{BULK_REASON}%'"
         )
     };
     all_rows("suppressing addresses", conn, statement, &columns, &addresses, now).await

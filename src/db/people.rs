@@ -1,5 +1,6 @@
 //! Reading about people: lists and exports by keyset pages, and what was sent to one person.
 
+use chrono_tz::Tz;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
@@ -116,6 +117,7 @@ async fn with_ties(conn: &mut Conn, mut people: Vec<Listed>) -> Result<Vec<Liste
 pub struct Exported {
     /// The subscription's id; the next page begins behind it.
     pub id: i64,
+    pub subscriber_id: i64,
     pub email: EmailAddress,
     pub name: String,
     pub language: Option<String>,
@@ -129,31 +131,29 @@ pub struct Exported {
     pub schedule: Option<String>,
     pub topics: TopicSet,
     pub hour: Option<TimeOfDay>,
+    pub paused_until: Option<Timestamp>,
     pub consent: Option<Consent>,
 }
 
 const EXPORTED: &str =
-    "SELECT t.id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
-         t.at_minute, t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
+    "SELECT t.id, t.subscriber_id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
+         t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
      FROM subscriptions t
      JOIN subscribers s ON s.id = t.subscriber_id
      LEFT JOIN suppressions x ON x.email_hash = s.email_hash
      LEFT JOIN schedules c ON c.id = t.schedule_id";
 
-/// These people's subscriptions to a newsletter, in no order: each with the person's id.
+/// These people's subscriptions to a newsletter, in no order.
 pub async fn export_of(
     conn: &mut Conn,
     newsletter_id: i64,
     subscriber_ids: &[i64],
-) -> Result<Vec<(i64, Exported)>, DbError> {
+) -> Result<Vec<Exported>, DbError> {
     let list = Dialect::of(conn).list("$2");
-    let exporting = EXPORTED.replacen("t.id,", "t.id, t.subscriber_id,", 1);
-    let query = sql(format!("{exporting} WHERE t.newsletter_id = $1 AND t.subscriber_id IN {list}"));
+    let query = sql(format!("{EXPORTED} WHERE t.newsletter_id = $1 AND t.subscriber_id IN {list}"));
     let ids = serde_json::to_string(subscriber_ids).expect("numbers are JSON");
     let rows = sqlx::query(query).bind(newsletter_id).bind(ids).persistent(false).fetch_all(conn).await?;
-    rows.iter()
-        .map(|row| Ok((Row::new(row, "subscriptions").int("subscriber_id")?, exported(row)?)))
-        .collect()
+    rows.iter().map(exported).collect()
 }
 
 /// A page of at most `limit` subscriptions of a newsletter, behind the one with the id `after`.
@@ -181,6 +181,7 @@ fn exported(row: &AnyRow) -> Result<Exported, DbError> {
     let row = Row::new(row, "subscriptions");
     Ok(Exported {
         id: row.int("id")?,
+        subscriber_id: row.int("subscriber_id")?,
         email: row.address("email")?,
         name: row.text("name")?,
         language: row.opt_text("language")?,
@@ -191,6 +192,7 @@ fn exported(row: &AnyRow) -> Result<Exported, DbError> {
         schedule: row.opt_text("schedule")?,
         topics: row.topics("topics")?,
         hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
+        paused_until: row.opt_time("paused_until")?,
         consent: super::subscriptions::consent(&row)?,
     })
 }
@@ -198,10 +200,15 @@ fn exported(row: &AnyRow) -> Result<Exported, DbError> {
 /// One line of a person's ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// The newsletter's slug.
+    /// The newsletter's slug and name.
     pub newsletter: String,
+    pub newsletter_name: String,
     pub issue_id: i64,
+    /// 0 while the issue has none.
+    pub number: i64,
     pub slot_at: Timestamp,
+    /// The newsletter's.
+    pub zone: Tz,
     pub state: DeliveryState,
     /// Why it was skipped, where it was.
     pub skipped: Option<SkipReason>,
@@ -227,7 +234,7 @@ pub async fn sent(
     let of_these = newsletters.map_or_else(String::new, |_| format!("AND i.newsletter_id IN {list}"));
     let (slot_at, issue_id) = before.unwrap_or((Timestamp::from_millis(i64::MAX), i64::MAX));
     let query = sql(format!(
-        "SELECT d.id, n.slug, d.issue_id, i.slot_at, d.state, d.reason, d.detail, d.updated_at
+        "SELECT d.id, n.slug, n.name, n.timezone, d.issue_id, i.number, i.slot_at, d.state, d.reason, d.detail, d.updated_at
          FROM issues i
          CROSS JOIN deliveries d
          CROSS JOIN newsletters n
@@ -245,8 +252,11 @@ pub async fn sent(
         let reason = row.opt_text("reason")?;
         Ok(Sent {
             newsletter: row.text("slug")?,
+            newsletter_name: row.text("name")?,
             issue_id: row.int("issue_id")?,
+            number: row.int("number")?,
             slot_at: row.time("slot_at")?,
+            zone: row.parsed("timezone", |text| text.parse().ok())?,
             state: row.parsed("state", DeliveryState::parse)?,
             skipped: reason.as_deref().and_then(SkipReason::parse),
             reason,

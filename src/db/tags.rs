@@ -1,5 +1,7 @@
 //! Tags: what admins call people, and who is called so.
 
+use std::collections::HashMap;
+
 use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, sql};
@@ -25,6 +27,29 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Tag>, DbError> {
         .iter()
         .map(tag)
         .collect()
+}
+
+/// The names of the tags that there are: a file that is imported makes those that it has besides. Whoever has more than
+/// these is told of some that they are new, and none is made twice.
+pub async fn names(conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    let rows = sqlx::query("SELECT name FROM tags ORDER BY id LIMIT 100000").fetch_all(conn).await?;
+    rows.iter().map(|row| Row::new(row, "tags").text("name")).collect()
+}
+
+/// The names of these people's tags, in the order of the names, by person.
+pub async fn of_many(conn: &mut Conn, subscriber_ids: &[i64]) -> Result<HashMap<i64, Vec<String>>, DbError> {
+    let list = Dialect::of(conn).list("$1");
+    let query = sql(format!(
+        "SELECT g.subscriber_id, t.name FROM subscriber_tags g JOIN tags t ON t.id = g.tag_id
+         WHERE g.subscriber_id IN {list} ORDER BY t.name"
+    ));
+    let ids = serde_json::to_string(subscriber_ids).expect("numbers are JSON");
+    let mut tags: HashMap<i64, Vec<String>> = HashMap::new();
+    for row in sqlx::query(query).bind(ids).persistent(false).fetch_all(conn).await? {
+        let row = Row::new(&row, "subscriber_tags");
+        tags.entry(row.int("subscriber_id")?).or_default().push(row.text("name")?);
+    }
+    Ok(tags)
 }
 
 pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Tag>, DbError> {

@@ -165,7 +165,12 @@ impl Demo {
                 ..import::Request::default()
             };
             let input = Box::new(readers::Csv::new(title.slug, self.subscribers));
-            import::import(&self.app, &request, Files { input, report: None, progress: &|_| () }).await?;
+            import::import(
+                &self.app,
+                &request,
+                Files { input, first_look: None, report: None, progress: &|_| () },
+            )
+            .await?;
         }
         self.send_some_away().await
     }

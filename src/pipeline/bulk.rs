@@ -52,6 +52,10 @@ pub fn tag_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn nobody_has(tag: &str) -> String {
+    format!("Nobody has the tag “{tag}”.")
+}
+
 impl Deed {
     /// What it does to each, as a sentence that goes before "12 people".
     ///
@@ -70,6 +74,21 @@ impl Deed {
         })
     }
 
+    /// The sentence of [`Deed::words`], or what is wrong with what it names.
+    pub async fn check(&self, app: &App) -> Result<Result<String, String>, Error> {
+        if self.kind == BulkKind::Untag {
+            let found = db::tags::find(&mut *app.db.conn().await?, &self.object).await?;
+            if found.is_none() {
+                return Ok(Err(nobody_has(&self.object)));
+            }
+        }
+        match self.words(app).await {
+            Err(Error::NotFound(_)) => Ok(Err("Choose the newsletter to end.".to_owned())),
+            Err(Error::Invalid(says)) => Ok(Err(says)),
+            other => other.map(Ok),
+        }
+    }
+
     async fn newsletter(&self, app: &App) -> Result<crate::domain::newsletter::Newsletter, Error> {
         super::editors::find_newsletter(&mut *app.db.conn().await?, &self.object).await
     }
@@ -85,7 +104,7 @@ impl Deed {
             BulkKind::Untag => {
                 let name = tag_name(&self.object).map_err(Error::Invalid)?;
                 let tag = db::tags::find(conn, &name).await?;
-                let tag = tag.ok_or_else(|| Error::Invalid(format!("Nobody has the tag “{name}”.")))?;
+                let tag = tag.ok_or_else(|| Error::Invalid(nobody_has(&name)))?;
                 Ok(Some(tag.id))
             }
         }

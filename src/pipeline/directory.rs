@@ -15,6 +15,9 @@ use crate::domain::topic::Topic;
 /// The longest text that is looked for, in characters.
 const MAX_WORDS: usize = 200;
 
+/// The most people who are named one by one: a page's.
+pub const MAX_PEOPLE: usize = 100;
+
 /// A filter as it was typed: texts, empty where nothing was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Asked {
@@ -33,6 +36,8 @@ pub struct Asked {
     pub until: String,
     /// Words in address or name.
     pub q: String,
+    /// The numbers of people who were ticked, with commas between them.
+    pub people: String,
 }
 
 /// What is wrong with a field of a filter.
@@ -72,7 +77,13 @@ impl Asked {
         Self::read(fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
     }
 
-    fn fields_mut(&mut self) -> [(&'static str, &mut String); 9] {
+    /// These people and nobody else.
+    pub fn ticked(people: &[i64]) -> Self {
+        let people = people.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        Self { people, ..Self::default() }
+    }
+
+    fn fields_mut(&mut self) -> [(&'static str, &mut String); 10] {
         [
             ("newsletter", &mut self.newsletter),
             ("state", &mut self.state),
@@ -83,6 +94,7 @@ impl Asked {
             ("from", &mut self.from),
             ("until", &mut self.until),
             ("q", &mut self.q),
+            ("people", &mut self.people),
         ]
     }
 
@@ -178,10 +190,28 @@ pub async fn resolve(
     if filter.words.chars().count() > MAX_WORDS {
         wrong("q", format!("The search has more than {MAX_WORDS} characters: shorten it."));
     }
+    if !asked.people.is_empty() {
+        match numbers(&asked.people) {
+            Some(people) => filter.people = people,
+            None => wrong(
+                "people",
+                format!("These are not the numbers of at most {MAX_PEOPLE} people: tick them in the list."),
+            ),
+        }
+    }
     Ok(match problems.is_empty() {
         true => Ok(Wanted { asked: asked.clone(), filter, newsletter }),
         false => Err(problems),
     })
+}
+
+/// The numbers of people, each once; none where there are too many, or one is none.
+fn numbers(text: &str) -> Option<Vec<i64>> {
+    let mut people =
+        text.split(',').map(|number| number.trim().parse().ok()).collect::<Option<Vec<i64>>>()?;
+    people.sort_unstable();
+    people.dedup();
+    (people.len() <= MAX_PEOPLE).then_some(people)
 }
 
 fn no_such(what: &str, name: &str) -> String {
@@ -228,7 +258,7 @@ impl Wanted {
             Some(State::Paused) => "readers who have paused".to_owned(),
             Some(State::Suppressed) => "people on the suppression list".to_owned(),
         };
-        let Asked { topic, tag, schedule, language, from, until, q, .. } = &self.asked;
+        let Asked { topic, tag, schedule, language, from, until, q, people, .. } = &self.asked;
         if let Some(newsletter) = &self.newsletter {
             words += &format!(" of {}", newsletter.name);
         }
@@ -243,6 +273,9 @@ impl Wanted {
             if !text.is_empty() {
                 words += &format!(", {before}{text}{behind}");
             }
+        }
+        if !people.is_empty() {
+            words += ", ticked one by one";
         }
         if !q.is_empty() {
             words += ", found by a search";

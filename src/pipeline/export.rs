@@ -1,7 +1,7 @@
 //! A newsletter's people → CSV, or a line of JSON each; page by page, so that a million take no more memory than one.
 //!
-//! The CSV has the columns that an import reads: importing an export changes nothing, and elsewhere it brings back
-//! nobody who must not be mailed.
+//! The CSV has the columns that an import reads: importing an export changes nothing, and elsewhere it makes the same
+//! readers, and brings back nobody who must not be mailed.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -12,13 +12,14 @@ use serde::Serialize;
 use crate::db;
 use crate::db::directory::{From, Person, Place};
 use crate::db::people::Exported;
+use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::directory::Wanted;
 use crate::pipeline::editors::find_newsletter;
-use crate::pipeline::import::{Field, protect};
+use crate::pipeline::import::{Field, join_tags, protect};
 
 /// People per page.
 const PAGE: i64 = 1000;
@@ -27,7 +28,7 @@ const FOUND: usize = 1000;
 /// How long a page of found people is looked for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-const COLUMNS: [Field; 11] = [
+const COLUMNS: [Field; 13] = [
     Field::Email,
     Field::Name,
     Field::Status,
@@ -39,6 +40,8 @@ const COLUMNS: [Field; 11] = [
     Field::ConsentAt,
     Field::ConsentFrom,
     Field::ConsentWords,
+    Field::PausedUntil,
+    Field::Tags,
 ];
 
 /// How an export is written.
@@ -65,6 +68,8 @@ struct Line {
     consent_at: Option<String>,
     consent_from: Option<String>,
     consent_words: Option<String>,
+    paused_until: Option<String>,
+    tags: Vec<String>,
 }
 
 /// The status in the words of an import: a suppression goes before what the person chose, and who has left and only
@@ -82,7 +87,7 @@ fn status(person: &Exported) -> &'static str {
 }
 
 impl Line {
-    fn new(person: Exported, topics: &[Topic]) -> Self {
+    fn new(person: Exported, topics: &[Topic], tags: Vec<String>, now: Timestamp) -> Self {
         let chosen = topics.iter().filter(|topic| person.topics.contains(topic));
         let status = status(&person);
         let (at, from, words) = match person.consent {
@@ -101,6 +106,8 @@ impl Line {
             consent_at: at,
             consent_from: from,
             consent_words: words,
+            paused_until: person.paused_until.filter(|until| *until > now).map(|until| until.to_string()),
+            tags,
         }
     }
 
@@ -119,6 +126,8 @@ impl Line {
             of(&self.consent_at),
             of(&self.consent_from),
             of(&self.consent_words),
+            of(&self.paused_until),
+            protect(&join_tags(&self.tags)),
         ]
     }
 }
@@ -134,6 +143,7 @@ pub async fn export(
 ) -> Result<u64, Error> {
     let newsletter = find_newsletter(&mut *app.db.conn().await?, slug).await?;
     let topics = db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?;
+    let now = app.clock.now();
     let mut count = 0;
     let mut after = 0;
     let mut header = (format == Format::Csv).then(|| COLUMNS.map(|field| field.heading().to_owned()));
@@ -141,6 +151,8 @@ pub async fn export(
         // A connection per page: none is held while a slow reader takes its time.
         let mut conn = app.db.conn().await?;
         let page = db::people::export(&mut conn, newsletter.id, status, after, PAGE).await?;
+        let ids: Vec<i64> = page.iter().map(|person| person.subscriber_id).collect();
+        let mut tags = db::tags::of_many(&mut conn, &ids).await?;
         drop(conn);
         let Some(last) = page.last().map(|person| person.id) else {
             if let Some(header) = header {
@@ -149,7 +161,11 @@ pub async fn export(
             break;
         };
         after = last;
-        let lines: Vec<Line> = page.into_iter().map(|person| Line::new(person, &topics)).collect();
+        let line = |person: Exported| {
+            let tags = tags.remove(&person.subscriber_id).unwrap_or_default();
+            Line::new(person, &topics, tags, now)
+        };
+        let lines: Vec<Line> = page.into_iter().map(line).collect();
         let text = match format {
             Format::Csv => {
                 let cells = lines.iter().map(Line::cells);
@@ -167,10 +183,12 @@ pub async fn export(
 
 /// Writes everybody whom a filter finds as CSV, in pieces, and returns how many lines of people there are: one for each
 /// subscription, to the filter's newsletter or to any, and one with the status `none` (which no import takes) for who
-/// has none. The last column names the newsletter. It ends quietly where nobody takes the pieces any more.
+/// has none. The last column names the newsletter. Tags, which tell of people as a whole, are left out where they are not
+/// asked for. It ends quietly where nobody takes the pieces any more.
 pub async fn export_found(
     app: &App,
     wanted: &Wanted,
+    with_tags: bool,
     pieces: &tokio::sync::mpsc::Sender<Vec<u8>>,
 ) -> Result<u64, Error> {
     let newsletters = match &wanted.newsletter {
@@ -183,6 +201,7 @@ pub async fn export_found(
     }
     let heading = COLUMNS.iter().map(|field| field.heading().to_owned()).chain(["newsletter".to_owned()]);
     let mut piece = csv_of(&[heading.collect::<Vec<_>>()]);
+    let now = app.clock.now();
     let mut count = 0;
     let mut place: Option<Place> = None;
     loop {
@@ -192,15 +211,21 @@ pub async fn export_found(
         let walked = db::directory::walk(&mut conn, &wanted.filter, from, FOUND, PATIENCE).await?;
         let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
         let mut lines: HashMap<i64, Vec<Vec<String>>> = HashMap::new();
+        let tags = if with_tags { db::tags::of_many(&mut conn, &ids).await? } else { HashMap::new() };
+        let tags_of = |id| tags.get(&id).cloned().unwrap_or_default();
         for (newsletter, topics) in newsletters.iter().zip(&topics) {
-            for (id, person) in db::people::export_of(&mut conn, newsletter.id, &ids).await? {
-                let cells = Line::new(person, topics).cells().into_iter().chain([newsletter.slug.clone()]);
+            for person in db::people::export_of(&mut conn, newsletter.id, &ids).await? {
+                let id = person.subscriber_id;
+                let line = Line::new(person, topics, tags_of(id), now);
+                let cells = line.cells().into_iter().chain([newsletter.slug.clone()]);
                 lines.entry(id).or_default().push(cells.collect());
             }
         }
         if lines.len() < ids.len() {
             for person in db::directory::rows(&mut conn, &ids).await? {
-                lines.entry(person.id).or_insert_with(|| vec![without_subscription(&person)]);
+                lines
+                    .entry(person.id)
+                    .or_insert_with(|| vec![without_subscription(&person, tags_of(person.id))]);
             }
         }
         drop(conn);
@@ -217,11 +242,12 @@ pub async fn export_found(
     }
 }
 
-fn without_subscription(person: &Person) -> Vec<String> {
+fn without_subscription(person: &Person, tags: Vec<String>) -> Vec<String> {
     let mut cells = vec![String::new(); COLUMNS.len() + 1];
     cells[0] = protect(&person.email);
     cells[1] = protect(&person.name);
     cells[2] = "none".to_owned();
+    cells[COLUMNS.len() - 1] = protect(&join_tags(&tags));
     cells
 }
 

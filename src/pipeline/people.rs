@@ -118,6 +118,8 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         schedule_id,
         topics: (!topics.is_empty()).then_some(topics),
         hour: new.hour,
+        paused_until: None,
+        tags: vec![],
         event: if new.pending { SubscriptionEvent::ImportPending } else { SubscriptionEvent::Import },
         suppression: None,
         consent: Consent { at: now, from: new.consent_from.clone(), words: new.consent_words.clone() },

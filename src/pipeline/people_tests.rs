@@ -55,7 +55,8 @@ async fn with_brief(app: &App) -> i64 {
 async fn import_csv(app: &App, newsletter: &str, text: Vec<u8>) -> Report {
     let request =
         Request { newsletter: newsletter.into(), file_name: "again.csv".into(), ..Request::default() };
-    let files = Files { input: Box::new(Cursor::new(text)), report: None, progress: &|_| {} };
+    let files =
+        Files { input: Box::new(Cursor::new(text)), first_look: None, report: None, progress: &|_| {} };
     import(app, &request, files).await.unwrap()
 }
 
@@ -370,7 +371,8 @@ async fn an_export_read_back_changes_nothing_and_fills_an_empty_newsletter() {
         let mut lines = text.lines();
         assert_eq!(
             lines.next().unwrap(),
-            "email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words"
+            "email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words,\
+             paused_until,tags"
         );
         assert!(
             text.lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '-', '@']))

@@ -78,11 +78,13 @@ async fn note(
 }
 
 fn parse_feed_url(text: &str) -> Result<Url, Error> {
-    let text = text.trim();
+    let typed = text.trim();
+    let text = typed;
     // People paste feed: links, and addresses without a scheme.
     let text = text.strip_prefix("feed:").map_or(text, |rest| rest.trim_start_matches("//"));
-    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let wrong = |why: &str| Error::Invalid(format!("“{}” cannot be a source: {why}", text.escape_debug()));
+    let has_scheme = text.contains("://");
+    let text = if has_scheme { text.to_owned() } else { format!("https://{text}") };
+    let wrong = |why: &str| Error::Invalid(format!("“{}” cannot be a source: {why}", typed.escape_debug()));
     let url = Url::parse(&text).map_err(|_| wrong("write the feed's address, https://…"))?;
     if !url.username().is_empty() || url.password().is_some() {
         // Without the address: it would be printed with the password.
@@ -91,6 +93,16 @@ fn parse_feed_url(text: &str) -> Result<Url, Error> {
              in lists and logs; give one that works without"
                 .to_owned(),
         ));
+    }
+    // A word alone is a slip; a host of the own network is named with its scheme.
+    let is_whole = |host: url::Host<&str>| match host {
+        url::Host::Domain(name) => name.trim_end_matches('.').contains('.') || name == "localhost",
+        url::Host::Ipv4(_) | url::Host::Ipv6(_) => true,
+    };
+    if !has_scheme && !url.host().is_some_and(is_whole) {
+        let why = "no host such as example.org stands in it; write the feed's whole address, \
+                   https://example.org/feed.xml";
+        return Err(wrong(why));
     }
     match url.scheme() {
         "http" | "https" if text.len() > 2000 => Err(wrong("it is longer than 2,000 characters")),

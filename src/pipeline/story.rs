@@ -245,6 +245,14 @@ fn subscription_story(
     }
 }
 
+/// A delivery as a page tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    pub sent: Sent,
+    /// What became of it, as a sentence.
+    pub sentence: String,
+}
+
 /// A page of what was sent to a person or not and why, the newest issue first, behind `before`, of these newsletters or of
 /// all; and where the next page begins: an issue's slot and id.
 pub async fn deliveries(
@@ -252,14 +260,15 @@ pub async fn deliveries(
     subscriber_id: i64,
     before: Option<(Timestamp, i64)>,
     newsletters: Option<&[i64]>,
-) -> Result<(Vec<DeliveryStory>, Option<(Timestamp, i64)>), Error> {
+) -> Result<(Vec<Delivered>, Option<(Timestamp, i64)>), Error> {
     let mut conn = app.db.conn().await?;
     let mut sent = db::people::sent(&mut conn, subscriber_id, before, newsletters, DELIVERIES + 1).await?;
     let page = usize::try_from(DELIVERIES).unwrap_or(usize::MAX);
     let is_more = sent.len() > page;
     sent.truncate(page);
     let last = sent.last().filter(|_| is_more).map(|last| (last.slot_at, last.issue_id));
-    Ok((sent.into_iter().map(delivery_story).collect(), last))
+    let delivered = |sent: Sent| Delivered { sentence: sentence(&sent), sent };
+    Ok((sent.into_iter().map(delivered).collect(), last))
 }
 
 fn delivery_story(sent: Sent) -> DeliveryStory {

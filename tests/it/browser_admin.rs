@@ -84,7 +84,7 @@ async fn find_people(browser: &Browser) {
 /// Tags all who are found, takes that back, and takes them out as a file.
 async fn change_and_export(daybreak: &Daybreak, browser: &Browser) {
     browser.write("Tag for giving", "press").await;
-    browser.press("See what it would do").await;
+    browser.press("For all found").await;
     browser.reads("Before it is done").await;
     assert_eq!(daybreak.number(TAGGED).await, 0);
     browser.press_at("//button[contains(., 'press') and contains(., '3 people')]").await;
@@ -93,6 +93,21 @@ async fn change_and_export(daybreak: &Daybreak, browser: &Browser) {
     browser.press("Undo for 3 people").await;
     browser.reads("Undone").await;
     assert_eq!(daybreak.number(TAGGED).await, 0);
+
+    // The same for single people, by their ticks.
+    browser.press("Subscribers").await;
+    browser.press("The press").await;
+    browser.press("Tick all on this page").await;
+    browser.find("//*[. = '3 ticked']").await;
+    browser.press("Tick nobody").await;
+    browser.click("(//input[@name = 'person'])[1]").await;
+    browser.find("//*[. = '1 ticked']").await;
+    browser.write("Tag for giving", "one").await;
+    browser.press("For those ticked").await;
+    browser.reads("Before it is done").await;
+    browser.press_at("//button[contains(., 'one') and contains(., '1 person')]").await;
+    browser.reads("Done").await;
+    assert_eq!(daybreak.number(TAGGED).await, 1);
 
     browser.press("Subscribers").await;
     browser.press("The press").await;

@@ -274,7 +274,7 @@ fn pages(world: &World) -> Vec<Page> {
         page("subscriber-problem", at("/office/subscribers/1"))
             .by(Who::Admin)
             .write("Time zone", "Mars")
-            .press("Change"),
+            .press("Keep the changes"),
         page("subscriber-erase", at("/office/subscribers/1/erase")).by(Who::Admin),
         page("subscriber-add", at("/office/subscribers/add?newsletter=brief")).by(Who::Admin),
         page("subscriber-add-problems", at("/office/subscribers/add?newsletter=brief"))
@@ -290,7 +290,10 @@ fn pages(world: &World) -> Vec<Page> {
             .by(Who::Admin)
             .press("Give the tag “press” to 1 person")
             .until("Done"),
-        page("error-cannot-be-done", at("/office/bulk?kind=odd")).by(Who::Admin),
+        page("bulk-problem", at("/office/bulk?kind=tag&deed_tag=")).by(Who::Admin),
+        page("bulk-nobody-ticked", at("/office/bulk?kind=suppress&whom=ticked")).by(Who::Admin),
+        page("bulk-ticked", at("/office/bulk?kind=suppress&whom=ticked&person=1&person=2")).by(Who::Admin),
+        page("subscribers-ticked", at("/office/subscribers?ticked=all")).by(Who::Admin),
         page("segments-none", at("/office/segments")).by(Who::Admin),
         page("segments", at("/office/subscribers?q=a"))
             .by(Who::Admin)

@@ -26,6 +26,8 @@ use crate::domain::calendar::Timestamp;
 /// Whom to find. What is none, or empty, does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
+    /// Only these people, a page's at most.
+    pub people: Vec<i64>,
     /// Only those with a subscription to this newsletter; state, topic, schedule and joining are then about it.
     pub newsletter_id: Option<i64>,
     pub state: Option<State>,
@@ -49,6 +51,7 @@ pub struct Filter {
 impl Filter {
     pub fn everybody(now: Timestamp) -> Self {
         Self {
+            people: vec![],
             newsletter_id: None,
             state: None,
             topic: None,

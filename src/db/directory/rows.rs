@@ -61,14 +61,9 @@ pub async fn rows(conn: &mut Conn, ids: &[i64]) -> Result<Vec<Person>, DbError> 
             person.ties.push(tie(&row)?);
         }
     }
-    let query = sql(format!(
-        "SELECT g.subscriber_id, t.name FROM subscriber_tags g JOIN tags t ON t.id = g.tag_id
-         WHERE g.subscriber_id IN {list} ORDER BY t.name"
-    ));
-    for row in sqlx::query(query).bind(&bound).persistent(false).fetch_all(&mut *conn).await? {
-        let row = Row::new(&row, "subscriber_tags");
-        if let Some(person) = people.get_mut(&row.int("subscriber_id")?) {
-            person.tags.push(row.text("name")?);
+    for (id, tags) in super::super::tags::of_many(conn, ids).await? {
+        if let Some(person) = people.get_mut(&id) {
+            person.tags = tags;
         }
     }
     last_digests(conn, &mut people).await?;

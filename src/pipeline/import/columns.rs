@@ -20,11 +20,13 @@ pub enum Field {
     ConsentAt,
     ConsentFrom,
     ConsentWords,
+    PausedUntil,
+    Tags,
 }
 
 /// Every field: its own heading, and how other programs and people head such a column, the surer words first, in
 /// lower case and without anything but letters and digits.
-const FIELDS: [(Field, &str, &[&str]); 13] = [
+const FIELDS: [(Field, &str, &[&str]); 15] = [
     (
         Field::Email,
         "email",
@@ -127,6 +129,7 @@ const FIELDS: [(Field, &str, &[&str]); 13] = [
             "createdat",
             "creationdate",
             "dateadded",
+            "startdate",
         ],
     ),
     (
@@ -135,6 +138,23 @@ const FIELDS: [(Field, &str, &[&str]); 13] = [
         &["consentfrom", "consentsource", "optinip", "signupsource", "ipaddress", "source", "ip"],
     ),
     (Field::ConsentWords, "consent_words", &["consentwords", "consenttext", "consent", "optintext"]),
+    (Field::PausedUntil, "paused_until", &["pauseduntil", "pausiertbis", "pausejusquau", "pausadohasta"]),
+    (
+        Field::Tags,
+        "tags",
+        &[
+            "tags",
+            "tag",
+            "labels",
+            "label",
+            "schlagworte",
+            "schlagwörter",
+            "étiquettes",
+            "etiquettes",
+            "etiquetas",
+            "etichette",
+        ],
+    ),
 ];
 
 impl Field {
@@ -152,6 +172,8 @@ impl Field {
         Self::ConsentAt,
         Self::ConsentFrom,
         Self::ConsentWords,
+        Self::PausedUntil,
+        Self::Tags,
     ];
 
     /// The field with this heading.
@@ -175,6 +197,8 @@ impl Field {
             Self::ConsentAt => "Date of consent",
             Self::ConsentFrom => "Source of consent",
             Self::ConsentWords => "Words of consent",
+            Self::PausedUntil => "Paused until",
+            Self::Tags => "Tags",
         }
     }
 

@@ -1,18 +1,21 @@
 //! One record of a file → what it says about a person.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
 use csv::StringRecord;
 
 use super::columns::{Columns, Field};
+use super::dates::{Slashed, read_time};
+use super::report::Cause;
+use super::tags;
 use crate::domain::address::{EmailAddress, is_invisible};
 use crate::domain::calendar::{TimeOfDay, Timestamp, parse_zone};
 use crate::domain::language;
 use crate::domain::newsletter::Schedule;
 use crate::domain::subscription::{Consent, SubscriptionEvent, SuppressionReason};
 use crate::domain::topic::{Topic, TopicSet, slug_of};
+use crate::pipeline::bulk::tag_name;
 
 /// What a file, or an admin, says about a person. What is none is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,10 @@ pub struct Entry {
     pub schedule_id: Option<i64>,
     pub topics: Option<TopicSet>,
     pub hour: Option<TimeOfDay>,
+    /// Nothing is sent before.
+    pub paused_until: Option<Timestamp>,
+    /// Names of tags to give; none is taken away.
+    pub tags: Vec<String>,
     pub event: SubscriptionEvent,
     /// Why the address must not be mailed, where the file says so.
     pub suppression: Option<SuppressionReason>,
@@ -38,50 +45,91 @@ const UNDATED: &str = " (the file has no date of it)";
 /// The longest source or words of a consent, in characters.
 pub const MAX_CONSENT: usize = 2000;
 
+/// The most tags that a line gives, and that a file makes: more are no tags, but another column.
+const MAX_TAGS: usize = 50;
+const MAX_NEW_TAGS: usize = 200;
+
+/// Something of a line that was not taken, and why.
+pub type Wrong = (Cause, String);
+
 /// What the records of one file are read with.
 pub struct Reading {
     pub columns: Columns,
     topics: HashMap<String, Topic>,
     schedules: HashMap<String, i64>,
+    /// The tags that there are, and those that the file makes.
+    tags: HashSet<String>,
+    new_tags: HashSet<String>,
+    /// Which way round dates with slashes are.
+    slashed: Slashed,
     /// What a record's consent is where it does not say.
-    pub consent: Consent,
+    consent: Consent,
 }
 
 impl Reading {
-    pub fn new(columns: Columns, topics: Vec<Topic>, schedules: Vec<Schedule>, consent: Consent) -> Self {
+    pub fn new(
+        columns: Columns,
+        topics: Vec<Topic>,
+        schedules: Vec<Schedule>,
+        tags: HashSet<String>,
+        slashed: Slashed,
+        consent: Consent,
+    ) -> Self {
         let topics = topics
             .into_iter()
             .flat_map(|topic| [(topic.slug.clone(), topic.clone()), (lower(&topic.name), topic)])
             .collect();
         let schedules = schedules.into_iter().map(|schedule| (lower(&schedule.name), schedule.id)).collect();
-        Self { columns, topics, schedules, consent }
+        Self { columns, topics, schedules, tags, new_tags: HashSet::new(), slashed, consent }
     }
 
     /// What a record says, and what of it was not understood and left out; or why all of it is refused: an address
     /// that is none, a status that is not known (it may mean that the person must not be mailed), a text too long.
-    pub fn read(&self, record: &StringRecord) -> Result<(Entry, Vec<String>), String> {
+    pub fn read(&mut self, record: &StringRecord) -> Result<(Entry, Vec<Wrong>), Wrong> {
         let spare = (self.columns.count..record.len()).any(|place| !record[place].trim().is_empty());
         if record.len() < self.columns.count || spare {
             let (has, wants) = (record.len(), self.columns.count);
-            return Err(format!("the line has {has} columns where the header has {wants}"));
+            return Err((Cause::Columns, format!("the line has {has} columns where the header has {wants}")));
         }
         let cell = |field| self.columns.cell(record, field);
-        let email = EmailAddress::parse(cell(Field::Email).ok_or("the line has no e-mail address")?)?;
+        let no_address = || (Cause::NoAddress, "the line has no e-mail address".to_owned());
+        let email = EmailAddress::parse(cell(Field::Email).ok_or_else(no_address)?);
+        let email = email.map_err(|says| (Cause::NotAnAddress, says))?;
+        let too_long = |says| (Cause::TooLong, says);
         let mut left_out = vec![];
-        let mut try_to = |what: Option<Result<(), String>>| left_out.extend(what.and_then(Result::err));
-        let (mut zone, mut hour, mut tag, mut schedule_id) = (None, None, None, None);
-        try_to(cell(Field::Timezone).map(|text| parse_zone(text).map(|read| zone = Some(read))));
-        try_to(cell(Field::Hour).map(|text| TimeOfDay::parse(text).map(|read| hour = Some(read))));
-        try_to(cell(Field::Language).map(|text| read_language(text).map(|read| tag = Some(read))));
-        try_to(cell(Field::Frequency).map(|text| self.schedule(text).map(|read| schedule_id = Some(read))));
+        let mut try_to = |cause, what: Option<Result<(), String>>| {
+            left_out.extend(what.and_then(Result::err).map(|says| (cause, says)));
+        };
+        let (mut zone, mut hour, mut language, mut schedule_id) = (None, None, None, None);
+        let (mut consented_at, mut paused_until) = (None, None);
+        let time = |text: &str| read_time(text, &self.slashed);
+        try_to(Cause::Zone, cell(Field::Timezone).map(|text| parse_zone(text).map(|read| zone = Some(read))));
+        try_to(
+            Cause::Hour,
+            cell(Field::Hour).map(|text| TimeOfDay::parse(text).map(|read| hour = Some(read))),
+        );
+        try_to(
+            Cause::Language,
+            cell(Field::Language).map(|text| read_language(text).map(|read| language = Some(read))),
+        );
+        try_to(
+            Cause::Schedule,
+            cell(Field::Frequency).map(|text| self.schedule(text).map(|read| schedule_id = Some(read))),
+        );
+        try_to(
+            Cause::Date,
+            cell(Field::ConsentAt).map(|text| time(text).map(|read| consented_at = Some(read))),
+        );
+        try_to(
+            Cause::Date,
+            cell(Field::PausedUntil).map(|text| time(text).map(|read| paused_until = Some(read))),
+        );
         let mut consent = self.consent.clone();
-        let mut consented_at = None;
-        try_to(cell(Field::ConsentAt).map(|text| read_time(text).map(|read| consented_at = Some(read))));
         if let Some(from) = cell(Field::ConsentFrom) {
-            consent.from = one_line("source of the consent", from, MAX_CONSENT)?;
+            consent.from = one_line("source of the consent", from, MAX_CONSENT).map_err(too_long)?;
         }
         if let Some(words) = cell(Field::ConsentWords) {
-            consent.words = one_line("text of the consent", words, MAX_CONSENT)?;
+            consent.words = one_line("text of the consent", words, MAX_CONSENT).map_err(too_long)?;
         }
         match consented_at {
             Some(at) => consent.at = at,
@@ -90,13 +138,58 @@ impl Reading {
             None => {}
         }
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
-        let status = cell(Field::Status).map(read_status).transpose()?;
+        let status = cell(Field::Status).map(read_status).transpose();
+        let status = status.map_err(|says| (Cause::Status, says))?;
         let (event, suppression) = status.unwrap_or((SubscriptionEvent::Import, None));
-        let name = self.name(record)?;
-        let language = tag;
-        let entry =
-            Entry { email, name, language, zone, schedule_id, topics, hour, event, suppression, consent };
+        let name = self.name(record).map_err(too_long)?;
+        let tags = cell(Field::Tags).map(tags::split).unwrap_or_default();
+        let tags = self.tags(&tags, &mut left_out);
+        let entry = Entry {
+            email,
+            name,
+            language,
+            zone,
+            schedule_id,
+            topics,
+            hour,
+            paused_until,
+            tags,
+            event,
+            suppression,
+            consent,
+        };
         Ok((entry, left_out))
+    }
+
+    /// The tags of these names, each once.
+    fn tags(&mut self, names: &[String], left_out: &mut Vec<Wrong>) -> Vec<String> {
+        let mut tags = vec![];
+        for name in names {
+            let is_known = |name: &String| self.tags.contains(name) || self.new_tags.contains(name);
+            let name = match tag_name(name) {
+                Ok(name) if tags.contains(&name) => continue,
+                Ok(_) if tags.len() >= MAX_TAGS => {
+                    let says = format!("the line has more than {MAX_TAGS} tags: the others were left out");
+                    left_out.push((Cause::Tag, says));
+                    break;
+                }
+                Ok(name) if !is_known(&name) && self.new_tags.len() >= MAX_NEW_TAGS => {
+                    let says = format!("“{name}” was left out: a file makes at most {MAX_NEW_TAGS} new tags");
+                    left_out.push((Cause::Tag, says));
+                    continue;
+                }
+                Ok(name) => name,
+                Err(says) => {
+                    left_out.push((Cause::Tag, format!("“{}” was left out: {says}", shown(name))));
+                    continue;
+                }
+            };
+            if !self.tags.contains(&name) {
+                self.new_tags.insert(name.clone());
+            }
+            tags.push(name);
+        }
+        tags
     }
 
     fn name(&self, record: &StringRecord) -> Result<Option<String>, String> {
@@ -116,14 +209,15 @@ impl Reading {
     }
 
     /// The topics that a cell names; none where it names none that there is.
-    fn topics(&self, text: &str, left_out: &mut Vec<String>) -> Option<TopicSet> {
+    fn topics(&self, text: &str, left_out: &mut Vec<Wrong>) -> Option<TopicSet> {
         let mut topics = TopicSet::EMPTY;
         for name in text.split([';', '|', ',']).map(str::trim).filter(|name| !name.is_empty()) {
             let found = self.topics.get(&lower(name));
             match found.or_else(|| self.topics.get(&slug_of(name)?)) {
                 Some(topic) => topics = topics.with(topic),
                 None => {
-                    left_out.push(format!("the newsletter has no topic “{}”: it was left out", shown(name)))
+                    let says = format!("the newsletter has no topic “{}”: it was left out", shown(name));
+                    left_out.push((Cause::Topic, says));
                 }
             }
         }
@@ -136,7 +230,7 @@ fn lower(text: &str) -> String {
 }
 
 /// A value for a message: at most 60 characters, and none that a terminal obeys.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(60)
@@ -200,35 +294,6 @@ fn read_status(text: &str) -> Result<(SubscriptionEvent, Option<SuppressionReaso
     }
 }
 
-/// Reads a date or a time as files hold them; one without a zone is UTC.
-fn read_time(text: &str) -> Result<Timestamp, String> {
-    const TIMES: [&str; 8] = [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-        "%Y/%m/%d %H:%M:%S",
-        "%Y/%m/%d %H:%M",
-        "%d.%m.%Y %H:%M:%S",
-        "%d.%m.%Y %H:%M",
-    ];
-    const DATES: [&str; 3] = ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y"];
-    let text = text.trim_end_matches(" UTC");
-    let with_zone = DateTime::parse_from_rfc3339(text).ok();
-    let millis = with_zone.map(|time| time.timestamp_millis()).or_else(|| {
-        let time = TIMES.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-        let date = || DATES.iter().find_map(|format| NaiveDate::parse_from_str(text, format).ok());
-        let midnight = || date().and_then(|date| date.and_hms_opt(0, 0, 0));
-        time.or_else(midnight).map(|time| time.and_utc().timestamp_millis())
-    });
-    // Years of two digits, and other numbers that happen to fit, are not dates of a consent to e-mail.
-    const YEAR_1990: i64 = 631_152_000_000;
-    const YEAR_2100: i64 = 4_102_444_800_000;
-    millis.filter(|millis| (YEAR_1990..YEAR_2100).contains(millis)).map(Timestamp::from_millis).ok_or_else(
-        || format!("“{}” is not a date: write it like 2026-03-29 or 2026-03-29T07:00:00Z", shown(text)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,17 +313,21 @@ mod tests {
             "consent_at",
             "consent_from",
             "consent_words",
+            "paused_until",
+            "tags",
         ]);
         let topic = |slug: &str, name: &str, bit| Topic { id: 1, slug: slug.into(), name: name.into(), bit };
         Reading::new(
             Columns::read(&header, &[]).unwrap(),
             vec![topic("world", "World", 0), topic("arts-culture", "Arts & Culture", 3)],
             vec![],
+            HashSet::from(["vip".to_owned()]),
+            Slashed::default(),
             Consent { at: Timestamp::from_millis(7), from: "import list.csv".into(), words: String::new() },
         )
     }
 
-    fn read(cells: [&str; 13]) -> Result<(Entry, Vec<String>), String> {
+    fn read(cells: [&str; 15]) -> Result<(Entry, Vec<Wrong>), Wrong> {
         reading().read(&StringRecord::from(cells.to_vec()))
     }
 
@@ -278,9 +347,11 @@ mod tests {
             "01.03.2024 12:30",
             "web form",
             "I agree",
+            "2026-12-24",
+            "VIP, \"a, b\"; press",
         ])
         .unwrap();
-        assert_eq!(left_out, Vec::<String>::new());
+        assert_eq!(left_out, vec![]);
         assert_eq!(entry.email.as_str(), "ann@example.org");
         assert_eq!(entry.name.as_deref(), Some("Ann Lee"));
         assert_eq!(entry.topics, Some(TopicSet::from_bits(0b1001)));
@@ -290,6 +361,8 @@ mod tests {
         assert_eq!(entry.event, SubscriptionEvent::Import);
         assert_eq!(entry.consent.at, Timestamp::parse("2024-03-01T12:30:00Z").unwrap());
         assert_eq!((entry.consent.from.as_str(), entry.consent.words.as_str()), ("web form", "I agree"));
+        assert_eq!(entry.paused_until, Some(Timestamp::parse("2026-12-24T00:00:00Z").unwrap()));
+        assert_eq!(entry.tags, ["vip", "a, b", "press"]);
     }
 
     #[test]
@@ -308,6 +381,8 @@ mod tests {
             "03/04/24",
             "",
             "",
+            "soon",
+            &format!("VIP,{}", "x".repeat(41)),
         ])
         .unwrap();
         assert_eq!(entry.topics, Some(TopicSet::from_bits(1)));
@@ -315,32 +390,66 @@ mod tests {
         let consent = reading().consent;
         let from = format!("{}{UNDATED}", consent.from);
         assert_eq!(entry.consent, Consent { from, ..consent });
-        for value in ["Mars", "25:00", "english please", "hourly", "03/04/24", "sports"] {
-            assert!(left_out.iter().any(|sentence| sentence.contains(value)), "{value}: {left_out:?}");
+        assert_eq!((entry.paused_until, entry.tags), (None, vec!["vip".to_owned()]));
+        for (cause, value) in [
+            (Cause::Zone, "Mars"),
+            (Cause::Hour, "25:00"),
+            (Cause::Language, "english please"),
+            (Cause::Schedule, "hourly"),
+            (Cause::Date, "03/04/24"),
+            (Cause::Date, "soon"),
+            (Cause::Topic, "sports"),
+            (Cause::Tag, "xxx"),
+        ] {
+            let is_said = |(of, says): &Wrong| *of == cause && says.contains(value);
+            assert!(left_out.iter().any(is_said), "{value}: {left_out:?}");
         }
-        assert_eq!(left_out.len(), 6);
+        assert_eq!(left_out.len(), 8);
     }
 
     #[test]
     fn what_cannot_be_kept_is_refused_with_the_reason() {
-        let empty = [""; 13];
+        let empty = [""; 15];
         let with = |place: usize, text: &str| {
             let mut cells = empty.map(str::to_owned);
             cells[0] = "ann@example.org".to_owned();
             cells[place] = text.to_owned();
-            reading().read(&StringRecord::from(cells.to_vec())).unwrap_err()
+            reading().read(&StringRecord::from(cells.to_vec())).unwrap_err().1
         };
-        assert!(read(empty).unwrap_err().contains("no e-mail address"));
+        assert!(read(empty).unwrap_err().1.contains("no e-mail address"));
         assert!(with(0, "nobody").contains("nobody"));
         assert!(with(1, &"x".repeat(300)).contains("300"));
         assert!(with(4, "sleeping").contains("sleeping"));
-        let ragged = reading().read(&StringRecord::from(vec!["ann@example.org"])).unwrap_err();
-        assert!(ragged.contains("1 columns where the header has 13"), "{ragged}");
-        let mut spare = vec![""; 14];
+        let ragged = reading().read(&StringRecord::from(vec!["ann@example.org"])).unwrap_err().1;
+        assert!(ragged.contains("1 columns where the header has 15"), "{ragged}");
+        let mut spare = vec![""; 16];
         spare[0] = "ann@example.org";
         assert!(reading().read(&StringRecord::from(spare.clone())).is_ok());
-        spare[13] = "spare";
+        spare[15] = "spare";
         assert!(reading().read(&StringRecord::from(spare)).is_err());
+    }
+
+    #[test]
+    fn a_column_that_is_none_of_tags_makes_no_thousands_of_them() {
+        let mut reading = reading();
+        let mut cells = vec![""; 15];
+        let mut read = |tags: &str| {
+            (cells[0], cells[14]) = ("ann@example.org", "");
+            let mut record = StringRecord::from(cells.clone());
+            record = record.iter().take(14).chain([tags]).collect();
+            reading.read(&record).unwrap()
+        };
+        let many = (0..60).map(|n| format!("a{n}")).collect::<Vec<_>>().join(",");
+        let (entry, left_out) = read(&many);
+        assert_eq!((entry.tags.len(), left_out.len()), (MAX_TAGS, 1));
+        let mut kept = entry.tags.len();
+        for n in 0..200 {
+            kept += read(&format!("note {n}")).0.tags.len();
+        }
+        assert_eq!(kept, MAX_NEW_TAGS);
+        let (entry, left_out) = read("vip, A0, another");
+        assert_eq!(entry.tags, ["vip", "a0"]);
+        assert!(left_out[0].1.contains("“another”"), "{left_out:?}");
     }
 
     #[test]

@@ -17,8 +17,15 @@ pub fn merge(before: &OnRecord, entry: &Entry, now: Timestamp) -> OnRecord {
     after.language = entry.language.clone().or(after.language);
     after.zone = entry.zone.or(after.zone);
     after.tie = Some(merge_tie(before, entry, now));
-    // The first reason stays.
-    after.suppressed = before.suppressed.or(entry.suppression);
+    for tag in &entry.tags {
+        if let Err(place) = after.tags.binary_search(tag) {
+            after.tags.insert(place, tag.clone());
+        }
+    }
+    // The first reason stays, unless a bulk action gave it: undoing that must not have the address mailed again.
+    if entry.suppression.is_some() && (before.suppressed.is_none() || before.is_suppressed_in_bulk) {
+        (after.suppressed, after.is_suppressed_in_bulk) = (entry.suppression, false);
+    }
     after
 }
 
@@ -43,6 +50,7 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
         id: None,
         status,
         choice: Choice::default(),
+        paused_until: None,
         consent: None,
         left_at: None,
         left_reason: None,
@@ -53,6 +61,9 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
         topics: entry.topics.unwrap_or(tie.choice.topics),
         hour: entry.hour.or(tie.choice.hour),
     };
+    if status == S::Active {
+        tie.paused_until = entry.paused_until.filter(|until| *until > now).or(tie.paused_until);
+    }
     let becomes_active = status == S::Active && was != Some(S::Active);
     if becomes_active
         || (tie.consent.is_none() && entry.event != SubscriptionEvent::Leave && status != S::Unsubscribed)

@@ -5,6 +5,7 @@
 //! was cut off is simply run again. Nobody is mailed by an import, and nobody who left is brought back.
 
 mod columns;
+mod dates;
 mod decode;
 mod entry;
 mod merge;
@@ -12,9 +13,13 @@ mod parse;
 mod records;
 mod report;
 #[cfg(test)]
+mod round_trip_tests;
+mod tags;
+#[cfg(test)]
 mod tests;
 pub mod uploads;
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 
 use encoding_rs::Encoding;
@@ -23,13 +28,14 @@ pub use self::columns::{Field, protect};
 pub use self::entry::{Entry, MAX_CONSENT, MAX_NAME, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
-pub use self::report::{KEPT_NOTES, Note, NoteKind, Report};
+pub use self::report::{Cause, FIRST, Group, Note, NoteKind, Report};
+pub use self::tags::join as join_tags;
 use crate::db;
 use crate::db::DbError;
 use crate::db::import::{Change, OnRecord};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
-use crate::domain::subscription::{Consent, SubscriptionStatus};
+use crate::domain::subscription::{Consent, SubscriptionEvent, SubscriptionStatus};
 use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::editors::find_newsletter;
@@ -56,6 +62,8 @@ pub struct Request {
 /// The file, where every note goes, and who is told how many bytes are read.
 pub struct Files<'f> {
     pub input: Box<dyn Read + Send>,
+    /// The same file once more, where that can be had: which way round its dates with slashes are is found out first.
+    pub first_look: Option<Box<dyn Read + Send>>,
     pub report: Option<Box<dyn Write + Send>>,
     pub progress: &'f (dyn Fn(u64) + Sync),
 }
@@ -70,6 +78,7 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     let encoding = request.encoding.as_deref().map(encoding).transpose()?;
     let mut conn = app.db.conn().await?;
     let newsletter = find_newsletter(&mut conn, &request.newsletter).await?;
+    let tags: HashSet<String> = db::tags::names(&mut conn).await?.into_iter().collect();
     let words = parse::Words {
         topics: db::newsletters::topics(&mut conn, newsletter.id).await?,
         schedules: db::newsletters::schedules_of(&mut conn, newsletter.id).await?,
@@ -81,6 +90,8 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
         map: request.map.clone(),
         columns: request.columns.clone(),
         encoding,
+        tags: tags.clone(),
+        first_look: files.first_look,
     };
     drop(conn);
     let mut file = files.report.map(report::NoteFile::new).transpose()?;
@@ -93,8 +104,8 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     std::thread::spawn(move || done.send(parse::run(input, words, &sender)));
     while let Some(batch) = batches.recv().await {
         match batch {
-            Batch::Head { encoding, separator, columns, ignored_columns } => {
-                (report.encoding, report.separator) = (encoding, separator);
+            Batch::Head { encoding, separator, columns, ignored_columns, dates } => {
+                (report.encoding, report.separator, report.dates) = (encoding, separator, dates);
                 (report.columns, report.ignored_columns) = (columns, ignored_columns);
             }
             Batch::People { people, mut notes, bytes } => {
@@ -102,6 +113,13 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
                 report.added += outcome.added;
                 report.updated += outcome.updated;
                 report.unchanged += outcome.unchanged;
+                report.getting += outcome.getting;
+                report.getting_first += outcome.getting_first;
+                for tag in outcome.tags.into_iter().filter(|tag| !tags.contains(tag)) {
+                    if let Err(place) = report.new_tags.binary_search(&tag) {
+                        report.new_tags.insert(place, tag);
+                    }
+                }
                 notes.extend(outcome.notes);
                 report.note(notes, file.as_mut())?;
                 (files.progress)(bytes);
@@ -127,6 +145,10 @@ struct Outcome {
     added: u64,
     updated: u64,
     unchanged: u64,
+    getting: u64,
+    getting_first: u64,
+    /// The tags that were given, each once.
+    tags: HashSet<String>,
     notes: Vec<Note>,
 }
 
@@ -166,34 +188,52 @@ async fn try_to_take_in(
     let addresses: Vec<&EmailAddress> = people.iter().map(|(_, entry)| &entry.email).collect();
     if dry_run {
         let mut conn = app.db.conn().await?;
-        let found = db::import::look_up(&mut conn, &app.key, newsletter_id, &addresses).await?;
+        let found = look_up(&mut conn, app, newsletter_id, people, &addresses).await?;
         return Ok(merge_all(people, found, now).1);
     }
     let mut tx = app.db.begin().await?;
-    let found = db::import::look_up(&mut tx, &app.key, newsletter_id, &addresses).await?;
+    let found = look_up(&mut tx, app, newsletter_id, people, &addresses).await?;
     let (changes, outcome) = merge_all(people, found, now);
     db::import::write(&mut tx, &app.key, newsletter_id, &changes, now).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(outcome)
 }
 
+async fn look_up(
+    conn: &mut db::Conn,
+    app: &App,
+    newsletter_id: i64,
+    people: &[(u64, Entry)],
+    addresses: &[&EmailAddress],
+) -> Result<Vec<OnRecord>, DbError> {
+    let mut found = db::import::look_up(conn, &app.key, newsletter_id, addresses).await?;
+    if people.iter().any(|(_, entry)| !entry.tags.is_empty()) {
+        db::import::look_up_tags(conn, addresses, &mut found).await?;
+    }
+    Ok(found)
+}
+
 /// What is said of the line of somebody who was erased; without the address, which nobody is to hold any more.
 const ERASED: &str = "the person with this address was erased: nothing of the line is taken. Take the address off the \
      suppression list first, if its owner asks for that";
 
-/// What to say about an address that is suppressed, where it matters.
-fn suppressed(before: &OnRecord, after: &OnRecord, entry: &Entry) -> Option<String> {
+/// What to say about somebody who is not mailed, where it matters.
+fn not_mailed(before: &OnRecord, after: &OnRecord, entry: &Entry) -> Option<(Cause, String)> {
     let email = &entry.email;
-    match (before.suppressed, after.suppressed) {
-        (None, Some(reason)) => {
+    let is_put_on_list = before.suppressed.is_none() || before.is_suppressed_in_bulk;
+    let status = after.tie.as_ref().map(|tie| tie.status);
+    match (entry.suppression, after.suppressed) {
+        (Some(_), Some(reason)) if is_put_on_list => {
             let reason = reason.as_str();
-            Some(format!("{email} is put on the suppression list, as the file says: {reason}"))
+            let says = format!("{email} is put on the suppression list, as the file says: {reason}");
+            Some((Cause::PutOnList, says))
         }
-        (Some(_), _) => after
-            .tie
-            .as_ref()
-            .filter(|tie| tie.status != SubscriptionStatus::Unsubscribed)
-            .map(|_| format!("{email} is on the suppression list: it is kept, and not mailed")),
+        (_, Some(_)) if status != Some(SubscriptionStatus::Unsubscribed) => {
+            Some((Cause::OnList, format!("{email} is on the suppression list: it is kept, and not mailed")))
+        }
+        (None, None) if entry.event == SubscriptionEvent::Import && before.has_left() => {
+            Some((Cause::HasLeft, format!("{email} has left, and is not brought back")))
+        }
         _ => None,
     }
 }
@@ -203,18 +243,23 @@ fn merge_all(people: &[(u64, Entry)], found: Vec<OnRecord>, now: Timestamp) -> (
     let mut changes = Vec::with_capacity(people.len());
     for ((line, entry), before) in people.iter().zip(found) {
         if before.is_erased {
-            outcome.notes.push(Note { line: *line, kind: NoteKind::Refused, reason: ERASED.to_owned() });
+            outcome.notes.push(Note::new(*line, Cause::Erased, ERASED.to_owned()));
             continue;
         }
         let after = merge(&before, entry, now);
-        if let Some(reason) = suppressed(&before, &after, entry) {
-            outcome.notes.push(Note { line: *line, kind: NoteKind::Suppressed, reason });
+        if let Some((cause, reason)) = not_mailed(&before, &after, entry) {
+            outcome.notes.push(Note::new(*line, cause, reason));
         }
         match &before.tie {
             None => outcome.added += 1,
             Some(_) if before == after => outcome.unchanged += 1,
             Some(_) => outcome.updated += 1,
         }
+        if after.is_mailed(now) {
+            outcome.getting += 1;
+            outcome.getting_first += u64::from(!before.is_mailed(now));
+        }
+        outcome.tags.extend(entry.tags.iter().cloned());
         if before != after {
             changes.push(Change { email: entry.email.clone(), before, after });
         }

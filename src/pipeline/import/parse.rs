@@ -1,6 +1,6 @@
 //! The thread that reads: bytes → batches of people, and notes about the lines that are not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use encoding_rs::Encoding;
 use tokio::sync::mpsc::Sender;
 
 use super::columns::{Columns, Field};
+use super::dates::Slashed;
 use super::decode;
 use super::entry::{Entry, Reading};
 use super::records::{Record, Records};
-use super::report::{Note, NoteKind};
+use super::report::{Cause, Note};
 use crate::domain::newsletter::Schedule;
 use crate::domain::subscription::{Consent, SubscriptionEvent};
 use crate::domain::topic::Topic;
@@ -32,17 +33,27 @@ const REMEMBERED: usize = 3_600_000;
 pub struct Words {
     pub topics: Vec<Topic>,
     pub schedules: Vec<Schedule>,
+    /// The names of the tags that there are.
+    pub tags: HashSet<String>,
     pub consent: Consent,
     pub map: Vec<(String, String)>,
     /// What every column holds, where that was said.
     pub columns: Option<Vec<Option<Field>>>,
     pub encoding: Option<&'static Encoding>,
+    /// The same file once more, to find out first which way round its dates are.
+    pub first_look: Option<Box<dyn Read + Send>>,
 }
 
 /// What the thread has read.
 pub enum Batch {
     /// Comes first, once.
-    Head { encoding: String, separator: String, columns: Vec<String>, ignored_columns: Vec<String> },
+    Head {
+        encoding: String,
+        separator: String,
+        columns: Vec<String>,
+        ignored_columns: Vec<String>,
+        dates: Option<String>,
+    },
     /// People by line, each address once; notes about lines; and how many bytes of the file are read so far.
     People { people: Vec<(u64, Entry)>, notes: Vec<Note>, bytes: u64 },
 }
@@ -76,14 +87,19 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
         Some(said) => Columns::said(&header, said)?,
         None => Columns::read(&header, &words.map)?,
     };
+    let slashed = match words.first_look {
+        Some(input) => look_first(input, words.encoding, &columns)?,
+        None => Slashed::default(),
+    };
     let head = Batch::Head {
         encoding: encoding.name().to_owned(),
         separator: records.separator().to_string(),
         columns: columns.used(&header),
         ignored_columns: columns.ignored(&header),
+        dates: slashed.words(),
     };
     let mut parser = Parser {
-        reading: Reading::new(columns, words.topics, words.schedules, words.consent),
+        reading: Reading::new(columns, words.topics, words.schedules, words.tags, slashed, words.consent),
         seen: HashMap::new(),
         hasher: RandomState::new(),
         people: vec![],
@@ -103,6 +119,29 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
     // Whoever does not take the last batch has failed, and says so.
     let _ = sender.blocking_send(parser.flush());
     Ok(())
+}
+
+/// Looks through a whole file for which way round its dates with slashes are.
+fn look_first(
+    input: Box<dyn Read + Send>,
+    encoding: Option<&'static Encoding>,
+    columns: &Columns,
+) -> Result<Slashed, Error> {
+    let mut slashed = Slashed::default();
+    let dated = [Field::ConsentAt, Field::PausedUntil].map(|field| columns.has(field).then_some(field));
+    if dated == [None; 2] {
+        return Ok(slashed);
+    }
+    let (input, _) = decode::open(input, encoding).map_err(unreadable)?;
+    let mut records = Records::open(input).map_err(unreadable)?;
+    header(&mut records)?;
+    while let Some(record) = records.next().map_err(unreadable)? {
+        if let Record::Fields { fields, .. } = record {
+            let cells = dated.into_iter().flatten().filter_map(|field| columns.cell(&fields, field));
+            cells.for_each(|cell| slashed.see(cell));
+        }
+    }
+    Ok(slashed)
 }
 
 /// The names of a file's columns.
@@ -164,11 +203,11 @@ impl Parser {
     fn take(&mut self, record: Record) -> Option<Batch> {
         let mut full = None;
         match record {
-            Record::Refused { line, why } => self.refuse(line, why),
+            Record::Refused { line, why } => self.notes.push(Note::new(line, Cause::Unreadable, why)),
             Record::Fields { line, fields } => match self.reading.read(&fields) {
-                Err(why) => self.refuse(line, why),
+                Err((cause, why)) => self.notes.push(Note::new(line, cause, why)),
                 Ok((entry, left_out)) => {
-                    let note = |reason| Note { line, kind: NoteKind::Incomplete, reason };
+                    let note = |(cause, why)| Note::new(line, cause, why);
                     self.notes.extend(left_out.into_iter().map(note));
                     full = self.take_entry(line, entry);
                 }
@@ -193,7 +232,7 @@ impl Parser {
         };
         let again = format!("{} is on line {} already", entry.email, first.line());
         if against <= first.against() {
-            self.refuse(line, again);
+            self.notes.push(Note::new(line, Cause::Twice, again));
             return None;
         }
         // Of two lines that disagree, the one that says that the person left, or must not be mailed, is believed.
@@ -202,15 +241,12 @@ impl Parser {
             Some((_, earlier)) => {
                 (earlier.event, earlier.suppression) = (entry.event, entry.suppression);
                 let word = if against == LEFT { "unsubscribed" } else { "suppressed" };
-                self.refuse(line, format!("{again}, which now counts as {word}, as this line says"));
+                let why = format!("{again}, which now counts as {word}, as this line says");
+                self.notes.push(Note::new(line, Cause::Twice, why));
             }
             None => self.people.push((line, entry)),
         }
         None
-    }
-
-    fn refuse(&mut self, line: u64, reason: String) {
-        self.notes.push(Note { line, kind: NoteKind::Refused, reason });
     }
 
     fn flush(&mut self) -> Batch {

@@ -10,8 +10,12 @@ use crate::pipeline::Error;
 /// How many lines are kept for the end of an import; the numbers count all.
 pub const KEPT_NOTES: usize = 1000;
 
+/// How many lines are kept of each group.
+pub const FIRST: usize = 5;
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Nothing was written: this is what would be.
     pub dry_run: bool,
@@ -21,6 +25,8 @@ pub struct Report {
     /// Which column was read as what, `email ← E-Mail-Adresse`, and the columns that were not read.
     pub columns: Vec<String>,
     pub ignored_columns: Vec<String>,
+    /// How dates with slashes were read, where the file has such.
+    pub dates: Option<String>,
     /// People who are new to the newsletter.
     pub added: u64,
     pub updated: u64,
@@ -32,10 +38,26 @@ pub struct Report {
     /// People among the added, updated and unchanged who are on the suppression list, or are put on it because the
     /// file says so: they will not be mailed.
     pub suppressed: u64,
+    /// People of the file who get the next issue, and those among them who would not have got it before.
+    pub getting: u64,
+    pub getting_first: u64,
+    /// The tags that are new, in the order of their names.
+    pub new_tags: Vec<String>,
+    /// What there is to say, by its cause.
+    pub groups: Vec<Group>,
     /// The first [`KEPT_NOTES`] notes.
     pub notes: Vec<Note>,
     /// How many there are in all.
     pub notes_in_all: u64,
+}
+
+/// The notes of one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub cause: Cause,
+    pub count: u64,
+    /// The first [`FIRST`].
+    pub first: Vec<Note>,
 }
 
 /// Something to know about one line.
@@ -44,7 +66,14 @@ pub struct Note {
     /// The line in the file on which the record begins, from 1.
     pub line: u64,
     pub kind: NoteKind,
+    pub cause: Cause,
     pub reason: String,
+}
+
+impl Note {
+    pub fn new(line: u64, cause: Cause, reason: String) -> Self {
+        Self { line, kind: cause.kind(), cause, reason }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +82,8 @@ pub enum NoteKind {
     Refused,
     Incomplete,
     Suppressed,
+    /// Taken, and not brought back.
+    Left,
 }
 
 impl NoteKind {
@@ -61,6 +92,138 @@ impl NoteKind {
             Self::Refused => "refused",
             Self::Incomplete => "incomplete",
             Self::Suppressed => "suppressed",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// What was wrong with a line, or is to be known of it; in the order in which a report tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    NotAnAddress,
+    NoAddress,
+    Columns,
+    Unreadable,
+    TooLong,
+    Status,
+    Twice,
+    Erased,
+    Date,
+    Zone,
+    Hour,
+    Language,
+    Schedule,
+    Topic,
+    Tag,
+    /// On the suppression list already, and kept there.
+    OnList,
+    /// Put on it, as the file says.
+    PutOnList,
+    HasLeft,
+}
+
+impl Cause {
+    pub fn kind(self) -> NoteKind {
+        match self {
+            Self::NotAnAddress
+            | Self::NoAddress
+            | Self::Columns
+            | Self::Unreadable
+            | Self::TooLong
+            | Self::Status
+            | Self::Twice
+            | Self::Erased => NoteKind::Refused,
+            Self::Date
+            | Self::Zone
+            | Self::Hour
+            | Self::Language
+            | Self::Schedule
+            | Self::Topic
+            | Self::Tag => NoteKind::Incomplete,
+            Self::OnList | Self::PutOnList => NoteKind::Suppressed,
+            Self::HasLeft => NoteKind::Left,
+        }
+    }
+
+    /// What there is so often, behind the number: for one, and for more.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotAnAddress => ("address is not an e-mail address", "addresses are not e-mail addresses"),
+            Self::NoAddress => ("line has no e-mail address", "lines have no e-mail address"),
+            Self::Columns => (
+                "line has another number of columns than the header",
+                "lines have another number of columns than the header",
+            ),
+            Self::Unreadable => ("line cannot be read", "lines cannot be read"),
+            Self::TooLong => ("line has a text that is too long", "lines have a text that is too long"),
+            Self::Status => ("status is not known", "statuses are not known"),
+            Self::Twice => {
+                ("line repeats an address of an earlier one", "lines repeat an address of an earlier one")
+            }
+            Self::Erased => ("person was erased before", "people were erased before"),
+            Self::Date => ("date could not be read", "dates could not be read"),
+            Self::Zone => ("time zone is not known", "time zones are not known"),
+            Self::Hour => ("hour could not be read", "hours could not be read"),
+            Self::Language => ("language is not known", "languages are not known"),
+            Self::Schedule => ("schedule is not there", "schedules are not there"),
+            Self::Topic => ("topic is not there", "topics are not there"),
+            Self::Tag => ("tag was left out", "tags were left out"),
+            Self::OnList => {
+                ("person is on the suppression list already", "people are on the suppression list already")
+            }
+            Self::PutOnList => (
+                "person goes on the suppression list, as the file says",
+                "people go on the suppression list, as the file says",
+            ),
+            Self::HasLeft => ("person has left before", "people have left before"),
+        }
+    }
+
+    /// What becomes of them, and what to do.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NotAnAddress | Self::NoAddress => {
+                "Nothing of these lines is taken. Correct the addresses and import the file again: only what is missing \
+                 is written."
+            }
+            Self::Columns | Self::Unreadable => {
+                "Nothing of these lines is taken. Quotation marks around a text with a separator or a line break keep \
+                 its line together."
+            }
+            Self::TooLong => {
+                "Nothing of these lines is taken. Another text may have slipped into the column."
+            }
+            Self::Status => {
+                "Nothing of these lines is taken: the word may mean that the person must not be mailed. Write active, \
+                 pending, unsubscribed, bounced, complained or blocked, or leave the cell empty for active."
+            }
+            Self::Twice => {
+                "The first line of an address counts; of two that disagree, the one that says that the person left."
+            }
+            Self::Erased => {
+                "Nothing of these lines is taken. Where the owner of an address asks to be mailed again, take it off \
+                 the suppression list first."
+            }
+            Self::Date => {
+                "The people are taken without it. Write dates like 2024-01-31. A consent without its date is marked so."
+            }
+            Self::Zone => "The people are taken without it. Write zones like Europe/Paris.",
+            Self::Hour => "The people are taken without it. Write hours like 07:30.",
+            Self::Language => "The people are taken without it. Write languages like en or pt-BR.",
+            Self::Schedule => {
+                "The people are taken, and follow the newsletter’s first schedule. Add the schedule to the newsletter \
+                 first, or skip the column."
+            }
+            Self::Topic => {
+                "The people are taken without them. Add the topics to the newsletter first, or map the column to tags."
+            }
+            Self::Tag => "The people are taken without them. A tag is a word or a few, such as press.",
+            Self::OnList => "They are kept, and not mailed.",
+            Self::PutOnList => "They are kept, and no newsletter mails them any more.",
+            Self::HasLeft => {
+                "They stay away, whatever the file says: only signing up and confirming anew brings them back."
+            }
         }
     }
 }
@@ -101,12 +264,13 @@ impl Report {
                 NoteKind::Refused => self.refused += 1,
                 NoteKind::Suppressed => self.suppressed += 1,
                 NoteKind::Incomplete if last_incomplete != Some(note.line) => self.incomplete += 1,
-                NoteKind::Incomplete => {}
+                NoteKind::Incomplete | NoteKind::Left => {}
             }
             if note.kind == NoteKind::Incomplete {
                 last_incomplete = Some(note.line);
             }
         }
+        notes.iter().for_each(|note| self.group(note));
         if let Some(file) = file {
             notes.iter().try_for_each(|note| file.write(note))?;
         }
@@ -114,6 +278,21 @@ impl Report {
         let room = KEPT_NOTES.saturating_sub(self.notes.len());
         self.notes.extend(notes.into_iter().take(room));
         Ok(())
+    }
+
+    fn group(&mut self, note: &Note) {
+        let place = match self.groups.binary_search_by_key(&note.cause, |group| group.cause) {
+            Ok(place) => place,
+            Err(place) => {
+                self.groups.insert(place, Group { cause: note.cause, count: 0, first: vec![] });
+                place
+            }
+        };
+        let group = &mut self.groups[place];
+        group.count += 1;
+        if group.first.len() < FIRST {
+            group.first.push(note.clone());
+        }
     }
 }
 
@@ -126,10 +305,23 @@ mod tests {
         let path = tempfile::NamedTempFile::new().unwrap();
         let mut file = NoteFile::new(Box::new(path.reopen().unwrap())).unwrap();
         let reason = "=HYPERLINK(1)@example.org is on line 1 already".to_owned();
-        let notes = vec![Note { line: 2, kind: NoteKind::Refused, reason }];
+        let notes = vec![Note::new(2, Cause::Twice, reason)];
         Report::default().note(notes, Some(&mut file)).unwrap();
         file.finish().unwrap();
         let text = std::fs::read_to_string(path.path()).unwrap();
         assert!(text.contains("2,refused,'=HYPERLINK"), "{text}");
+    }
+
+    #[test]
+    fn notes_are_told_together_by_what_was_wrong() {
+        let mut report = Report::default();
+        for line in (2..14).rev() {
+            let cause = if line % 2 == 0 { Cause::Date } else { Cause::NotAnAddress };
+            report.note(vec![Note::new(line, cause, format!("line {line}"))], None).unwrap();
+        }
+        let told: Vec<_> = report.groups.iter().map(|group| (group.cause, group.count)).collect();
+        assert_eq!(told, [(Cause::NotAnAddress, 6), (Cause::Date, 6)]);
+        assert_eq!(report.groups[0].first.len(), FIRST);
+        assert_eq!((report.refused, report.incomplete), (6, 6));
     }
 }

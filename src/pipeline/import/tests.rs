@@ -11,7 +11,7 @@ use crate::domain::newsletter::Schedule;
 use crate::domain::subscription::{SubscriptionEvent, SuppressionReason};
 use crate::pipeline::testing::{TestApp, apps, now};
 
-async fn import_bytes(app: &App, bytes: &[u8]) -> Result<Report, Error> {
+pub(super) async fn import_bytes(app: &App, bytes: &[u8]) -> Result<Report, Error> {
     let request = Request {
         newsletter: "brief".into(),
         file_name: "list.csv".into(),
@@ -21,13 +21,14 @@ async fn import_bytes(app: &App, bytes: &[u8]) -> Result<Report, Error> {
     import_as(app, &request, bytes).await
 }
 
-async fn import_as(app: &App, request: &Request, bytes: &[u8]) -> Result<Report, Error> {
+pub(super) async fn import_as(app: &App, request: &Request, bytes: &[u8]) -> Result<Report, Error> {
     let input = Box::new(Cursor::new(bytes.to_vec()));
-    import(app, request, Files { input, report: None, progress: &|_| {} }).await
+    let first_look: Option<Box<dyn Read + Send>> = Some(Box::new(Cursor::new(bytes.to_vec())));
+    import(app, request, Files { input, first_look, report: None, progress: &|_| {} }).await
 }
 
 /// A newsletter `brief` with the topics World and Arts, and the schedules daily and weekly.
-async fn with_brief(test: &TestApp) -> (&App, i64) {
+pub(super) async fn with_brief(test: &TestApp) -> (&App, i64) {
     let app = &test.app;
     let id = a_newsletter(&app.db, "brief").await;
     let mut tx = app.db.begin().await.unwrap();
@@ -44,13 +45,15 @@ async fn with_brief(test: &TestApp) -> (&App, i64) {
     (app, id)
 }
 
-async fn on_record(app: &App, newsletter_id: i64, email: &str) -> OnRecord {
+pub(super) async fn on_record(app: &App, newsletter_id: i64, email: &str) -> OnRecord {
     let mut conn = app.db.conn().await.unwrap();
     let email = EmailAddress::parse(email).unwrap();
-    db::import::look_up(&mut conn, &app.key, newsletter_id, &[&email]).await.unwrap().remove(0)
+    let mut found = db::import::look_up(&mut conn, &app.key, newsletter_id, &[&email]).await.unwrap();
+    db::import::look_up_tags(&mut conn, &[&email], &mut found).await.unwrap();
+    found.remove(0)
 }
 
-fn counts(report: &Report) -> (u64, u64, u64, u64) {
+pub(super) fn counts(report: &Report) -> (u64, u64, u64, u64) {
     (report.added, report.updated, report.unchanged, report.refused)
 }
 
@@ -290,6 +293,7 @@ async fn the_report_holds_every_line_and_the_answer_the_first_thousand() {
         let read = AtomicU64::new(0);
         let files = Files {
             input: Box::new(Cursor::new(file.clone())),
+            first_look: None,
             report: Some(Box::new(notes.clone())),
             progress: &|bytes| read.store(bytes, Ordering::Relaxed),
         };
@@ -348,7 +352,12 @@ async fn fifty_thousand_people_are_taken_in_without_reading_far_ahead() {
             let ahead = given.load(Ordering::Relaxed).saturating_sub(written);
             furthest.fetch_max(ahead, Ordering::Relaxed);
         };
-        let files = Files { input: Box::new(header.chain(lines)), report: None, progress: &progress };
+        let files = Files {
+            input: Box::new(header.chain(lines)),
+            first_look: None,
+            report: None,
+            progress: &progress,
+        };
         let request = Request { newsletter: "brief".into(), ..Request::default() };
         let begun = std::time::Instant::now();
         let report = import(app, &request, files).await.unwrap();
@@ -382,7 +391,7 @@ async fn an_import_that_was_cut_off_is_run_again_from_the_start() {
         (0..10_000).for_each(|number| file.extend_from_slice(line(number).as_bytes()));
         let request = Request { newsletter: "brief".into(), ..Request::default() };
         let half = Broken(Cursor::new(file[..file.len() / 2].to_vec()));
-        let files = Files { input: Box::new(half), report: None, progress: &|_| {} };
+        let files = Files { input: Box::new(half), first_look: None, report: None, progress: &|_| {} };
         let error = import(app, &request, files).await.unwrap_err().to_string();
         assert!(error.contains("the disk is gone"), "{error}");
         let report = import_as(app, &request, &file).await.unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::columns::Columns;
 use super::records::{Record, Records};
-use super::{Field, Files, Report, Request, decode, import};
+use super::{Field, Files, Group, Report, Request, decode, import};
 use crate::db;
 use crate::db::imports::{Import, ImportState, NewImport};
 use crate::domain::calendar::Timestamp;
@@ -258,8 +258,12 @@ async fn work(app: &App, id: i64) -> Result<(), Error> {
     let worked = read(app, &upload, dry_run).await;
     let (state, report, error) = match &worked {
         Ok(report) => {
-            // Notes hold addresses, and stand in their file alone.
-            let numbers = Report { notes: vec![], ..report.clone() };
+            if let Err(error) = keep_groups(app, &upload, &report.groups) {
+                tracing::error!(%error, "an import's report is kept without its first lines");
+            }
+            // Notes hold addresses, and stand in their files alone.
+            let groups = report.groups.iter().map(|group| Group { first: vec![], ..group.clone() }).collect();
+            let numbers = Report { notes: vec![], groups, ..report.clone() };
             let text = serde_json::to_string(&numbers).expect("a report is numbers and texts");
             (if dry_run { ImportState::Checked } else { ImportState::Done }, Some(text), None)
         }
@@ -289,6 +293,7 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
     let progress = AtomicU64::new(0);
     let files = Files {
         input: Box::new(stored(app, upload)?),
+        first_look: Some(Box::new(stored(app, upload)?)),
         report: Some(Box::new(BufWriter::new(notes))),
         progress: &|bytes| progress.store(bytes, Ordering::Relaxed),
     };
@@ -315,16 +320,21 @@ pub fn notes(app: &App, upload: &Import) -> Option<File> {
     File::open(folder(app).join(notes_name(upload))).ok()
 }
 
-/// A note about a line: its number, what became of it, and why.
-pub type NoteLine = [String; 3];
+fn groups_name(upload: &Import) -> String {
+    format!("{}.groups.json", upload.stored.trim_end_matches(".csv"))
+}
 
-/// The first notes about an upload's lines.
-pub fn first_notes(app: &App, upload: &Import, most: usize) -> Vec<NoteLine> {
-    let Some(file) = notes(app, upload) else { return vec![] };
-    let mut lines = csv::Reader::from_reader(file);
-    let cell = |record: &csv::StringRecord, place: usize| record.get(place).unwrap_or_default().to_owned();
-    let records = lines.records().map_while(Result::ok).take(most);
-    records.map(|record| [0, 1, 2].map(|place| cell(&record, place))).collect()
+fn keep_groups(app: &App, upload: &Import, groups: &[Group]) -> io::Result<()> {
+    let mut file = BufWriter::new(private(app, &groups_name(upload))?);
+    serde_json::to_writer(&mut file, groups).map_err(io::Error::other)?;
+    file.flush()
+}
+
+/// What there is to say about an upload's lines by its cause, with the first lines of each; none where it is not there
+/// any more.
+pub fn groups(app: &App, upload: &Import) -> Option<Vec<Group>> {
+    let file = File::open(folder(app).join(groups_name(upload))).ok()?;
+    serde_json::from_reader(io::BufReader::new(file)).ok()
 }
 
 /// Whether somebody is at an upload, and has given a sign of life lately.
@@ -348,7 +358,7 @@ pub async fn remove(app: &App, by: &Actor, upload: &Import) -> Result<(), Error>
     let what = format!("import {}: {}", upload.id, upload.file_name);
     by.note_of(app, &mut tx, "import.remove", &what, Some(upload.newsletter_id)).await?;
     db::commit(tx).await?;
-    for name in [upload.stored.clone(), notes_name(upload)] {
+    for name in [upload.stored.clone(), notes_name(upload), groups_name(upload)] {
         let _ = std::fs::remove_file(folder(app).join(name));
     }
     Ok(())

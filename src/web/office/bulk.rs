@@ -1,4 +1,4 @@
-//! Changing everybody whom a filter finds: what it would do in numbers, how it goes on, and the way back.
+//! Changing everybody whom a filter finds, or who was ticked: what it would do in numbers, how it goes on, and the way back.
 
 use std::time::Duration;
 
@@ -9,14 +9,16 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::bulk_ask::{self, Question};
 use super::subscribers_view::how_many;
 use super::words::{When, counted, when};
 use super::{SUBSCRIBERS, number, require};
 use crate::db;
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
+use crate::db::directory::Person;
 use crate::domain::calendar::Timestamp;
 use crate::pipeline::bulk::{self, ALIVE_MILLIS, Deed, can_undo};
-use crate::pipeline::directory::{self, Asked};
+use crate::pipeline::directory::{self, Asked, Problem};
 use crate::pipeline::{self, App};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
@@ -36,11 +38,12 @@ pub fn routes() -> Router<App> {
 }
 
 /// What a form asks for.
-fn read_deed(kind: &str, tag: &str, newsletter: &str) -> Result<Deed, Error> {
+fn read_deed(kind: &str, tag: &str, newsletter: &str) -> Result<Deed, Problem> {
+    let wrong = |field, says: String| Problem { field, says };
     let kind = BulkKind::parse(kind)
-        .ok_or_else(|| Error::Refused("Choose what to do with the people that were found.".to_owned()))?;
+        .ok_or_else(|| wrong("kind", "Choose what to do with the people that were found.".to_owned()))?;
     let object = match kind {
-        BulkKind::Tag | BulkKind::Untag => bulk::tag_name(tag).map_err(Error::Refused)?,
+        BulkKind::Tag | BulkKind::Untag => bulk::tag_name(tag).map_err(|says| wrong("tag", says))?,
         BulkKind::Unsubscribe => newsletter.to_owned(),
         BulkKind::Suppress => String::new(),
     };
@@ -50,9 +53,14 @@ fn read_deed(kind: &str, tag: &str, newsletter: &str) -> Result<Deed, Error> {
 #[derive(Serialize)]
 struct First {
     sentence: String,
+    /// Who was ticked, where the people were.
+    ticked: Vec<String>,
     consequence: &'static str,
     is_nobody: bool,
+    nobody: &'static str,
     filter: String,
+    /// The list that they come from.
+    back: String,
     kind: &'static str,
     object: String,
     button: String,
@@ -147,23 +155,51 @@ async fn show_first(
     if query.is_empty() {
         return list(&app, &by).await;
     }
-    let field = |name: &str| {
-        let mut fields = url::form_urlencoded::parse(query.as_bytes());
-        let found = fields.find(|(field, _)| field == name).map(|(_, value)| value.into_owned());
-        found.unwrap_or_default().replace('\0', "\u{fffd}")
+    let question = Question::of(&Form::of_query(Some(&query)));
+    let now = app.clock.now();
+    let asked = match question.whom() {
+        Ok(asked) => asked,
+        Err(problem) => return bulk_ask::page(&app, &by, question, problem).await,
     };
-    let deed = read_deed(&field("kind"), &field("deed_tag"), &field("deed_newsletter"))?;
-    let asked = Asked::parse(&field("filter"));
-    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
+    let deed = match read_deed(&question.kind, &question.tag, &question.newsletter) {
+        Ok(deed) => deed,
+        Err(problem) => return bulk_ask::page(&app, &by, question, problem).await,
+    };
+    let verb = match deed.check(&app).await? {
+        Ok(verb) => verb,
+        Err(says) => {
+            let field = if deed.kind == BulkKind::Unsubscribe { "newsletter" } else { "tag" };
+            return bulk_ask::page(&app, &by, question, Problem { field, says }).await;
+        }
+    };
+    let wanted = directory::kept(&app, &asked.query(), now).await?;
     let mut conn = app.db.conn().await?;
     let found = db::directory::count(&mut conn, &wanted.filter, u64::MAX - 1, COUNTING).await?;
+    let ticked = match question.is_of_ticked {
+        true => db::directory::rows(&mut conn, &wanted.filter.people).await?,
+        false => vec![],
+    };
     drop(conn);
-    let (many, verb) = (how_many(found, u64::MAX), deed.words(&app).await?);
+    let many = how_many(found, u64::MAX);
+    let sentence = match question.is_of_ticked {
+        true => format!("{verb} {many}, whom you ticked:"),
+        false => format!("{verb} {many}: all {} as they are now.", wanted.words()),
+    };
+    let name = |person: Person| match person.name.is_empty() {
+        true => person.email,
+        false => format!("{}, {}", person.name, person.email),
+    };
     let page = First {
-        sentence: format!("{verb} {many}: all {} as they are now.", wanted.words()),
+        sentence,
+        ticked: ticked.into_iter().map(name).collect(),
         consequence: consequence(deed.kind),
         is_nobody: found.people == 0,
+        nobody: match question.is_of_ticked {
+            true => "Those who were ticked are not here any more.",
+            false => "The filter finds nobody. Go back and take a word or a filter away.",
+        },
         filter: asked.query(),
+        back: question.filter,
         kind: deed.kind.as_str(),
         button: format!("{verb} {many}"),
         object: deed.object,
@@ -172,7 +208,8 @@ async fn show_first(
 }
 
 fn deed_of(form: &Form) -> Result<Deed, Error> {
-    read_deed(form.get("kind"), form.get("object"), form.get("object"))
+    let deed = read_deed(form.get("kind"), form.get("object"), form.get("object"));
+    deed.map_err(|problem| Error::Refused(problem.says))
 }
 
 /// `POST /office/bulk`: begins.

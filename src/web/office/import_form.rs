@@ -6,13 +6,10 @@ use super::subscribers_view::{Choice, newsletter_choices};
 use super::words::{When, counted, grouped, size, when};
 use crate::db;
 use crate::db::imports::{Import, ImportState};
-use crate::pipeline::import::uploads::{self, NoteLine, Peek};
-use crate::pipeline::import::{Field, Report};
+use crate::pipeline::import::uploads::{self, Peek};
+use crate::pipeline::import::{Field, Group, NoteKind, Report};
 use crate::pipeline::{self, App};
 use crate::web::Error;
-
-/// How many notes about lines stand on the page.
-const NOTES: usize = 50;
 
 #[derive(Serialize)]
 struct Row {
@@ -95,17 +92,30 @@ struct Numbers {
     changed: String,
     unchanged: String,
     refused: String,
-    incomplete: Option<String>,
-    suppressed: Option<String>,
+    /// Who gets the next issue.
+    getting: String,
+    new_tags: Option<String>,
+    dates: Option<String>,
     /// Nothing new in the file.
     is_idle: bool,
     button: String,
 }
 
+/// What was wrong with some lines.
 #[derive(Serialize)]
-struct Note {
-    line: String,
-    what: String,
+struct GroupView {
+    words: String,
+    state: &'static str,
+    class: &'static str,
+    advice: &'static str,
+    lines: Vec<Line>,
+    /// How many more there are.
+    left: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    number: String,
     why: String,
 }
 
@@ -137,8 +147,7 @@ pub struct View {
     bytes: i64,
     progress_words: String,
     numbers: Option<Numbers>,
-    notes: Vec<Note>,
-    notes_left: Option<String>,
+    groups: Vec<GroupView>,
     has_notes: bool,
 }
 
@@ -174,9 +183,11 @@ impl View {
             import.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let is_told = matches!(import.state, ImportState::Checked | ImportState::Done);
         let report = report.filter(|_| is_told);
-        let notes: Vec<NoteLine> = if is_told { uploads::first_notes(app, &import, NOTES) } else { vec![] };
-        let shown = u64::try_from(notes.len()).unwrap_or(0);
-        let notes_left = report.as_ref().and_then(|report| report.notes_in_all.checked_sub(shown));
+        let groups = match &report {
+            Some(report) => uploads::groups(app, &import).unwrap_or_else(|| report.groups.clone()),
+            None => vec![],
+        };
+        let has_notes = report.is_some() && uploads::notes(app, &import).is_some() && !groups.is_empty();
         let (progress, bytes) = (import.progress, import.bytes);
         Ok(Self {
             id: import.id,
@@ -198,11 +209,8 @@ impl View {
             bytes,
             progress_words: format!("{} of {} read", size(progress), size(bytes)),
             numbers: report.map(|report| numbers(&report, &newsletter)),
-            has_notes: !notes.is_empty(),
-            notes: notes.into_iter().map(|[line, what, why]| Note { line, what, why }).collect(),
-            notes_left: notes_left
-                .filter(|left| *left > 0 && shown > 0)
-                .map(|left| counted(left, "more note", "more notes")),
+            groups: groups.into_iter().map(group).collect(),
+            has_notes,
             file_name: import.file_name,
             newsletter,
         })
@@ -248,17 +256,65 @@ fn columns_of(peek: Peek, said: Vec<Option<Field>>) -> Vec<Column> {
 }
 
 fn numbers(report: &Report, newsletter: &str) -> Numbers {
-    let some = |count: u64, one: &str, many: &str| (count > 0).then(|| counted(count, one, many));
     let taken = report.added + report.updated;
+    let people = |count: u64| counted(count, "person", "people");
+    let get = match (report.dry_run, report.getting) {
+        (true, _) => "would get",
+        (false, 1) => "gets",
+        (false, _) => "get",
+    };
+    let first = match report.getting_first {
+        0 => "nobody for the first time".to_owned(),
+        count if count == report.getting => "for the first time".to_owned(),
+        1 => "1 of them for the first time".to_owned(),
+        count => format!("{} of them for the first time", grouped(count)),
+    };
+    let getting = match report.getting {
+        0 => format!(
+            "Nobody in the file {} the next issue of {newsletter}.",
+            if report.dry_run { "would get" } else { "gets" }
+        ),
+        count => format!("{} in the file {get} the next issue of {newsletter}, {first}.", people(count)),
+    };
+    let tags = u64::try_from(report.new_tags.len()).unwrap_or(0);
+    let makes = if report.dry_run { "It makes" } else { "It made" };
+    let new_tags = (tags > 0).then(|| {
+        format!("{makes} {}: {}.", counted(tags, "new tag", "new tags"), report.new_tags.join(", "))
+    });
     Numbers {
         is_dry: report.dry_run,
         new: grouped(report.added),
         changed: grouped(report.updated),
         unchanged: grouped(report.unchanged),
         refused: grouped(report.refused),
-        incomplete: some(report.incomplete, "line is", "lines are"),
-        suppressed: some(report.suppressed, "person is", "people are"),
+        getting,
+        new_tags,
+        dates: report.dates.clone(),
         is_idle: taken == 0,
-        button: format!("Import {} into {newsletter}", counted(taken, "person", "people")),
+        button: format!("Import {} into {newsletter}", people(taken)),
+    }
+}
+
+fn group(group: Group) -> GroupView {
+    let (one, many) = group.cause.words();
+    let shown = u64::try_from(group.first.len()).unwrap_or(0);
+    let left = group.count.saturating_sub(shown);
+    let (state, class) = match group.cause.kind() {
+        NoteKind::Refused => ("refused", "bad"),
+        NoteKind::Incomplete => ("taken without it", "warn"),
+        NoteKind::Suppressed => ("not mailed", ""),
+        NoteKind::Left => ("stays away", ""),
+    };
+    GroupView {
+        words: counted(group.count, one, many),
+        state,
+        class,
+        advice: group.cause.advice(),
+        lines: group
+            .first
+            .into_iter()
+            .map(|note| Line { number: grouped(note.line), why: note.reason })
+            .collect(),
+        left: (left > 0 && shown > 0).then(|| format!("and {} more", grouped(left))),
     }
 }

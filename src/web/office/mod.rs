@@ -5,6 +5,7 @@ mod audit;
 mod audit_links;
 mod audit_words;
 mod bulk;
+mod bulk_ask;
 mod dkim;
 mod fields;
 mod import;

@@ -10,21 +10,23 @@ use serde::Serialize;
 
 use super::fields::{self, Again, Asked, Field, Kind, Wrong};
 use super::subscribers_view::{Choice, Standing, standing};
-use super::words::{When, counted, when};
+use super::words::{When, counted, when, why_words};
 use super::{Reach, SUBSCRIBERS, number, person_acts, reach, require};
 use crate::db;
 use crate::db::Conn;
 use crate::db::subscriptions::Stored;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::delivery::DeliveryState;
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::subscription::{Subscriber, SubscriptionStatus};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
-use crate::pipeline::story::{self, DeliveryStory};
+use crate::pipeline::story::{self, Delivered};
 use crate::pipeline::subscribe::followed;
 use crate::web::Error;
 use crate::web::auth::SignedIn;
 use crate::web::desk;
+use crate::web::desk::words::Moment;
 use crate::web::form::Segment;
 use crate::web::words::{frequency, sentence};
 
@@ -115,9 +117,11 @@ struct Tie {
 struct Sent {
     class: &'static str,
     state: &'static str,
-    newsletter: String,
-    issue: i64,
-    slot: When,
+    /// The newsletter's name, with the issue's number where it has one.
+    title: String,
+    issue_id: i64,
+    /// When it was due: "today at 07:00".
+    slot: Moment,
     sentence: String,
     at: When,
 }
@@ -127,11 +131,15 @@ struct Person {
     id: i64,
     heading: String,
     email: String,
+    /// The heading is their name, not their address.
+    is_named: bool,
     /// Not of some newsletters alone: what concerns the person as a whole can be changed.
     is_whole: bool,
     fields: Vec<Field>,
     problems: Vec<Wrong>,
     wrong_tag: String,
+    /// The tag that was typed, where it cannot be.
+    typed_tag: String,
     wrong_reason: String,
     suppressed: Option<SuppressedView>,
     ties: Vec<Tie>,
@@ -226,14 +234,21 @@ pub async fn page(
     let view = Person {
         id,
         email: person.email.to_string(),
+        is_named: !person.name.is_empty(),
         fields,
         wrong_tag: wrong_at(TAG),
+        typed_tag: again
+            .typed
+            .iter()
+            .find(|(name, _)| name == TAG)
+            .map(|(_, tag)| tag.clone())
+            .unwrap_or_default(),
         wrong_reason: wrong_at(REASON),
         problems,
         suppressed: suppression.map(|found| SuppressedView {
             sentence: found.reason.sentence(),
             // It may tell of another newsletter.
-            detail: if is_whole { found.detail } else { String::new() },
+            detail: if is_whole { why_words(&found.detail) } else { String::new() },
             since: when(found.at, now),
         }),
         is_whole,
@@ -304,30 +319,33 @@ fn tie_view(
         }),
         confirmed: stored.confirmed_at.map(|at| when(at, now)),
         left: stored.left_at.map(|at| when(at, now)),
-        left_reason: stored.left_reason.unwrap_or_default(),
+        left_reason: stored.left_reason.as_deref().map(why_words).unwrap_or_default(),
         newsletter: newsletter.name,
         slug: newsletter.slug,
     }
 }
 
-fn sent(delivery: DeliveryStory, now: Timestamp) -> Sent {
-    let time = |text: &str| Timestamp::parse(text).unwrap_or(now);
-    let (class, state) = match delivery.state {
-        "sent" => ("good", "sent"),
-        "failed" => ("bad", "failed"),
-        "skipped" => ("", "not sent"),
-        "deferred" => ("warn", "put off"),
-        "claimed" => ("warn", "being sent"),
-        _ => ("warn", "waiting"),
+fn sent(delivered: Delivered, now: Timestamp) -> Sent {
+    let Delivered { sent, sentence } = delivered;
+    let (class, state) = match sent.state {
+        DeliveryState::Sent => ("good", "sent"),
+        DeliveryState::Failed => ("bad", "failed"),
+        DeliveryState::Skipped => ("", "not sent"),
+        DeliveryState::Deferred => ("warn", "put off"),
+        DeliveryState::Claimed => ("warn", "being sent"),
+        DeliveryState::Queued => ("warn", "waiting"),
     };
     Sent {
         class,
         state,
-        newsletter: delivery.newsletter,
-        issue: delivery.issue_id,
-        slot: when(time(&delivery.slot_at), now),
-        sentence: delivery.sentence,
-        at: when(time(&delivery.at), now),
+        title: match sent.number {
+            0 => sent.newsletter_name,
+            number => format!("{}, no. {number}", sent.newsletter_name),
+        },
+        issue_id: sent.issue_id,
+        slot: Moment::of(desk::words::when(sent.slot_at, now, sent.zone), sent.slot_at, sent.zone),
+        sentence,
+        at: when(sent.updated_at, now),
     }
 }
 

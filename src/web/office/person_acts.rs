@@ -46,7 +46,8 @@ async fn answer(
     match done {
         Ok(words) => Ok(said::then_say(app, &path(id), words)),
         Err(pipeline::Error::Invalid(says)) => {
-            let again = Again { problems: vec![(place.to_owned(), says)], ..Again::default() };
+            let typed = typed(&act.form, std::iter::once(place));
+            let again = Again { form: "", typed, problems: vec![(place.to_owned(), says)] };
             page(app, &act.by, id, None, &again).await
         }
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
 
-use super::subscribers_view::{Found, View};
+use super::subscribers_view::{Found, Ticked, View};
 use super::{Reach, SUBSCRIBERS, reach};
 use crate::db;
 use crate::db::directory::{self as people, Counted, From, Place};
@@ -76,7 +76,7 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
         }
     };
     let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let view = View::new(&mut conn, asked, found, &reach, now).await?;
+    let view = View::new(&mut conn, asked, found, &reach, Ticked::of(&query), now).await?;
     desk::show(&by, status, SUBSCRIBERS, "Subscribers", "office/subscribers", &view)
 }
 
@@ -121,8 +121,9 @@ async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Respo
         None => "subscribers.csv".to_owned(),
     };
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    let with_tags = reach == Reach::Everybody;
     // A file that breaks off in the middle must not look like one that came to its end.
-    let worker = tokio::spawn(async move { export::export_found(&app, &wanted, &sender).await });
+    let worker = tokio::spawn(async move { export::export_found(&app, &wanted, with_tags, &sender).await });
     let pieces = stream::unfold((receiver, Some(worker)), |(mut receiver, worker)| async move {
         if let Some(piece) = receiver.recv().await {
             return Some((Ok(piece), (receiver, worker)));

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::Reach;
-use super::words::{When, counted, grouped, when};
+use super::suppressions::reason_words;
+use super::words::{When, counted, grouped, since, when};
 use crate::db::directory::{Counted, Person, PersonTie, State, Walked};
 use crate::db::{self, Conn};
 use crate::domain::calendar::Timestamp;
@@ -18,6 +19,26 @@ pub struct Found {
     pub walked: Walked,
     pub counted: Counted,
     pub rows: Vec<Person>,
+}
+
+/// Whether everybody on the page is ticked, and the address of the page on which it is the other way.
+pub struct Ticked {
+    pub is_all: bool,
+    pub other_href: String,
+}
+
+impl Ticked {
+    /// Reads it from the page's own query.
+    pub fn of(query: &str) -> Self {
+        let fields = || url::form_urlencoded::parse(query.as_bytes());
+        let is_all = fields().any(|(name, value)| name == "ticked" && value == "all");
+        let mut other = url::form_urlencoded::Serializer::new(String::new());
+        other.extend_pairs(fields().filter(|(name, _)| name != "ticked"));
+        if !is_all {
+            other.append_pair("ticked", "all");
+        }
+        Self { is_all, other_href: format!("/office/subscribers?{}", other.finish()) }
+    }
 }
 
 /// A choice of a list in a form.
@@ -39,6 +60,7 @@ pub struct Standing {
 
 #[derive(Serialize)]
 struct Row {
+    id: i64,
     href: String,
     title: String,
     /// The address, where the title is a name.
@@ -74,6 +96,10 @@ pub struct View {
     segments: Vec<SegmentLink>,
     problems: Vec<Problem>,
     people: Vec<Row>,
+    /// Every person of the page is ticked; and the page on which it is the other way.
+    is_ticked: bool,
+    tick_href: String,
+    kinds: Vec<Choice>,
     how_many: String,
     /// What to say where the search was not brought to its end.
     cut: Option<String>,
@@ -117,6 +143,7 @@ impl View {
         asked: Asked,
         found: Result<Found, Vec<Problem>>,
         reach: &Reach,
+        ticked: Ticked,
         now: Timestamp,
     ) -> Result<Self, Error> {
         let mut newsletters = db::newsletters::list(conn).await?;
@@ -156,6 +183,9 @@ impl View {
             segments,
             problems: vec![],
             people: vec![],
+            is_ticked: ticked.is_all,
+            tick_href: ticked.other_href,
+            kinds: super::bulk_ask::kinds(""),
             how_many: String::new(),
             cut: None,
             newer: None,
@@ -221,8 +251,8 @@ pub fn standing(
 fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Timestamp) -> Row {
     let mut standings = vec![];
     if let Some((reason, at)) = person.suppressed {
-        let words = format!("Suppressed: {}", reason.as_str());
-        standings.push(Standing { class: "bad", words, since: Some(when(at, now)) });
+        let words = format!("Suppressed: {}", reason_words(reason).to_lowercase());
+        standings.push(Standing { class: "bad", words, since: Some(since(at, now)) });
     }
     let shown = |tie: &&PersonTie| only.is_none_or(|id| id == tie.newsletter_id);
     let ties: Vec<&PersonTie> = person.ties.iter().filter(shown).collect();
@@ -233,7 +263,7 @@ fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Times
             Some(name) if only.is_none() && newsletters.len() > 1 => format!("{}: {state}", name.name),
             _ => capital(state),
         };
-        standings.push(Standing { class, words, since: Some(when(tie.since, now)) });
+        standings.push(Standing { class, words, since: Some(since(tie.since, now)) });
     }
     if ties.len() > 3 {
         let words = format!("and {} more", ties.len() - 3);
@@ -247,6 +277,7 @@ fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Times
         false => (person.name, Some(person.email)),
     };
     Row {
+        id: person.id,
         href: format!("/office/subscribers/{}", person.id),
         title,
         email,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::fields::{self, Again, Asked, Field, Kind, Wrong, typed};
 use super::subscribers_view::Choice;
-use super::words::{When, when};
+use super::words::{When, when, why_words};
 use super::{SUBSCRIBERS, require};
 use crate::db;
 use crate::db::suppressions::Listed;
@@ -57,7 +57,7 @@ struct Page {
     problems: Vec<Wrong>,
 }
 
-fn reason_words(reason: SuppressionReason) -> &'static str {
+pub(super) fn reason_words(reason: SuppressionReason) -> &'static str {
     match reason {
         SuppressionReason::Bounced => "Bounced",
         SuppressionReason::Complained => "Complained",
@@ -185,7 +185,7 @@ fn row(entry: Listed, now: Timestamp) -> Row {
         hash: entry.hash,
         email: entry.suppression.email.map(|email| email.to_string()),
         sentence: entry.suppression.reason.sentence(),
-        detail: entry.suppression.detail,
+        detail: why_words(&entry.suppression.detail),
         since: when(entry.suppression.at, now),
         href: entry.subscriber_id.map(|id| format!("{SUBSCRIBERS}/{id}")),
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::calendar::Timestamp;
+use crate::domain::subscription::BULK_REASON;
 
 /// A number with its noun: `1 person`, `12,480 people`.
 pub fn counted(count: u64, one: &str, many: &str) -> String {
@@ -48,6 +49,35 @@ pub fn when(at: Timestamp, now: Timestamp) -> When {
     When { iso: at.to_string(), exact: utc.format("%-d %B %Y, %H:%M UTC").to_string(), words }
 }
 
+/// A time since when something is so: "for 5 minutes" within a day, "since 19 November 2026" otherwise.
+pub fn since(at: Timestamp, now: Timestamp) -> When {
+    let when = when(at, now);
+    let words = match when.words.strip_suffix(" ago") {
+        Some(long) => format!("for {long}"),
+        None if when.words == "just now" => "since just now".to_owned(),
+        None => format!("since {}", when.words),
+    };
+    When { words, ..when }
+}
+
+/// Why somebody left or is not mailed, as it is kept → for people. What an admin wrote stays.
+pub fn why_words(reason: &str) -> String {
+    let words = match reason {
+        "link" => "with the link in a mail",
+        "one-click" => "with the button of their mail program",
+        "too-often" => "it came too often",
+        "not-for-me" => "it was not about what they care about",
+        "never-asked" => "they did not ask for it",
+        "other" => "for another reason",
+        "admin" => "by an admin",
+        _ => match reason.strip_prefix(BULK_REASON).and_then(|number| number.parse::<i64>().ok()) {
+            Some(number) => return format!("in change {number} to many people"),
+            None => return reason.to_owned(),
+        },
+    };
+    words.to_owned()
+}
+
 /// `3.4 MB`
 pub fn size(bytes: i64) -> String {
     let bytes = u64::try_from(bytes).unwrap_or(0);
@@ -80,5 +110,14 @@ mod tests {
         ] {
             assert_eq!(when(Timestamp::parse(at).unwrap(), now).words, words);
         }
+        for (at, words) in [
+            ("2026-11-21T08:59:30Z", "since just now"),
+            ("2026-11-21T08:58:30Z", "for 1 minute"),
+            ("2026-11-19T09:00:00Z", "since 19 November 2026"),
+        ] {
+            assert_eq!(since(Timestamp::parse(at).unwrap(), now).words, words);
+        }
+        assert_eq!(why_words("bulk action 12"), "in change 12 to many people");
+        assert_eq!(why_words("asked by telephone"), "asked by telephone");
     }
 }

@@ -196,6 +196,7 @@ async fn who_leaves_after_a_change_to_many_is_not_brought_back_by_its_undo() {
         };
         let files = crate::pipeline::import::Files {
             input: Box::new(std::io::Cursor::new(file.to_vec())),
+            first_look: None,
             report: None,
             progress: &|_| {},
         };
@@ -342,6 +343,122 @@ async fn a_tag_that_nobody_has_goes_once_it_cannot_be_given_back() {
         change(&house, &ann, "", "untag", "vip").await;
         house.pass(2 * HOUR);
         assert!(!is_there().await);
+        house.close().await;
+    }
+}
+
+/// The fields of a form that asks what would be done with those ticked.
+fn ticked(kind: &str, tag: &str, people: &[i64]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new("/office/bulk?".to_owned());
+    form.append_pair("kind", kind).append_pair("deed_tag", tag).append_pair("deed_newsletter", "brief");
+    form.append_pair("filter", "newsletter=brief&q=r1").append_pair("whom", "ticked");
+    form.extend_pairs(people.iter().map(|id| ("person", id.to_string())));
+    form.finish().replacen("?&", "?", 1)
+}
+
+#[tokio::test]
+async fn those_who_are_ticked_are_changed_and_nobody_else() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let list = house.get_as(&ann, "/office/subscribers?newsletter=brief").await.body;
+        assert_eq!(list.matches("name=\"person\"").count(), 50, "{list}");
+        assert_eq!(list.matches("form=\"change\" checked").count(), 0);
+        let all = house.get_as(&ann, "/office/subscribers?newsletter=brief&ticked=all").await.body;
+        assert_eq!(all.matches("form=\"change\" checked").count(), 50, "{all}");
+
+        let first = house.get_as(&ann, &ticked("tag", "vip", &[200, 7, 200, 1099])).await;
+        assert_eq!(first.status, 200, "{}", first.body);
+        for part in [
+            "Give the tag “vip” to 3 people",
+            "r6@example.org",
+            "r1098@example.org",
+            "value=\"people&#x3D;200%2C7%2C200%2C1099\"",
+            "href=\"/office/subscribers?newsletter&#x3D;brief&amp;q&#x3D;r1\"",
+        ] {
+            assert!(first.body.contains(part), "{part}: {}", first.body);
+        }
+        assert_eq!(count(&house, "people=7,200,1099").await, 3);
+        let done = change(&house, &ann, "people=200%2C7%2C200%2C1099", "tag", "vip").await;
+        assert_eq!(done.changed, 3);
+        assert_eq!(done.words, "Give the tag “vip” to people, ticked one by one");
+        assert_eq!(count(&house, "tag=vip").await, 3);
+        bulk::undo(&house.app, &by(), done.id).await.unwrap();
+        bulk::finish(&house.app, done.id).await.unwrap();
+        assert_eq!(count(&house, "people=7,200,1099").await, 3, "a filter like others");
+        assert_eq!(count(&house, "people=7,200,1099&state=unsubscribed").await, 1);
+        assert_eq!(count(&house, "people=7,200,1099&q=r1098").await, 1);
+
+        let nobody = house.get_as(&ann, &ticked("suppress", "", &[])).await;
+        assert!(nobody.status == 422 && nobody.body.contains("Nobody is ticked"), "{}", nobody.body);
+        let many = (1..=101).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        for people in ["x", "1,", &many] {
+            let page = house.get_as(&ann, &format!("/office/subscribers?people={people}")).await;
+            assert!(page.status == 422 && page.body.contains("at most 100 people"), "{}", page.body);
+            let fields = [("filter", format!("people={people}")), ("kind", "suppress".to_owned())];
+            let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+            assert_eq!(house.submit_as(&ann, "/office/bulk", &fields).await.status, 422);
+        }
+        assert_eq!(count(&house, "state=suppressed").await, 0);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_to_many_is_said_at_its_field_and_what_was_typed_is_kept() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let long = "x".repeat(41);
+        for (kind, tag, field, says) in [
+            ("tag", " ", "tag", "A tag needs a name"),
+            ("tag", long.as_str(), "tag", "it may have 40"),
+            ("untag", "nobody has it", "tag", "Nobody has the tag “nobody has it”"),
+            ("dance", "vip", "kind", "Choose what to do"),
+        ] {
+            let page = house.get_as(&ann, &ticked(kind, tag, &[7, 200])).await;
+            assert_eq!(page.status, 422, "{kind}");
+            let beside = page.body.split(&format!("id=\"{field}-problem\"")).nth(1).expect(kind);
+            assert!(beside.contains(says), "{says}: {}", page.body);
+            let kept = [format!("value=\"{tag}\""), "name=\"person\" value=\"200\"".to_owned()];
+            assert!(kept.iter().all(|part| page.body.contains(part)), "{}", page.body);
+        }
+        let page = house.get_as(&ann, "/office/bulk?kind=unsubscribe&deed_newsletter=none").await;
+        assert!(page.status == 422 && page.body.contains("id=\"newsletter-problem\""), "{}", page.body);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_says_bounced_outlives_the_undo_of_a_change_to_many() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        people(&house).await;
+        let done = change(&house, &ann, "q=r10", "suppress", "").await;
+        let file =
+            b"email,status\nr100@example.org,bounced\nr101@example.org,blocked\nr102@example.org,active\n";
+        let request =
+            crate::pipeline::import::Request { newsletter: "brief".to_owned(), ..Default::default() };
+        for updated in [3, 0] {
+            let files = crate::pipeline::import::Files {
+                input: Box::new(std::io::Cursor::new(file.to_vec())),
+                first_look: None,
+                report: None,
+                progress: &|_| {},
+            };
+            let report = crate::pipeline::import::import(&house.app, &request, files).await.unwrap();
+            assert_eq!((report.updated, report.suppressed), (updated, 3), "{report:?}");
+        }
+        bulk::undo(&house.app, &by(), done.id).await.unwrap();
+        bulk::finish(&house.app, done.id).await.unwrap();
+        assert_eq!(count(&house, "state=suppressed").await, 2);
+        let mut conn = house.app.db.conn().await.unwrap();
+        for (email, reason) in [("r100@example.org", "bounced"), ("r101@example.org", "manual")] {
+            let email = EmailAddress::parse(email).unwrap();
+            let kept = suppressions::find(&mut conn, &house.app.key, &email).await.unwrap().unwrap();
+            assert_eq!((kept.reason.as_str(), kept.detail.as_str()), (reason, "said by an import"));
+        }
+        drop(conn);
         house.close().await;
     }
 }

@@ -119,7 +119,7 @@ async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
             "{report}"
         );
         assert!(
-            report.contains("“nobody” is not an e-mail address") && report.contains("<td>3</td>"),
+            report.contains("“nobody” is not an e-mail address") && report.contains("line 3</span>"),
             "{report}"
         );
         assert!(house.stored("ann@example.org").await.is_empty(), "a dry run writes nothing");
@@ -267,7 +267,7 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
             (&of("bob@example.org")[1], &of("bob@example.org")[2]),
             ("'=HYPERLINK(\"http://evil.example\")", "active")
         );
-        assert_eq!((&of("alone@example.org")[2], &of("alone@example.org")[11]), ("none", ""));
+        assert_eq!((&of("alone@example.org")[2], &of("alone@example.org")[13]), ("none", ""));
         let one = export("newsletter=brief&q=ann").await;
         assert!(one.header("content-disposition").contains("subscribers-brief.csv"));
         assert_eq!(one.body.lines().count(), 2, "{}", one.body);
@@ -284,6 +284,8 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
             "consent_at",
             "consent_from",
             "consent_words",
+            "paused_until",
+            "tags",
             "",
         ];
         let again = house.take_in(&ed, all.body.as_bytes(), &columns).await;
@@ -313,13 +315,59 @@ async fn nothing_of_an_erased_person_comes_back_with_a_file() {
             house.take_in(&ed, b"email\nann@example.org\nbob@example.org\neve@example.org\n", &["email"]);
         let report = report.await;
         assert_eq!(figures(&report), ["1", "0", "0", "2"], "{report}");
-        assert!(report.contains("<td>2</td><td>refused</td>") && report.contains("was erased"), "{report}");
+        assert!(
+            report.contains("2 people were erased before") && report.contains("line 2</span>"),
+            "{report}"
+        );
         assert!(!report.contains(ann) && !report.contains(bob), "{report}");
         let mut conn = house.app.db.conn().await.unwrap();
         for email in &erased {
             assert_eq!(subscribers::find(&mut conn, email).await.unwrap(), None);
         }
         drop(conn);
+        house.clear().await;
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_who_gets_the_next_issue_which_tags_are_new_and_what_is_wrong_in_groups() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let mut file =
+            "email,tags,since\nann@example.org,\"press, VIP\",31/01/2024\nbob@example.org,,31/31/2024\n"
+                .to_owned();
+        (0..30).for_each(|n| file += &format!("nobody {n},,\n"));
+        let uploaded = house.upload(&ed, "brief", "people.csv", file.as_bytes()).await;
+        let path = uploaded.header("location").to_owned();
+        let fields = [("column-0", "email"), ("column-1", "tags"), ("column-2", "consent_at")];
+        assert_eq!(house.submit_as(&ed, &format!("{path}/check"), &fields).await.status, 303);
+        let report = house.settled(&ed, &path).await;
+        for part in [
+            "2 people in the file would get the next issue of brief, for the first time.",
+            "It makes 2 new tags: press, vip.",
+            "Dates with slashes are read as day/month/year: 31/01/2024",
+            "<strong>30 addresses are not e-mail addresses</strong>",
+            "and 25 more",
+            "<strong>1 date could not be read</strong>",
+            "“31/31/2024” is not a date: write it like 2024-01-31",
+            "Download every line as a file",
+        ] {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+        let kept = imports::list(&mut house.app.db.conn().await.unwrap(), 1).await.unwrap().remove(0);
+        assert!(!kept.report.unwrap().contains("nobody"), "no address stands in the database");
+        let mut conn = house.app.db.conn().await.unwrap();
+        assert!(crate::db::tags::list(&mut conn).await.unwrap().is_empty(), "a dry run makes nothing");
+        drop(conn);
+        assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
+        let report = house.settled(&ed, &path).await;
+        assert!(
+            report.contains("2 people in the file get the next issue")
+                && report.contains("It made 2 new tags")
+        );
+        let list = house.get_as(&ed, "/office/subscribers?tag=vip").await.body;
+        assert!(list.contains("ann@example.org") && !list.contains("bob@example.org"), "{list}");
         house.clear().await;
         house.close().await;
     }

@@ -1,4 +1,4 @@
-//! The office: the list of subscribers, a person, segments, the suppression list, and who may see them.
+//! The office: the list of subscribers, segments of it, and a person.
 
 use super::*;
 use crate::db::testing::a_history;
@@ -6,7 +6,7 @@ use crate::domain::subscription::SubscriptionEvent;
 
 impl House {
     /// Adds somebody who follows the brief.
-    async fn named(&self, email: &str, name: &str) -> i64 {
+    pub(super) async fn named(&self, email: &str, name: &str) -> i64 {
         let now = self.app.clock.now();
         let mut tx = self.app.db.begin().await.unwrap();
         let email = EmailAddress::parse(email).unwrap();
@@ -25,7 +25,7 @@ impl House {
 }
 
 /// The address of a link with these words.
-fn href_of(body: &str, words: &str) -> Option<String> {
+pub(super) fn href_of(body: &str, words: &str) -> Option<String> {
     let end = body.find(&format!("\">{words}</a>"))?;
     let start = body[..end].rfind("href=\"")? + 6;
     Some(body[start..end].replace("&amp;", "&").replace("&#x3D;", "="))
@@ -113,6 +113,36 @@ async fn people_are_found_by_address_domain_and_name() {
 }
 
 #[tokio::test]
+async fn a_segment_is_a_filter_with_a_name() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        house.named("bob@example.org", "Bob").await;
+        let keep = async |name: &str, filter: &str| {
+            house.submit_as(&ann, "/office/segments", &[("name", name), ("filter", filter)]).await
+        };
+        assert_eq!(keep("Bobs", "state=active&q=bob&junk=1").await.status, 303);
+        for (name, filter) in [("", "q=bob"), ("All", ""), ("Odd", "state=odd"), ("Away", "newsletter=none")]
+        {
+            assert_eq!(keep(name, filter).await.status, 422, "{name}");
+        }
+        for name in ["", "Bobs"] {
+            let again = keep(name, "q=ann").await.body;
+            let form = again.split("id=\"segment-problem\"").nth(1).expect("said at its field");
+            assert!(form.contains(&format!("value=\"{name}\"")), "{again}");
+            assert!(again.contains("name=\"filter\" value=\"q&#x3D;ann\""), "{again}");
+        }
+        let list = house.get_as(&ann, "/office/subscribers?q=bob&state=active").await;
+        let href =
+            href_of(&list.body.replace("\" aria-current=\"page\">", "\">").replace("\" >", "\">"), "Bobs");
+        assert_eq!(href.as_deref(), Some("/office/subscribers?state=active&q=bob"));
+        assert!(house.get_as(&ann, "/office/segments").await.body.contains("active readers"));
+        assert_eq!(house.submit_as(&ann, "/office/segments/1/remove", &[]).await.status, 303);
+        assert!(house.get_as(&ann, "/office/segments").await.body.contains("No segment yet"));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_person_is_shown_changed_and_erased() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
@@ -127,9 +157,12 @@ async fn a_person_is_shown_changed_and_erased() {
         a_history(&house.app.db, house.brief, &person).await;
         let path = format!("/office/subscribers/{id}");
         let page = house.get_as(&ann, &path).await;
-        for part in ["Bob", "bob@example.org", "issue 1", "250 for bob@example.org", "it waits to be sent"] {
+        for part in ["Bob", "bob@example.org", "250 for bob@example.org", "it waits to be sent", "due <time"]
+        {
             assert!(page.body.contains(part), "{part}: {}", page.body);
         }
+        assert!(page.body.contains("href=\"/desk/issues/1\">brief"), "the issue by its newsletter's name");
+        assert!(!page.body.contains("for <time"), "{}", page.body);
         let at = |rest: &str| format!("{path}/{rest}");
         let fields = [
             ("email", "robert@example.org"),
@@ -155,7 +188,8 @@ async fn a_person_is_shown_changed_and_erased() {
             let fields = fields.map(|(name, old)| (name, if name == field { value } else { old }));
             let refused = house.submit_as(&ann, &at("edit"), &fields).await;
             assert_eq!(refused.status, 422, "{value}");
-            assert!(refused.body.contains(says) && refused.body.contains(value), "{value}: {}", refused.body);
+            let beside = refused.body.split(&format!("id=\"{field}-problem\"")).nth(1).expect(value);
+            assert!(beside.contains(says) && beside.contains(value), "{value}: {}", refused.body);
         }
         let tie = async || house.stored("robert@example.org").await.remove(0);
         let of = |rest: &[(&'static str, &'static str)]| [&[("newsletter", "brief")], rest].concat();
@@ -174,6 +208,18 @@ async fn a_person_is_shown_changed_and_erased() {
         assert_eq!(act(of(&[("act", "dance")])).await.status, 404);
         assert_eq!(act(of(&[("act", "leave")])).await.status, 303);
         assert_eq!(house.statuses("robert@example.org").await, ["unsubscribed"]);
+        for (typed, says) in
+            [("", "A tag needs a name"), ("a tag that is far too long to be a tag at all", "40")]
+        {
+            let refused = house.submit_as(&ann, &at("tag"), &[("tag", typed)]).await;
+            assert_eq!(refused.status, 422);
+            let beside = refused.body.split("id=\"tag-problem\"").nth(1).expect(typed);
+            assert!(
+                beside.contains(says) && beside.contains(&format!("value=\"{typed}\"")),
+                "{}",
+                refused.body
+            );
+        }
         assert_eq!(house.submit_as(&ann, &at("tag"), &[("tag", " VIP  Guests ")]).await.status, 303);
         assert!(house.get_as(&ann, "/office/subscribers?tag=vip+guests").await.body.contains("Robert"));
         assert_eq!(
@@ -201,320 +247,6 @@ async fn a_person_is_shown_changed_and_erased() {
             );
         }
         assert!(!log.contains("robert@example.org"), "the log outlives people: {log}");
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn the_suppression_list_is_searched_and_changed() {
-    for house in houses().await {
-        let ann = house.sign_in("ann@example.org", Role::Admin).await;
-        assert!(house.get_as(&ann, "/office/suppressions").await.body.contains("The list is empty"));
-        house.named("gone@example.org", "").await;
-        let gone = EmailAddress::parse("gone@example.org").unwrap();
-        crate::pipeline::people::erase(&house.app, None, &gone).await.unwrap();
-        let add = async |email: &str| {
-            house.submit_as(&ann, "/office/suppressions", &[("email", email), ("reason", "asked")]).await
-        };
-        for n in 0..60 {
-            house.pass(1);
-            assert_eq!(add(&format!("x{n}@example.org")).await.status, 303);
-        }
-        let refused = add("nobody").await;
-        assert!(refused.status == 422 && refused.body.contains("the @ is missing"), "{}", refused.body);
-        let first = house.get_as(&ann, "/office/suppressions").await;
-        assert!(first.body.contains("x59@example.org") && !first.body.contains(">x5@example.org"));
-        let second = house.get_as(&ann, &href_of(&first.body, "Older").unwrap()).await;
-        assert!(second.body.contains(">x5@example.org") && second.body.contains("An erased person"));
-        assert_eq!(href_of(&second.body, "Older"), None);
-        let back = house.get_as(&ann, &href_of(&second.body, "Newer").unwrap()).await;
-        assert!(back.body.contains("x59@example.org") && href_of(&back.body, "Newer").is_none());
-        let erased = house.get_as(&ann, "/office/suppressions?q=GONE%40example.org").await;
-        assert!(erased.body.contains("gone@example.org is on the list"), "{}", erased.body);
-        assert!(house.get_as(&ann, "/office/suppressions?q=x59").await.body.contains("x59@example.org"));
-        let manual = house.get_as(&ann, "/office/suppressions?reason=erased").await;
-        assert!(manual.body.contains("An erased person") && !manual.body.contains("x59@"));
-        let hash = house.app.key.address_hash(&EmailAddress::parse("x59@example.org").unwrap());
-        let removed = house.submit_as(&ann, "/office/suppressions/remove", &[("hash", &hash)]).await;
-        assert_eq!(removed.status, 303);
-        assert!(!house.get_as(&ann, "/office/suppressions").await.body.contains("x59@"));
-        assert_eq!(
-            house.submit_as(&ann, "/office/suppressions/remove", &[("hash", &hash)]).await.status,
-            404
-        );
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn a_segment_is_a_filter_with_a_name() {
-    for house in houses().await {
-        let ann = house.sign_in("ann@example.org", Role::Admin).await;
-        house.named("bob@example.org", "Bob").await;
-        let keep = async |name: &str, filter: &str| {
-            house.submit_as(&ann, "/office/segments", &[("name", name), ("filter", filter)]).await
-        };
-        assert_eq!(keep("Bobs", "state=active&q=bob&junk=1").await.status, 303);
-        for (name, filter) in [("", "q=bob"), ("All", ""), ("Odd", "state=odd"), ("Away", "newsletter=none")]
-        {
-            assert_eq!(keep(name, filter).await.status, 422, "{name}");
-        }
-        let list = house.get_as(&ann, "/office/subscribers?q=bob&state=active").await;
-        let href =
-            href_of(&list.body.replace("\" aria-current=\"page\">", "\">").replace("\" >", "\">"), "Bobs");
-        assert_eq!(href.as_deref(), Some("/office/subscribers?state=active&q=bob"));
-        assert!(house.get_as(&ann, "/office/segments").await.body.contains("active readers"));
-        assert_eq!(house.submit_as(&ann, "/office/segments/1/remove", &[]).await.status, 303);
-        assert!(house.get_as(&ann, "/office/segments").await.body.contains("No segment yet"));
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn editors_and_viewers_are_refused_by_page_and_by_direct_request() {
-    for house in houses().await {
-        let id = house.named("bob@example.org", "Bob").await;
-        let editor = house.sign_in("ed@example.org", Role::Editor).await;
-        let viewer = house.sign_in("vi@example.org", Role::Viewer).await;
-        let person = format!("/office/subscribers/{id}");
-        let pages =
-            ["subscribers", "suppressions", "segments", "import", "bulk?kind=suppress", "bulk/1", "import/1"]
-                .map(|page| format!("/office/{page}"));
-        let deeds = ["edit", "subscription", "tag", "untag", "suppress", "unsuppress", "export", "erase"];
-        let mut posts: Vec<String> = deeds.iter().map(|deed| format!("{person}/{deed}")).collect();
-        posts.extend(
-            [
-                "subscribers/export",
-                "segments",
-                "segments/1/remove",
-                "suppressions",
-                "suppressions/remove",
-                "bulk",
-                "bulk/1/undo",
-                "bulk/1/stop",
-                "bulk/1/go-on",
-                "import/1/check",
-                "import/1/run",
-                "import/1/remove",
-            ]
-            .map(|post| format!("/office/{post}")),
-        );
-        for who in [&editor, &viewer] {
-            for path in pages.iter().chain([
-                &person,
-                &format!("{person}/erase"),
-                &"/office/import/1/notes".to_owned(),
-            ]) {
-                let refused = house.get_as(who, path).await;
-                assert_eq!(refused.status, 403, "{path}");
-                assert!(!refused.body.contains("bob@example.org"), "{path}");
-            }
-            for path in &posts {
-                assert_eq!(house.submit_as(who, path, &[("act", "leave")]).await.status, 403, "{path}");
-            }
-        }
-        assert_eq!(house.get("/office/subscribers").await.status, 303, "nobody is signed in");
-        assert_eq!(house.statuses("bob@example.org").await, ["active"]);
-        let denied = house.lines_of_audit().await.iter().filter(|line| line.contains(" denied: ")).count();
-        assert_eq!(denied, 2 * (pages.len() + 3 + posts.len()));
-        // An admin's own form from elsewhere is refused too.
-        let ann = house.sign_in("ann@example.org", Role::Admin).await;
-        let forged = Person { cookie: ann.cookie.clone(), token: "x".repeat(64) };
-        for path in &posts {
-            assert_eq!(house.submit_as(&forged, path, &[]).await.status, 403, "{path}");
-        }
-        house.close().await;
-    }
-}
-
-/// Somebody who is an admin of these newsletters alone.
-async fn admin_of(house: &House, email: &str, newsletters: &[i64]) -> Person {
-    let email = EmailAddress::parse(email).unwrap();
-    let id = accounts::add(&house.app, &email, "", None).await.unwrap();
-    for newsletter in newsletters {
-        let mut conn = house.app.db.conn().await.unwrap();
-        crate::db::users::set_newsletter_role(&mut conn, id, *newsletter, Some(Role::Admin)).await.unwrap();
-    }
-    let value = accounts::start_session(&house.app, id, "a test", "192.0.2.1").await.unwrap();
-    let (account, _) = accounts::of_cookie(&house.app, &value).await.unwrap().unwrap();
-    Person { cookie: format!("daybreak={value}"), token: accounts::form_token(&house.app, &account) }
-}
-
-#[tokio::test]
-async fn an_admin_of_one_newsletter_sees_and_changes_its_readers_alone() {
-    for house in houses().await {
-        a_newsletter(&house.app.db, "weekly").await;
-        for (email, newsletter) in
-            [("both@example.org", "brief"), ("both@example.org", "weekly"), ("other@example.org", "weekly")]
-        {
-            house.pass(HOUR);
-            house.submit("/subscribe", &[("email", email), ("newsletter", newsletter)]).await;
-            house.post(&confirm_path(&house.mails().await), FORM, "").await;
-            house.mails().await;
-        }
-        let id = async |email: &str| {
-            let email = EmailAddress::parse(email).unwrap();
-            let found = subscribers::find(&mut house.app.db.conn().await.unwrap(), &email).await;
-            found.unwrap().unwrap().id
-        };
-        let (both, other) = (id("both@example.org").await, id("other@example.org").await);
-        let bea = admin_of(&house, "bea@example.org", &[house.brief]).await;
-
-        for path in ["/office/subscribers", "/office/subscribers?newsletter=brief&tag=x"] {
-            let list = house.get_as(&bea, path).await;
-            assert!(list.status == 200 && list.body.contains("both@example.org"), "{}", list.body);
-            assert!(
-                !list.body.contains("other@example.org") && !list.body.contains("weekly"),
-                "{}",
-                list.body
-            );
-            assert!(
-                !list.body.contains("/office/bulk") && !list.body.contains("/office/import"),
-                "{}",
-                list.body
-            );
-        }
-        assert_eq!(house.get_as(&bea, "/office/subscribers?newsletter=weekly").await.status, 403);
-        let export = house.submit_as(&bea, "/office/subscribers/export", &[("filter", "")]).await;
-        assert!(
-            export.body.contains("both@example.org") && !export.body.contains("weekly"),
-            "{}",
-            export.body
-        );
-        let export =
-            house.submit_as(&bea, "/office/subscribers/export", &[("filter", "newsletter=weekly")]).await;
-        assert_eq!(export.status, 403);
-
-        let person = format!("/office/subscribers/{both}");
-        let page = house.get_as(&bea, &person).await;
-        assert!(
-            page.status == 200 && page.body.contains("brief") && !page.body.contains("weekly"),
-            "{}",
-            page.body
-        );
-        assert!(!page.body.contains("/erase") && !page.body.contains("/edit"), "{}", page.body);
-        assert_eq!(house.get_as(&bea, &format!("/office/subscribers/{other}")).await.status, 403);
-        assert_eq!(house.get_as(&bea, &format!("{person}/erase")).await.status, 403);
-        for deed in ["edit", "tag", "untag", "suppress", "unsuppress", "export", "erase"] {
-            let refused =
-                house.submit_as(&bea, &format!("{person}/{deed}"), &[("email", "x@example.org")]).await;
-            assert_eq!(refused.status, 403, "{deed}");
-        }
-        let leave = async |id: i64, newsletter: &str| {
-            let fields = [("act", "leave"), ("newsletter", newsletter)];
-            house.submit_as(&bea, &format!("/office/subscribers/{id}/subscription"), &fields).await.status
-        };
-        assert_eq!((leave(both, "weekly").await.as_u16(), leave(other, "weekly").await.as_u16()), (403, 403));
-        assert_eq!(leave(other, "brief").await, 404);
-        assert_eq!(leave(both, "brief").await, 303);
-        assert_eq!(house.statuses("both@example.org").await, ["unsubscribed", "active"]);
-        for path in
-            ["/office/suppressions", "/office/segments", "/office/import", "/office/bulk?kind=suppress"]
-        {
-            assert_eq!(house.get_as(&bea, path).await.status, 403, "{path}");
-        }
-        assert_eq!(house.get_as(&bea, "/office/subscribers/add?newsletter=weekly").await.status, 200);
-        let add = [("newsletter", "weekly"), ("email", "new@example.org"), ("consent", "ask")];
-        assert_eq!(house.submit_as(&bea, "/office/subscribers/add", &add).await.status, 403);
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn one_person_is_added_by_a_mail_that_asks_or_with_their_consent_on_record() {
-    const PATH: &str = "/office/subscribers/add";
-    for house in houses().await {
-        let ann = house.sign_in("ann@example.org", Role::Admin).await;
-        let page = house.get_as(&ann, PATH).await;
-        assert!(page.status == 200 && page.body.contains("Have they agreed?"), "{}", page.body);
-        let add = async |email: &str, consent: &str, words: &str| {
-            let fields = [
-                ("newsletter", "brief"),
-                ("email", email),
-                ("name", "Bob"),
-                ("consent", consent),
-                ("words", words),
-            ];
-            house.submit_as(&ann, PATH, &fields).await
-        };
-        let asked = add("bob@example.org", "ask", "").await;
-        assert_eq!(asked.status, 303, "{}", asked.body);
-        assert_eq!(house.statuses("bob@example.org").await, ["pending"]);
-        house.post(&confirm_path(&house.mails().await), FORM, "").await;
-        assert_eq!(house.statuses("bob@example.org").await, ["active"]);
-        house.mails().await;
-
-        let again = add("bob@example.org", "given", "By telephone").await;
-        assert!(again.status == 422 && again.body.contains("already: nothing was changed"), "{}", again.body);
-        let silent = add("cem@example.org", "given", "").await;
-        assert!(silent.status == 422 && silent.body.contains("that is the proof of it"), "{}", silent.body);
-        assert!(silent.body.contains("cem@example.org"), "what was typed is kept");
-        assert_eq!(add("cem", "given", "x").await.status, 422);
-        assert_eq!(add("cem@example.org", "given", "By telephone").await.status, 303);
-        let stored = house.stored("cem@example.org").await.remove(0);
-        let consent = stored.subscription.consent.unwrap();
-        assert_eq!(stored.subscription.status.as_str(), "active");
-        assert_eq!(
-            (consent.from.as_str(), consent.words.as_str()),
-            ("added by ann@example.org", "By telephone")
-        );
-        assert_eq!(house.mails().await, [], "nobody is mailed who is put on record");
-
-        house.submit(&house.leave_path(stored.subscription.id), &[]).await;
-        let left = add("cem@example.org", "given", "By telephone").await;
-        assert!(
-            left.status == 422 && left.body.contains("only signing up and confirming anew"),
-            "{}",
-            left.body
-        );
-        let email = EmailAddress::parse("dora@example.org").unwrap();
-        crate::pipeline::people::suppress(
-            &house.app,
-            &crate::pipeline::accounts::Actor::command_line(),
-            &email,
-            "asked",
-        )
-        .await
-        .unwrap();
-        let blocked = add("dora@example.org", "ask", "").await;
-        assert!(blocked.status == 422 && blocked.body.contains("suppression list"), "{}", blocked.body);
-        let ed = house.sign_in("ed@example.org", Role::Editor).await;
-        assert_eq!(house.get_as(&ed, PATH).await.status, 403);
-        assert_eq!(house.submit_as(&ed, PATH, &[("newsletter", "brief")]).await.status, 403);
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn a_search_of_the_suppression_list_goes_on_page_by_page_within_a_reason() {
-    for house in houses().await {
-        let ann = house.sign_in("ann@example.org", Role::Admin).await;
-        let mut conn = house.app.db.conn().await.unwrap();
-        for number in 0..130 {
-            let email = EmailAddress::parse(&format!("gone{number:03}@example.org")).unwrap();
-            let reason = if number % 10 == 9 {
-                crate::domain::subscription::SuppressionReason::Complained
-            } else {
-                crate::domain::subscription::SuppressionReason::Bounced
-            };
-            let (key, now) = (&house.app.key, house.app.clock.now());
-            crate::db::suppressions::suppress(&mut conn, key, &email, reason, "", now).await.unwrap();
-        }
-        drop(conn);
-        for (query, count) in
-            [("q=gone", 130), ("q=gone&reason=bounced", 117), ("q=gone&reason=complained", 13)]
-        {
-            let (mut path, mut found) = (format!("/office/suppressions?{query}"), vec![]);
-            loop {
-                let body = house.get_as(&ann, &path).await.body;
-                found.extend((0..130).filter(|number| body.contains(&format!("gone{number:03}@"))));
-                let Some(next) = body.split("rel=\"next\" href=\"").nth(1) else { break };
-                path = next.split('"').next().unwrap().replace("&amp;", "&").replace("&#x3D;", "=");
-            }
-            let all: Vec<i32> = found.clone();
-            found.dedup();
-            assert_eq!((all.len(), found.len()), (count, count), "{query}");
-        }
         house.close().await;
     }
 }

@@ -150,6 +150,9 @@ async fn what_cannot_be_a_source_is_said_beside_its_field() {
         for (url, topics, field, says) in [
             ("ftp://example.org/feed", "", "url", "is not http or https"),
             ("", "", "url", "cannot be a source"),
+            ("nope", "", "url", "“nope” cannot be a source: no host such as example.org"),
+            ("nope/feed.xml", "", "url", "write the feed"),
+            ("javascript:alert(1)", "", "url", "cannot be a source"),
             ("https://ann:secret@example.org/", "", "url", "cannot have a name or a password"),
             ("https://example.org/\"><script>", "Sport, ***", "topics", "cannot be a topic"),
         ] {
