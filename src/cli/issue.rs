@@ -53,7 +53,7 @@ pub enum IssueCommand {
     Approve { id: i64 },
     /// Keep an issue back until somebody approves it
     Hold { id: i64 },
-    /// Write an issue's introduction, subject or preheader, while it is filling
+    /// Write an issue's introduction, subject or preheader, while it is filling or waits for approval
     Write {
         id: i64,
         #[arg(long)]

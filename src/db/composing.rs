@@ -41,11 +41,11 @@ pub async fn composition(conn: &mut Conn, issue: &Issue) -> Result<Composition, 
     })
 }
 
-/// Writes a draft anew, as its next version, which is returned.
+/// Writes an issue that is filling or frozen anew, as its next version, which is returned.
 pub async fn write(conn: &mut Conn, issue_id: i64, composition: &Composition) -> Result<i64, DbError> {
     let row = sqlx::query(
         "UPDATE issues SET introduction = $2, subject = $3, preheader = $4, edited = $5, version = version + 1
-         WHERE id = $1 AND state = 'draft' RETURNING version",
+         WHERE id = $1 AND state IN ('draft', 'frozen') RETURNING version",
     )
     .bind(issue_id)
     .bind(&composition.introduction)

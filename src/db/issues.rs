@@ -345,6 +345,12 @@ pub async fn freeze(
     one_row("freezing an issue", &result)
 }
 
+/// Gives a frozen issue, which an editor changed, other content; it keeps its number.
+pub async fn freeze_again(conn: &mut Conn, id: i64, content: &IssueContent) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE issues SET content = $2 WHERE id = $1 AND state = 'frozen'");
+    one_row("changing a frozen issue", &query.bind(id).bind(json(content)).execute(conn).await?)
+}
+
 /// The content of a frozen issue; none before it is frozen.
 pub async fn content(conn: &mut Conn, id: i64) -> Result<Option<IssueContent>, DbError> {
     let row =

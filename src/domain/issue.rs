@@ -8,6 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::article::IssueArticle;
 use super::calendar::Timestamp;
 use super::measuring::Measure;
+use super::newsletter::Approval;
 use super::topic::Topic;
 
 /// One edition of a newsletter.
@@ -51,6 +52,18 @@ pub struct Issue {
     pub measure: Measure,
 }
 
+impl Issue {
+    /// Whether editors may still change what it holds: it is filling, or it is frozen and goes nowhere before one of
+    /// them approves it.
+    pub fn may_change(&self, approval: Approval) -> bool {
+        match self.state {
+            IssueState::Draft => true,
+            IssueState::Frozen => self.held || approval == Approval::Required,
+            _ => false,
+        }
+    }
+}
+
 /// What an issue holds, as it was frozen; stored as JSON beside the issue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssueContent {
@@ -87,7 +100,7 @@ pub fn folded(text: &str) -> String {
 pub enum IssueState {
     /// Fills as articles come.
     Draft,
-    /// Content no longer changes; waits for approval.
+    /// Content no longer changes by itself; waits for approval.
     Frozen,
     /// May go out at its slot.
     Approved,

@@ -1,5 +1,5 @@
-//! Composing: what editors do to a draft before it freezes. Every edit is a version with a step in the history; one that
-//! was made from an older version is not applied.
+//! Composing: what editors do to an issue that is filling, or that is frozen and waits for one of them to approve it.
+//! Every edit is a version with a step in the history; one that was made from an older version is not applied.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::domain::user::User;
 use crate::sources::text::fold;
 
 use super::newsletters::parse_line;
-use super::{App, Error, accounts, articles, compose, editors};
+use super::{App, Error, accounts, articles, compose, editors, revising};
 
 /// The most articles that an issue holds, whatever the newsletter's own limit for those that go in by themselves.
 pub const MOST_ARTICLES: usize = 200;
@@ -104,10 +104,13 @@ async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Err
         .ok_or_else(|| Error::NotFound(format!("issue {} has no newsletter", issue.id)))
 }
 
-/// A draft as it stands in the mail: one that nobody has touched, topic by topic.
+/// An issue as it stands in the mail: one that nobody has touched, topic by topic.
 async fn current(conn: &mut Conn, issue: &Issue) -> Result<(Composition, HashMap<i64, Article>), Error> {
     let mut composition = db::composing::composition(conn, issue).await?;
-    let articles = db::articles::of_issue(conn, issue.id).await?;
+    let mut articles = db::articles::of_issue(conn, issue.id).await?;
+    if issue.state == IssueState::Frozen {
+        revising::frozen(conn, issue, &mut composition, &mut articles).await?;
+    }
     if !issue.edited {
         let topics = db::newsletters::topics(conn, issue.newsletter_id).await?;
         let labels: Vec<_> = articles.iter().map(|article| (article.id, article.topics)).collect();
@@ -166,7 +169,7 @@ pub enum Done {
     Unchanged,
     /// Not applied: the issue was changed since that version.
     Stale,
-    /// Not applied: the issue is no draft any more.
+    /// Not applied: the issue no longer changes.
     Closed,
 }
 
@@ -191,7 +194,15 @@ fn problem(app: &App, field: Field, text: &str) -> Option<String> {
     }
 }
 
-/// Applies an edit to a draft.
+/// The issue, which nobody else changes or lets go before the transaction ends; none where it no longer changes.
+async fn find_open(tx: &mut Conn, id: i64) -> Result<Option<Issue>, Error> {
+    editors::find_issue_alone(tx, id).await?;
+    let issue = editors::lock_issue(tx, id).await?;
+    let newsletter = newsletter_of(tx, &issue).await?;
+    Ok(Some(issue).filter(|issue| issue.may_change(newsletter.rules.approval)))
+}
+
+/// Applies an edit to an issue that may still change.
 ///
 /// # Errors
 /// `Invalid` where a text has one of the [`problems`], or the issue would hold too much.
@@ -200,16 +211,17 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
         return Err(Error::Invalid(format!("{field}: {says}")));
     }
     let mut tx = app.db.begin().await?;
-    let issue = editors::find_issue_alone(&mut tx, id).await?;
-    if issue.state != IssueState::Draft {
-        return Ok(Done::Closed);
-    }
+    let Some(issue) = find_open(&mut tx, id).await? else { return Ok(Done::Closed) };
     may_change(&mut tx, id).await?;
     if issue.version != edit.version {
         return Ok(Done::Stale);
     }
-    let (before, _) = current(&mut tx, &issue).await?;
-    let known = known(&mut tx, &issue, &before, edit).await?;
+    let (before, there) = current(&mut tx, &issue).await?;
+    let mut known = known(&mut tx, &issue, &before, edit).await?;
+    if issue.state == IssueState::Frozen {
+        // What it was frozen with stays until an editor takes it out, also where it is held meanwhile.
+        known.extend(there);
+    }
     let topics = db::newsletters::topics(&mut tx, issue.newsletter_id).await?;
     let mut after = before.clone();
     after.edited = true;
@@ -236,6 +248,11 @@ pub async fn edit(app: &App, by: By<'_>, id: i64, edit: &Edit) -> Result<Done, E
         Some(Act::TakeOut(id)) => after.take_out(id),
         // It has gone from the layout.
         Some(Act::RemoveHeading(_)) => {}
+        Some(Act::FillAgain) if issue.state == IssueState::Frozen => {
+            return Err(Error::Invalid(
+                "the issue is frozen, and no longer fills by itself: put in what is missing".to_owned(),
+            ));
+        }
         Some(Act::FillAgain) => after.edited = false,
     }
     write_texts(app, &mut after, &edit.texts, &known)?;
@@ -318,7 +335,7 @@ fn write_texts(
     Ok(())
 }
 
-/// Writes what an edit made of a draft as its next version, with a step and an entry in the audit log.
+/// Writes what an edit made of an issue as its next version, with a step and an entry in the audit log.
 async fn finish(
     app: &App,
     mut tx: db::Tx,
@@ -368,7 +385,9 @@ async fn write(
     let version = db::composing::write(conn, issue.id, &after).await?;
     let step = Step { version, at: app.clock.now(), who: by.name(), what: said.clone() };
     db::composing::note(conn, issue.id, &step, before).await?;
-    if before.edited && !after.edited {
+    if issue.state == IssueState::Frozen {
+        revising::freeze_again(conn, &newsletter, issue.id, before).await?;
+    } else if before.edited && !after.edited {
         let draft = Issue { edited: false, ..issue.clone() };
         let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
         let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
@@ -389,10 +408,10 @@ fn shorten(title: &str) -> String {
     }
 }
 
-/// Puts an article into a draft, or takes it out, as the draft stands now.
+/// Puts an article into an issue, or takes it out, as the issue stands now.
 ///
 /// # Errors
-/// `Invalid` where the issue is no draft, or the article is held or of another newsletter.
+/// `Invalid` where the issue no longer changes, or the article is held or of another newsletter.
 pub async fn put(app: &App, by: By<'_>, id: i64, act: Act) -> Result<Done, Error> {
     let version = editors::find_issue(&mut *app.db.conn().await?, id).await?.version;
     match edit(app, by, id, &Edit { version, act: Some(act), ..Edit::default() }).await? {
@@ -409,10 +428,7 @@ pub async fn put(app: &App, by: By<'_>, id: i64, act: Act) -> Result<Done, Error
 /// `NotFound` where the step is no longer kept.
 pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) -> Result<Done, Error> {
     let mut tx = app.db.begin().await?;
-    let issue = editors::find_issue_alone(&mut tx, id).await?;
-    if issue.state != IssueState::Draft {
-        return Ok(Done::Closed);
-    }
+    let Some(issue) = find_open(&mut tx, id).await? else { return Ok(Done::Closed) };
     may_change(&mut tx, id).await?;
     if issue.version != seen.unwrap_or(step) {
         return Ok(Done::Stale);
@@ -420,11 +436,14 @@ pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) 
     let (undone, mut after) = db::composing::step_back(&mut tx, id, step)
         .await?
         .ok_or_else(|| Error::NotFound(format!("issue {id} has no step {step} any more")))?;
-    let (before, _) = current(&mut tx, &issue).await?;
+    let (before, stands) = current(&mut tx, &issue).await?;
     let ids: Vec<i64> = after.places.iter().map(|place| place.article_id).collect();
     let there = db::articles::of_ids(&mut tx, issue.newsletter_id, &ids).await?;
-    // What is held meanwhile stays out, and leaves its section's heading behind.
-    let may_stand = |id: i64| there.iter().any(|article| article.id == id && !article.held);
+    // What is held meanwhile stays out, and leaves its section's heading behind; what it was frozen with stays in.
+    let is_frozen = issue.state == IssueState::Frozen;
+    let may_stand = |id: i64| {
+        is_frozen && stands.contains_key(&id) || there.iter().any(|article| article.id == id && !article.held)
+    };
     for id in ids.into_iter().filter(|id| !may_stand(*id)) {
         after.take_out(id);
     }
@@ -530,7 +549,7 @@ pub async fn add(
     Ok(added)
 }
 
-/// Writes an issue's introduction, subject and preheader while it is filling, and leaves its articles to come and go as
+/// Writes an issue's introduction, subject and preheader while it may change, and leaves its articles to come and go as
 /// they do; none leaves what is there, an empty subject or preheader goes back to the newsletter's line.
 pub async fn write_words(
     app: &App,
@@ -539,15 +558,25 @@ pub async fn write_words(
     words: &BTreeMap<Field, String>,
 ) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    let issue = editors::find_issue_alone(&mut tx, id).await?;
-    if issue.state != IssueState::Draft {
+    let Some(issue) = find_open(&mut tx, id).await? else {
+        let state = editors::find_issue(&mut tx, id).await?.state;
         return Err(Error::Invalid(format!(
-            "issue {id} is {}: its words no longer change",
-            issue.state.as_str()
+            "issue {id} is {}: its words no longer change{}",
+            state.as_str(),
+            match state {
+                IssueState::Frozen | IssueState::Approved => {
+                    format!(", unless it is held first: `daybreak issue hold {id}`")
+                }
+                _ => String::new(),
+            }
         )));
-    }
+    };
     may_change(&mut tx, id).await?;
-    let before = db::composing::composition(&mut tx, &issue).await?;
+    let mut before = db::composing::composition(&mut tx, &issue).await?;
+    if issue.state == IssueState::Frozen {
+        let mut articles = db::articles::of_issue(&mut tx, id).await?;
+        revising::frozen(&mut tx, &issue, &mut before, &mut articles).await?;
+    }
     let mut after = before.clone();
     write_texts(app, &mut after, words, &HashMap::new())?;
     finish(app, tx, by, &issue, &before, after, None).await.map(drop)

@@ -30,6 +30,7 @@ pub mod people;
 mod people_tests;
 pub mod relays;
 pub mod results;
+mod revising;
 pub mod schedules;
 pub mod seen;
 pub mod signing;

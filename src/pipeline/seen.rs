@@ -23,7 +23,7 @@ pub struct Seen {
     state: String,
     version: i64,
     slot_at: i64,
-    /// A digest of a draft's words and articles; empty once it is frozen, and no longer changes.
+    /// A digest of a draft's words and articles; empty once it is frozen, and changes with its version alone.
     content: String,
     /// A draft's articles that are not held.
     pub articles: Vec<i64>,
@@ -49,6 +49,17 @@ pub fn state_of(issue: &Issue, starts_at: Option<Timestamp>) -> &'static str {
 }
 
 impl Seen {
+    /// The issue as it is now, for what depends on its state alone.
+    pub fn state_alone(issue: &Issue, starts_at: Option<Timestamp>) -> Self {
+        Self {
+            state: state_of(issue, starts_at).to_owned(),
+            version: issue.version,
+            slot_at: issue.slot_at.millis(),
+            content: String::new(),
+            articles: vec![],
+        }
+    }
+
     /// The issue as it is now.
     pub async fn now(
         conn: &mut Conn,
@@ -56,11 +67,11 @@ impl Seen {
         issue: &Issue,
         starts_at: Option<Timestamp>,
     ) -> Result<Self, Error> {
-        let (mut content, mut ids) = (String::new(), vec![]);
+        let mut seen = Self::state_alone(issue, starts_at);
         if issue.state == IssueState::Draft {
             let mut articles = db::articles::of_issue(conn, issue.id).await?;
             articles.retain(|article| !article.held);
-            ids.extend(articles.iter().map(|article| article.id));
+            seen.articles.extend(articles.iter().map(|article| article.id));
             let holds = compose::content(conn, newsletter, issue, articles).await?;
             let texts: Vec<_> = holds
                 .articles
@@ -72,15 +83,10 @@ impl Seen {
             let words = (&holds.subject, &holds.preheader, &holds.introduction);
             let json =
                 serde_json::to_vec(&(words, texts)).map_err(|error| Error::Invalid(error.to_string()))?;
-            content = Sha256::digest(json).iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
+            seen.content =
+                Sha256::digest(json).iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
         }
-        Ok(Self {
-            state: state_of(issue, starts_at).to_owned(),
-            version: issue.version,
-            slot_at: issue.slot_at.millis(),
-            content,
-            articles: ids,
-        })
+        Ok(seen)
     }
 
     /// What a form says was seen.

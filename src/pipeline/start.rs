@@ -32,6 +32,8 @@ pub struct By<'b> {
 pub enum Action {
     Approve,
     Hold,
+    /// Nothing goes out before somebody approves it anew, and until then it can be changed.
+    Revise,
     /// It starts in half a minute, whatever its slot.
     SendNow,
     /// It does not, after all.
@@ -49,6 +51,7 @@ impl Action {
         match self {
             Self::Approve => "issue.approve",
             Self::Hold => "issue.hold",
+            Self::Revise => "issue.revise",
             Self::SendNow => "issue.send",
             Self::TakeBack => "issue.take_back",
             Self::Move(_) => "issue.move",
@@ -63,7 +66,9 @@ impl Action {
         match self {
             Self::Approve | Self::SendNow => Extent::Content,
             Self::Move(_) => Extent::Slot,
-            Self::Hold | Self::TakeBack | Self::Pause | Self::Resume | Self::Cancel => Extent::State,
+            Self::Hold | Self::Revise | Self::TakeBack | Self::Pause | Self::Resume | Self::Cancel => {
+                Extent::State
+            }
         }
     }
 }
@@ -88,6 +93,7 @@ pub async fn act(app: &App, by: By<'_>, id: i64, saw: &str, action: Action) -> R
     match action {
         Action::Approve => drop(editors::approve_in(&mut tx, id, Filling::AsSeen, now).await?),
         Action::Hold => editors::hold_in(&mut tx, id, now).await?,
+        Action::Revise => revise(&mut tx, &issue, starts_at, now).await?,
         Action::SendNow => send_now(&mut tx, &issue, now).await?,
         Action::TakeBack => take_back(&mut tx, &issue, now).await?,
         Action::Move(slot) => move_slot(&mut tx, &issue, slot, now).await?,
@@ -126,6 +132,34 @@ async fn still_so(
         "The issue has changed since this page was shown: {}. Nothing was done; look at it as it is now.",
         changes.join("; ")
     )))
+}
+
+/// Takes an approval back: the issue is held, and its content can be changed until somebody approves it again. A slot that
+/// comes meanwhile starts nothing; once the newsletter's grace after it is over, the issue is skipped.
+async fn revise(
+    tx: &mut Conn,
+    issue: &Issue,
+    starts_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let why = match issue.state {
+        IssueState::Frozen | IssueState::Approved if starts_at.is_some() => {
+            "it is about to go out: take that back first"
+        }
+        IssueState::Frozen | IssueState::Approved => {
+            let reason = match issue.state {
+                IssueState::Approved => "its approval was taken back to edit it",
+                _ => "it was held back to edit it",
+            };
+            editors::hold_in(tx, issue.id, now).await?;
+            return Ok(db::issues::set_held(tx, issue.id, true, Some(reason)).await?);
+        }
+        IssueState::Draft => "it is filling, and can be edited as it is",
+        IssueState::Sending => "it is going out: pause it, if it must not go on",
+        IssueState::Paused => "some readers have it already: it can only go on as it is, or be cancelled",
+        IssueState::Sent | IssueState::Cancelled | IssueState::Skipped => "it has come to its end",
+    };
+    Err(Error::Invalid(format!("The issue cannot be taken back to edit it: {why}.")))
 }
 
 async fn send_now(tx: &mut Conn, issue: &Issue, now: Timestamp) -> Result<(), Error> {

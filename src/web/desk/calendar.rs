@@ -1,4 +1,4 @@
-//! The calendar: what goes out in the next four weeks, by day, and the days on which clocks are changed.
+//! The calendar: what goes out in the next four weeks, by week and day, and the days on which clocks are changed.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use chrono::NaiveDate;
+use chrono::{Datelike as _, Days, NaiveDate};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::show;
-use super::words::{Moment, hour, state};
+use super::words::{Moment, common_zone, count, hour, state};
 use crate::db;
 use crate::domain::calendar::{self, Shown, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -42,10 +42,10 @@ struct Asked {
 #[derive(Serialize)]
 struct Page {
     newsletters: Vec<Choice>,
-    days: Vec<Day>,
+    weeks: Vec<Week>,
     paused: Vec<Paused>,
-    /// The zones that the page's times are in.
-    zones: String,
+    /// The zone that the page's days and times are in.
+    zone: String,
     /// There is more than the page shows.
     is_cut: bool,
     may_set_up: bool,
@@ -56,6 +56,20 @@ struct Choice {
     slug: String,
     name: String,
     chosen: bool,
+}
+
+/// From Monday to Sunday.
+#[derive(Serialize)]
+struct Week {
+    /// "This week", "30 March to 5 April".
+    name: String,
+    /// "7 issues"
+    says: String,
+    /// "Clocks change on Sunday 29 March."
+    changes: String,
+    /// It is folded.
+    is_far: bool,
+    days: Vec<Day>,
 }
 
 #[derive(Default, Serialize)]
@@ -73,7 +87,7 @@ struct Slot {
     at: Moment,
     newsletter: String,
     slug: String,
-    /// The schedule, and its own zone where that is another.
+    /// The schedule, and its own time where that is in another zone.
     what: String,
     /// What clocks do to this slot.
     note: String,
@@ -119,11 +133,12 @@ async fn page(
     let paused = paused(&app, &newsletters).await?;
     let is_cut = entries.len() > MOST;
     entries.truncate(MOST);
+    let zone = common_zone(&newsletters.iter().map(|newsletter| newsletter.zone).collect::<Vec<_>>());
     let page = Page {
         newsletters: choices,
-        days: days(&newsletters, &entries, now, until),
+        weeks: weeks(days(&newsletters, &entries, zone, now, until), now.in_zone(zone).date_naive()),
         paused,
-        zones: zones(&newsletters),
+        zone: zone_name(zone),
         is_cut,
         may_set_up: by.user.may_somewhere(Role::Admin),
     };
@@ -144,24 +159,22 @@ async fn paused(app: &App, newsletters: &[Newsletter]) -> Result<Vec<Paused>, Er
     Ok(schedules.iter().filter(|schedule| schedule.paused).filter_map(of).collect())
 }
 
-fn zones(newsletters: &[Newsletter]) -> String {
-    let mut zones: Vec<String> =
-        newsletters.iter().map(|newsletter| zone_name(newsletter.zone).clone()).collect();
-    zones.sort();
-    zones.dedup();
-    words::list(&zones)
-}
-
-fn days(newsletters: &[Newsletter], entries: &[Entry], now: Timestamp, until: Timestamp) -> Vec<Day> {
-    let several = newsletters.iter().any(|newsletter| newsletter.zone != newsletters[0].zone);
+fn days(
+    newsletters: &[Newsletter],
+    entries: &[Entry],
+    zone: Tz,
+    now: Timestamp,
+    until: Timestamp,
+) -> BTreeMap<NaiveDate, Day> {
+    let several = newsletters.iter().any(|newsletter| newsletter.zone != zone);
     let mut days: BTreeMap<NaiveDate, Day> = BTreeMap::new();
     for entry in entries {
         let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == entry.newsletter_id)
         else {
             continue;
         };
-        let date = entry.at.in_zone(newsletter.zone).date_naive();
-        days.entry(date).or_default().slots.push(slot(newsletter, entry));
+        let date = entry.at.in_zone(zone).date_naive();
+        days.entry(date).or_default().slots.push(slot(newsletter, entry, zone));
     }
     for (zone, changes) in changes(newsletters, now, until) {
         for change in changes {
@@ -172,18 +185,48 @@ fn days(newsletters: &[Newsletter], entries: &[Entry], now: Timestamp, until: Ti
             days.entry(change.from.date()).or_default().changes.push(words);
         }
     }
-    let today = newsletters.first().map(|newsletter| now.in_zone(newsletter.zone).date_naive());
+    let today = now.in_zone(zone).date_naive();
     for (date, day) in &mut days {
         day.date = date.to_string();
-        let away = today.map_or(i64::MAX, |today| (*date - today).num_days());
         let name = date.format("%A %-d %B");
-        day.name = match away {
+        day.name = match (*date - today).num_days() {
             0 => format!("Today, {name}"),
             1 => format!("Tomorrow, {name}"),
             _ => name.to_string(),
         };
     }
-    days.into_values().collect()
+    days
+}
+
+/// Days by week: this one and the next are shown, those behind them folded.
+fn weeks(days: BTreeMap<NaiveDate, Day>, today: NaiveDate) -> Vec<Week> {
+    let monday = |date: NaiveDate| date - Days::new(u64::from(date.weekday().num_days_from_monday()));
+    let mut by_week: BTreeMap<NaiveDate, Vec<(NaiveDate, Day)>> = BTreeMap::new();
+    for (date, day) in days {
+        by_week.entry(monday(date)).or_default().push((date, day));
+    }
+    let week = |(begins, days): (NaiveDate, Vec<(NaiveDate, Day)>)| {
+        let away = (begins - monday(today)).num_days() / 7;
+        let span = format!("{} to {}", begins.format("%-d %B"), (begins + Days::new(6)).format("%-d %B"));
+        let changed = days.iter().filter(|(_, day)| !day.changes.is_empty());
+        let changed: Vec<String> = changed.map(|(date, _)| date.format("%A %-d %B").to_string()).collect();
+        let slots: usize = days.iter().map(|(_, day)| day.slots.len()).sum();
+        Week {
+            name: match away {
+                ..=0 => "This week".to_owned(),
+                1 => format!("Next week, {span}"),
+                _ => span,
+            },
+            says: count(i64::try_from(slots).unwrap_or(i64::MAX), "issue"),
+            changes: match changed.is_empty() {
+                true => String::new(),
+                false => format!("Clocks change on {}.", words::list(&changed)),
+            },
+            is_far: away > 1,
+            days: days.into_iter().map(|(_, day)| day).collect(),
+        }
+    };
+    by_week.into_iter().map(week).collect()
 }
 
 fn changes(
@@ -197,7 +240,7 @@ fn changes(
     zones.into_iter().map(|zone| (zone, calendar::clock_changes(zone, now, until))).collect()
 }
 
-fn slot(newsletter: &Newsletter, entry: &Entry) -> Slot {
+fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz) -> Slot {
     let schedule = entry.schedule.as_ref();
     let (state, kind) = match (&entry.issue, schedule) {
         (Some(issue), _) => {
@@ -207,13 +250,13 @@ fn slot(newsletter: &Newsletter, entry: &Entry) -> Slot {
         (None, Some(schedule)) if schedule.paused => ("paused: nothing goes out", "warn"),
         (None, _) => ("to come", ""),
     };
-    let elsewhere = schedule.filter(|schedule| schedule.slots.zone != newsletter.zone).map(|schedule| {
+    let elsewhere = schedule.filter(|schedule| schedule.slots.zone != zone).map(|schedule| {
         format!("{}, {} {}", schedule.name, schedule.slots.at, zone_name(schedule.slots.zone))
     });
     let extra = entry.issue.as_ref().is_some_and(|issue| issue.edition > 0);
     let what = elsewhere.or_else(|| schedule.map(|schedule| schedule.name.clone()));
     Slot {
-        at: Moment::of(hour(entry.at, newsletter.zone), entry.at, newsletter.zone),
+        at: Moment::of(hour(entry.at, zone), entry.at, zone),
         newsletter: newsletter.name.clone(),
         slug: newsletter.slug.clone(),
         what: match what {

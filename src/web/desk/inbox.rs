@@ -27,6 +27,7 @@ use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Form;
 use crate::web::said::{self, Said};
+use crate::web::words::zone_name;
 
 pub fn routes() -> Router<App> {
     Router::new().route("/desk/inbox", get(list).post(add)).route("/desk/inbox/{article}/{act}", post(act))
@@ -42,6 +43,8 @@ struct Inbox {
     sources: Vec<Choice>,
     newsletter: String,
     newsletter_name: String,
+    /// The zone of the page's times.
+    zone: String,
     text: String,
     is_filtered: bool,
     rows: Vec<Row>,
@@ -49,6 +52,8 @@ struct Inbox {
     /// This view, to come back to after an act.
     query: String,
     may_edit: bool,
+    /// No issue is there to take articles in.
+    is_waiting: bool,
     add: AddForm,
 }
 
@@ -168,10 +173,12 @@ async fn show(
                 chosen: known.id.to_string() == source,
             })
             .collect(),
+        is_waiting: around.drafts.is_empty(),
         is_filtered: chosen_topic.is_some() || chosen_source.is_some() || !text.is_empty(),
         rows: stories.into_iter().map(|story| around.row(story, newsletter, now)).collect(),
         newsletter: newsletter.slug.clone(),
         newsletter_name: newsletter.name.clone(),
+        zone: zone_name(newsletter.zone),
         query: here(&rest, query),
         may_edit: by.user.may(Role::Editor, newsletter.id),
         text,
@@ -263,7 +270,11 @@ impl Around {
                         "Today’s" | "Tomorrow’s" | "Yesterday’s" => whose.to_lowercase(),
                         _ => whose.replacen("The ", "the ", 1),
                     };
-                    format!("in {whose} issue")
+                    let schedule = issue.schedule_id.filter(|_| self.schedules.len() > 1);
+                    match schedule.and_then(|id| self.schedules.get(&id)) {
+                        Some(schedule) => format!("in {whose} issue ({schedule})"),
+                        None => format!("in {whose} issue"),
+                    }
                 }
                 IssueState::Sent | IssueState::Sending | IssueState::Paused => {
                     format!("sent in No. {}", issue.number)

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use super::issue_editor::{Editor, Kept, Overtaken};
 use super::issue_form::{Typed, mark};
-use super::issue_page::{Head, LostText, StepView, lost_text, sentence, steps};
+use super::issue_page::{LostText, lost_text, sentence, steps};
 use super::issue_reading::{Reading, Stories};
+use super::opened::Opened;
 use crate::db;
 use crate::domain::composition::{Field, Item};
-use crate::domain::issue::{Issue, IssueState};
+use crate::domain::issue::Issue;
 use crate::domain::user::Role;
 use crate::pipeline::composing::{self, By, Done};
 use crate::pipeline::{self, App, inspect};
@@ -46,10 +47,10 @@ async fn show(
     let Path(id) = path.map_err(|_| Error::NotFound)?;
     let issue = find(&app, id).await?;
     by.require(&app, Role::Viewer, issue.newsletter_id, "issue.look", &format!("issue {id}")).await?;
-    let is_editor = by.user.may(Role::Editor, issue.newsletter_id);
-    match issue.state {
-        IssueState::Draft if is_editor => editor(&app, &by, StatusCode::OK, issue, Kept::Nothing).await,
-        _ => reading(&app, &by, StatusCode::OK, issue, vec![]).await,
+    let opened = Opened::of(&app, &by, issue).await?;
+    match opened.may_edit && opened.is_open() {
+        true => editor(&app, &by, StatusCode::OK, opened, Kept::Nothing).await,
+        false => reading(&app, &by, StatusCode::OK, opened, vec![]).await,
     }
 }
 
@@ -58,19 +59,18 @@ async fn editor(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
-    issue: Issue,
+    opened: Opened,
     kept: Kept<'_>,
 ) -> Result<Response, Error> {
-    let id = issue.id;
+    let id = opened.issue.id;
     let lines = lines(app, id).await?;
-    let open = composing::open(app, issue).await?;
-    let now = app.clock.now();
+    let open = composing::open(app, opened.issue.clone()).await?;
     let mut conn = app.db.conn().await?;
     let topics = db::newsletters::topics(&mut conn, open.newsletter.id).await?;
-    let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
-    let history = steps(db::composing::steps(&mut conn, id, 0, SHOWN_STEPS).await?, now, zone);
+    let taken = db::composing::steps(&mut conn, id, 0, SHOWN_STEPS).await?;
     drop(conn);
-    let page = Editor::of(open, lines, history, &topics, kept, now);
+    let history = steps(taken, opened.now, opened.zone);
+    let page = Editor::of(&opened, open, lines, history, &topics, kept);
     super::show(by, status, "/desk/issues", page.title(), "desk/issue", &page)
 }
 
@@ -88,22 +88,22 @@ async fn reading(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
-    issue: Issue,
+    opened: Opened,
     unsaved: Vec<LostText>,
 ) -> Result<Response, Error> {
-    let now = app.clock.now();
-    let content = db::issues::content(&mut *app.db.conn().await?, issue.id).await?;
-    let lines = lines(app, issue.id).await?;
-    let open = composing::open(app, issue.clone()).await?;
-    let may_edit = by.user.may(Role::Editor, issue.newsletter_id);
-    let head = Head::of(&issue, &open.newsletter, open.schedule.as_ref(), now, may_edit);
-    let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
-    let taken = db::composing::steps(&mut *app.db.conn().await?, issue.id, 0, SHOWN_STEPS).await?;
+    let id = opened.issue.id;
+    let content = db::issues::content(&mut *app.db.conn().await?, id).await?;
+    let lines = lines(app, id).await?;
+    let taken = db::composing::steps(&mut *app.db.conn().await?, id, 0, SHOWN_STEPS).await?;
     let (introduction, stories) = match content {
         Some(content) => (content.introduction.clone(), Stories::frozen(content)),
-        None => (issue.introduction.clone(), Stories::of_draft(&open)),
+        None => {
+            let open = composing::open(app, opened.issue.clone()).await?;
+            (opened.issue.introduction.clone(), Stories::of_draft(&open))
+        }
     };
-    let page = Reading::of(head, &issue, &introduction, stories, lines, steps(taken, now, zone), unsaved);
+    let history = steps(taken, opened.now, opened.zone);
+    let page = Reading::of(&opened, &introduction, stories, lines, history, unsaved);
     super::show(by, status, "/desk/issues", page.title(), "desk/issue_read", &page)
 }
 
@@ -123,7 +123,8 @@ async fn save(
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_script = accept.starts_with("application/json");
     let typed = Typed::read(&act.form);
-    if issue.state != IssueState::Draft {
+    let opened = Opened::of(&app, &act.by, issue).await?;
+    if !opened.issue.may_change(opened.newsletter.rules.approval) {
         return closed(&app, &act.by, id, &typed, is_script).await;
     }
     let problems = composing::problems(&app, &typed.changed);
@@ -133,7 +134,7 @@ async fn save(
             return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, &says.collect::<Vec<_>>().join(" ")));
         }
         let kept = Kept::Problems(&typed, problems.into_iter().collect(), None);
-        return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, issue, kept).await;
+        return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, opened, kept).await;
     }
     let by = By::User { user: &act.by.user, network: &act.by.network };
     let done = match composing::edit(&app, by, id, &typed.edit()).await {
@@ -142,8 +143,8 @@ async fn save(
         }
         Err(pipeline::Error::Invalid(why)) => {
             let kept = Kept::Problems(&typed, BTreeMap::new(), Some(why));
-            let issue = find(&app, id).await?;
-            return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, issue, kept).await;
+            let opened = Opened::of(&app, &act.by, find(&app, id).await?).await?;
+            return editor(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, opened, kept).await;
         }
         done => done?,
     };
@@ -207,30 +208,23 @@ async fn saved(app: &App, id: i64, version: i64) -> Result<Response, Error> {
 
 /// Somebody was faster: what was typed is kept, and what they did is told.
 async fn stale(app: &App, by: &SignedIn, id: i64, typed: &Typed, is_script: bool) -> Result<Response, Error> {
-    let issue = find(app, id).await?;
-    let since = since(app, &issue, typed.version).await?;
+    let opened = Opened::of(app, by, find(app, id).await?).await?;
     if is_script {
         return Ok(refused(
             StatusCode::CONFLICT,
             "Somebody else changed this issue meanwhile, and nothing was saved. Press Save: both texts are shown.",
         ));
     }
-    let base = composing::as_of(&mut *app.db.conn().await?, id, typed.version).await?;
-    let kept = Kept::Stale(Overtaken { typed, since, base });
-    editor(app, by, StatusCode::CONFLICT, issue, kept).await
-}
-
-async fn since(app: &App, issue: &Issue, version: i64) -> Result<Vec<StepView>, Error> {
     let mut conn = app.db.conn().await?;
-    let taken = db::composing::steps(&mut conn, issue.id, version, SHOWN_STEPS).await?;
-    let schedules = db::newsletters::schedules_of(&mut conn, issue.newsletter_id).await?;
-    let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
-    let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
-    let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
-    Ok(steps(taken, app.clock.now(), zone))
+    let taken = db::composing::steps(&mut conn, id, typed.version, SHOWN_STEPS).await?;
+    let base = composing::as_of(&mut conn, id, typed.version).await?;
+    drop(conn);
+    let since = steps(taken, opened.now, opened.zone);
+    let kept = Kept::Stale(Overtaken { typed, since, base });
+    editor(app, by, StatusCode::CONFLICT, opened, kept).await
 }
 
-/// It froze while somebody wrote: what they typed is shown, to copy.
+/// It was frozen or approved while somebody wrote: what they typed is shown, to copy.
 async fn closed(
     app: &App,
     by: &SignedIn,
@@ -241,11 +235,12 @@ async fn closed(
     if is_script {
         return Ok(refused(
             StatusCode::CONFLICT,
-            "This issue is frozen and no longer changes: nothing was saved.",
+            "Nothing was saved: this issue is frozen or approved meanwhile, and no longer changes. Press Save to see what can be done.",
         ));
     }
     let unsaved = typed.changed.iter().map(|(field, text)| lost_text(*field, text)).collect();
-    reading(app, by, StatusCode::CONFLICT, find(app, id).await?, unsaved).await
+    let opened = Opened::of(app, by, find(app, id).await?).await?;
+    reading(app, by, StatusCode::CONFLICT, opened, unsaved).await
 }
 
 /// `POST /desk/issues/{issue}/undo/{step}`: back to what it was before that step. With the field `version` any step that
@@ -272,9 +267,7 @@ async fn undo(
             &page,
             "Nothing was undone: the issue was changed meanwhile. Look at its history below, and choose the step.",
         ),
-        Done::Closed => {
-            said::then_say(&app, &page, "Nothing was undone: the issue is frozen and no longer changes.")
-        }
+        Done::Closed => said::then_say(&app, &page, "Nothing was undone: the issue no longer changes."),
     })
 }
 

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::issue_form::{Typed, mark};
-use super::issue_page::{Head, Length, LostText, StepView, lost_text, sentence};
+use super::issue_page::{Length, LostText, StepView, lost_text, sentence};
+use super::opened::{Head, Opened};
 use super::words::{self, Moment};
 use crate::db::articles::Article;
-use crate::domain::calendar::Timestamp;
 use crate::domain::composition::{self, Composition, Field, Item, Merged, Order};
+use crate::domain::issue::IssueState;
 use crate::domain::topic::Topic;
 use crate::pipeline::composing::Open;
+use crate::web::words::zone_name;
 
 /// A text to write in.
 #[derive(Serialize)]
@@ -84,6 +86,10 @@ pub struct Editor {
     head: Head,
     version: i64,
     edited: bool,
+    /// It is frozen, and an editor changes it before somebody approves it.
+    is_frozen: bool,
+    /// The zone of the page's times.
+    zone: String,
     introduction: Text,
     lines: Vec<Line>,
     rows: Vec<Row>,
@@ -148,17 +154,15 @@ impl Kept<'_> {
 
 impl Editor {
     pub fn of(
+        opened: &Opened,
         mut open: Open,
         lines: Option<(String, String)>,
         history: Vec<StepView>,
         topics: &[Topic],
         kept: Kept<'_>,
-        now: Timestamp,
     ) -> Self {
-        let head = Head::of(&open.issue, &open.newsletter, open.schedule.as_ref(), now, true);
         let stored = open.composition.clone();
         let merged = kept.lay_out(&mut open);
-        let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
         let text = |field: Field| match field {
             Field::Heading(id) => heading(&open, &stored, &kept, merged.as_ref(), id),
             _ => text(&open, &kept, field),
@@ -176,11 +180,13 @@ impl Editor {
             title: article.title.clone(),
             url: article.url.clone(),
             source: article.source.clone(),
-            fresh: Moment::past(article.fresh_at, now, zone),
+            fresh: Moment::past(article.fresh_at, opened.now, opened.zone),
         };
         Self {
             version: open.issue.version,
             edited: open.issue.edited,
+            is_frozen: open.issue.state == IssueState::Frozen,
+            zone: zone_name(opened.zone),
             introduction: text(Field::Introduction),
             lines: vec![
                 line("Subject", Field::Subject, &rules.subject, subject),
@@ -210,7 +216,7 @@ impl Editor {
                 _ => vec![],
             },
             history,
-            head,
+            head: opened.head("").staying(),
         }
     }
 

@@ -3,93 +3,13 @@
 
 use serde::Serialize;
 
-use super::words::{self, Moment, State};
+use super::words::Moment;
 use crate::db::composing::Step;
 use crate::domain::calendar::Timestamp;
 use crate::domain::composition::Field;
-use crate::domain::issue::{Issue, IssueState};
-use crate::domain::newsletter::{Newsletter, Schedule};
-use crate::web::words::zone_name;
 
 /// The longest sentence about a save: it travels in a cookie.
 const LONGEST_WORDS: usize = 300;
-
-/// What stands above both pages.
-#[derive(Serialize)]
-pub struct Head {
-    pub id: i64,
-    pub title: String,
-    newsletter: String,
-    newsletter_slug: String,
-    state: State,
-    says: String,
-    /// Where it is given another time, while it has not gone out.
-    move_to: Option<String>,
-    /// Where it is sent, or watched.
-    next: Option<Next>,
-}
-
-#[derive(Serialize)]
-struct Next {
-    href: String,
-    words: &'static str,
-}
-
-impl Head {
-    pub fn of(
-        issue: &Issue,
-        newsletter: &Newsletter,
-        schedule: Option<&Schedule>,
-        now: Timestamp,
-        may_edit: bool,
-    ) -> Self {
-        let next = match issue.state {
-            IssueState::Draft | IssueState::Frozen if may_edit => Some(("send", "Approve or send")),
-            IssueState::Approved if may_edit => Some(("send", "Hold or send now")),
-            IssueState::Sending | IssueState::Paused => Some(("live", "Watch it go out")),
-            IssueState::Sent => Some(("live", "See its results")),
-            _ => None,
-        };
-        let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
-        let number = if issue.number > 0 { format!(", No. {}", issue.number) } else { String::new() };
-        let when = |at| words::when(at, now, zone);
-        let slot = format!("{} ({})", when(issue.slot_at), zone_name(zone));
-        let since = issue.frozen_at.map(|at| format!("It froze {}", when(at)));
-        let since = since.unwrap_or_else(|| "It never froze".to_owned());
-        let because = issue.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let says = match issue.state {
-            IssueState::Draft if schedule.is_none() => "Goes out when an editor sends it.".to_owned(),
-            IssueState::Draft => format!("Freezes {} and goes out {slot}.", when(issue.cutoff_at)),
-            IssueState::Frozen if issue.held => {
-                format!("{since} and no longer changes. An editor holds it: it goes out once it is approved.")
-            }
-            IssueState::Frozen => format!("{since} and no longer changes. It is for {slot}."),
-            IssueState::Approved => format!("{since} and no longer changes. It goes out {slot}."),
-            IssueState::Sending => {
-                format!("{since} and no longer changes: it has been going out since {slot}.")
-            }
-            IssueState::Paused => format!("{since} and no longer changes. Its sending is paused{because}."),
-            IssueState::Sent => format!("{since} and no longer changes. It went out {slot}."),
-            IssueState::Cancelled => format!("It was cancelled and no longer changes{because}."),
-            IssueState::Skipped => format!("It was skipped and no longer changes{because}."),
-        };
-        let may_move = match issue.state {
-            IssueState::Draft => may_edit && schedule.is_some(),
-            IssueState::Frozen | IssueState::Approved => may_edit,
-            _ => false,
-        };
-        Self {
-            move_to: may_move.then(|| format!("/desk/issues/{}/send#do-move", issue.id)),
-            id: issue.id,
-            title: format!("{} {}{number}", words::whose(issue.slot_at, now, zone), newsletter.name),
-            newsletter: newsletter.name.clone(),
-            newsletter_slug: newsletter.slug.clone(),
-            state: words::state(issue),
-            says,
-            next: next.map(|(page, words)| Next { href: format!("/desk/issues/{}/{page}", issue.id), words }),
-        }
-    }
-}
 
 /// How much of a line inboxes show.
 #[derive(Serialize)]

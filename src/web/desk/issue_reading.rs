@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::issue_page::{Head, Length, LostText, StepView};
+use super::issue_page::{Length, LostText, StepView};
+use super::opened::{Head, Opened, Revise};
 use crate::domain::article::IssueArticle;
 use crate::domain::composition::{self, Field};
-use crate::domain::issue::{Issue, IssueContent, IssueState};
+use crate::domain::issue::{IssueContent, IssueState};
 use crate::pipeline::composing::Open;
+use crate::web::words::zone_name;
 
 /// An issue to read.
 #[derive(Serialize)]
@@ -22,6 +24,10 @@ pub struct Reading {
     unsaved: Vec<LostText>,
     /// Others may change it: it is still filling.
     is_draft: bool,
+    /// How it can be changed all the same.
+    revise: Option<Revise>,
+    is_starting: bool,
+    zone: String,
 }
 
 #[derive(Serialize)]
@@ -41,8 +47,7 @@ struct Story {
 
 impl Reading {
     pub fn of(
-        head: Head,
-        issue: &Issue,
+        opened: &Opened,
         introduction: &str,
         stories: Stories,
         lines: Option<(String, String)>,
@@ -55,7 +60,7 @@ impl Reading {
         };
         let paragraphs = introduction.replace("\r\n", "\n");
         Self {
-            head,
+            head: opened.head(""),
             introduction: paragraphs
                 .split("\n\n")
                 .map(|part| part.trim().to_owned())
@@ -65,7 +70,10 @@ impl Reading {
             stories: stories.0,
             history,
             unsaved,
-            is_draft: issue.state == IssueState::Draft,
+            is_draft: opened.issue.state == IssueState::Draft,
+            revise: opened.revise(),
+            is_starting: opened.starts_at.is_some(),
+            zone: zone_name(opened.zone),
         }
     }
 

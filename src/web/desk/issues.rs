@@ -15,13 +15,14 @@ use super::words::{self, Moment, State as Shown};
 use crate::db;
 use crate::db::tallies::Kind;
 use crate::domain::issue::{Issue, IssueState};
-use crate::domain::newsletter::Newsletter;
+use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::user::Role;
 use crate::pipeline::{App, editors};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Form;
 use crate::web::said;
+use crate::web::words::zone_name;
 
 pub fn routes() -> Router<App> {
     Router::new().route("/desk/issues", get(list).post(start))
@@ -44,6 +45,8 @@ struct List {
     rows: Vec<Row>,
     pages: Pages,
     is_empty: bool,
+    /// The zone of the page's times.
+    zone: String,
 }
 
 #[derive(Serialize)]
@@ -97,14 +100,23 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
         }
     }
     drop(conn);
-    let zones = zones(&app).await?;
+    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
     let now = app.clock.now();
+    let find = |issue: &Issue| newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id);
+    let of = |issue: &Issue| schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+    let own_zone = |issue: &Issue| {
+        let of_schedule = of(issue).map(|schedule| schedule.slots.zone);
+        of_schedule.or(find(issue).map(|newsletter| newsletter.zone))
+    };
+    let has_several = |newsletter: &Newsletter| {
+        schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id).count() > 1
+    };
+    let zone = words::common_zone(&issues.iter().filter_map(own_zone).collect::<Vec<_>>());
     let row = |issue: &Issue| {
-        let newsletter = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)?;
-        let zone = issue.schedule_id.and_then(|id| zones.get(&id).copied()).unwrap_or(newsletter.zone);
+        let newsletter = find(issue)?;
         Some(Row {
             href: format!("/desk/issues/{}", issue.id),
-            title: title(issue, newsletter),
+            title: title(issue, newsletter, of(issue).filter(|_| has_several(newsletter))),
             state: words::state(issue),
             slot: Moment::of(words::when(issue.slot_at, now, zone), issue.slot_at, zone),
             says: says(issue, articles.get(&issue.id).copied().unwrap_or(0), sent.get(&issue.id).copied()),
@@ -114,6 +126,7 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
         rows: issues.iter().filter_map(row).collect(),
         newsletters: choices(&newsletters, wanted),
         is_empty: issues.is_empty(),
+        zone: zone_name(zone),
         pages,
     };
     super::show(&by, StatusCode::OK, "/desk/issues", "Issues", "desk/issues", &page)
@@ -128,12 +141,11 @@ pub fn choices(newsletters: &[Newsletter], chosen: &str) -> Vec<Choice> {
     newsletters.iter().map(choice).collect()
 }
 
-/// "Morning Brief, No. 12"; without a number before it is frozen.
-fn title(issue: &Issue, newsletter: &Newsletter) -> String {
-    match issue.number {
-        0 => newsletter.name.clone(),
-        number => format!("{}, No. {number}", newsletter.name),
-    }
+/// "Morning Brief (weekly), No. 12": with its schedule where there are several, and without a number before it is frozen.
+fn title(issue: &Issue, newsletter: &Newsletter, schedule: Option<&Schedule>) -> String {
+    let schedule = schedule.map(|schedule| format!(" ({})", schedule.name)).unwrap_or_default();
+    let number = if issue.number > 0 { format!(", No. {}", issue.number) } else { String::new() };
+    format!("{}{schedule}{number}", newsletter.name)
 }
 
 fn says(issue: &Issue, articles: i64, sent: Option<i64>) -> String {

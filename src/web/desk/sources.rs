@@ -22,6 +22,7 @@ use crate::pipeline::collect::Brought;
 use crate::pipeline::{self, App, sources};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Segment;
+use crate::web::words::zone_name;
 use crate::web::{Error, said, words};
 
 /// So many failures in a row are no chance.
@@ -79,6 +80,8 @@ struct Wrong {
 #[derive(Serialize)]
 struct Group {
     name: String,
+    /// The zone of its times.
+    zone: String,
     may_edit: bool,
     sources: Vec<Row>,
 }
@@ -174,6 +177,7 @@ async fn page(
         let sources = db::sources::list(&mut conn, Some(newsletter.id)).await?;
         page.groups.push(Group {
             name: newsletter.name.clone(),
+            zone: zone_name(newsletter.zone),
             may_edit: may_edit(&newsletter),
             sources: sources.iter().map(|source| row(app, newsletter.zone, &topics, source)).collect(),
         });
@@ -234,6 +238,8 @@ fn shortened(text: &str) -> String {
 #[derive(Serialize)]
 struct Opened {
     newsletter: String,
+    /// The zone of the page's times.
+    zone: String,
     slug: String,
     may_edit: bool,
     source: Row,
@@ -314,6 +320,7 @@ async fn one(
         may_edit: by.user.may(Role::Editor, newsletter.id),
         source: row(app, newsletter.zone, &topics, &source),
         articles: articles.into_iter().map(|article| told(app, newsletter.zone, &topics, article)).collect(),
+        zone: zone_name(newsletter.zone),
         newsletter: newsletter.name,
         slug: newsletter.slug,
     };

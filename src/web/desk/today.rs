@@ -9,7 +9,9 @@ use chrono_tz::Tz;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
+use super::issue_page::sentence;
 use super::issues::visible;
+use super::starting::Starting;
 use super::words::{self, Moment};
 use crate::db;
 use crate::domain::calendar::Timestamp;
@@ -62,6 +64,8 @@ struct Coming {
     headlines: Vec<String>,
     others: Option<String>,
     counted: Option<Moment>,
+    /// An editor sends it now.
+    starting: Option<Starting>,
 }
 
 /// Something that waits for somebody.
@@ -89,6 +93,8 @@ struct Found<'n> {
     articles: i64,
     headlines: Vec<String>,
     waiting: i64,
+    /// When it starts, where an editor sends it now.
+    starts_at: Option<Timestamp>,
 }
 
 impl Found<'_> {
@@ -97,7 +103,11 @@ impl Found<'_> {
     }
 
     fn title(&self, now: Timestamp) -> String {
-        format!("{} {}", words::whose(self.issue.slot_at, now, self.zone()), self.newsletter.name)
+        let whose = words::whose(self.issue.slot_at, now, self.zone());
+        match self.schedule.filter(|_| self.has_several) {
+            Some(schedule) => format!("{whose} {} ({})", self.newsletter.name, schedule.name),
+            None => format!("{whose} {}", self.newsletter.name),
+        }
     }
 }
 
@@ -118,7 +128,7 @@ async fn show(State(app): State<App>, by: SignedIn) -> Result<Response, Error> {
     }
     // Counting takes a connection of its own: two at once would run the pool dry.
     drop(conn);
-    let coming = try_join_all(found.iter().map(|found| coming(&app, found, now))).await?;
+    let coming = try_join_all(found.iter().map(|found| coming(&app, &by, found, now))).await?;
     let lasts = newsletters.iter().zip(&ended).map(|(newsletter, issue)| last(&app, newsletter, issue, now));
     let lasts = try_join_all(lasts).await?;
     let mut papers: Vec<Paper> = newsletters
@@ -176,6 +186,7 @@ async fn find<'n>(
         };
         let of_newsletter = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);
         found.push(Found {
+            starts_at: db::starts::of(conn, issue.id).await?,
             has_several: of_newsletter.count() > 1,
             articles: counts.get(&issue.id).copied().unwrap_or(0),
             headlines: headlines.remove(&issue.id).unwrap_or_default(),
@@ -188,7 +199,7 @@ async fn find<'n>(
     Ok(found)
 }
 
-async fn coming(app: &App, found: &Found<'_>, now: Timestamp) -> Result<Coming, Error> {
+async fn coming(app: &App, by: &SignedIn, found: &Found<'_>, now: Timestamp) -> Result<Coming, Error> {
     let issue = &found.issue;
     let is_out = matches!(issue.state, IssueState::Sending | IssueState::Paused);
     let audience = if is_out { None } else { audience::audience(app, issue).await? };
@@ -220,6 +231,10 @@ async fn coming(app: &App, found: &Found<'_>, now: Timestamp) -> Result<Coming, 
         headlines: found.headlines.clone(),
         others,
         counted: counted.map(|at| Moment::past(at, now, zone)),
+        starting: found.starts_at.map(|at| {
+            let may_take_back = by.user.may(Role::Editor, issue.newsletter_id);
+            Starting::of(issue, at, now, zone, may_take_back, "today", "/desk".to_owned())
+        }),
     })
 }
 
@@ -242,6 +257,9 @@ fn says(found: &Found<'_>, audience: Option<&Audience>, results: Option<&Results
     };
     let because = issue.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     match (issue.state, issue.held, found.newsletter.rules.approval) {
+        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, ..) if found.starts_at.is_some() => {
+            format!("is about to go out to {readers}.")
+        }
         (IssueState::Draft, _, _) if issue.schedule_id.is_none() => {
             format!("is filling and goes to {readers} when an editor sends it.")
         }
@@ -259,7 +277,7 @@ fn says(found: &Found<'_>, audience: Option<&Audience>, results: Option<&Results
             format!("is frozen and held: it goes to {readers} once it is approved.")
         }
         (IssueState::Frozen, false, Approval::Required) => {
-            format!("is frozen and goes to {readers} at {at}, if an editor approves it before.")
+            format!("is frozen and goes to {readers} at {at}, once an editor approves it.")
         }
         (IssueState::Frozen, false, Approval::UnlessHeld) => {
             format!("is frozen and goes to {readers} at {at}, unless an editor holds it.")
@@ -290,7 +308,12 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
     let mut said: Vec<(&'static str, String, String)> = vec![];
     let page = format!("/desk/issues/{}", issue.id);
     let sending = format!("{page}/send");
+    let last = issue.slot_at.plus_millis(rules.grace() * 60_000);
+    let by = format!("{} ({})", words::when(last, now, found.zone()), zone_name(found.zone()));
+    let why = sentence(issue.reason.as_deref().unwrap_or("an editor holds it"));
     match issue.state {
+        // What it lacks has been seen by who sends it.
+        _ if found.starts_at.is_some() => {}
         IssueState::Draft => {
             let fewest = rules.min_articles.max(1);
             if now > issue.cutoff_at.plus_millis(5 * 60 * 1000) && issue.schedule_id.is_some() {
@@ -313,16 +336,17 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
                 said.push(("warn", words, page.clone()));
             }
             if issue.held {
-                let words = "An editor holds it: it does not go out before somebody approves it.".to_owned();
+                let words = format!("{why} It does not go out before somebody approves it.");
                 said.push(("warn", words, sending));
             }
         }
         IssueState::Frozen if issue.held => {
-            let words = "An editor holds it: it does not go out before somebody approves it.".to_owned();
+            let words = format!(
+                "{why} It can be changed, goes out once somebody approves it, and is skipped if nobody does until {by}."
+            );
             said.push(("warn", words, sending));
         }
         IssueState::Frozen if rules.approval == Approval::Required => {
-            let by = words::when(issue.slot_at.plus_millis(rules.grace() * 60_000), now, found.zone());
             let words = format!("It waits for approval, and is skipped if nobody gives it until {by}.");
             said.push(("warn", words, sending));
         }
@@ -401,5 +425,9 @@ async fn last(
     };
     let number = if issue.number > 0 { format!(", No. {}", issue.number) } else { String::new() };
     let title = format!("{} {}{number}", words::whose(issue.slot_at, now, newsletter.zone), newsletter.name);
-    Ok(Some(Last { href: format!("/desk/issues/{}", issue.id), title, says }))
+    let href = match issue.state {
+        IssueState::Sent => format!("/desk/issues/{}/results", issue.id),
+        _ => format!("/desk/issues/{}", issue.id),
+    };
+    Ok(Some(Last { href, title, says }))
 }

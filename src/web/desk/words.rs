@@ -101,6 +101,13 @@ fn with_zone(words: String, at: Timestamp, now: Timestamp, zone: Tz) -> String {
     if is_hour { format!("{words} UTC") } else { words }
 }
 
+/// The zone that a list with times of several zones is told in: the one that most of them have, the first of those.
+pub fn common_zone(zones: &[Tz]) -> Tz {
+    let count = |zone: Tz| zones.iter().filter(|other| **other == zone).count();
+    // The last of equals would win: the first is wanted.
+    zones.iter().rev().copied().max_by_key(|zone| count(*zone)).unwrap_or(Tz::UTC)
+}
+
 /// Whose issue it is: "Tomorrow’s", "Friday’s", "The 21 December".
 pub fn whose(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     let (at, now) = (at.in_zone(zone), now.in_zone(zone));
@@ -138,7 +145,15 @@ pub struct State {
 }
 
 pub fn state(issue: &Issue) -> State {
+    state_at(issue, None)
+}
+
+/// The same of an issue that an editor sends now, and that has not started.
+pub fn state_at(issue: &Issue, starts_at: Option<Timestamp>) -> State {
     let (words, tone) = match (issue.state, issue.held) {
+        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, _) if starts_at.is_some() => {
+            ("about to go out", "warn")
+        }
         (IssueState::Draft, true) => ("filling, held", "warn"),
         (IssueState::Draft, false) => ("filling", ""),
         (IssueState::Frozen, true) => ("held", "warn"),
@@ -191,6 +206,9 @@ mod tests {
         ] {
             assert_eq!(Moment::near(at(time), now, zone).words, words);
         }
+        let (paris, tokyo) = (chrono_tz::Europe::Paris, chrono_tz::Asia::Tokyo);
+        assert_eq!(common_zone(&[tokyo, paris, paris]), paris);
+        assert_eq!((common_zone(&[tokyo, paris]), common_zone(&[])), (tokyo, Tz::UTC));
         // In UTC the zone is said, and exactly it always is.
         let past = Moment::past(at("2026-11-20T08:30:00Z"), now, Tz::UTC);
         assert_eq!(

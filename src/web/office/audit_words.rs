@@ -34,6 +34,7 @@ const WORDS: &[(&str, &str)] = &[
     ("issue.preview_as", "Looked at an issue as a subscriber gets it"),
     ("issue.results", "Looked at an issue’s results"),
     ("issue.resume", "Resumed an issue"),
+    ("issue.revise", "Took an issue’s approval back to edit it"),
     ("issue.send", "Sent an issue now"),
     ("issue.start", "Began an issue"),
     ("issue.take_back", "Took back sending an issue"),

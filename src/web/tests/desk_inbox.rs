@@ -156,6 +156,34 @@ async fn the_inbox_is_read_page_by_page() {
     }
 }
 
+#[tokio::test]
+async fn issues_are_named_by_their_schedule_where_there_are_several_and_lists_name_their_zone() {
+    for house in houses().await {
+        house.daily().await;
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        house.article("Ferry", &[]).await;
+        let inbox = house.get_as(&ann, "/desk/inbox").await.body;
+        assert!(inbox.contains(">in tomorrow’s issue</a>") && inbox.contains("Times in UTC."), "{inbox}");
+        assert!(!inbox.contains("is filling: what comes waits here"), "{inbox}");
+        house.schedule(house.brief, "weekly", "sun", "8:00").await;
+        house.fill().await;
+        let inbox = house.get_as(&ann, "/desk/inbox").await.body;
+        for schedule in ["daily", "weekly"] {
+            let words = format!(">in tomorrow’s issue ({schedule})</a>");
+            assert_eq!(inbox.matches(&words).count(), 1, "{words}: {inbox}");
+        }
+        let issues = house.get_as(&ann, "/desk/issues").await.body;
+        for words in [">Morning Brief (daily)</a>", ">Morning Brief (weekly)</a>", "Times in Europe/Paris."] {
+            assert!(issues.contains(words), "{words}: {issues}");
+        }
+        // Without an issue that fills, the inbox says where what comes goes.
+        a_newsletter(&house.app.db, "other").await;
+        let inbox = house.get_as(&ann, "/desk/inbox?newsletter=other").await.body;
+        assert!(inbox.contains("No issue of other is filling: what comes waits here."), "{inbox}");
+        house.close().await;
+    }
+}
+
 async fn audit(house: &House) -> Vec<String> {
     db::testing::audited(&house.app.db).await
 }

@@ -81,7 +81,7 @@ async fn a_newsletter_without_a_schedule_and_no_newsletter_at_all_are_said_too()
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         let page = house.get_as(&ann, answer.header("location")).await;
         assert_eq!(page.status, 200, "{}", page.body);
-        assert!(page.body.contains("Goes out when an editor sends it."), "{}", page.body);
+        assert!(page.body.contains("goes out when an editor approves or sends it."), "{}", page.body);
         let fay = house.sign_in("fay@example.org", Role::Editor).await;
         assert_eq!(house.submit_as(&fay, "/desk/issues", &[("newsletter", "none")]).await.status, 404);
         house.close().await;

@@ -8,6 +8,8 @@ mod desk;
 mod desk_composing;
 mod desk_inbox;
 mod desk_issue;
+mod desk_revising;
+mod desk_starting;
 mod desk_today;
 mod framed;
 mod headers;

@@ -112,13 +112,13 @@ impl House {
     }
 
     /// Who did what, or was refused it.
-    async fn audit(&self) -> Vec<String> {
+    pub(super) async fn audit(&self) -> Vec<String> {
         let mut conn = self.app.db.conn().await.unwrap();
         crate::db::testing::audit(&mut conn).await
     }
 
     /// Presses a button of the page about sending, as the page shows it now.
-    async fn press(&self, person: &Person, id: i64, button: &str) -> Answer {
+    pub(super) async fn press(&self, person: &Person, id: i64, button: &str) -> Answer {
         let path = format!("/desk/issues/{id}/send");
         let page = self.get_as(person, &path).await;
         assert_eq!(page.status, 200, "{}", page.body);

@@ -19,9 +19,9 @@ async fn in_paris(house: &House, now: &str) {
 fn day<'b>(page: &'b Answer, date: &str) -> &'b str {
     let start = page
         .body
-        .find(&format!("<h2><time datetime=\"{date}\">"))
+        .find(&format!("<h3><time datetime=\"{date}\">"))
         .unwrap_or_else(|| panic!("{date}: {}", page.body));
-    page.body[start..].split("</section>").next().unwrap()
+    page.body[start..].split("class=\"day\"").next().unwrap()
 }
 
 #[tokio::test]
@@ -111,6 +111,39 @@ async fn an_issue_that_is_made_stands_at_its_slot_with_its_state() {
         let one = house.get_as(&ann, "/desk/calendar?newsletter=secret").await;
         assert!(one.body.contains("12:34") && !one.body.contains("night"));
         assert_eq!(house.get("/desk/calendar").await.status, 303);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn weeks_far_off_are_folded_and_all_times_are_in_one_zone_that_is_named() {
+    for house in houses().await {
+        in_paris(&house, "2026-03-13T12:00:00Z").await;
+        a_newsletter(&house.app.db, "asahi").await;
+        let actor = Actor::command_line();
+        settings::set(&house.app, &actor, "asahi", &["timezone=Asia/Tokyo".to_owned()]).await.unwrap();
+        settings::add_schedule(&house.app, &actor, "asahi", Some("morning"), "7:00", None, "daily")
+            .await
+            .unwrap();
+        a_newsletter(&house.app.db, "third").await;
+        settings::set(&house.app, &actor, "third", &["timezone=Europe/Paris".to_owned()]).await.unwrap();
+        let vic = house.sign_in("vic@example.org", Role::Viewer).await;
+        let page = house.get_as(&vic, "/desk/calendar").await.body;
+        assert!(page.contains("Times in Europe/Paris."), "{page}");
+        assert!(page.contains("title=\"2026-03-16 23:00 Europe/Paris\">23:00</time>"), "{page}");
+        assert!(page.contains("morning, 07:00 Asia/Tokyo") && !page.contains(" Asia/Tokyo\">"), "{page}");
+        let open = page.split("<details class=\"week\">").next().unwrap();
+        assert!(
+            open.contains("<h2>This week</h2>") && open.contains("<h2>Next week, 16 March to 22 March</h2>")
+        );
+        assert!(!open.contains("2026-03-23"), "{open}");
+        assert_eq!(page.matches("<details class=\"week\">").count(), 3);
+        let folded = page.split("<h2>23 March to 29 March</h2>").nth(1).unwrap();
+        let summary = folded.split("</summary>").next().unwrap();
+        assert!(
+            summary.contains("13 issues") && summary.contains("Clocks change on Sunday 29 March."),
+            "{summary}"
+        );
         house.close().await;
     }
 }

@@ -135,7 +135,7 @@ async fn page(
         links_say,
         problem: problem.to_owned(),
     };
-    let title = format!("Checks of {}", opened.name());
-    let page = Page { around: opened.around("checks"), own: &page };
+    let title = format!("Checks: {}", opened.name());
+    let page = Page { head: opened.head("checks"), own: &page };
     desk::show(by, status, "/desk/issues", &title, "desk/sending/checks", &page)
 }

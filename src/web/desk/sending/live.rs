@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::words::{number, span};
-use super::{Opened, Page, state_words};
+use super::{Opened, Page};
 use crate::db::results::Failure;
 use crate::domain::delivery::{DeliveryState, without_addresses};
 use crate::domain::issue::IssueState;
@@ -27,8 +27,10 @@ use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::results::{self, Progress};
 use crate::web::auth::SignedIn;
+use crate::web::desk::words::state_at;
 use crate::web::form::Segment;
 use crate::web::serve::Closing;
+use crate::web::words::zone_name;
 use crate::web::{Error, desk};
 
 /// How many look on at a time, over all issues; each takes one of the server's connections.
@@ -220,7 +222,7 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         }
         _ => "–".to_owned(),
     };
-    let (state, class) = state_words(&progress.issue, opened.starts_at);
+    let state = state_at(&progress.issue, opened.starts_at);
     let failed = |failure: &Failure| {
         let said = failure.detail.as_deref().or(failure.reason.as_deref()).unwrap_or_default();
         Failed {
@@ -234,8 +236,8 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         }
     };
     Figures {
-        state,
-        class,
+        state: state.words,
+        class: state.tone,
         headline: format!("{} of {} done", number(done), number(all)),
         percent: if all == 0 { 100 } else { done * 100 / all },
         sent: number(count(DeliveryState::Sent)),
@@ -259,6 +261,8 @@ struct LivePage {
     may_edit: bool,
     send: String,
     results: String,
+    /// The zone of the failures' times.
+    zone: String,
 }
 
 /// `GET /desk/issues/{id}/live`
@@ -279,9 +283,10 @@ pub async fn show(
         may_edit: opened.may_edit,
         send: opened.path("send"),
         results: opened.path("results"),
+        zone: zone_name(opened.zone),
     };
-    let title = format!("{}, live", opened.name());
-    let page = Page { around: opened.around("live"), own: &page };
+    let title = format!("Live: {}", opened.name());
+    let page = Page { head: opened.head("live"), own: &page };
     desk::show(&by, StatusCode::OK, "/desk/issues", &title, "desk/sending/live", &page)
 }
 

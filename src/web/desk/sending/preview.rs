@@ -260,8 +260,8 @@ pub async fn show(
         is_cut,
         whose,
     };
-    let title = format!("Preview of {}", opened.name());
-    let page = Page { around: opened.around("preview"), own: &page };
+    let title = format!("Preview: {}", opened.name());
+    let page = Page { head: opened.head("preview"), own: &page };
     desk::show(&by, StatusCode::OK, "/desk/issues", &title, "desk/sending/preview", &page)
 }
 

@@ -30,6 +30,8 @@ const CLICK_HEIGHT: i64 = 60;
 #[derive(Serialize)]
 struct ResultsPage {
     has_begun: bool,
+    /// It came to its end before it began.
+    never: bool,
     summary: String,
     sent: String,
     sent_share: String,
@@ -109,8 +111,8 @@ pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) ->
     if by.user.may(Role::Admin, opened.newsletter.id) {
         page.measure_at = format!("/office/newsletters/{}#measuring", opened.newsletter.slug);
     }
-    let title = format!("Results of {}", opened.name());
-    let page = Page { around: opened.around("results"), own: &page };
+    let title = format!("Results: {}", opened.name());
+    let page = Page { head: opened.head("results"), own: &page };
     desk::show(&by, StatusCode::OK, "/desk/issues", &title, "desk/sending/results", &page)
 }
 
@@ -149,6 +151,7 @@ fn page(
     let bounced: i64 = progress.counts.iter().filter(is_bounce).map(|count| count.count).sum();
     ResultsPage {
         has_begun: progress.addressed_at.is_some(),
+        never: progress.addressed_at.is_none() && progress.issue.state.is_final(),
         summary,
         sent: number(sent),
         sent_share: share(sent, sent + failed),

@@ -33,6 +33,8 @@ struct SendPage {
     saw: String,
     starting: Option<Starting>,
     reach: Option<ReachWords>,
+    /// There is nothing in it that could be sent.
+    is_empty: bool,
     checks: Option<ChecksSay>,
     cards: Vec<Card>,
     move_to: Option<MoveTo>,
@@ -108,6 +110,7 @@ pub async fn act(
     let name = match form.get("do") {
         "approve" => "issue.approve",
         "hold" => "issue.hold",
+        "revise" => "issue.revise",
         "undo" => "issue.take_back",
         "move" => "issue.move",
         "pause" => "issue.pause",
@@ -131,8 +134,13 @@ pub async fn act(
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, opened.path("send"))]).into_response())
         }
         Ok((action, issue)) => {
-            let page = if action == Action::Resume { "live" } else { "send" };
-            Ok(said::then_say(&app, &opened.path(page), told(&opened, action, &issue)))
+            let page = match (action, form.get("back")) {
+                (Action::TakeBack, "today") => "/desk".to_owned(),
+                (Action::TakeBack, "issue") | (Action::Revise, _) => opened.path(""),
+                (Action::Resume, _) => opened.path("live"),
+                _ => opened.path("send"),
+            };
+            Ok(said::then_say(&app, &page, told(&opened, action, &issue)))
         }
         Err(pipeline::Error::Invalid(why)) => {
             let opened = Opened::find(&app, &by, &id, Role::Editor, name).await?;
@@ -146,6 +154,7 @@ fn action(form: &Form, opened: &Opened) -> Result<Action, String> {
     Ok(match form.get("do") {
         "approve" => Action::Approve,
         "hold" => Action::Hold,
+        "revise" => Action::Revise,
         "now" => Action::SendNow,
         "undo" => Action::TakeBack,
         "pause" => Action::Pause,
@@ -175,6 +184,13 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
         Action::Approve => format!("It is approved, and goes out {slot}."),
         Action::Hold => {
             format!("It is held: it does not go out before somebody approves it{}.", opened.or_skipped())
+        }
+        Action::Revise => {
+            let was = match opened.issue.state {
+                IssueState::Approved => "Its approval is taken back, and it is held",
+                _ => "It is held",
+            };
+            format!("{was}: edit it here. It goes out only once somebody approves it{}.", opened.or_skipped())
         }
         Action::TakeBack if issue.held && !opened.issue.held => format!(
             "Nothing went out. Its time has come meanwhile: it is held, does not go out before somebody approves it{}.",
@@ -211,6 +227,7 @@ async fn page(
         saw: saw.to_string(),
         starting: None,
         reach: None,
+        is_empty: false,
         checks: None,
         cards: vec![],
         move_to: None,
@@ -223,8 +240,8 @@ async fn page(
         IssueState::Sending | IssueState::Paused => under_way(app, opened, &mut page).await?,
         IssueState::Sent | IssueState::Cancelled | IssueState::Skipped => {}
     }
-    let title = format!("Send {}", opened.name());
-    let page = Page { around: opened.around("send"), own: &page };
+    let title = format!("Send: {}", opened.name());
+    let page = Page { head: opened.head("send"), own: &page };
     desk::show(by, status, "/desk/issues", &title, "desk/sending/send", &page)
 }
 
@@ -269,6 +286,7 @@ async fn before(
         },
         others: others.collect(),
     });
+    page.is_empty = articles == 0;
     page.checks = Some(checks_say(app, opened).await?);
     let slot = opened.when(issue.slot_at);
     let has_passed = issue.slot_at <= opened.now;
@@ -314,8 +332,9 @@ async fn before(
         let button = format!("Send to {audience}");
         page.cards.push(Card { name: "now", heading: "Send it now".to_owned(), says, button, class });
     }
-    // What goes out only when an editor sends it need not be held.
-    if !issue.held && (opened.is_scheduled || !is_draft) {
+    // What goes out only when an editor sends or approves it need not be held.
+    let waits = issue.state == IssueState::Frozen && opened.newsletter.rules.approval == Approval::Required;
+    if !issue.held && !waits && (opened.is_scheduled || !is_draft) {
         let says = vec![format!(
             "It does not go out {}, nor at any time before somebody approves it{}.",
             if has_passed { "now".to_owned() } else { slot.clone() },
@@ -326,6 +345,15 @@ async fn before(
             heading: "Hold it".to_owned(),
             says,
             button: "Hold this issue".to_owned(),
+            class: "quiet",
+        });
+    }
+    if let Some(revise) = opened.revise() {
+        page.cards.push(Card {
+            name: "revise",
+            heading: revise.heading.to_owned(),
+            says: revise.says,
+            button: revise.button.to_owned(),
             class: "quiet",
         });
     }

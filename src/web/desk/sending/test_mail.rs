@@ -96,8 +96,8 @@ fn page(
     results: Vec<Said>,
 ) -> Result<Response, Error> {
     let page = TestPage { to, problem, most: MOST_TESTERS, results };
-    let title = format!("Test {}", opened.name());
-    let page = Page { around: opened.around("test"), own: &page };
+    let title = format!("Test: {}", opened.name());
+    let page = Page { head: opened.head("test"), own: &page };
     desk::show(by, status, "/desk/issues", &title, "desk/sending/test", &page)
 }
 

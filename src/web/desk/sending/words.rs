@@ -1,9 +1,4 @@
-//! Numbers, times and addresses as the pages about sending say them.
-
-use chrono_tz::Tz;
-
-use crate::domain::calendar::Timestamp;
-use crate::web::words::{day, zone_name};
+//! Numbers and spans of time as the pages about sending say them.
 
 /// "12,480"
 pub fn number(number: i64) -> String {
@@ -21,12 +16,6 @@ pub fn number(number: i64) -> String {
 /// "12,480 readers", "1 reader"
 pub fn readers(count: i64) -> String {
     format!("{} {}", number(count), if count == 1 { "reader" } else { "readers" })
-}
-
-/// "tomorrow at 07:00 (Europe/Paris)"
-pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
-    let local = at.in_zone(zone);
-    format!("{} at {} ({})", day(&local, &now.in_zone(zone)), local.format("%H:%M"), zone_name(zone))
 }
 
 /// "less than a second", "40 seconds", "12 minutes", "3 hours and 20 minutes"

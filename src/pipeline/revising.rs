@@ -1,0 +1,92 @@
+//! Changing an issue whose content is frozen: what an editor does not touch stays word for word as it was frozen,
+//! whatever its sources wrote since.
+
+use crate::db::articles::Article;
+use crate::db::{self, Conn};
+use crate::domain::composition::Composition;
+use crate::domain::issue::{Issue, IssueContent};
+use crate::domain::newsletter::Newsletter;
+
+use super::{Error, compose, editors};
+
+/// What a frozen issue holds, and its composition with the same articles.
+pub(super) async fn frozen(
+    conn: &mut Conn,
+    issue: &Issue,
+    composition: &mut Composition,
+    articles: &mut Vec<Article>,
+) -> Result<(), Error> {
+    let content = content(conn, issue).await?;
+    // What was held when it froze is not in it.
+    articles.retain(|article| content.articles.iter().any(|frozen| frozen.id == article.id));
+    let ids: Vec<i64> = composition.places.iter().map(|place| place.article_id).collect();
+    for id in ids.into_iter().filter(|id| !articles.iter().any(|article| article.id == *id)) {
+        composition.take_out(id);
+    }
+    restore(articles, composition, &content);
+    Ok(())
+}
+
+async fn content(conn: &mut Conn, issue: &Issue) -> Result<IssueContent, Error> {
+    db::issues::content(conn, issue.id)
+        .await?
+        .ok_or_else(|| Error::Invalid(format!("issue {} is frozen and has no content", issue.id)))
+}
+
+/// Gives articles what was frozen of them. An editor's own headline or summary is not the article's: behind it stands
+/// what the article says now.
+fn restore(articles: &mut [Article], before: &Composition, content: &IssueContent) {
+    for article in articles {
+        let Some(frozen) = content.articles.iter().find(|frozen| frozen.id == article.id) else { continue };
+        let place = before.place(article.id);
+        if place.is_none_or(|place| place.headline.is_none()) {
+            article.title.clone_from(&frozen.headline);
+        }
+        if place.is_none_or(|place| place.summary.is_none()) {
+            article.summary.clone_from(&frozen.summary);
+        }
+        article.url.clone_from(&frozen.url);
+        article.image_url.clone_from(&frozen.image_url);
+        article.image_alt.clone_from(&frozen.image_alt);
+        article.source.clone_from(&frozen.source);
+        article.author.clone_from(&frozen.author);
+        article.language.clone_from(&frozen.language);
+        article.published_at = frozen.published_at;
+        article.topics = frozen.topics;
+    }
+}
+
+/// Freezes an issue anew after it was changed; `before` is what it was.
+///
+/// # Errors
+/// `Invalid` where it would hold nothing.
+pub(super) async fn freeze_again(
+    conn: &mut Conn,
+    newsletter: &Newsletter,
+    id: i64,
+    before: &Composition,
+) -> Result<(), Error> {
+    let issue = editors::find_issue(conn, id).await?;
+    let frozen = content(conn, &issue).await?;
+    let mut articles = db::articles::of_issue(conn, id).await?;
+    if articles.is_empty() {
+        return Err(Error::Invalid(
+            "a frozen issue holds one article at least: put another one in first, or cancel the issue"
+                .to_owned(),
+        ));
+    }
+    restore(&mut articles, before, &frozen);
+    let mut content = compose::content(conn, newsletter, &issue, articles).await?;
+    for article in &mut content.articles {
+        let Some(was) = frozen.articles.iter().find(|was| was.id == article.id) else { continue };
+        article.reading_minutes = was.reading_minutes;
+        article.also.clone_from(&was.also);
+    }
+    if before.subject.is_none() && issue.subject.is_none() {
+        content.subject = frozen.subject;
+    }
+    if before.preheader.is_none() && issue.preheader.is_none() {
+        content.preheader = frozen.preheader;
+    }
+    Ok(db::issues::freeze_again(conn, id, &content).await?)
+}
