@@ -5,6 +5,8 @@ use crate::db;
 use crate::db::articles::Place;
 use crate::domain::article::FoundArticle;
 use crate::domain::topic::TopicSet;
+use crate::pipeline::accounts::Actor;
+use crate::pipeline::newsletters as set_up;
 
 #[tokio::test]
 async fn articles_go_into_the_issue_and_out_of_it_are_held_and_pinned() {
@@ -165,7 +167,8 @@ async fn issues_are_named_by_their_schedule_where_there_are_several_and_lists_na
         let inbox = house.get_as(&ann, "/desk/inbox").await.body;
         assert!(inbox.contains(">in tomorrow’s issue</a>") && inbox.contains("Times in UTC."), "{inbox}");
         assert!(!inbox.contains("is filling: what comes waits here"), "{inbox}");
-        house.schedule(house.brief, "weekly", "sun", "8:00").await;
+        let (actor, zone) = (Actor::command_line(), Some("Europe/Paris"));
+        set_up::add_schedule(&house.app, &actor, "brief", Some("weekly"), "8:00", zone, "sun").await.unwrap();
         house.fill().await;
         let inbox = house.get_as(&ann, "/desk/inbox").await.body;
         for schedule in ["daily", "weekly"] {

@@ -132,10 +132,10 @@ async fn what_an_editor_does_not_touch_stays_as_it_was_frozen() {
         let why = composing::put(app, by, id, Act::FillAgain).await.unwrap_err().to_string();
         assert!(why.contains("no longer fills by itself"), "{why}");
         assert_eq!(house.frozen(id).await, ["Harbour"]);
-        // Every step is taken back here, too.
+        // Every step is taken back here, too; what comes in again has the words that it has now.
         let version = house.issue(id).await.version;
         composing::undo(app, by, id, version, None).await.unwrap();
-        assert_eq!(house.frozen(id).await, ["Harbour", "Market"]);
+        assert_eq!(house.frozen(id).await, ["Harbour", "Another Market"]);
         house.close().await;
     }
 }
