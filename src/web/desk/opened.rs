@@ -115,27 +115,25 @@ impl Opened {
             IssueState::Approved => (
                 "Edit it after all",
                 "Take the approval back and edit",
-                "It is held, and its content can be changed. It goes out only once somebody approves it anew.",
+                "It is held, and its content can be changed. It goes out only once somebody approves it anew",
             ),
             IssueState::Frozen => (
                 "Edit it after all",
                 "Hold it and edit",
-                "It is held, and its content can be changed. It goes out only once somebody approves it.",
+                "It is held, and its content can be changed. It goes out only once somebody approves it",
             ),
             _ => return None,
         };
+        let held = format!("{held}{}.", self.or_skipped());
         let time = match self.issue.slot_at > self.now {
             true => format!(
-                "Its time stays {}. Approved later than that, it goes out at once{}.",
-                self.when(self.issue.slot_at),
-                self.or_skipped()
+                "Its time stays {}. Approved later than that, it goes out at once.",
+                self.when(self.issue.slot_at)
             ),
-            false => {
-                format!("Its time has come: it goes out as soon as it is approved{}.", self.or_skipped())
-            }
+            false => "Its time has come: it goes out as soon as it is approved.".to_owned(),
         };
         let saw = Seen::state_alone(&self.issue, self.starts_at).to_string();
-        Some(Revise { id: self.issue.id, heading, says: vec![held.to_owned(), time], button, saw })
+        Some(Revise { id: self.issue.id, heading, says: vec![held, time], button, saw })
     }
 
     /// What stands at the head of a page of this issue; `here` is that page.

@@ -39,7 +39,7 @@ async fn an_approval_is_taken_back_the_issue_edited_and_approved_anew() {
         let shown = house.get_as(&ed, &page).await.body;
         for part in [
             "Take the approval back and edit",
-            "It goes out only once somebody approves it anew.",
+            "It goes out only once somebody approves it anew, and is skipped for good",
             "Its time stays tomorrow at 07:00 (Europe/Paris).",
             "is skipped for good if nobody does by tomorrow at 10:00 (Europe/Paris)",
         ] {
