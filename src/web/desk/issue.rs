@@ -16,6 +16,7 @@ use super::issue_page::{Head, LostText, StepView, lost_text, sentence, steps};
 use super::issue_reading::{Reading, Stories};
 use crate::db;
 use crate::domain::composition::{Field, Item};
+use crate::domain::introduction;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::user::Role;
 use crate::pipeline::composing::{self, By, Done};
@@ -100,10 +101,10 @@ async fn reading(
     let zone = open.schedule.as_ref().map_or(open.newsletter.zone, |schedule| schedule.slots.zone);
     let taken = db::composing::steps(&mut *app.db.conn().await?, issue.id, 0, SHOWN_STEPS).await?;
     let (introduction, stories) = match content {
-        Some(content) => (content.introduction.clone(), Stories::frozen(content)),
-        None => (issue.introduction.clone(), Stories::of_draft(&open)),
+        Some(content) => (content.introduction(), Stories::frozen(content)),
+        None => (introduction::read(&issue.introduction), Stories::of_draft(&open)),
     };
-    let page = Reading::of(head, &issue, &introduction, stories, lines, steps(taken, now, zone), unsaved);
+    let page = Reading::of(head, &issue, introduction, stories, lines, steps(taken, now, zone), unsaved);
     super::show(by, status, "/desk/issues", page.title(), "desk/issue_read", &page)
 }
 
@@ -195,7 +196,11 @@ async fn saved(app: &App, id: i64, version: i64) -> Result<Response, Error> {
         ));
     }
     let ids = open.composition.places.iter().map(|place| place.article_id);
-    let fields = ids.flat_map(|id| [Field::Headline(id), Field::Summary(id), Field::Heading(id)]);
+    let of_article = |id| {
+        let texts = [Field::Headline(id), Field::Summary(id), Field::Alt(id), Field::Decorative(id)];
+        texts.into_iter().chain([Field::Heading(id)])
+    };
+    let fields = ids.flat_map(of_article);
     let fields = [Field::Introduction, Field::Subject, Field::Preheader].into_iter().chain(fields);
     let marks: serde_json::Map<String, Value> =
         fields.map(|field| (format!("was-{field}"), mark(open.shown(field)).into())).collect();

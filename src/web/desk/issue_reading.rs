@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::issue_page::{Head, Length, LostText, StepView};
 use crate::domain::article::IssueArticle;
 use crate::domain::composition::{self, Field};
+use crate::domain::introduction::Block;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::pipeline::composing::Open;
 
@@ -14,7 +15,7 @@ use crate::pipeline::composing::Open;
 #[derive(Serialize)]
 pub struct Reading {
     head: Head,
-    introduction: Vec<String>,
+    introduction: Vec<Block>,
     lines: Vec<ReadLine>,
     stories: Vec<Story>,
     history: Vec<StepView>,
@@ -37,13 +38,24 @@ struct Story {
     summary: String,
     url: Option<String>,
     source: String,
+    /// What its picture shows; none where it has no picture.
+    picture: Option<String>,
+}
+
+/// What is told of a picture.
+fn picture_words(image_url: Option<&String>, alt: Option<&str>) -> Option<String> {
+    image_url.map(|_| match alt {
+        None => "nobody has said what it shows".to_owned(),
+        Some("") => "decorative".to_owned(),
+        Some(alt) => alt.to_owned(),
+    })
 }
 
 impl Reading {
     pub fn of(
         head: Head,
         issue: &Issue,
-        introduction: &str,
+        introduction: Vec<Block>,
         stories: Stories,
         lines: Option<(String, String)>,
         history: Vec<StepView>,
@@ -53,14 +65,9 @@ impl Reading {
         let line = |label, printed: Option<String>| {
             printed.map(|printed| ReadLine { label, length: Length::of(&printed) })
         };
-        let paragraphs = introduction.replace("\r\n", "\n");
         Self {
             head,
-            introduction: paragraphs
-                .split("\n\n")
-                .map(|part| part.trim().to_owned())
-                .filter(|part| !part.is_empty())
-                .collect(),
+            introduction,
             lines: [line("Subject", subject), line("Preheader", preheader)].into_iter().flatten().collect(),
             stories: stories.0,
             history,
@@ -87,6 +94,10 @@ impl Stories {
                 summary: open.shown(Field::Summary(article.id)).to_owned(),
                 url: article.url.clone(),
                 source: article.source.clone(),
+                picture: picture_words(
+                    article.image_url.as_ref(),
+                    place.image_alt.as_deref().or(article.image_alt.as_deref()),
+                ),
             })
         };
         Self(open.composition.places.iter().filter_map(story).collect())
@@ -114,6 +125,7 @@ impl Stories {
             let article = articles.remove(&id)?;
             Some(Story {
                 heading,
+                picture: picture_words(article.image_url.as_ref(), article.image_alt.as_deref()),
                 headline: article.headline,
                 summary: article.summary,
                 url: article.url,

@@ -45,7 +45,6 @@ async function send(words) {
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, headers: { accept: "application/json" } });
     if (answer.status === 401 || answer.redirected) {
-      isDirty = true;
       said.textContent = "It could not be saved: you are signed out. Sign in in another tab, then press Save here. Nothing typed is lost.";
       return;
     }
