@@ -37,11 +37,15 @@ pub struct Run {
     pub url: Option<String>,
     pub is_strong: bool,
     pub is_emphasis: bool,
+    /// Not of the notation: nothing in it becomes a link.
+    #[serde(skip)]
+    is_typed: bool,
 }
 
 impl Run {
     fn is_set_like(&self, other: &Self) -> bool {
-        (&self.url, self.is_strong, self.is_emphasis) == (&other.url, other.is_strong, other.is_emphasis)
+        let set = |run: &Self| (run.is_strong, run.is_emphasis, run.is_typed);
+        self.url == other.url && set(self) == set(other)
     }
 }
 
@@ -56,7 +60,7 @@ pub fn read(text: &str) -> Vec<Block> {
 /// Reads one from before there was a notation: text with blank lines between its paragraphs.
 pub fn plain(text: &str) -> Vec<Block> {
     let mut reader = Reader::new(text);
-    reader.write_as_typed(0..text.len());
+    reader.write_lines_typed(0..text.len());
     reader.finish()
 }
 
@@ -78,6 +82,8 @@ struct Reader<'t> {
     link: Option<String>,
     /// Nothing was written since the link began.
     is_bare: bool,
+    /// What is written is not of the notation.
+    is_typed: bool,
     /// The first link that leads nowhere: its words and its address.
     refused: Option<(String, String)>,
 }
@@ -92,6 +98,7 @@ impl<'t> Reader<'t> {
             emphasis: 0,
             link: None,
             is_bare: false,
+            is_typed: false,
             refused: None,
         }
     }
@@ -124,7 +131,7 @@ impl<'t> Reader<'t> {
                     None => {
                         let words: String = skip(&mut events).concat();
                         self.refused.get_or_insert((words, dest_url.to_string()));
-                        self.write(&self.text[place]);
+                        self.write_typed(place);
                     }
                 },
                 Event::End(TagEnd::Link) => {
@@ -135,17 +142,18 @@ impl<'t> Reader<'t> {
                 }
                 Event::SoftBreak | Event::HardBreak => self.write(" "),
                 // Of the text itself: what is written as `&amp;` is printed so.
-                Event::Text(_) | Event::Code(_) | Event::InlineHtml(_) => self.write(&self.text[place]),
+                Event::Text(_) => self.write(&self.text[place]),
+                Event::Code(_) | Event::InlineHtml(_) => self.write_typed(place),
                 Event::Start(Tag::Image { .. }) => {
                     skip(&mut events);
-                    self.write(&self.text[place]);
+                    self.write_typed(place);
                 }
                 Event::Start(_) => {
                     skip(&mut events);
-                    self.write_as_typed(place);
+                    self.write_lines_typed(place);
                 }
                 Event::End(_) => {}
-                _ => self.write_as_typed(place),
+                _ => self.write_lines_typed(place),
             }
         }
         let refused = self.refused.take();
@@ -175,7 +183,8 @@ impl<'t> Reader<'t> {
 
     fn write(&mut self, text: &str) {
         let (is_strong, is_emphasis) = (self.strong > 0, self.emphasis > 0);
-        let run = Run { text: text.to_owned(), url: self.link.clone(), is_strong, is_emphasis };
+        let (url, is_typed) = (self.link.clone(), self.is_typed);
+        let run = Run { text: text.to_owned(), url, is_strong, is_emphasis, is_typed };
         self.is_bare = false;
         let Some(line) = self.line() else { return };
         match line.runs.last_mut() {
@@ -184,8 +193,16 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Writes a piece of the text as it is; blank lines part paragraphs.
-    fn write_as_typed(&mut self, place: Range<usize>) {
+    /// Writes a piece of the text as it is.
+    fn write_typed(&mut self, place: Range<usize>) {
+        self.is_typed = true;
+        self.write(&self.text[place]);
+        self.is_typed = false;
+    }
+
+    /// Writes lines of the text as they are; blank ones part paragraphs.
+    fn write_lines_typed(&mut self, place: Range<usize>) {
+        self.is_typed = true;
         let mut is_begun = false;
         for line in self.text[place].lines().map(str::trim) {
             match line {
@@ -201,6 +218,7 @@ impl<'t> Reader<'t> {
                 }
             }
         }
+        self.is_typed = false;
     }
 
     fn finish(self) -> Vec<Block> {
@@ -257,7 +275,7 @@ fn address(kind: LinkType, to: &str) -> Option<String> {
 fn with_addresses(run: Run) -> Vec<Run> {
     let mut runs = vec![];
     let mut rest = run.text.as_str();
-    while let Some((place, url)) = first_address(rest).filter(|_| run.url.is_none()) {
+    while let Some((place, url)) = first_address(rest).filter(|_| run.url.is_none() && !run.is_typed) {
         runs.push(Run { text: rest[..place.start].to_owned(), ..run.clone() });
         runs.push(Run { text: rest[place.clone()].to_owned(), url: Some(url), ..run.clone() });
         rest = &rest[place.end..];

@@ -23,7 +23,7 @@ async fn an_introduction_has_links_emphasis_and_lists_and_nothing_else() {
         let html = preview.html();
         for part in [
             "Good <em>morning</em>. See <a",
-            "href=\"https://x.example/a?b=1&#x26;c=2\"",
+            "href=\"https://x.example/a?b=1&amp;c=2\"",
             "<strong>new</strong>",
             "href=\"mailto:us@x.example\"",
             "<ul",

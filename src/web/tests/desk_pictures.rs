@@ -85,7 +85,7 @@ async fn what_a_picture_shows_is_written_for_the_mail_alone_and_asked_for_until_
         type_in(&mut page, &alt, " A ferry\r\nat \"dusk\" ");
         let answer = house.send_issue(&ann, issue, &page, "save").await;
         assert_eq!(answer.status, 303, "{}", answer.body);
-        assert_eq!(house.alt_in_mail(issue).await, "A ferry at &#x22;dusk&#x22;");
+        assert_eq!(house.alt_in_mail(issue).await, "A ferry at &quot;dusk&quot;");
         assert!(house.checks(&ann, issue).await.contains("with their words"));
         let article = db::articles::get(&mut house.app.db.conn().await.unwrap(), ferry).await.unwrap().unwrap();
         assert_eq!(article.image_alt, None, "the article itself keeps what its source says");

@@ -4,7 +4,7 @@ use super::super::Picture;
 use super::super::scan::{Tag, read_inside};
 use super::Writer;
 use crate::domain::article::ALT_CHARS;
-use crate::sources::text::alternative;
+use crate::sources::text::{alternative, to_line};
 
 /// A picture known to be narrower, in pixels, is a writer's portrait or a counter, not a lead image.
 const SMALLEST_WIDTH: u32 = 80;
@@ -57,8 +57,10 @@ impl<'a> Writer<'a> {
 
     /// `<media:title>` or `<media:description>`: of the picture in whose element it stands, or of the item.
     pub(super) fn note_media_words(&mut self, name: &str, inside: &str) {
-        let is_short = |text: &String| text.chars().count() <= ALT_CHARS;
-        let Some(text) = alternative(&read_inside(inside)).filter(is_short) else { return };
+        let text = to_line(&read_inside(inside));
+        // A longer text is about more than a picture.
+        let is_short = text.chars().count() <= ALT_CHARS;
+        let Some(text) = alternative(&text).filter(|_| is_short) else { return };
         let said = match self.words.is_lead {
             Some(true) => &mut self.words.picture,
             None => &mut self.words.item,
