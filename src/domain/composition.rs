@@ -513,9 +513,15 @@ mod tests {
 
     #[test]
     fn fields_and_items_are_read_as_they_are_written() {
-        for field in
-            [Field::Subject, Field::Headline(12), Field::Summary(3), Field::Heading(4), Field::Introduction, Field::Alt(5), Field::Decorative(6)]
-        {
+        for field in [
+            Field::Subject,
+            Field::Headline(12),
+            Field::Summary(3),
+            Field::Heading(4),
+            Field::Introduction,
+            Field::Alt(5),
+            Field::Decorative(6),
+        ] {
             assert_eq!(Field::parse(&field.to_string()), Some(field));
         }
         assert_eq!(Field::parse("headline-x"), None);

@@ -357,8 +357,14 @@ mod tests {
     fn the_notation_is_read() {
         for (typed, expected) in [
             ("Good\nmorning.\r\n\r\n \nIt *rains*.", "Good morning. | It *rains*."),
-            ("See [the **new** ferry](https://x.example/a_b?c=1&d=2).", "See [the ](https://x.example/a_b?c=1&d=2)[**new**](https://x.example/a_b?c=1&d=2)[ ferry](https://x.example/a_b?c=1&d=2)."),
-            ("Write to <news@x.example> or [us](mailto:a@x.example?subject=Hi).", "Write to [news@x.example](mailto:news@x.example) or [us](mailto:a@x.example?subject=Hi)."),
+            (
+                "See [the **new** ferry](https://x.example/a_b?c=1&d=2).",
+                "See [the ](https://x.example/a_b?c=1&d=2)[**new**](https://x.example/a_b?c=1&d=2)[ ferry](https://x.example/a_b?c=1&d=2).",
+            ),
+            (
+                "Write to <news@x.example> or [us](mailto:a@x.example?subject=Hi).",
+                "Write to [news@x.example](mailto:news@x.example) or [us](mailto:a@x.example?subject=Hi).",
+            ),
             ("Today:\n- one\n- *two*\n  more\n\nEnd", "Today: | (one; *two* more) | End"),
             ("3. three\n\n4. four\n\n   more\n   - inner", "(3: three; four more; inner)"),
             ("[](https://x.example/)", "[https://x.example/](https://x.example/)"),
@@ -388,7 +394,10 @@ mod tests {
             assert_eq!(texts(&blocks), [typed]);
             assert!(blocks[0].lines[0].runs.iter().all(|run| run.url.is_none()), "{typed}");
         }
-        assert_eq!(texts(&read("    far in\n\n    and on\n\n```\ncode\n```")), ["far in", "and on", "``` code ```"]);
+        assert_eq!(
+            texts(&read("    far in\n\n    and on\n\n```\ncode\n```")),
+            ["far in", "and on", "``` code ```"]
+        );
         assert_eq!(texts(&read("Title\n=====\n- item\n\n  > said")), ["Title =====", "- item > said"]);
     }
 
@@ -408,7 +417,10 @@ mod tests {
 
     #[test]
     fn one_from_before_the_notation_stands_as_it_did() {
-        assert_eq!(texts(&plain("One\r\n*line*.\r\n\r\n \n\n- [Two](https://x.example).\n")), ["One *line*.", "- [Two](https://x.example)."]);
+        assert_eq!(
+            texts(&plain("One\r\n*line*.\r\n\r\n \n\n- [Two](https://x.example).\n")),
+            ["One *line*.", "- [Two](https://x.example)."]
+        );
         assert!(plain(" \n\n").is_empty() && read(" \n\n").is_empty());
     }
 
@@ -416,7 +428,10 @@ mod tests {
     fn a_link_that_leads_nowhere_is_told() {
         assert_eq!(problem("[a](https://x.example) and <b@x.example>, [sic]"), None);
         let says = problem("Read [the *story*](www.x.example/a)").unwrap();
-        assert!(says.starts_with("The link “the story” leads to “www.x.example/a”: write the whole address"), "{says}");
+        assert!(
+            says.starts_with("The link “the story” leads to “www.x.example/a”: write the whole address"),
+            "{says}"
+        );
         assert!(problem("[x](javascript:alert\\(1\\))").is_some());
     }
 

@@ -119,7 +119,8 @@ pub fn problems(new: &ByHand) -> Vec<(OwnField, String)> {
     let link = |link: &Option<String>| {
         let link = link.as_deref()?.trim();
         let is_link = || Url::parse(link).ok().and_then(web_link).is_some();
-        let is_none = || format!("“{}” is not a link: write the whole address, https://…", link.escape_debug());
+        let is_none =
+            || format!("“{}” is not a link: write the whole address, https://…", link.escape_debug());
         too_long(link, LINK_CHARS).or_else(|| (!is_link()).then(is_none))
     };
     let text = |text: &Option<String>, most: usize| too_long(&fold(text.as_deref()?), most);

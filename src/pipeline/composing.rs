@@ -142,4 +142,3 @@ fn shorten(title: &str) -> String {
         _ => format!("{}…", title.chars().take(59).collect::<String>().trim_end()),
     }
 }
-

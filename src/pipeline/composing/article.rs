@@ -103,7 +103,6 @@ pub async fn add(
     Ok(added)
 }
 
-
 /// What an article's picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alt<'w> {

@@ -200,7 +200,9 @@ fn write_texts(
             Field::Summary(_) => Some(fold(text)),
             Field::Alt(_) => Some(fold(text)).filter(|text| !text.is_empty()),
             // Who writes what it shows means that.
-            Field::Decorative(id) if texts.get(&Field::Alt(*id)).is_some_and(|alt| !alt.trim().is_empty()) => {
+            Field::Decorative(id)
+                if texts.get(&Field::Alt(*id)).is_some_and(|alt| !alt.trim().is_empty()) =>
+            {
                 continue;
             }
             Field::Decorative(_) => (!text.is_empty()).then(|| YES.to_owned()),

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::dialect::{Dates, Format, Space};
 use self::pictures::Words;
+use super::dialect::{Dates, Format, Space};
 use super::scan::{Scan, Tag, read_inside};
 use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ};
 use crate::domain::link::web_link;

@@ -42,7 +42,7 @@ struct Own {
 
 impl Default for AddForm {
     fn default() -> Self {
-        Self { by_hand: false, ..Self::read(&Form::default()) }
+        Self::read(&Form::of_query(Some("kind=link")))
     }
 }
 
@@ -130,7 +130,8 @@ fn by_hand(typed: &mut AddForm) -> Option<FoundArticle> {
     };
     let mut problems = articles::problems(&new);
     if new.image_url.is_none() && new.image_alt.is_some() {
-        problems.push((OwnField::Image, "Write the picture’s address, or leave out what it shows.".to_owned()));
+        problems
+            .push((OwnField::Image, "Write the picture’s address, or leave out what it shows.".to_owned()));
     }
     for (field, says) in &problems {
         typed.field(*field).problem.clone_from(says);

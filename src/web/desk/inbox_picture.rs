@@ -76,7 +76,10 @@ pub async fn describe(
     match done {
         Ok(done) => {
             let words = match done.image_alt.as_deref() {
-                Some("") => format!("The picture of “{}” is decorative: it is left out where mails are read aloud.", done.title),
+                Some("") => format!(
+                    "The picture of “{}” is decorative: it is left out where mails are read aloud.",
+                    done.title
+                ),
                 Some(_) => format!("It is written what the picture of “{}” shows.", done.title),
                 None => format!("Nothing says what the picture of “{}” shows.", done.title),
             };

@@ -227,7 +227,9 @@ fn named(topics: &str) -> Vec<String> {
 fn wrong_topic(topics: &[String]) -> Option<String> {
     topics.iter().find_map(|topic| match slug_of(topic) {
         None => Some(format!("“{topic}” cannot be a topic: it has no letter and no digit")),
-        Some(_) => too_long(topic, TOPIC_CHARS).map(|says| format!("The topic “{topic}” is too long. {says}")),
+        Some(_) => {
+            too_long(topic, TOPIC_CHARS).map(|says| format!("The topic “{topic}” is too long. {says}"))
+        }
     })
 }
 

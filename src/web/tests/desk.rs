@@ -91,9 +91,8 @@ pub fn fields(html: &str) -> Fields {
             Some(unescape(value))
         };
         let name = attribute("name");
-        if tag.starts_with("input type=\"hidden\"") {
-            fields.push((name.unwrap(), attribute("value").unwrap()));
-        } else if tag.starts_with("input type=\"checkbox\"") && tag.contains(" checked") {
+        let is_ticked = tag.starts_with("input type=\"checkbox\"") && tag.contains(" checked");
+        if tag.starts_with("input type=\"hidden\"") || is_ticked {
             fields.push((name.unwrap(), attribute("value").unwrap()));
         } else if tag.starts_with("textarea") {
             let text = tag.split_once('>').unwrap().1;

@@ -74,11 +74,17 @@ async fn a_link_that_leads_nowhere_is_refused_with_what_was_typed() {
 #[tokio::test]
 async fn links_of_the_introduction_are_checked_and_measured() {
     for (house, mailbox) in with_relay().await {
-        settings::set(&house.app, &Actor::command_line(), "brief", &["measure=clicks".to_owned()]).await.unwrap();
+        settings::set(&house.app, &Actor::command_line(), "brief", &["measure=clicks".to_owned()])
+            .await
+            .unwrap();
         let issue = house.draft().await.id;
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
         let mut page = house.open_issue(&ed, issue).await;
-        type_in(&mut page, "introduction", "See [the port](http://127.0.0.1:9/port), [us](mailto:us@x.example).");
+        type_in(
+            &mut page,
+            "introduction",
+            "See [the port](http://127.0.0.1:9/port), [us](mailto:us@x.example).",
+        );
         assert_eq!(house.send_issue(&ed, issue, &page, "save").await.status, 303);
         let looked = house.submit_as(&ed, &format!("/desk/issues/{issue}/checks"), &[]).await.body;
         assert!(looked.contains(">http://127.0.0.1:9/port<") && !looked.contains("mailto:"), "{looked}");

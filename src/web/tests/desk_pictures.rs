@@ -87,7 +87,8 @@ async fn what_a_picture_shows_is_written_for_the_mail_alone_and_asked_for_until_
         assert_eq!(answer.status, 303, "{}", answer.body);
         assert_eq!(house.alt_in_mail(issue).await, "A ferry at &quot;dusk&quot;");
         assert!(house.checks(&ann, issue).await.contains("with their words"));
-        let article = db::articles::get(&mut house.app.db.conn().await.unwrap(), ferry).await.unwrap().unwrap();
+        let article =
+            db::articles::get(&mut house.app.db.conn().await.unwrap(), ferry).await.unwrap().unwrap();
         assert_eq!(article.image_alt, None, "the article itself keeps what its source says");
 
         // Decorative: an empty text, and nothing is asked for.
@@ -157,7 +158,10 @@ async fn what_an_editor_writes_of_a_picture_outlives_what_its_source_says_but_no
         house.submit_as(&ann, &describe, &[("alt", ""), ("decorative", "yes")]).await;
         assert_eq!(house.alt_in_mail(issue).await, "");
         let shown = house.get_as(&ann, &format!("/desk/issues/{issue}")).await.body;
-        assert!(shown.contains(&format!("name=\"{}\" value=\"yes\" checked", Field::Decorative(ferry))), "{shown}");
+        assert!(
+            shown.contains(&format!("name=\"{}\" value=\"yes\" checked", Field::Decorative(ferry))),
+            "{shown}"
+        );
         house.submit_as(&ann, &describe, &[("alt", "")]).await;
         assert_eq!(house.alt_in_mail(issue).await, "Another");
         let audit = db::testing::audited(&house.app.db).await;
@@ -212,12 +216,16 @@ async fn an_article_by_hand_has_a_picture_in_words_and_nothing_of_it_is_cut() {
             ("image", String::new(), "leave out what it shows"),
         ] {
             let fields = with(name, &value);
-            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let fields: Vec<(&str, &str)> =
+                fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let answer = house.submit_as(&ann, "/desk/inbox", &fields).await;
             assert_eq!(answer.status, 422, "{name}: {}", answer.body);
             let id = format!("id=\"{name}-problem\"");
             let body = super::desk::unescape(&answer.body);
-            assert!(body.contains(&id) && body.contains(problem) && body.contains(value.trim()), "{name}: {body}");
+            assert!(
+                body.contains(&id) && body.contains(problem) && body.contains(value.trim()),
+                "{name}: {body}"
+            );
         }
         assert!(house.holds(issue).await.is_empty());
         let answer = house.submit_as(&ann, "/desk/inbox", &form).await;
@@ -225,7 +233,9 @@ async fn an_article_by_hand_has_a_picture_in_words_and_nothing_of_it_is_cut() {
         assert_eq!(house.alt_in_mail(issue).await, "A desk by the window");
         // Too many words to look for are refused, and kept as well.
         let inbox = house.get_as(&ann, &format!("/desk/inbox?q={}", "a".repeat(101))).await.body;
-        assert!(inbox.contains("It has 101 characters, and 100 is the most") && inbox.contains(&"a".repeat(101)));
+        assert!(
+            inbox.contains("It has 101 characters, and 100 is the most") && inbox.contains(&"a".repeat(101))
+        );
         house.close().await;
     }
 }
