@@ -56,6 +56,7 @@ pub enum IssueCommand {
     /// Write an issue's introduction, subject or preheader, while it is filling or waits for approval
     Write {
         id: i64,
+        /// Paragraphs with blank lines between them; [words](https://…) for a link, *emphasis*, **strong**, - or 1. for a list
         #[arg(long)]
         introduction: Option<String>,
         /// A Handlebars line in place of the newsletter's; empty: the newsletter's

@@ -23,6 +23,7 @@ pub struct Article {
     pub author: Option<String>,
     pub summary: String,
     pub image_url: Option<String>,
+    /// What the image shows, as an editor wrote it, or else the source; empty: it is decorative; none: nobody has said.
     pub image_alt: Option<String>,
     pub language: Option<String>,
     pub published_at: Option<Timestamp>,
@@ -36,8 +37,8 @@ pub struct Article {
 }
 
 const ARTICLE: &str = "SELECT a.id, a.newsletter_id, a.source_id, COALESCE(NULLIF(s.title, ''), s.url, '') AS source, \
-     a.url, a.title, a.author, a.summary, a.image_url, a.image_alt, a.language, a.published_at, a.topics, a.held, \
-     a.pinned, a.fresh_at, a.story_id, CAST(LENGTH(a.body_html) AS BIGINT) AS body_chars \
+     a.url, a.title, a.author, a.summary, a.image_url, COALESCE(a.written_alt, a.image_alt) AS image_alt, a.language, \
+     a.published_at, a.topics, a.held, a.pinned, a.fresh_at, a.story_id, CAST(LENGTH(a.body_html) AS BIGINT) AS body_chars \
      FROM articles a LEFT JOIN sources s ON s.id = a.source_id";
 
 fn article(row: &sqlx::any::AnyRow) -> Result<Article, DbError> {
@@ -160,7 +161,8 @@ pub async fn add_identity(
     Ok(result.rows_affected() == 1)
 }
 
-/// Takes over what a source changed in an article that it brought, and gives it the topics of one more source.
+/// Takes over what a source changed in an article that it brought, and gives it the topics of one more source. What an
+/// editor wrote of its picture goes when the picture does.
 /// Returns whether the row was touched: a poll that brings nothing new writes nothing.
 pub async fn refresh(
     conn: &mut Conn,
@@ -171,9 +173,11 @@ pub async fn refresh(
 ) -> Result<bool, DbError> {
     let text = sqlx::query(
         "UPDATE articles SET title = $3, summary = $4, body_html = $5, image_url = $6, image_alt = $7, author = $8,
-             modified_at = COALESCE($9, modified_at)
+             modified_at = COALESCE($9, modified_at),
+             written_alt = CASE WHEN COALESCE(image_url, '') = COALESCE($6, '') THEN written_alt END
          WHERE id = $1 AND source_id = $2
-           AND (title <> $3 OR summary <> $4 OR body_html <> $5 OR COALESCE(image_url, '') <> COALESCE($6, ''))",
+           AND (title <> $3 OR summary <> $4 OR body_html <> $5 OR COALESCE(image_url, '') <> COALESCE($6, '')
+               OR COALESCE(image_alt, '') <> COALESCE($7, ''))",
     )
     .bind(id)
     .bind(source_id.unwrap_or(0))
@@ -459,6 +463,17 @@ pub async fn set_flags(conn: &mut Conn, id: i64, held: bool, pinned: bool) -> Re
         .execute(conn)
         .await?;
     one_row("holding or pinning an article", &result)
+}
+
+/// Writes what an article's picture shows, over what its source says of it; empty: it is decorative; none: what the
+/// source says.
+pub async fn write_alt(conn: &mut Conn, id: i64, alt: Option<&str>) -> Result<(), DbError> {
+    let result = sqlx::query("UPDATE articles SET written_alt = $2 WHERE id = $1")
+        .bind(id)
+        .bind(alt)
+        .execute(conn)
+        .await?;
+    one_row("writing what a picture shows", &result)
 }
 
 /// A list as the one bind that [`Dialect::list`] and [`Dialect::rows`] take.

@@ -13,7 +13,8 @@ pub const MOST_STEPS: i64 = 100;
 /// An issue's articles, in order.
 pub async fn places(conn: &mut Conn, issue_id: i64) -> Result<Vec<Place>, DbError> {
     let rows = sqlx::query(
-        "SELECT article_id, headline, summary, heading FROM issue_articles WHERE issue_id = $1 ORDER BY position",
+        "SELECT article_id, headline, summary, image_alt, heading FROM issue_articles WHERE issue_id = $1
+         ORDER BY position",
     )
     .bind(issue_id)
     .fetch_all(conn)
@@ -24,6 +25,7 @@ pub async fn places(conn: &mut Conn, issue_id: i64) -> Result<Vec<Place>, DbErro
             article_id: row.int("article_id")?,
             headline: row.opt_text("headline")?,
             summary: row.opt_text("summary")?,
+            image_alt: row.opt_text("image_alt")?,
             heading: row.opt_text("heading")?,
         })
     };
@@ -58,14 +60,15 @@ pub async fn write(conn: &mut Conn, issue_id: i64, composition: &Composition) ->
     sqlx::query("DELETE FROM issue_articles WHERE issue_id = $1").bind(issue_id).execute(&mut *conn).await?;
     for (position, place) in (0_i64..).zip(&composition.places) {
         sqlx::query(
-            "INSERT INTO issue_articles (issue_id, article_id, position, headline, summary, heading)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO issue_articles (issue_id, article_id, position, headline, summary, image_alt, heading)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(issue_id)
         .bind(place.article_id)
         .bind(position)
         .bind(place.headline.as_deref())
         .bind(place.summary.as_deref())
+        .bind(place.image_alt.as_deref())
         .bind(place.heading.as_deref())
         .execute(&mut *conn)
         .await?;

@@ -15,7 +15,7 @@ pub struct Target {
     /// From 1; 0 for the link that nobody sees.
     pub number: i64,
     pub url: String,
-    /// None for the link that nobody sees.
+    /// None for a link of the introduction, and for the one that nobody sees.
     pub article_id: Option<i64>,
 }
 

@@ -22,7 +22,7 @@ pub struct FoundArticle {
     pub body_html: String,
     /// Lead image: absolute, `http` or `https`.
     pub image_url: Option<String>,
-    /// What the lead image shows, in words.
+    /// What the lead image shows, in words; none where the source does not say.
     pub image_alt: Option<String>,
     /// BCP 47 language tag, for instance `fr` or `pt-BR`.
     pub language: Option<String>,
@@ -34,6 +34,13 @@ pub struct FoundArticle {
 
 /// The longest summary that is kept, in characters.
 pub const SUMMARY_CHARS: usize = 400;
+
+/// The longest title, and the longest alternative text of a picture, in characters.
+pub const TITLE_CHARS: usize = 300;
+pub const ALT_CHARS: usize = 300;
+
+/// The longest link, in characters: mail programs take no longer ones.
+pub const LINK_CHARS: usize = 2_000;
 
 /// What makes two items of one source the same article.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +83,7 @@ pub struct IssueArticle {
     pub summary: String,
     pub url: Option<String>,
     pub image_url: Option<String>,
+    /// What the image shows, in words; empty: it is decorative; none: nobody has said.
     pub image_alt: Option<String>,
     /// The name of the source, for instance "The Daily Planet"; empty for an article by hand.
     pub source: String,

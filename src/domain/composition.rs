@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::article::{ALT_CHARS, SUMMARY_CHARS, TITLE_CHARS};
 use super::topic::{Topic, TopicSet};
 
 pub use layout::{Layout, Merged, Order, merge};
@@ -31,6 +32,8 @@ pub struct Place {
     /// For the mail alone; none: the article's own.
     pub headline: Option<String>,
     pub summary: Option<String>,
+    /// What the article's picture shows, in words; empty: it is decorative.
+    pub image_alt: Option<String>,
     /// Stands above the article and begins a section.
     pub heading: Option<String>,
 }
@@ -77,9 +80,16 @@ pub enum Field {
     /// Of the article with this id, for the mail alone.
     Headline(i64),
     Summary(i64),
+    /// What its picture shows, in words.
+    Alt(i64),
+    /// [`YES`] where its picture is decorative: nothing needs to be said of it.
+    Decorative(i64),
     /// Above the article with this id.
     Heading(i64),
 }
+
+/// What stands in a field that is ticked; one that is not is empty.
+pub const YES: &str = "yes";
 
 impl Field {
     /// Parses what [`fmt::Display`] prints, such as `headline-12`.
@@ -91,6 +101,8 @@ impl Field {
             "preheader" => Some(Self::Preheader),
             _ => (of("headline-").map(Self::Headline))
                 .or_else(|| of("summary-").map(Self::Summary))
+                .or_else(|| of("alt-").map(Self::Alt))
+                .or_else(|| of("decorative-").map(Self::Decorative))
                 .or_else(|| of("heading-").map(Self::Heading)),
         }
     }
@@ -99,7 +111,11 @@ impl Field {
     pub fn article(self) -> Option<i64> {
         match self {
             Self::Introduction | Self::Subject | Self::Preheader => None,
-            Self::Headline(id) | Self::Summary(id) | Self::Heading(id) => Some(id),
+            Self::Headline(id)
+            | Self::Summary(id)
+            | Self::Alt(id)
+            | Self::Decorative(id)
+            | Self::Heading(id) => Some(id),
         }
     }
 
@@ -108,8 +124,10 @@ impl Field {
         match self {
             Self::Introduction => 10_000,
             Self::Subject | Self::Preheader => 500,
-            Self::Headline(_) => 300,
-            Self::Summary(_) => super::article::SUMMARY_CHARS,
+            Self::Headline(_) => TITLE_CHARS,
+            Self::Summary(_) => SUMMARY_CHARS,
+            Self::Alt(_) => ALT_CHARS,
+            Self::Decorative(_) => YES.len(),
             Self::Heading(_) => 80,
         }
     }
@@ -123,6 +141,8 @@ impl fmt::Display for Field {
             Self::Preheader => formatter.write_str("preheader"),
             Self::Headline(id) => write!(formatter, "headline-{id}"),
             Self::Summary(id) => write!(formatter, "summary-{id}"),
+            Self::Alt(id) => write!(formatter, "alt-{id}"),
+            Self::Decorative(id) => write!(formatter, "decorative-{id}"),
             Self::Heading(id) => write!(formatter, "heading-{id}"),
         }
     }
@@ -145,6 +165,8 @@ impl Composition {
             Field::Preheader => self.preheader.as_deref(),
             Field::Headline(id) => self.place(id)?.headline.as_deref(),
             Field::Summary(id) => self.place(id)?.summary.as_deref(),
+            Field::Alt(id) => self.place(id)?.image_alt.as_deref(),
+            Field::Decorative(id) => self.place(id)?.image_alt.as_deref().map(ticked_where_empty),
             Field::Heading(id) => self.place(id)?.heading.as_deref(),
         }
     }
@@ -160,6 +182,15 @@ impl Composition {
             Field::Preheader => Some(&mut self.preheader),
             Field::Headline(id) => self.place_mut(id).map(|place| &mut place.headline),
             Field::Summary(id) => self.place_mut(id).map(|place| &mut place.summary),
+            Field::Alt(id) => self.place_mut(id).map(|place| &mut place.image_alt),
+            Field::Decorative(id) => {
+                let Some(place) = self.place_mut(id) else { return false };
+                match text {
+                    Some(_) => place.image_alt = Some(String::new()),
+                    None => place.image_alt = place.image_alt.take().filter(|alt| !alt.is_empty()),
+                }
+                return true;
+            }
             Field::Heading(id) => self.place_mut(id).map(|place| &mut place.heading),
         };
         slot.map(|slot| *slot = text).is_some()
@@ -278,6 +309,14 @@ pub fn by_topic(articles: &[(i64, TopicSet)], topics: &[Topic]) -> Vec<Place> {
     places
 }
 
+/// What a picture's words say of whether it is decorative: it is where they are empty.
+pub fn ticked_where_empty(alt: &str) -> &'static str {
+    if alt.is_empty() { YES } else { "" }
+}
+
+/// What steps call a picture's words.
+const ALT: &str = "alternative text";
+
 /// What an edit did, in words: "put “Ferry” in", "changed the subject". Empty where nothing differs.
 pub fn difference(before: &Composition, after: &Composition, title: &dyn Fn(i64) -> String) -> Vec<String> {
     let mut said = vec![];
@@ -291,11 +330,16 @@ pub fn difference(before: &Composition, after: &Composition, title: &dyn Fn(i64)
     said.extend(headings(before, after, &stayed, &now));
     for id in now {
         let (Some(was), Some(is)) = (before.place(id), after.place(id)) else { continue };
-        for (what, was, is) in
-            [("headline", &was.headline, &is.headline), ("summary", &was.summary, &is.summary)]
-        {
+        for (what, was, is) in [
+            ("headline", &was.headline, &is.headline),
+            ("summary", &was.summary, &is.summary),
+            (ALT, &was.image_alt, &is.image_alt),
+        ] {
             match is {
                 _ if was == is => {}
+                Some(text) if text.is_empty() && what == ALT => {
+                    said.push(format!("said that the picture of “{}” is decorative", title(id)));
+                }
                 Some(_) => said.push(format!("wrote the {what} of “{}”", title(id))),
                 None => said.push(format!("went back to the article's own {what} of “{}”", title(id))),
             }
@@ -457,14 +501,27 @@ mod tests {
             told(&before, &after),
             "wrote the heading “Abroad”; removed the heading “World”; wrote the headline of “Story 2”"
         );
+        let mut after = before.clone();
+        after.set(Field::Alt(1), Some("A harbour".to_owned()));
+        after.set(Field::Decorative(2), Some(YES.to_owned()));
+        assert_eq!(
+            told(&before, &after),
+            "wrote the alternative text of “Story 1”; said that the picture of “Story 2” is decorative"
+        );
         assert_eq!(moving(&before, Item::Article(2), 2), "1 World 3 2 4");
     }
 
     #[test]
     fn fields_and_items_are_read_as_they_are_written() {
-        for field in
-            [Field::Subject, Field::Headline(12), Field::Summary(3), Field::Heading(4), Field::Introduction]
-        {
+        for field in [
+            Field::Subject,
+            Field::Headline(12),
+            Field::Summary(3),
+            Field::Heading(4),
+            Field::Introduction,
+            Field::Alt(5),
+            Field::Decorative(6),
+        ] {
             assert_eq!(Field::parse(&field.to_string()), Some(field));
         }
         assert_eq!(Field::parse("headline-x"), None);

@@ -7,6 +7,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::article::IssueArticle;
 use super::calendar::Timestamp;
+use super::introduction::{self, Block};
 use super::measuring::Measure;
 use super::newsletter::Approval;
 use super::topic::Topic;
@@ -37,7 +38,7 @@ pub struct Issue {
     pub pauses: i64,
     /// Goes out as soon as it is addressed, whatever hours readers chose.
     pub at_once: bool,
-    /// The editor's introduction, plain text with blank lines between paragraphs; may be empty.
+    /// The editor's introduction, in the notation of [`super::introduction`]; may be empty.
     pub introduction: String,
     /// The editor's subject and preheader, in place of the newsletter's lines.
     pub subject: Option<String>,
@@ -78,9 +79,21 @@ pub struct IssueContent {
     /// An editor laid it out: articles stand in this order under their own sections, and not topic by topic.
     #[serde(default)]
     pub laid_out: bool,
+    /// The introduction is in the notation of [`super::introduction`]; what was frozen before there was one is plain text.
+    #[serde(default)]
+    pub has_notation: bool,
 }
 
 impl IssueContent {
+    /// The introduction in its paragraphs and lists.
+    pub fn introduction(&self) -> Vec<Block> {
+        if self.has_notation {
+            introduction::read(&self.introduction)
+        } else {
+            introduction::plain(&self.introduction)
+        }
+    }
+
     /// What readers find the issue by: headlines and summaries, [`folded`].
     pub fn words(&self) -> String {
         let texts = self.articles.iter().flat_map(|article| [article.headline.as_str(), &article.summary]);

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod certificate;
 pub mod composition;
 pub mod delivery;
+pub mod introduction;
 pub mod issue;
 pub mod language;
 pub mod link;

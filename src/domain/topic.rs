@@ -21,6 +21,9 @@ pub struct TopicSet(i64);
 /// The most topics that one newsletter can have: the bits of a `BIGINT` without its sign.
 pub const MAX_TOPICS: usize = 63;
 
+/// The longest name that somebody gives a topic, in characters; those from before there was a limit may be longer.
+pub const TOPIC_CHARS: usize = 60;
+
 impl TopicSet {
     pub const EMPTY: Self = Self(0);
 
@@ -63,7 +66,7 @@ impl TopicSet {
 /// characters; none where nothing remains.
 pub fn slug_of(name: &str) -> Option<String> {
     let mut slug = String::new();
-    for character in name.trim().chars().flat_map(char::to_lowercase).take(60) {
+    for character in name.trim().chars().flat_map(char::to_lowercase).take(TOPIC_CHARS) {
         if character.is_alphanumeric() {
             slug.push(character);
         } else if !slug.is_empty() && !slug.ends_with('-') {

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::db;
 use crate::db::articles::{Article, Place};
-use crate::domain::article::{FoundArticle, Identity};
+use crate::domain::article::{ALT_CHARS, FoundArticle, Identity, LINK_CHARS, SUMMARY_CHARS, TITLE_CHARS};
 use crate::domain::link::web_link;
 use crate::domain::topic::TopicSet;
 use crate::sources::fetch::{Fetched, Fetcher, Validators};
@@ -14,7 +14,7 @@ use crate::sources::{decode, sanitise, summarise, to_text};
 
 use super::editors::find_newsletter;
 use super::newsletters::ensure_topic;
-use super::{App, Error, collect};
+use super::{App, Error, collect, too_long};
 
 /// The largest file that is read: a fetched page is held to the same.
 const LARGEST_FILE: u64 = 10 * 1024 * 1024;
@@ -104,11 +104,58 @@ fn is_html(path: &str, bytes: &[u8]) -> bool {
     ["<!doctype", "<html", "<head", "<body", "<?xml", "<!--"].iter().any(|tag| start.starts_with(tag))
 }
 
+/// The fields of an article by hand that something can be wrong with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnField {
+    Title,
+    Url,
+    Summary,
+    Image,
+    ImageAlt,
+}
+
+/// What is wrong with an article before it is kept, each in a sentence that says what to do.
+pub fn problems(new: &ByHand) -> Vec<(OwnField, String)> {
+    let link = |link: &Option<String>| {
+        let link = link.as_deref()?.trim();
+        let is_link = || Url::parse(link).ok().and_then(web_link).is_some();
+        let is_none =
+            || format!("“{}” is not a link: write the whole address, https://…", link.escape_debug());
+        too_long(link, LINK_CHARS).or_else(|| (!is_link()).then(is_none))
+    };
+    let text = |text: &Option<String>, most: usize| too_long(&fold(text.as_deref()?), most);
+    let title = match clean_title(&new.title) {
+        title if title.is_empty() => Some("Write a title: it is what readers see first.".to_owned()),
+        title => too_long(&title, TITLE_CHARS),
+    };
+    let found = [
+        (OwnField::Title, title),
+        (OwnField::Url, link(&new.url)),
+        (OwnField::Summary, text(&new.summary, SUMMARY_CHARS)),
+        (OwnField::Image, link(&new.image_url)),
+        (OwnField::ImageAlt, text(&new.image_alt, ALT_CHARS)),
+    ];
+    found.into_iter().filter_map(|(field, says)| Some((field, says?))).collect()
+}
+
+fn clean_title(title: &str) -> String {
+    to_text(&escape(title)).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// An article as an editor wrote it, cleaned like any other.
+///
+/// # Errors
+/// `Invalid` where it has one of the [`problems`].
 pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
-    let title = to_text(&escape(&new.title)).split_whitespace().collect::<Vec<_>>().join(" ");
-    if title.is_empty() {
-        return Err(Error::Invalid("an article needs a title: --title \"…\"".to_owned()));
+    if let Some((field, says)) = problems(&new).into_iter().next() {
+        let name = match field {
+            OwnField::Title => "title",
+            OwnField::Url => "url",
+            OwnField::Summary => "summary",
+            OwnField::Image => "image",
+            OwnField::ImageAlt => "image-alt",
+        };
+        return Err(Error::Invalid(format!("--{name}: {says}")));
     }
     let body_html = match &new.body {
         Some(body) if body.contains("</") => sanitise(body, None),
@@ -119,21 +166,17 @@ pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
         Some(summary) => summarise(&summary),
         None => summarise(&to_text(&body_html)),
     };
+    let link = |link: String| Url::parse(link.trim()).ok().and_then(web_link).map(String::from);
     Ok(FoundArticle {
-        title,
-        url: new.url.map(|url| parse_link("url", &url)).transpose()?,
-        image_url: new.image_url.map(|url| parse_link("image", &url)).transpose()?,
+        title: clean_title(&new.title),
+        url: new.url.and_then(link),
+        image_url: new.image_url.and_then(link),
         image_alt: new.image_alt.map(|alt| fold(&alt)).filter(|alt| !alt.is_empty()),
         author: new.author.map(|author| fold(&author)).filter(|author| !author.is_empty()),
         summary,
         body_html,
         ..FoundArticle::default()
     })
-}
-
-fn parse_link(key: &str, text: &str) -> Result<String, Error> {
-    let link = Url::parse(text.trim()).ok().and_then(web_link).map(String::from);
-    link.ok_or_else(|| Error::Invalid(format!("{key}: “{}” is not a link (https://…)", text.escape_debug())))
 }
 
 /// Adds an article to a newsletter. Its age counts from now: whoever brings it wants it in the next issue. One without

@@ -161,13 +161,12 @@ fn postal_address(newsletter: &Newsletter) -> Finding {
 }
 
 fn alternative_texts(content: &IssueContent, html: &str) -> Finding {
-    let is_blank = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().is_empty();
-    let mute: Vec<&str> = content
-        .articles
-        .iter()
-        .filter(|article| article.image_url.is_some() && is_blank(&article.image_alt))
-        .map(|article| article.headline.as_str())
+    let pictures = || content.articles.iter().filter(|article| article.image_url.is_some());
+    let mute: Vec<(i64, String)> = pictures()
+        .filter(|article| article.image_alt.is_none())
+        .map(|article| (article.id, article.headline.clone()))
         .collect();
+    let decorative = pictures().filter(|article| article.image_alt.as_deref() == Some("")).count();
     let page = Document::from(html);
     let images = page.select("img");
     let without = images.iter().filter(|image| image.attr("alt").is_none()).count();
@@ -184,18 +183,21 @@ fn alternative_texts(content: &IssueContent, html: &str) -> Finding {
     }
     if mute.is_empty() {
         let all = images.iter().count();
-        let says = if all == 0 {
-            "There is no image.".to_owned()
-        } else {
-            format!("{} with their words.", count(all, "image"))
+        let says = match decorative {
+            _ if all == 0 => "There is no image.".to_owned(),
+            0 => format!("{} with their words.", count(all, "image")),
+            some => format!("{}; of articles' pictures, {some} decorative.", count(all, "image")),
         };
         return Finding::good("Images in words", says);
     }
-    Finding::warning(
+    let names: Vec<&str> = mute.iter().map(|(_, headline)| headline.as_str()).collect();
+    let finding = Finding::warning(
         "Images in words",
-        format!("Without images, nothing says what is to be seen with: {}.", named(&mute)),
-        "Say in a few words what each image shows.",
-    )
+        format!("Without images, nothing says what is to be seen with: {}.", named(&names)),
+        "Say in a few words what each picture shows. Where readers miss nothing without it, tick that it is decorative: \
+         then it is passed over where a mail is read aloud.",
+    );
+    Finding { articles: mute, ..finding }
 }
 
 fn size(bytes: usize) -> Finding {

@@ -317,7 +317,7 @@ pub(super) async fn content(
             section: section_of.get(&article.id).filter(|_| draft.edited).cloned(),
             url: article.url,
             image_url: article.image_url,
-            image_alt: article.image_alt,
+            image_alt: own(Field::Alt(article.id)).or(article.image_alt),
             source: article.source,
             author: article.author,
             language: article.language,
@@ -332,6 +332,7 @@ pub(super) async fn content(
         preheader: draft.preheader.clone().unwrap_or_else(|| newsletter.rules.preheader.clone()),
         introduction: draft.introduction.clone(),
         laid_out: draft.edited,
+        has_notation: true,
     })
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn begin(
     targets.extend(render::links(content).into_iter().map(|link| Target {
         number: link.number,
         url: link.url,
-        article_id: Some(link.article_id),
+        article_id: link.article_id,
     }));
     Ok(db::measuring::begin(conn, issue.id, newsletter.rules.measure, &targets).await?)
 }

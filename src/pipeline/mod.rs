@@ -47,6 +47,12 @@ pub mod topics;
 pub use self::app::App;
 use crate::db::DbError;
 
+/// What is wrong with a typed text that has more characters than `most`; nothing is cut without a word.
+pub fn too_long(text: &str, most: usize) -> Option<String> {
+    let count = text.chars().count();
+    (count > most).then(|| format!("It has {count} characters, and {most} is the most: shorten it."))
+}
+
 /// What keeps the pipeline from doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

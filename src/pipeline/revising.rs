@@ -33,7 +33,7 @@ async fn content(conn: &mut Conn, issue: &Issue) -> Result<IssueContent, Error> 
         .ok_or_else(|| Error::Invalid(format!("issue {} is frozen and has no content", issue.id)))
 }
 
-/// Gives articles what was frozen of them. An editor's own headline or summary is not the article's: behind it stands
+/// Gives articles what was frozen of them. An editor's own words are not the article's: behind it stands
 /// what the article says now.
 fn restore(articles: &mut [Article], before: &Composition, content: &IssueContent) {
     for article in articles {
@@ -45,9 +45,11 @@ fn restore(articles: &mut [Article], before: &Composition, content: &IssueConten
         if place.is_none_or(|place| place.summary.is_none()) {
             article.summary.clone_from(&frozen.summary);
         }
+        if place.is_none_or(|place| place.image_alt.is_none()) {
+            article.image_alt.clone_from(&frozen.image_alt);
+        }
         article.url.clone_from(&frozen.url);
         article.image_url.clone_from(&frozen.image_url);
-        article.image_alt.clone_from(&frozen.image_alt);
         article.source.clone_from(&frozen.source);
         article.author.clone_from(&frozen.author);
         article.language.clone_from(&frozen.language);
@@ -81,6 +83,9 @@ pub(super) async fn freeze_again(
         let Some(was) = frozen.articles.iter().find(|was| was.id == article.id) else { continue };
         article.reading_minutes = was.reading_minutes;
         article.also.clone_from(&was.also);
+    }
+    if content.introduction == frozen.introduction {
+        content.has_notation = frozen.has_notation;
     }
     if before.subject.is_none() && issue.subject.is_none() {
         content.subject = frozen.subject;

@@ -77,7 +77,14 @@ impl Seen {
                 .articles
                 .iter()
                 .map(|article| {
-                    (article.id, &article.headline, &article.summary, &article.url, &article.section)
+                    (
+                        article.id,
+                        &article.headline,
+                        &article.summary,
+                        &article.image_alt,
+                        &article.url,
+                        &article.section,
+                    )
                 })
                 .collect();
             let words = (&holds.subject, &holds.preheader, &holds.introduction);

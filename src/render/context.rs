@@ -8,6 +8,8 @@ use super::article::{ArticleView, Section, follow, group, view, web_url};
 use super::colour;
 use super::holes::{clean, mark};
 use crate::domain::article::IssueArticle;
+use crate::domain::introduction::Block;
+use crate::domain::issue::IssueContent;
 use crate::domain::language::{direction, is_rtl, is_same_language, long_date};
 use crate::domain::mail::{Hole, HoleValues};
 use crate::domain::words::{Words, fill, words};
@@ -151,10 +153,9 @@ fn newsletter(input: &DigestInput<'_>) -> Value {
 fn issue(input: &DigestInput<'_>, lines: &Lines, words: &Words) -> Value {
     let issue = input.issue;
     let number = (issue.number > 0).then_some(issue.number);
-    let introduction = match input.content.introduction.trim() {
-        "" => &issue.introduction,
-        frozen => frozen,
-    };
+    let introduction = introduction(input.content);
+    let texts: Vec<&str> =
+        introduction.iter().flat_map(|block| &block.lines).map(|line| line.text.as_str()).collect();
     json!({
         "number": number,
         "number_text": number.map(|number| fill(words.issue_number, &[("number", &number.to_string())])),
@@ -162,7 +163,8 @@ fn issue(input: &DigestInput<'_>, lines: &Lines, words: &Words) -> Value {
         "date_iso": issue.slot_at.in_zone(input.audience.zone).date_naive().to_string(),
         "subject": lines.subject,
         "preheader": lines.preheader,
-        "introduction": paragraphs(introduction),
+        "introduction": texts,
+        "introduction_blocks": introduction,
         "url": input.issue_url.and_then(web_url),
     })
 }
@@ -173,20 +175,21 @@ pub(super) fn postal_lines(address: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
-/// Text with blank lines between its paragraphs, as paragraphs.
-fn paragraphs(text: &str) -> Vec<String> {
-    let mut paragraphs = vec![String::new()];
-    for line in text.lines() {
-        match (line.trim(), paragraphs.last_mut()) {
-            ("", _) => paragraphs.push(String::new()),
-            (line, Some(last)) => {
-                last.push(' ');
-                last.push_str(line);
-            }
-            (_, None) => {}
+/// The editor's introduction, every text of it cleaned.
+fn introduction(content: &IssueContent) -> Vec<Block> {
+    let mut blocks = content.introduction();
+    for line in blocks.iter_mut().flat_map(|block| &mut block.lines) {
+        line.text = clean(&line.text);
+        for run in &mut line.runs {
+            // Its spaces keep words of two runs apart.
+            let side = |is_space: bool| if is_space { " " } else { "" };
+            let (before, after) =
+                (run.text.starts_with(char::is_whitespace), run.text.ends_with(char::is_whitespace));
+            run.text = format!("{}{}{}", side(before), clean(&run.text), side(after));
+            run.url = run.url.as_deref().map(clean);
         }
     }
-    paragraphs.iter().map(|paragraph| clean(paragraph)).filter(|paragraph| !paragraph.is_empty()).collect()
+    blocks
 }
 
 fn digest_words(input: &DigestInput<'_>, words: &Words, others: usize) -> Value {
@@ -218,11 +221,5 @@ mod tests {
             ["Daybreak Press", "1 Quay Street", "Harwich"]
         );
         assert!(postal_lines(" \n").is_empty());
-    }
-
-    #[test]
-    fn blank_lines_part_paragraphs() {
-        assert_eq!(paragraphs("One\r\nline.\r\n\r\n \n\nTwo\u{0}.\n"), ["One line.", "Two."]);
-        assert!(paragraphs(" \n\n").is_empty());
     }
 }

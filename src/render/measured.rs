@@ -3,7 +3,7 @@
 //! They are put in where a mail is finished: templates see the articles' own addresses, measured or not. In HTML an
 //! address is replaced where it is the whole of an `href`, in text where it stands by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::article::web_url;
@@ -18,21 +18,29 @@ pub struct Link {
     pub number: i64,
     /// As it stands in a mail that is not measured.
     pub url: String,
-    pub article_id: i64,
+    /// None for a link of the introduction.
+    pub article_id: Option<i64>,
 }
 
-/// The links of an issue to its articles and to the same stories elsewhere, each address once.
+/// The links of an issue to its articles and to the same stories elsewhere, then those of its introduction to the web;
+/// each address once.
 pub fn links(content: &IssueContent) -> Vec<Link> {
     let mut links: Vec<Link> = vec![];
-    let mut known = HashMap::new();
+    let mut known = HashSet::new();
+    let mut add = |url: &str, article_id: Option<i64>| {
+        let Some(url) = web_url(url).filter(|url| known.insert(url.clone())) else { return };
+        let number = i64::try_from(links.len() + 1).unwrap_or(i64::MAX);
+        links.push(Link { number, url, article_id });
+    };
     for article in &content.articles {
-        let also = article.also.iter().map(|also| also.url.as_str());
-        for url in article.url.as_deref().into_iter().chain(also).filter_map(web_url) {
-            let number = i64::try_from(links.len() + 1).unwrap_or(i64::MAX);
-            if known.insert(url.clone(), number).is_none() {
-                links.push(Link { number, url, article_id: article.id });
-            }
+        let also = article.also.iter().map(|also| &also.url);
+        for url in article.url.iter().chain(also) {
+            add(url, Some(article.id));
         }
+    }
+    let introduction = content.introduction();
+    for run in introduction.iter().flat_map(|block| &block.lines).flat_map(|line| &line.runs) {
+        add(run.url.as_deref().unwrap_or_default(), None);
     }
     links
 }

@@ -47,6 +47,7 @@ impl DigestSample {
                 preheader: String::new(),
                 introduction: if is_full { INTRODUCTION.to_owned() } else { String::new() },
                 laid_out: false,
+                has_notation: true,
             },
             schedule: schedule(),
             audience: Audience {
@@ -237,7 +238,8 @@ pub(super) fn bare_notice(mail: &str, language: &str) -> Option<Notice> {
 }
 
 const INTRODUCTION: &str = "Good morning. The night train is back, and the fens are wet again: a day of things that \
-                            return.\n\nAnd on Monday we start an hour earlier.";
+                            *return*.\n\nAnd **on Monday** we start an hour earlier; \
+                            [how to change your hour](https://news.example/hours?a=1&b=2).";
 
 fn newsletter(is_full: bool) -> Newsletter {
     let address = |text: &str| EmailAddress::parse(text).expect("a made-up address that parses");

@@ -65,7 +65,7 @@ pub(super) fn partial_name(file: &str) -> Option<&str> {
     Format::ALL.into_iter().find_map(|format| name.strip_suffix(format.ending()))
 }
 
-const EMBEDDED: [(&str, &str); 45] = [
+const EMBEDDED: [(&str, &str); 47] = [
     ("digest/subject.txt.hbs", include_str!("../../templates/mail/digest/subject.txt.hbs")),
     ("digest/body.mjml.hbs", include_str!("../../templates/mail/digest/body.mjml.hbs")),
     ("digest/body.txt.hbs", include_str!("../../templates/mail/digest/body.txt.hbs")),
@@ -104,6 +104,8 @@ const EMBEDDED: [(&str, &str); 45] = [
     ("recovery_code/body.txt.hbs", include_str!("../../templates/mail/recovery_code/body.txt.hbs")),
     ("partials/head.mjml.hbs", include_str!("../../templates/mail/partials/head.mjml.hbs")),
     ("partials/masthead.mjml.hbs", include_str!("../../templates/mail/partials/masthead.mjml.hbs")),
+    ("partials/introduction.mjml.hbs", include_str!("../../templates/mail/partials/introduction.mjml.hbs")),
+    ("partials/introduction.txt.hbs", include_str!("../../templates/mail/partials/introduction.txt.hbs")),
     ("partials/story.mjml.hbs", include_str!("../../templates/mail/partials/story.mjml.hbs")),
     ("partials/story.txt.hbs", include_str!("../../templates/mail/partials/story.txt.hbs")),
     ("partials/postal.mjml.hbs", include_str!("../../templates/mail/partials/postal.mjml.hbs")),

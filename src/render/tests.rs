@@ -42,6 +42,39 @@ fn the_default_digest_looks_as_it_did() {
 }
 
 #[test]
+fn an_introduction_has_links_and_lists_and_one_from_before_stands_as_it_did() {
+    let mut sample = DigestSample::new("en", 3, true);
+    sample.content.introduction =
+        "It *rains*:\nsee [sic](https://x.example/a).\n\n3. all\n4. **day**".to_owned();
+    let mail = read(&sample);
+    let (html, text) = (plain(&mail.html), plain(&mail.text));
+    let colour = colour::readable(&sample.newsletter.colour).0;
+    let link =
+        format!("<a class=\"accent\" href=\"https://x.example/a\" style=\"color:{colour}\">sic</a>.</p>");
+    for part in ["It <em>rains</em>: see ", &link, "start=\"3\"", ">all</li>", "><strong>day</strong></li>"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(text.contains("\n\nIt rains: see sic <https://x.example/a>.\n\n3. all\n4. day\n\n---"), "{text}");
+
+    sample.content.has_notation = false;
+    let mail = read(&sample);
+    let (html, text) = (plain(&mail.html), plain(&mail.text));
+    for part in [
+        "style=\"margin-top:16px\">It *rains*: see [sic](https://x.example/a).</p>",
+        ">3. all 4. **day**</p>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(
+        text.contains("It *rains*: see [sic](https://x.example/a).\n\n3. all 4. **day**\n\n---"),
+        "{text}"
+    );
+    let before = r#"{"articles":[],"topics":[],"subject":"","preheader":"","introduction":"*x*"}"#;
+    let content: IssueContent = serde_json::from_str(before).unwrap();
+    assert_eq!(content.introduction()[0].lines[0].text, "*x*");
+}
+
+#[test]
 fn a_cohorts_digest_has_holes_where_readers_differ() {
     let mail = cohort(&DigestSample::new("en", 3, true));
     for part in [&mail.html, &mail.text] {

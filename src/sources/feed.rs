@@ -83,10 +83,19 @@ struct Extras {
     description: Option<String>,
     /// The same for its author.
     author: Option<String>,
-    /// With its rank and width, by which the best was chosen.
-    image: Option<(Url, (u8, u32))>,
+    image: Option<Picture>,
     /// The first sound or film.
     enclosure: Option<Url>,
+}
+
+/// An item's lead picture.
+#[derive(Clone, Debug)]
+struct Picture {
+    link: Url,
+    /// Its kind's rank and its width, by which the best was chosen.
+    rank: (u8, u32),
+    /// What it shows, as the feed says.
+    alt: Option<String>,
 }
 
 /// Reads a feed. `content_type` is the HTTP header where there was one; `base_url` is where the feed was found.

@@ -1,7 +1,7 @@
 //! HTML of others, made safe for mails and pages.
 
 use super::nesting::is_too_deep;
-use super::text::{crude_text, is_blank, prefix, to_line, to_paragraphs};
+use super::text::{alternative, crude_text, is_blank, prefix, to_paragraphs};
 use crate::domain::link::web_link;
 use ammonia::{Builder, UrlRelative};
 use dom_query::{Document, NodeRef};
@@ -229,9 +229,32 @@ pub fn first_image(html: &str, base: Option<&Url>) -> Option<(String, Option<Str
             Some(base) => base.join(&source).ok()?,
             None => Url::parse(&source).ok()?,
         };
-        let alt = image.attr("alt").map(|alt| to_line(&alt)).filter(|alt| !alt.is_empty());
+        let alt = image.attr("alt").and_then(|alt| alternative(&alt));
         web_link(link).map(|link| (link.to_string(), alt))
     })
+}
+/// What a text says of a picture that stands in it.
+pub fn alt_of(html: &str, picture: &str) -> Option<String> {
+    let html = prefix(html, LONGEST);
+    if !html.contains(" alt=") || is_too_deep(html) {
+        return None;
+    }
+    alt_on(&Document::fragment(html), picture)
+}
+/// The same of a page: pictures are told by their file's name, for they come in several sizes.
+pub fn alt_on(page: &Document, picture: &str) -> Option<String> {
+    let file = |link: &str| {
+        let path = link.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    };
+    let wanted = file(picture);
+    let images = page.select("img[alt][src]");
+    let same = images.nodes().iter().find(|node| {
+        !is_counting_pixel(node)
+            && wanted.len() > 4
+            && node.attr("src").is_some_and(|source| file(&source) == wanted)
+    });
+    alternative(&same?.attr("alt")?)
 }
 /// Removes what cleaning left empty: paragraphs, list items, figures and links with nothing in them.
 fn drop_empty(html: &str) -> String {
@@ -273,6 +296,7 @@ pub fn inner_html(document: &Document) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::to_line;
     use super::*;
     use crate::sources::text::to_text;
     use proptest::prelude::*;

@@ -113,7 +113,8 @@ fn to_article(metadata: Metadata, body_html: String, text: &str) -> FoundArticle
         language: metadata.language.or_else(|| guess_language(text)),
         author: metadata.author,
         image_url,
-        image_alt: image_alt.flatten(),
+        // The headline stands beside the picture: said twice, it tells nothing.
+        image_alt: image_alt.flatten().filter(|alt| *alt != title),
         published_at: metadata.published_at,
         modified_at: metadata.modified_at,
         categories: metadata.categories,

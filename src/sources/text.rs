@@ -6,7 +6,7 @@ use dom_query::{Document, NodeRef};
 
 use super::html::{BLOCKS, DROPPED, LONGEST};
 use super::nesting::is_too_deep;
-use crate::domain::article::SUMMARY_CHARS;
+use crate::domain::article::{ALT_CHARS, SUMMARY_CHARS};
 
 /// White space and what looks like it: no-break and zero-width spaces.
 pub fn is_blank(c: char) -> bool {
@@ -150,6 +150,17 @@ fn has_entity(text: &str) -> bool {
 pub fn summarise(text: &str) -> String {
     let line = fold(prefix(text, 20_000));
     cut_at_word(&line, SUMMARY_CHARS)
+}
+/// What a source says that a picture shows, cut to [`ALT_CHARS`] characters; none where it is a file's name.
+pub fn alternative(source: &str) -> Option<String> {
+    let line = to_line(source);
+    let lower = line.to_lowercase();
+    let is_word = line.is_ascii() && !line.contains(' ');
+    let is_file = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"].iter().any(|end| lower.ends_with(end))
+        || (is_word && line.contains(['_', '/']))
+        || (is_word && line.chars().filter(char::is_ascii_digit).count() > 3)
+        || !line.contains(char::is_alphabetic);
+    (!is_file).then(|| cut_at_word(&line, ALT_CHARS))
 }
 /// Cuts a line to `limit` characters, "…" included, after a word; scripts without spaces are cut at a character.
 pub fn cut_at_word(line: &str, limit: usize) -> String {

@@ -121,9 +121,13 @@ fn images_are_said_in_words() {
     assert_eq!(alternative_texts(&with, r#"<img src="a" alt="A harbour">"#).state, State::Good);
     assert_eq!(alternative_texts(&with, r#"<img src="a" alt="">"#).state, State::Good);
     assert_eq!(alternative_texts(&with, r#"<img src="a">"#).state, State::Bad);
-    with.articles[0].image_alt = Some(" ".to_owned());
+    with.articles[0].image_alt = Some(String::new());
+    let decorative = alternative_texts(&with, r#"<img src="a" alt="">"#);
+    assert!(decorative.state == State::Good && decorative.says.contains("1 decorative"), "{decorative:?}");
+    with.articles[0].image_alt = None;
     let mute = alternative_texts(&with, r#"<img src="a" alt="">"#);
     assert!(mute.state == State::Warning && mute.says.contains("Story 1"));
+    assert_eq!(mute.articles, [(1, "Story 1".to_owned())]);
     with.articles[0].image_url = None;
     assert_eq!(alternative_texts(&with, "").state, State::Good);
 }

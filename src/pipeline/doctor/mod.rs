@@ -32,6 +32,8 @@ pub struct Finding {
     pub says: String,
     /// What to do, where there is something: a command, a setting, the record to publish.
     pub to_do: Option<String>,
+    /// The articles that it is about, with their headlines, where each is mended by itself.
+    pub articles: Vec<(i64, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,15 +56,17 @@ impl State {
 
 impl Finding {
     pub(super) fn good(about: &'static str, says: impl Into<String>) -> Self {
-        Self { about, state: State::Good, says: says.into(), to_do: None }
+        Self { about, state: State::Good, says: says.into(), to_do: None, articles: vec![] }
     }
 
     pub(super) fn warning(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { about, state: State::Warning, says: says.into(), to_do: Some(to_do.into()) }
+        let to_do = Some(to_do.into());
+        Self { about, state: State::Warning, says: says.into(), to_do, articles: vec![] }
     }
 
     pub(super) fn bad(about: &'static str, says: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { about, state: State::Bad, says: says.into(), to_do: Some(to_do.into()) }
+        let to_do = Some(to_do.into());
+        Self { about, state: State::Bad, says: says.into(), to_do, articles: vec![] }
     }
 
     /// What DNS does not say.

@@ -9,7 +9,7 @@ use crate::domain::article::FoundArticle;
 use crate::domain::calendar::Timestamp;
 use crate::domain::link::web_link;
 use crate::sources::byline::{join_names, name_of_person};
-use crate::sources::html::{first_image, sanitise};
+use crate::sources::html::{alt_of, first_image, sanitise};
 use crate::sources::language::read_language;
 use crate::sources::text::{cut_at_word, looks_like_markup, summarise, to_line, to_paragraphs, to_text};
 
@@ -47,10 +47,16 @@ pub fn to_article(entry: Entry, extras: Extras) -> Option<FoundArticle> {
     } else {
         ""
     };
-    let image = extras.image.map(|(image, _)| (image.to_string(), None));
-    let image =
-        image.or_else(|| [&content, &description].into_iter().find_map(|html| first_image(html, base)));
+    let texts = [&content, &description];
+    let image = extras.image.map(|picture| {
+        let link = picture.link.to_string();
+        let alt = picture.alt.or_else(|| texts.into_iter().find_map(|html| alt_of(html, &link)));
+        (link, alt)
+    });
+    let image = image.or_else(|| texts.into_iter().find_map(|html| first_image(html, base)));
     let (image_url, image_alt) = image.unzip();
+    // The headline stands beside the picture: said twice, it tells nothing.
+    let image_alt = image_alt.flatten().filter(|alt| *alt != title);
     let guid = guid.or_else(|| url.is_none().then(|| made_guid(&title, published_at)));
     Some(FoundArticle {
         guid,
@@ -59,7 +65,7 @@ pub fn to_article(entry: Entry, extras: Extras) -> Option<FoundArticle> {
         summary,
         body_html: sanitise(story, base),
         image_url,
-        image_alt: image_alt.flatten(),
+        image_alt,
         language: extras.language.as_deref().or(entry.language.as_deref()).and_then(read_language),
         // Atom demands only `updated`: then the entry is as old as that.
         published_at: published_at.or(modified_at),

@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ};
+use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ, Picture};
 use crate::domain::link::web_link;
 use crate::sources::byline::name_of_person;
 use crate::sources::dates::parse_date;
-use crate::sources::text::{looks_like_markup, to_line};
+use crate::sources::text::{alternative, looks_like_markup, to_line};
 
 /// A JSON Feed as it is handed on.
 pub struct TidyJson {
@@ -142,7 +142,7 @@ fn read_extras(item: &Map<String, Value>, base: &Arc<Url>) -> Extras {
     let image = link(item, "image", base).or_else(|| link(item, "banner_image", base));
     let mut extras = Extras {
         language: string(item, "language"),
-        image: image.map(|image| (image, (3, 0))),
+        image: image.map(|link| Picture { link, rank: (3, 0), alt: None }),
         base: link(item, "url", base).map_or_else(|| Some(Arc::clone(base)), |link| Some(Arc::new(link))),
         guid_is_link: true,
         ..Extras::default()
@@ -151,7 +151,8 @@ fn read_extras(item: &Map<String, Value>, base: &Arc<Url>) -> Extras {
         let Some(attachment) = attachment.as_object() else { continue };
         let Some(link) = link(attachment, "url", base) else { continue };
         if string(attachment, "mime_type").is_some_and(|kind| kind.starts_with("image/")) {
-            extras.image.get_or_insert((link, (2, 0)));
+            let alt = string(attachment, "title").as_deref().and_then(alternative);
+            extras.image.get_or_insert(Picture { link, rank: (2, 0), alt });
         } else {
             extras.enclosure.get_or_insert(link);
         }

@@ -169,6 +169,50 @@ fn the_lead_image_is_found_where_it_is() {
 }
 
 #[test]
+fn what_a_picture_shows_is_taken_from_where_it_is_said() {
+    for (inside, expected) in [
+        (
+            "<media:content url='/l.jpg' medium='image'><media:title>One</media:title><media:description type='html'>A \
+          ferry at &amp;lt;b>dusk&amp;lt;/b></media:description></media:content><media:title>Another</media:title>",
+            Some("A ferry at dusk"),
+        ),
+        (
+            "<media:content url='/l.jpg' medium='image'/><media:credit>Ann</media:credit><media:description>A ferry</media:description>",
+            Some("A ferry"),
+        ),
+        // A smaller one's words are not the larger one's, and a film's are no picture's.
+        (
+            "<media:content url='/s.jpg' width='100'><media:title>Small</media:title></media:content>
+          <media:content url='/l.jpg' width='900'><media:title>Large</media:title></media:content>",
+            Some("Large"),
+        ),
+        (
+            "<media:content url='/v.mp4' type='video/mp4'/><media:thumbnail url='/t.jpg'/><media:description>A film</media:description>",
+            None,
+        ),
+        // A file's name, the headline and a whole text say nothing of it.
+        ("<media:content url='/l.jpg'><media:title>IMG_0042</media:title></media:content>", None),
+        ("<media:content url='/l.jpg'><media:title>Ferries are back</media:title></media:content>", None),
+        (
+            "<media:content url='/l.jpg'><media:title>Good</media:title><media:description>LONG</media:description></media:content>",
+            Some("Good"),
+        ),
+        ("<image><url>/x.jpg</url><title>A ferry</title></image>", Some("A ferry")),
+        (
+            "<enclosure url='https://cdn.example/a/ferry.jpg?w=900' type='image/jpeg'/>
+          <description>&lt;img src='/300x200/ferry.jpg' alt='A ferry'> Text</description>",
+            Some("A ferry"),
+        ),
+        ("<media:content url='/l.jpg'/>", None),
+    ] {
+        let inside = inside.replace("LONG", &"word ".repeat(100));
+        let found = item(&format!("<title>Ferries are back</title>{inside}"));
+        assert!(found.image_url.is_some(), "{inside}");
+        assert_eq!(found.image_alt.as_deref(), expected, "{inside}");
+    }
+}
+
+#[test]
 fn a_podcast_without_links_links_to_the_sound() {
     let episode = item(
         "<title>A</title><guid isPermaLink='false'>9</guid><itunes:duration>99999999999999999999999999</itunes:duration>

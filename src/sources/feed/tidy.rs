@@ -5,14 +5,17 @@
 //! below, well-formed, with absolute links, dates in RFC 3339 and names without addresses. What it has no place for
 //! (images, languages, whether a GUID is a link) stands in [`Extras`], one for each item, in order.
 
+mod elements;
+mod pictures;
+
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use url::Url;
 
+use self::pictures::Words;
 use super::dialect::{Dates, Format, Space};
-use super::scan::{Scan, Tag, is_xml_char, read_inside};
+use super::scan::{Scan, Tag, read_inside};
 use super::{Extras, LONGEST_BASE, LONGEST_LINK, MOST_READ};
 use crate::domain::link::web_link;
 use crate::sources::byline::name_of_person;
@@ -77,13 +80,12 @@ struct Writer<'a> {
     /// Elements whose end was not found; from so many on, none is looked for.
     unclosed: usize,
     is_ended: bool,
+    /// What the item at hand says of its pictures.
+    words: Words,
 }
 
 /// A document with more unclosed elements than this is no feed; each costs a search to the end.
 const MOST_UNCLOSED: usize = 64;
-
-/// A picture known to be narrower, in pixels, is a writer's portrait or a counter, not a lead image.
-const SMALLEST_WIDTH: u32 = 80;
 
 impl<'a> Writer<'a> {
     fn new(scan: Scan<'a>, format: Format, base: &Url) -> Self {
@@ -108,6 +110,7 @@ impl<'a> Writer<'a> {
             has_link: false,
             unclosed: 0,
             is_ended: false,
+            words: Words::default(),
         }
     }
 
@@ -247,6 +250,9 @@ impl<'a> Writer<'a> {
         while let Some(tag) = self.scan.next_tag(at, limit) {
             at = tag.end;
             if tag.is_end {
+                if tag.name == "content" && self.space(&tag) == Space::Media {
+                    self.leave_media();
+                }
                 continue;
             }
             self.learn_spaces(&tag);
@@ -266,6 +272,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.write_dates(&dates);
+        self.write_alt();
         self.xml.push_str(if self.format == Format::Rss { "</item>" } else { "</entry>" });
         if has_base {
             self.bases.pop();
@@ -300,7 +307,11 @@ impl<'a> Writer<'a> {
                     self.extra().base = Some(Arc::clone(self.base()));
                 }
             }
+            (Space::Media, "title") => self.note_media_words("title", inside),
             (Space::Dc, "description") | (Space::Itunes | Space::Media, "summary" | "description") => {
+                if space == Space::Media {
+                    self.note_media_words("description", inside);
+                }
                 let text = read_inside(inside);
                 let longest = self.extra().description.as_ref().map_or(0, String::len);
                 if text.len() > longest {
@@ -333,7 +344,9 @@ impl<'a> Writer<'a> {
             (Space::Dc | Space::DcTerms, "language") => self.extra().language = Some(read_inside(inside)),
             (Space::Core, "enclosure") => self.note_enclosure(tag),
             (Space::Media, "thumbnail") => self.note_thumbnail(tag),
-            (Space::Itunes, "image") => self.note_image(tag.attribute("href"), 1, 0),
+            (Space::Itunes, "image") => {
+                self.note_image(tag.attribute("href"), (1, 0), None);
+            }
             (Space::Core, "image") => self.note_item_image(inside),
             _ => dates.note(space, &name, inside),
         }
@@ -353,199 +366,5 @@ impl<'a> Writer<'a> {
         }
         let link = self.base().join(link).ok().and_then(web_link)?;
         (link.as_str().len() <= LONGEST_LINK).then_some(link)
-    }
-
-    fn write_element(&mut self, name: &str, attributes: &str, text: &str) {
-        let _ = write!(self.xml, "<{name}{attributes}>");
-        push_escaped(&mut self.xml, text);
-        let _ = write!(self.xml, "</{name}>");
-    }
-
-    fn write_text(&mut self, tag: &Tag<'a>, inside: &str) {
-        let text = read_inside(inside);
-        if text.trim().is_empty() {
-            return;
-        }
-        let name = match tag.name {
-            "encoded" => "content:encoded",
-            // Atom's words within RSS, and RSS's within Atom.
-            "summary" | "Description" if self.format == Format::Rss => "description",
-            "content" if self.format == Format::Rss => "content:encoded",
-            "description" if self.format == Format::Atom => "summary",
-            "Title" => "title",
-            name => name,
-        };
-        if self.format == Format::Rss {
-            self.write_element(name, "", &text);
-            return;
-        }
-        let kind = tag.attribute("type").unwrap_or_default().to_ascii_lowercase();
-        let is_escaped = tag.attribute("mode").is_some_and(|mode| mode == "escaped");
-        let is_markup =
-            matches!(kind.as_str(), "html" | "xhtml" | "text/html" | "application/xhtml+xml") || is_escaped;
-        // Elsewhere, or a picture in base64: nothing to read.
-        if tag.attribute("src").is_some()
-            || !(is_markup || matches!(kind.as_str(), "" | "text" | "text/plain"))
-        {
-            return;
-        }
-        self.write_element(name, if is_markup { " type=\"html\"" } else { " type=\"text\"" }, &text);
-    }
-
-    fn write_link(&mut self, tag: &Tag<'a>, inside: &str) {
-        let link = tag.attribute("href").unwrap_or_else(|| read_inside(inside));
-        let Some(link) = self.absolute(&link) else { return };
-        let relation = tag.attribute("rel").unwrap_or_else(|| "alternate".to_owned());
-        let kind = tag.attribute("type").unwrap_or_default();
-        if relation == "enclosure" {
-            if kind.starts_with("image/") {
-                self.note_image(Some(link.into()), 2, 0);
-            } else {
-                self.extra().enclosure.get_or_insert(link);
-            }
-        } else if relation == "alternate" {
-            let is_page = kind.is_empty() || kind.contains("html");
-            if self.has_link || (self.format == Format::Atom && !is_page) {
-                return;
-            }
-            self.has_link = true;
-            match self.format {
-                // The channel's link is what an RSS feed's relative links are relative to.
-                Format::Rss if self.extras.is_empty() => {
-                    self.replace_base(link.clone());
-                    self.write_element("link", "", link.as_str());
-                }
-                Format::Rss => self.write_element("link", "", link.as_str()),
-                Format::Atom => {
-                    let mut attributes = String::from(" rel=\"alternate\" href=\"");
-                    push_escaped(&mut attributes, link.as_str());
-                    attributes.push('"');
-                    self.write_element("link", &attributes, "");
-                }
-            }
-        }
-    }
-
-    /// An Atom person: `<name>`, `<email>`, `<uri>` within.
-    fn write_person(&mut self, inside: &str) {
-        let scan = Scan::new(inside);
-        let mut at = 0;
-        while let Some(tag) = scan.next_tag(at, inside.len()) {
-            at = tag.end;
-            if tag.name == "name"
-                && !tag.is_end
-                && let Some(end) = scan.find_end(&tag, inside.len())
-            {
-                let name = read_inside(&inside[tag.end..end.start]);
-                self.write_name(&name);
-                return;
-            }
-        }
-    }
-
-    fn write_name(&mut self, text: &str) {
-        // Without the at sign `feed-rs` has no address to look for, and to cut wrongly.
-        let Some(name) = name_of_person(&to_line(text)).filter(|name| !name.contains('@')) else { return };
-        match self.format {
-            Format::Rss => self.write_element("dc:creator", "", &name),
-            Format::Atom => {
-                self.xml.push_str("<author>");
-                self.write_element("name", "", &name);
-                self.xml.push_str("</author>");
-            }
-        }
-    }
-
-    fn write_category(&mut self, text: &str) {
-        let label = to_line(text);
-        if label.is_empty() {
-            return;
-        }
-        match self.format {
-            Format::Rss => self.write_element("category", "", &label),
-            Format::Atom => {
-                let mut attributes = String::from(" term=\"");
-                push_escaped(&mut attributes, &label);
-                attributes.push('"');
-                self.write_element("category", &attributes, "");
-            }
-        }
-    }
-
-    fn write_dates(&mut self, dates: &Dates) {
-        let names =
-            if self.format == Format::Rss { ["pubDate", "updated"] } else { ["published", "updated"] };
-        for (name, date) in names.into_iter().zip([&dates.published, &dates.updated]) {
-            if let Some((_, date)) = date {
-                self.write_element(name, "", date);
-            }
-        }
-    }
-
-    fn note_media(&mut self, tag: &Tag<'a>) {
-        let Some(link) = tag.attribute("url") else { return };
-        let kind = tag.attribute("type").unwrap_or_default();
-        let medium = tag.attribute("medium").unwrap_or_default();
-        let path = link.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-        let has_ending =
-            [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"].iter().any(|end| path.ends_with(end));
-        if kind.starts_with("image/")
-            || medium == "image"
-            || (kind.is_empty() && medium.is_empty() && has_ending)
-        {
-            self.note_image(Some(link), 3, width_of(tag));
-        }
-    }
-
-    fn note_thumbnail(&mut self, tag: &Tag<'a>) {
-        self.note_image(tag.attribute("url"), 2, width_of(tag));
-    }
-
-    fn note_enclosure(&mut self, tag: &Tag<'a>) {
-        let link = tag.attribute("url");
-        if tag.attribute("type").is_some_and(|kind| kind.starts_with("image")) {
-            self.note_image(link, 3, 0);
-        } else if let Some(link) = link.and_then(|link| self.absolute(&link)) {
-            self.extra().enclosure.get_or_insert(link);
-        }
-    }
-
-    /// `<image>` within an item: a link, or `<url>` within.
-    fn note_item_image(&mut self, inside: &str) {
-        let link = match inside.split_once("<url>") {
-            Some((_, after)) => read_inside(after.split("</url>").next().unwrap_or_default()),
-            None => read_inside(inside),
-        };
-        self.note_image(Some(link), 2, 0);
-    }
-
-    /// Keeps an image if its kind ranks higher than the one there is, or equal and it is wider.
-    fn note_image(&mut self, link: Option<String>, rank: u8, width: u32) {
-        // Reddit writes "self" and "default" where there is no picture.
-        let link = link.filter(|link| link.trim().starts_with("http") || link.trim().starts_with('/'));
-        let Some(link) = link.and_then(|link| self.absolute(&link)) else { return };
-        if self.extras.is_empty() || (1..SMALLEST_WIDTH).contains(&width) {
-            return;
-        }
-        let extra = self.extra();
-        if extra.image.as_ref().is_none_or(|(_, best)| (rank, width) > *best) {
-            extra.image = Some((link, (rank, width)));
-        }
-    }
-}
-
-fn width_of(tag: &Tag<'_>) -> u32 {
-    tag.attribute("width").and_then(|width| width.parse().ok()).unwrap_or(0)
-}
-
-fn push_escaped(xml: &mut String, text: &str) {
-    for c in text.chars().filter(|c| is_xml_char(*c)) {
-        match c {
-            '&' => xml.push_str("&amp;"),
-            '<' => xml.push_str("&lt;"),
-            '>' => xml.push_str("&gt;"),
-            '"' => xml.push_str("&quot;"),
-            c => xml.push(c),
-        }
     }
 }

@@ -10,9 +10,9 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::link::web_link;
 use crate::sources::byline::{join_names, name_of_person};
 use crate::sources::dates::parse_date;
-use crate::sources::html::is_counting_pixel;
+use crate::sources::html::alt_on;
 use crate::sources::language::read_language;
-use crate::sources::text::{cut_at_word, node_text, to_line, to_text};
+use crate::sources::text::{alternative, cut_at_word, node_text, to_line, to_text};
 
 /// What is known of an article but its story.
 #[derive(Clone, Debug, Default)]
@@ -372,19 +372,5 @@ fn find_language(page: &Document, metas: &Metas, stated: Option<String>) -> Opti
 /// The description of the lead image: stated, or that of the same picture on the page.
 fn find_alt(page: &Document, metas: &Metas, image: &str) -> Option<String> {
     let stated = metas.first(&["og:image:alt", "twitter:image:alt"]);
-    let file = |link: &str| {
-        let path = link.split(['?', '#']).next().unwrap_or_default();
-        path.rsplit('/').next().unwrap_or_default().to_owned()
-    };
-    let wanted = file(image);
-    let on_page = || {
-        let images = page.select("img[alt][src]");
-        let same = images.nodes().iter().find(|node| {
-            !is_counting_pixel(node)
-                && wanted.len() > 4
-                && node.attr("src").is_some_and(|source| file(&source) == wanted)
-        });
-        same.and_then(|node| node.attr("alt")).map(|alt| alt.to_string())
-    };
-    stated.or_else(on_page).map(|alt| to_line(&alt)).filter(|alt| !alt.is_empty())
+    stated.and_then(|alt| alternative(&alt)).or_else(|| alt_on(page, image))
 }

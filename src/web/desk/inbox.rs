@@ -11,18 +11,20 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::inbox_add::{self, AddForm};
+use super::inbox_picture::{self, PictureForm};
 use super::issues::{Choice, choices, visible, zones};
 use super::paging::{self, Pages};
 use super::words::{self, Moment};
 use crate::db;
 use crate::db::articles::{Article, Wanted};
+use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::topic::{Topic, TopicSet};
 use crate::domain::user::Role;
-use crate::pipeline::articles::{Added, ByHand};
 use crate::pipeline::composing::{self, By, Done};
-use crate::pipeline::{self, App, articles, collect};
+use crate::pipeline::{self, App, too_long};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Form;
@@ -30,11 +32,17 @@ use crate::web::said::{self, Said};
 use crate::web::words::zone_name;
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/desk/inbox", get(list).post(add)).route("/desk/inbox/{article}/{act}", post(act))
+    Router::new()
+        .route("/desk/inbox", get(list).post(inbox_add::add))
+        .route("/desk/inbox/{article}/picture", post(inbox_picture::describe))
+        .route("/desk/inbox/{article}/{act}", post(act))
 }
 
 /// Stories on a page.
 const PAGE: usize = 30;
+
+/// The most characters that articles are looked for by.
+const MOST_WORDS: usize = 100;
 
 #[derive(Serialize)]
 struct Inbox {
@@ -46,6 +54,8 @@ struct Inbox {
     /// The zone of the page's times.
     zone: String,
     text: String,
+    text_problem: Option<String>,
+    most_words: usize,
     is_filtered: bool,
     rows: Vec<Row>,
     pages: Pages,
@@ -66,6 +76,7 @@ struct Row {
     fresh: Moment,
     topics: Vec<String>,
     summary: String,
+    picture: Option<PictureForm>,
     held: bool,
     pinned: bool,
     /// Where it stands: "in tomorrow’s issue".
@@ -98,32 +109,26 @@ struct Telling {
     fresh: Moment,
 }
 
-/// The forms that bring an article, as they were filled in, and what is wrong with them.
-#[derive(Clone, Debug, Default, Serialize)]
-struct AddForm {
-    link: String,
-    link_problem: String,
-    title: String,
-    title_problem: String,
-    url: String,
-    url_problem: String,
-    summary: String,
-    topic: String,
-    by_hand: bool,
-}
-
 /// `GET /desk/inbox[?newsletter=SLUG&topic=SLUG&source=ID&q=TEXT]`
 async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -> Result<Response, Error> {
-    show(&app, &by, StatusCode::OK, &Form::of_query(query.as_deref()), AddForm::default()).await
+    show(&app, &by, StatusCode::OK, &Form::of_query(query.as_deref()), Typed::default()).await
 }
 
-async fn show(
+/// What was typed and cannot be kept as it is, with what is wrong with it.
+#[derive(Default)]
+pub struct Typed {
+    pub add: AddForm,
+    pub picture: Option<PictureForm>,
+}
+
+pub async fn show(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
     query: &Form,
-    add: AddForm,
+    typed: Typed,
 ) -> Result<Response, Error> {
+    let Typed { add, picture } = typed;
     let newsletters = visible(app, by).await?;
     let wanted = query.get("newsletter");
     let chosen = newsletters.iter().find(|newsletter| newsletter.slug == wanted).or(newsletters.first());
@@ -139,12 +144,13 @@ async fn show(
     let (topic, source) = (query.get("topic"), query.get("source"));
     let chosen_topic = topics.iter().find(|known| known.slug == topic);
     let chosen_source = sources.iter().find(|known| known.id.to_string() == source);
-    let text: String = query.get("q").trim().chars().take(100).collect();
+    let text = query.get("q").trim().to_owned();
+    let text_problem = too_long(&text, MOST_WORDS);
     let looked_for = Wanted {
         newsletter_id: newsletter.id,
         topics: chosen_topic.map_or(TopicSet::EMPTY, |topic| TopicSet::EMPTY.with(topic)),
         source_id: chosen_source.map(|source| source.id),
-        text: text.clone(),
+        text: if text_problem.is_none() { text.clone() } else { String::new() },
     };
     let from = paging::From::of(query);
     let limit = i64::try_from(PAGE).unwrap_or(30) + 1;
@@ -175,13 +181,15 @@ async fn show(
             .collect(),
         is_waiting: around.drafts.is_empty(),
         is_filtered: chosen_topic.is_some() || chosen_source.is_some() || !text.is_empty(),
-        rows: stories.into_iter().map(|story| around.row(story, newsletter, now)).collect(),
+        rows: stories.into_iter().map(|story| around.row(story, newsletter, now, picture.as_ref())).collect(),
         newsletter: newsletter.slug.clone(),
         newsletter_name: newsletter.name.clone(),
         zone: zone_name(newsletter.zone),
         query: here(&rest, query),
         may_edit: by.user.may(Role::Editor, newsletter.id),
         text,
+        text_problem,
+        most_words: MOST_WORDS,
         pages,
         add,
     };
@@ -189,7 +197,7 @@ async fn show(
 }
 
 /// The view's own part of its address, written anew from what was read.
-fn filters(newsletter: &str, query: &Form) -> String {
+pub fn filters(newsletter: &str, query: &Form) -> String {
     let mut rest = url::form_urlencoded::Serializer::new(String::new());
     rest.append_pair("newsletter", newsletter);
     for name in ["topic", "source", "q"] {
@@ -250,7 +258,13 @@ impl Around {
         })
     }
 
-    fn row(&self, story: Article, newsletter: &Newsletter, now: crate::domain::calendar::Timestamp) -> Row {
+    fn row(
+        &self,
+        story: Article,
+        newsletter: &Newsletter,
+        now: Timestamp,
+        typed: Option<&PictureForm>,
+    ) -> Row {
         let zone = newsletter.zone;
         let zone_of =
             |issue: &Issue| issue.schedule_id.and_then(|id| self.zones.get(&id).copied()).unwrap_or(zone);
@@ -317,6 +331,7 @@ impl Around {
                 .map(|topic| topic.name.clone())
                 .collect(),
             fresh: Moment::past(story.fresh_at, now, zone),
+            picture: PictureForm::of(&story, typed),
             id: story.id,
             title: story.title,
             url: story.url,
@@ -324,100 +339,6 @@ impl Around {
             summary: story.summary,
             held: story.held,
             pinned: story.pinned,
-        }
-    }
-}
-
-/// `POST /desk/inbox`: an article by its link (`kind=link`), or by hand.
-async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
-    let form = &act.form;
-    let newsletter = db::newsletters::find(&mut *app.db.conn().await?, form.get("newsletter"))
-        .await?
-        .ok_or(Error::NotFound)?;
-    let what = format!("an article for {}", newsletter.name);
-    act.by.require(&app, Role::Editor, newsletter.id, "article.add", &what).await?;
-    let known = db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?;
-    // A topic is chosen here, and made in the office.
-    let topics: Vec<String> = (known.iter())
-        .filter(|topic| topic.slug == form.get("topic"))
-        .map(|topic| topic.name.clone())
-        .collect();
-    let mut typed = AddForm {
-        link: form.get("link").trim().to_owned(),
-        title: form.get("title").trim().to_owned(),
-        url: form.get("url").trim().to_owned(),
-        summary: form.get("summary").trim().to_owned(),
-        topic: form.get("topic").to_owned(),
-        by_hand: form.get("kind") != "link",
-        ..AddForm::default()
-    };
-    let view = Form::of_query(Some(&filters(&newsletter.slug, &Form::default())));
-    let found = if typed.by_hand { by_hand(&mut typed) } else { by_link(&app, &mut typed).await };
-    let Some(found) = found else {
-        return show(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, &view, typed).await;
-    };
-    let by = By::User { user: &act.by.user, network: &act.by.network };
-    let words = match composing::add(&app, by, &newsletter, &found, &topics).await? {
-        Added::Known(article) => format!("“{}” is there already.", article.title),
-        Added::New(article) => added_words(&app, &newsletter, &article).await?,
-    };
-    Ok(said::then_say(&app, &format!("/desk/inbox?{}", filters(&newsletter.slug, &Form::default())), words))
-}
-
-async fn added_words(app: &App, newsletter: &Newsletter, article: &Article) -> Result<String, Error> {
-    let mut conn = app.db.conn().await?;
-    let is_in = !db::articles::standing(&mut conn, &[article.id]).await?.is_empty();
-    let drafts = db::issues::drafts_of(&mut conn, newsletter.id).await?;
-    Ok(match (is_in, drafts.is_empty()) {
-        (true, _) => format!("“{}” is added, and in the issue that is filling.", article.title),
-        (false, true) => format!("“{}” is added, and goes into the next issue.", article.title),
-        (false, false) => {
-            format!("“{}” is added, and waits beside the issue: put it in where you want it.", article.title)
-        }
-    })
-}
-
-fn by_hand(typed: &mut AddForm) -> Option<crate::domain::article::FoundArticle> {
-    if typed.title.is_empty() {
-        typed.title_problem = "Write a title: it is what readers see first.".to_owned();
-        return None;
-    }
-    if typed.title.chars().count() > 300 {
-        typed.title_problem = "Shorten the title to at most 300 characters.".to_owned();
-        return None;
-    }
-    let new = ByHand {
-        title: typed.title.clone(),
-        url: Some(typed.url.clone()).filter(|url| !url.is_empty()),
-        summary: Some(typed.summary.clone()),
-        ..ByHand::default()
-    };
-    match articles::by_hand(new) {
-        Ok(found) => Some(found),
-        // The title is there: what is left to be wrong is the link.
-        Err(error) => {
-            typed.url_problem = error.to_string();
-            None
-        }
-    }
-}
-
-async fn by_link(app: &App, typed: &mut AddForm) -> Option<crate::domain::article::FoundArticle> {
-    if typed.link.is_empty() {
-        typed.link_problem = "Paste the article’s link, https://…".to_owned();
-        return None;
-    }
-    let fetched = match collect::fetcher(app) {
-        Ok(fetcher) => articles::fetch(&fetcher, &typed.link).await,
-        Err(error) => Err(error),
-    };
-    match fetched {
-        Ok(found) => Some(found),
-        Err(error) => {
-            typed.link_problem =
-                format!("{error}. Check the link, or write title and summary by hand below.");
-            typed.url.clone_from(&typed.link);
-            None
         }
     }
 }
@@ -460,17 +381,21 @@ async fn act(
         }
         _ => return Err(Error::NotFound),
     };
-    let back = Form::of_query(Some(act.form.get("back")));
-    let slug = match back.get("newsletter") {
-        "" => slug_of(&app, article.newsletter_id).await?,
-        slug => slug.to_owned(),
-    };
-    Ok(said::then(&app, &format!("/desk/inbox?{}#a{id}", here(&filters(&slug, &back), &back)), said))
+    let view = view(&app, &act.form, article.newsletter_id).await?;
+    Ok(said::then(&app, &format!("/desk/inbox?{view}#a{id}"), said))
 }
 
-async fn slug_of(app: &App, newsletter_id: i64) -> Result<String, Error> {
-    let found = db::newsletters::get(&mut *app.db.conn().await?, newsletter_id).await?;
-    Ok(found.ok_or(Error::NotFound)?.slug)
+/// The view that an act came from, as it is written in an address.
+pub async fn view(app: &App, form: &Form, newsletter_id: i64) -> Result<String, Error> {
+    let back = Form::of_query(Some(form.get("back")));
+    let slug = match back.get("newsletter") {
+        "" => {
+            let found = db::newsletters::get(&mut *app.db.conn().await?, newsletter_id).await?;
+            found.ok_or(Error::NotFound)?.slug
+        }
+        slug => slug.to_owned(),
+    };
+    Ok(here(&filters(&slug, &back), &back))
 }
 
 async fn into_or_out(

@@ -17,6 +17,7 @@ use super::issue_reading::{Reading, Stories};
 use super::opened::Opened;
 use crate::db;
 use crate::domain::composition::{Field, Item};
+use crate::domain::introduction;
 use crate::domain::issue::Issue;
 use crate::domain::user::Role;
 use crate::pipeline::composing::{self, By, Done};
@@ -96,14 +97,14 @@ async fn reading(
     let lines = lines(app, id).await?;
     let taken = db::composing::steps(&mut *app.db.conn().await?, id, 0, SHOWN_STEPS).await?;
     let (introduction, stories) = match content {
-        Some(content) => (content.introduction.clone(), Stories::frozen(content)),
+        Some(content) => (content.introduction(), Stories::frozen(content)),
         None => {
             let open = composing::open(app, opened.issue.clone()).await?;
-            (opened.issue.introduction.clone(), Stories::of_draft(&open))
+            (introduction::read(&opened.issue.introduction), Stories::of_draft(&open))
         }
     };
     let history = steps(taken, opened.now, opened.zone);
-    let page = Reading::of(&opened, &introduction, stories, lines, history, unsaved);
+    let page = Reading::of(&opened, introduction, stories, lines, history, unsaved);
     super::show(by, status, "/desk/issues", page.title(), "desk/issue_read", &page)
 }
 
@@ -196,7 +197,11 @@ async fn saved(app: &App, id: i64, version: i64) -> Result<Response, Error> {
         ));
     }
     let ids = open.composition.places.iter().map(|place| place.article_id);
-    let fields = ids.flat_map(|id| [Field::Headline(id), Field::Summary(id), Field::Heading(id)]);
+    let of_article = |id| {
+        let texts = [Field::Headline(id), Field::Summary(id), Field::Alt(id), Field::Decorative(id)];
+        texts.into_iter().chain([Field::Heading(id)])
+    };
+    let fields = ids.flat_map(of_article);
     let fields = [Field::Introduction, Field::Subject, Field::Preheader].into_iter().chain(fields);
     let marks: serde_json::Map<String, Value> =
         fields.map(|field| (format!("was-{field}"), mark(open.shown(field)).into())).collect();

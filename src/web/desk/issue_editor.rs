@@ -56,11 +56,22 @@ struct ArticleRow {
     title: String,
     headline: Text,
     summary: Text,
+    picture: Option<Picture>,
     is_rewritten: bool,
     url: Option<String>,
     source: String,
     topics: Vec<String>,
     pinned: bool,
+}
+
+/// The article's picture, with what is said of it.
+#[derive(Serialize)]
+struct Picture {
+    url: String,
+    alt: Text,
+    decorative: Text,
+    /// Neither words nor a tick: the checks ask for one of them.
+    is_mute: bool,
 }
 
 #[derive(Serialize)]
@@ -305,6 +316,11 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
                         title: article.title.clone(),
                         headline: text(Field::Headline(id)),
                         summary: text(Field::Summary(id)),
+                        picture: article.image_url.clone().map(|url| {
+                            let (alt, decorative) = (text(Field::Alt(id)), text(Field::Decorative(id)));
+                            let is_mute = alt.value.is_empty() && decorative.value.is_empty();
+                            Picture { url, alt, decorative, is_mute }
+                        }),
                         is_rewritten: place.headline.is_some() || place.summary.is_some(),
                         url: article.url.clone(),
                         source: article.source.clone(),
@@ -324,7 +340,9 @@ fn lost(typed: &Typed, merged: Option<&Merged>, composition: &Composition) -> Ve
     let stands = |text: &str| composition.places.iter().any(|place| place.heading.as_deref() == Some(text));
     for (field, text) in &typed.changed {
         let is_lost = match *field {
-            Field::Headline(id) | Field::Summary(id) => composition.place(id).is_none(),
+            Field::Headline(id) | Field::Summary(id) | Field::Alt(id) => composition.place(id).is_none(),
+            // A tick is soon made again.
+            Field::Decorative(_) => false,
             Field::Heading(id) => composition.place(id).is_none() && !text.is_empty() && !stands(text),
             Field::Introduction | Field::Subject | Field::Preheader => false,
         };

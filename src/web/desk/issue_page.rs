@@ -84,6 +84,8 @@ pub fn lost_text(field: Field, text: &str) -> LostText {
         Field::Preheader => "Preheader",
         Field::Headline(_) => "Headline",
         Field::Summary(_) => "Summary",
+        Field::Alt(_) => "What the picture shows",
+        Field::Decorative(_) => "The picture is decorative",
         Field::Heading(_) => "Heading",
     };
     LostText { name: field.to_string(), label: label.to_owned(), text: text.to_owned() }

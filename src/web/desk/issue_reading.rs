@@ -8,6 +8,7 @@ use super::issue_page::{Length, LostText, StepView};
 use super::opened::{Head, Opened, Revise};
 use crate::domain::article::IssueArticle;
 use crate::domain::composition::{self, Field};
+use crate::domain::introduction::Block;
 use crate::domain::issue::{IssueContent, IssueState};
 use crate::pipeline::composing::Open;
 use crate::web::words::zone_name;
@@ -16,7 +17,7 @@ use crate::web::words::zone_name;
 #[derive(Serialize)]
 pub struct Reading {
     head: Head,
-    introduction: Vec<String>,
+    introduction: Vec<Block>,
     lines: Vec<ReadLine>,
     stories: Vec<Story>,
     history: Vec<StepView>,
@@ -43,12 +44,23 @@ struct Story {
     summary: String,
     url: Option<String>,
     source: String,
+    /// What its picture shows; none where it has no picture.
+    picture: Option<String>,
+}
+
+/// What is told of a picture.
+fn picture_words(image_url: Option<&String>, alt: Option<&str>) -> Option<String> {
+    image_url.map(|_| match alt {
+        None => "nobody has said what it shows".to_owned(),
+        Some("") => "decorative".to_owned(),
+        Some(alt) => alt.to_owned(),
+    })
 }
 
 impl Reading {
     pub fn of(
         opened: &Opened,
-        introduction: &str,
+        introduction: Vec<Block>,
         stories: Stories,
         lines: Option<(String, String)>,
         history: Vec<StepView>,
@@ -58,14 +70,9 @@ impl Reading {
         let line = |label, printed: Option<String>| {
             printed.map(|printed| ReadLine { label, length: Length::of(&printed) })
         };
-        let paragraphs = introduction.replace("\r\n", "\n");
         Self {
             head: opened.head(""),
-            introduction: paragraphs
-                .split("\n\n")
-                .map(|part| part.trim().to_owned())
-                .filter(|part| !part.is_empty())
-                .collect(),
+            introduction,
             lines: [line("Subject", subject), line("Preheader", preheader)].into_iter().flatten().collect(),
             stories: stories.0,
             history,
@@ -95,6 +102,10 @@ impl Stories {
                 summary: open.shown(Field::Summary(article.id)).to_owned(),
                 url: article.url.clone(),
                 source: article.source.clone(),
+                picture: picture_words(
+                    article.image_url.as_ref(),
+                    place.image_alt.as_deref().or(article.image_alt.as_deref()),
+                ),
             })
         };
         Self(open.composition.places.iter().filter_map(story).collect())
@@ -122,6 +133,7 @@ impl Stories {
             let article = articles.remove(&id)?;
             Some(Story {
                 heading,
+                picture: picture_words(article.image_url.as_ref(), article.image_alt.as_deref()),
                 headline: article.headline,
                 summary: article.summary,
                 url: article.url,

@@ -3,6 +3,8 @@
 mod calendar;
 mod frame;
 mod inbox;
+mod inbox_add;
+mod inbox_picture;
 mod issue;
 mod issue_editor;
 mod issue_form;

@@ -14,12 +14,12 @@ use super::words::Moment;
 use crate::db;
 use crate::db::articles::Article;
 use crate::db::sources::Source;
-use crate::domain::article::Identity;
+use crate::domain::article::{Identity, LINK_CHARS};
 use crate::domain::newsletter::Newsletter;
-use crate::domain::topic::{Topic, slug_of};
+use crate::domain::topic::{TOPIC_CHARS, Topic, slug_of};
 use crate::domain::user::Role;
 use crate::pipeline::collect::Brought;
-use crate::pipeline::{self, App, sources};
+use crate::pipeline::{self, App, sources, too_long};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::form::Segment;
 use crate::web::words::zone_name;
@@ -202,8 +202,11 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let typed = act.form.get("topics");
     let topics = named(typed);
     let typed = Typed { url: url.to_owned(), topics: typed.to_owned() };
-    if let Some(says) = wrong_topic(&topics) {
-        let wrong = Wrong { topics: says, ..Wrong::default() };
+    let wrong = Wrong {
+        url: too_long(url.trim(), LINK_CHARS).unwrap_or_default(),
+        topics: wrong_topic(&topics).unwrap_or_default(),
+    };
+    if !wrong.url.is_empty() || !wrong.topics.is_empty() {
         return page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, slug, typed, wrong).await;
     }
     match sources::add(&app, &act.by.actor(), slug, url, &topics, Identity::default().as_str()).await {
@@ -226,8 +229,12 @@ fn named(topics: &str) -> Vec<String> {
 }
 
 fn wrong_topic(topics: &[String]) -> Option<String> {
-    let wrong = topics.iter().find(|topic| slug_of(topic).is_none())?;
-    Some(format!("“{wrong}” cannot be a topic: it has no letter and no digit"))
+    topics.iter().find_map(|topic| match slug_of(topic) {
+        None => Some(format!("“{topic}” cannot be a topic: it has no letter and no digit")),
+        Some(_) => {
+            too_long(topic, TOPIC_CHARS).map(|says| format!("The topic “{topic}” is too long. {says}"))
+        }
+    })
 }
 
 /// What is written down of an address that may be anything.

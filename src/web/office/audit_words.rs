@@ -5,6 +5,7 @@ use serde::Serialize;
 /// Every action that is written down, in the order of their keys: what somebody did, or was refused.
 const WORDS: &[(&str, &str)] = &[
     ("article.add", "Added an article"),
+    ("article.describe", "Wrote what an article’s picture shows"),
     ("article.hold", "Held an article"),
     ("article.part", "Moved an article into another part or issue"),
     ("article.pin", "Pinned an article"),

@@ -156,8 +156,9 @@ async fn page(
 
 /// `POST /office/dkim`: makes a key, or two.
 async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
-    let name: String = act.form.get("domain").trim().chars().take(253).collect();
-    act.by.require_everywhere(&app, Role::Admin, "dkim.add", &name).await?;
+    let name = act.form.get("domain").trim();
+    let what: String = name.chars().take(253).collect();
+    act.by.require_everywhere(&app, Role::Admin, "dkim.add", &what).await?;
     let typed = typed(&act.form, NEW.iter().map(|(field, ..)| *field));
     let algorithms: &[Algorithm] = match act.form.get("algorithm") {
         "both" => &[Algorithm::Rsa, Algorithm::Ed25519],
@@ -165,14 +166,14 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
         _ => &[Algorithm::Rsa],
     };
     let selector = Some(act.form.get("selector").trim()).filter(|selector| !selector.is_empty());
-    match signing::add(&app, &act.by.actor(), &name, algorithms, selector).await {
+    match signing::add(&app, &act.by.actor(), name, algorithms, selector).await {
         Ok(_) => {
             let words = "The key signs from now on: publish its record, and look whether DNS has it.";
             Ok(said::then_say(&app, "/office/dkim", words))
         }
         Err(pipeline::Error::Invalid(says)) => {
             // A domain is looked at before a selector, and by itself.
-            let is_domain = signing::is_domain(&name);
+            let is_domain = signing::is_domain(name);
             let field = if is_domain { "selector" } else { "domain" };
             let again = Again { form: "key", typed, problems: vec![(field.to_owned(), says)] };
             page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, None, &again).await

@@ -80,7 +80,7 @@ pub fn type_in(fields: &mut Fields, name: &str, text: &str) {
     }
 }
 
-/// The hidden inputs and texts of the form `compose`, in the order of the page.
+/// The hidden inputs, ticks and texts of the form `compose`, in the order of the page.
 pub fn fields(html: &str) -> Fields {
     let form = html.split("<form id=\"compose\"").nth(1).expect("the page has the editor's form");
     let form = form.split("</form>").next().unwrap();
@@ -91,7 +91,8 @@ pub fn fields(html: &str) -> Fields {
             Some(unescape(value))
         };
         let name = attribute("name");
-        if tag.starts_with("input type=\"hidden\"") {
+        let is_ticked = tag.starts_with("input type=\"checkbox\"") && tag.contains(" checked");
+        if tag.starts_with("input type=\"hidden\"") || is_ticked {
             fields.push((name.unwrap(), attribute("value").unwrap()));
         } else if tag.starts_with("textarea") {
             let text = tag.split_once('>').unwrap().1;

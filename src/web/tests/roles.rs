@@ -28,6 +28,7 @@ use Role::{Admin, Editor, Viewer};
 pub(super) const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/desk", Some(SignedIn), None),
     ("/desk/inbox", Some(SignedIn), Some(Of(Editor))),
+    ("/desk/inbox/{article}/picture", None, Some(Of(Editor))),
     ("/desk/inbox/{article}/{act}", None, Some(Of(Editor))),
     ("/desk/issues", Some(SignedIn), Some(Of(Editor))),
     ("/desk/issues/{issue}", Some(Of(Viewer)), Some(Of(Editor))),

@@ -232,3 +232,24 @@ async fn a_sources_topics_are_changed_on_its_page() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_link_or_a_topic_too_long_is_refused_with_what_was_typed() {
+    for house in houses().await {
+        let ed = house.sign_in_for_brief("ed@example.org", Role::Editor).await;
+        let (url, topic) = (format!("https://x.example/{}", "a".repeat(2_000)), "sea ".repeat(20));
+        for (url, topics, problem) in [
+            (url.as_str(), "Sea", "2000 is the most"),
+            ("https://x.example/feed", topic.trim(), "It has 79 characters, and 60 is the most"),
+        ] {
+            let fields = [("newsletter", "brief"), ("url", url), ("topics", topics)];
+            let answer = house.submit_as(&ed, "/desk/sources", &fields).await;
+            assert_eq!(answer.status, 422, "{}", answer.body);
+            for part in [problem, url, topics] {
+                assert!(answer.body.contains(part), "{part}: {}", answer.body);
+            }
+        }
+        assert!(only_source(&house).await.is_none());
+        house.close().await;
+    }
+}

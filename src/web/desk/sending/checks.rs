@@ -6,6 +6,8 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::{Opened, Page};
+use crate::domain::composition::Field;
+use crate::domain::issue::IssueState;
 use crate::domain::user::Role;
 use crate::pipeline::checks::{self, Answered};
 use crate::pipeline::doctor::{Finding, State as Grade};
@@ -35,6 +37,14 @@ struct Row {
     class: &'static str,
     says: String,
     to_do: String,
+    /// Where each article that it is about is mended.
+    mend: Vec<Mend>,
+}
+
+#[derive(Serialize)]
+struct Mend {
+    href: String,
+    headline: String,
 }
 
 #[derive(Serialize)]
@@ -56,10 +66,15 @@ fn words(grade: Grade) -> (&'static str, &'static str) {
     }
 }
 
-impl From<Finding> for Row {
-    fn from(finding: Finding) -> Self {
+impl Row {
+    /// `editor` is the page on which the issue is written, while it can be.
+    fn of(finding: Finding, editor: Option<&str>) -> Self {
         let (word, class) = words(finding.state);
+        let mend = |(id, headline)| {
+            editor.map(|editor| Mend { href: format!("{editor}#{}", Field::Alt(id)), headline })
+        };
         Self {
+            mend: finding.articles.into_iter().filter_map(mend).collect(),
             about: finding.about,
             word,
             class,
@@ -118,6 +133,8 @@ async fn page(
         Grade::Warning => "It can go out. Something could be better.",
         Grade::Bad => "Something is wrong: put it right before it goes out.",
     };
+    let is_open = opened.issue.state == IssueState::Draft && opened.may_edit;
+    let editor = is_open.then(|| format!("/desk/issues/{}", opened.issue.id));
     let is_looked = links.is_some();
     let links = links.unwrap_or_default();
     let broken = links.iter().filter(|link| link.state != Grade::Good).count();
@@ -128,7 +145,7 @@ async fn page(
     };
     let page = ChecksPage {
         verdict,
-        findings: findings.into_iter().map(Row::from).collect(),
+        findings: findings.into_iter().map(|finding| Row::of(finding, editor.as_deref())).collect(),
         may_edit: opened.may_edit,
         looked: is_looked,
         links: links.into_iter().map(Link::from).collect(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::results::share;
 use super::words::number;
-use crate::domain::measuring::{ANY_LINK, PICTURE};
+use crate::domain::measuring::{ANY_LINK, HIDDEN, PICTURE};
 use crate::pipeline::results::Measured;
 
 /// The width of the longest bar, in its own units.
@@ -29,7 +29,7 @@ pub struct MeasuredPart {
 #[derive(Serialize)]
 struct Followed {
     headline: String,
-    /// The site, where it is the same story elsewhere.
+    /// The site, where it is the same story elsewhere, or a link of the introduction.
     also_at: String,
     people: String,
     share: String,
@@ -44,14 +44,18 @@ pub fn part(measured: &Measured, sent: i64) -> MeasuredPart {
         measured.content.articles.iter().map(|article| (article.id, article)).collect();
     let mut rows = vec![];
     let mut firsts = vec![];
-    for target in &measured.targets {
-        let Some(article) = target.article_id.and_then(|id| articles.get(&id)) else { continue };
+    for target in measured.targets.iter().filter(|target| target.number != HIDDEN) {
+        let (people, _) = of(target.number);
+        let host = || url::Url::parse(&target.url).ok()?.host_str().map(str::to_owned);
+        let Some(id) = target.article_id else {
+            rows.push((people, "A link of the introduction".to_owned(), host().unwrap_or_default()));
+            continue;
+        };
+        let Some(article) = articles.get(&id) else { continue };
         let is_first = !firsts.contains(&article.id);
         firsts.push(article.id);
-        let (people, _) = of(target.number);
         // The same story elsewhere is only told where somebody went there.
         if is_first || people > 0 {
-            let host = || url::Url::parse(&target.url).ok()?.host_str().map(str::to_owned);
             let also_at = if is_first { String::new() } else { host().unwrap_or_default() };
             rows.push((people, article.headline.clone(), also_at));
         }
