@@ -19,10 +19,7 @@ pub const POLICY: (HeaderName, &str) = (
 
 /// A mail's HTML as a page: among a mail program's many it is an article, here it is what the page is for.
 pub fn as_page(html: &str) -> String {
-    // On paper it is dark on white, whatever the screen prefers.
-    const ASKS: &str = "@media (prefers-color-scheme: dark)";
     html.replacen("role=\"article\"", "role=\"main\"", 1)
-        .replace(ASKS, "@media screen and (prefers-color-scheme: dark)")
 }
 
 /// `GET /view/{token}`: the issue as the token's reader would get it now. Whoever changed their topics or language
