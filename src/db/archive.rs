@@ -57,6 +57,26 @@ pub async fn find(
     row.as_ref().map(with_content).transpose()
 }
 
+/// The numbers of the issues in the archive right before and right after this one. Both are read off the index of
+/// numbers.
+pub async fn neighbours(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    number: i64,
+) -> Result<(Option<i64>, Option<i64>), DbError> {
+    let mut nearest = [None, None];
+    for (found, (beyond, order)) in nearest.iter_mut().zip([("<", "DESC"), (">", "ASC")]) {
+        let statement = sql(format!(
+            "SELECT number FROM issues WHERE newsletter_id = $1 AND number {beyond} $2 AND {PUBLIC}
+             ORDER BY number {order} LIMIT 1"
+        ));
+        let row = sqlx::query(statement).bind(newsletter_id).bind(number).fetch_optional(&mut *conn).await?;
+        *found = row.as_ref().map(|row| Row::new(row, "issues").int("number")).transpose()?;
+    }
+    let [before, after] = nearest;
+    Ok((before, after))
+}
+
 fn with_content(row: &sqlx::any::AnyRow) -> Result<(Issue, IssueContent), DbError> {
     let content = Row::new(row, "issues").opt_parsed("content", |text| serde_json::from_str(text).ok())?;
     Ok((issue(row)?, content.unwrap_or_default()))

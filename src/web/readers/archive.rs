@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::form::Segment;
 use super::super::view::{POLICY, as_page};
 use super::super::{Error, page};
+use crate::db::archive::neighbours;
 use crate::db::newsletters;
 use crate::domain::language::direction;
 use crate::domain::newsletter::Newsletter;
@@ -54,6 +55,15 @@ struct Row {
     date: String,
     date_iso: String,
     summary: String,
+}
+
+/// What stands above an issue: the way to the others, and to signing up.
+#[derive(Serialize)]
+struct Bar<'a> {
+    slug: &'a str,
+    /// The numbers of the issues beside this one.
+    before: Option<i64>,
+    after: Option<i64>,
 }
 
 impl From<Published> for Row {
@@ -120,5 +130,15 @@ pub async fn issue(
         return Err(Error::NotFound);
     }
     let html = archive::html(&app, &slug, number).await?;
-    Ok(([POLICY], [PUBLIC], Html(as_page(&html))).into_response())
+    let newsletter = newsletter(&app, &slug).await?;
+    let (before, after) = neighbours(&mut *app.db.conn().await?, newsletter.id, number).await?;
+    let bar = Bar { slug: &slug, before, after };
+    let html = below(&page::render("readers/issue_bar", &bar)?, &as_page(&html));
+    Ok(([POLICY], [PUBLIC], Html(html)).into_response())
+}
+
+/// A page with `bar` at its head. A template of one's own that has no body stays as it is.
+fn below(bar: &str, html: &str) -> String {
+    let head = html.find("<body").and_then(|body| Some(body + html[body..].find('>')? + 1));
+    head.map_or_else(|| html.to_owned(), |head| format!("{}{bar}{}", &html[..head], &html[head..]))
 }

@@ -114,6 +114,26 @@ async fn a_search_finds_issues_with_all_its_words_whatever_the_accents() {
 }
 
 #[tokio::test]
+async fn an_issue_leads_to_the_ones_beside_it_and_never_to_one_that_is_not_out() {
+    for house in houses().await {
+        for headline in ["One", "Two", "Three"] {
+            house.publish(&[(headline, "A summary.")]).await;
+            house.pass(24 * HOUR);
+        }
+        for (number, beside) in [(1, vec![2]), (2, vec![1, 3]), (3, vec![2])] {
+            let page = house.get(&format!("/archive/brief/{number}")).await.body;
+            let bar = signing_in::between(&page, "<nav class=\"archive-bar\"", "</nav>");
+            let there = (0..=4).filter(|other| bar.contains(&format!("\"/archive/brief/{other}\"")));
+            assert_eq!(there.collect::<Vec<i64>>(), beside, "{bar}");
+            for way in ["\"/archive/brief\"", "\"/subscribe/brief\""] {
+                assert!(bar.contains(way), "{way}: {bar}");
+            }
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_issue_is_a_page_that_holds_nothing_of_any_reader() {
     for house in houses().await {
         house.subscribe("ann@example.org").await;

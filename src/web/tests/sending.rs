@@ -663,6 +663,8 @@ async fn results_tell_what_became_of_an_issue_and_show_addresses_to_nobody_who_m
             results.contains("<svg") && results.contains("No. 1") && results.contains("No. 2"),
             "{results}"
         );
+        // Each bar says above it how many got the issue.
+        assert_eq!(results.matches("class=\"figure-above\"").count(), 2, "{results}");
         assert!(!results.contains(" style="));
         house.close().await;
     }

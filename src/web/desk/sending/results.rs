@@ -19,10 +19,12 @@ use crate::web::auth::SignedIn;
 use crate::web::desk;
 use crate::web::form::Segment;
 
-/// The chart's height, and a bar's width with its space, in its own units.
+/// The height of the chart's bars, the room for a figure above the highest, and a bar's width with its space, in its
+/// own units.
 const HEIGHT: i64 = 160;
-const STEP: i64 = 50;
-const BAR: i64 = 32;
+const ABOVE: i64 = 22;
+const STEP: i64 = 72;
+const BAR: i64 = 40;
 
 /// The height of the second row, for those who followed a link.
 const CLICK_HEIGHT: i64 = 60;
@@ -63,6 +65,9 @@ struct Group {
 struct Chart {
     width: i64,
     height: i64,
+    /// Where it begins, above the bars, and where they stand.
+    top: i64,
+    ground: i64,
     bars: Vec<Bar>,
     best: String,
     /// An issue in it was measured: there is a second row of bars, for those who followed a link.
@@ -83,6 +88,8 @@ struct Bar {
     sent_height: i64,
     failed_y: i64,
     failed_height: i64,
+    /// Where the figure stands, right above the bar.
+    figure_y: i64,
     here: bool,
     address: String,
     name: String,
@@ -242,6 +249,7 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
             sent_height,
             failed_y: HEIGHT - sent_height - failed_height,
             failed_height,
+            figure_y: HEIGHT - sent_height - failed_height - 6,
             here: issue.id == opened.issue.id,
             address: format!("/desk/issues/{}/results", issue.id),
             name: format!("No. {}", number(issue.number)),
@@ -258,7 +266,9 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
     let count = i64::try_from(past.len()).unwrap_or(0);
     Chart {
         width: count * STEP,
-        height: HEIGHT + 26,
+        height: ABOVE + HEIGHT + 26,
+        top: -ABOVE,
+        ground: HEIGHT,
         bars: (0..).zip(past).map(bar).collect(),
         best: number(most),
         has_clicks: best_click.is_some(),
