@@ -227,9 +227,9 @@ pub async fn walk(
                 (here, is_beyond) = (Some(at), false);
                 walked.looked += u64::try_from(window).unwrap_or(0);
                 let is_late = began.elapsed() >= patience;
-                if let Some(ids) = asking.ask(conn, walked.people.len(), walked.looked, is_late).await? {
+                if let Some(rest) = asking.ask(conn, walked.people.len(), walked.looked, is_late).await? {
                     let want = limit + 1 - walked.people.len();
-                    let next = words::among(&ids, here.as_ref());
+                    let next = words::among(&rest, here.as_ref());
                     walked.people.extend(find(conn, &road, next, back, window, want).await?);
                     break true;
                 }
@@ -298,8 +298,8 @@ pub async fn count(
                 looked += u64::try_from(window).unwrap_or(0);
                 let is_late = began.elapsed() >= patience;
                 let people = usize::try_from(counted.people).unwrap_or(usize::MAX);
-                if let Some(ids) = asking.ask(conn, people, looked, is_late).await? {
-                    let next = words::among(&ids, here.as_ref());
+                if let Some(rest) = asking.ask(conn, people, looked, is_late).await? {
+                    let next = words::among(&rest, here.as_ref());
                     let people = counted.people + count_in(conn, &road, next, window).await?;
                     return Ok(Counted { people: people.min(most), is_more: people > most });
                 }

@@ -8,7 +8,6 @@ use crate::domain::search::Term;
 /// An index to go along, and what is looked at on the way.
 #[derive(Clone, Debug)]
 pub struct Road {
-    dialect: Dialect,
     /// The table that the index is of, with its letter: `s` subscribers, `t` subscriptions, `x` suppressions, `g` tags.
     from: &'static str,
     /// What the index is ordered by, behind what `within` says.
@@ -38,14 +37,28 @@ pub enum Stretch<'v> {
     Beside(&'v Value, &'v Value),
     /// Those whose first value is behind (or before) that of a place.
     Beyond(&'v Value),
-    /// Those of these people, a JSON list of their numbers, from a place on. They are few, wherever on the road they are.
-    Of(&'v Value, Option<(&'v Value, &'v Value)>),
+    /// Those of these people, from a place on. They are few, wherever on the road they are.
+    Of(&'v People, Option<(&'v Value, &'v Value)>),
+}
+
+/// People by their numbers.
+#[derive(Clone, Debug)]
+pub struct People {
+    dialect: Dialect,
+    /// As JSON.
+    list: Value,
+}
+
+impl People {
+    pub fn new(dialect: Dialect, ids: &[i64]) -> Self {
+        let list = serde_json::to_string(ids).expect("numbers are JSON");
+        Self { dialect, list: Value::Text(list) }
+    }
 }
 
 impl Road {
-    fn of_people(dialect: Dialect, within: Vec<Condition>) -> Self {
+    fn of_people(within: Vec<Condition>) -> Self {
         Self {
-            dialect,
             from: "subscribers s",
             order: ("s.created_at".to_owned(), "s.id"),
             texts: (false, false),
@@ -55,11 +68,11 @@ impl Road {
         }
     }
 
-    fn of_ties(dialect: Dialect, within: Vec<Condition>) -> Self {
+    fn of_ties(within: Vec<Condition>) -> Self {
         Self {
             from: "subscriptions t",
             order: ("t.created_at".to_owned(), "t.id"),
-            ..Self::of_people(dialect, within)
+            ..Self::of_people(within)
         }
     }
 
@@ -67,7 +80,7 @@ impl Road {
     fn of_domain(dialect: Dialect, domain: &str) -> Self {
         let order = (dialect.domain("s.email"), "s.id");
         let bounds = (Some(Value::Text(domain.to_owned())), Some(Value::Text(past(domain))));
-        Self { order, texts: (true, false), bounds, ..Self::of_people(dialect, vec![]) }
+        Self { order, texts: (true, false), bounds, ..Self::of_people(vec![]) }
     }
 
     fn is_of_ties(&self) -> bool {
@@ -95,7 +108,7 @@ impl Road {
 
     /// The entries of a stretch; of a stretch of the index, in the order of the walk.
     fn entries(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, columns: &str) -> String {
-        let Self { from, order: (a, b), dialect, .. } = self;
+        let Self { from, order: (a, b), .. } = self;
         let (sign, direction) = Self::direction(back);
         let mut conditions: Vec<String> = self.within.iter().map(|condition| condition.write(text)).collect();
         let (from, order) = match stretch {
@@ -108,13 +121,13 @@ impl Road {
                 conditions.extend(self.limits(text, stretch, sign));
                 ((*from).to_owned(), format!(" ORDER BY {a} {direction}, {b} {direction}"))
             }
-            Stretch::Of(ids, place) => {
+            Stretch::Of(people, place) => {
                 conditions.extend(self.limits(text, stretch, sign));
                 if let Some((first, second)) = place {
                     conditions.push(format!("({a}, {b}) {sign} ({}, {})", text.put(first), text.put(second)));
                 }
                 // A list as a table: its length is no matter to PostgreSQL, which looks up each of them.
-                let ids = dialect.list(&text.put(ids));
+                let ids = people.dialect.list(&text.put(&people.list));
                 let (between, is_it) = match *from {
                     "subscribers s" => ("", "s.id = m.value"),
                     "subscriptions t" => ("", "t.subscriber_id = m.value"),
@@ -224,7 +237,10 @@ struct Decided {
 pub fn road(dialect: Dialect, filter: &Filter) -> Road {
     match filter.words.domain_alone() {
         Some(domain) if filter.is_by_domain() => Road::of_domain(dialect, domain),
-        _ => main_road(dialect, filter),
+        _ => {
+            let terms: Vec<Condition> = filter.words.terms().iter().map(|term| has(dialect, term)).collect();
+            main_road(filter, &terms)
+        }
     }
 }
 
@@ -246,7 +262,7 @@ fn past(words: &str) -> String {
 }
 
 /// The road along which those come whom the filter finds, the newest first; the rarer what it goes by, the better.
-fn main_road(dialect: Dialect, filter: &Filter) -> Road {
+fn main_road(filter: &Filter, also: &[Condition]) -> Road {
     use State as S;
     let bounds = (
         filter.joined_from.map(|at| Value::Int(at.millis())),
@@ -264,7 +280,7 @@ fn main_road(dialect: Dialect, filter: &Filter) -> Road {
             let road = Road {
                 from: "subscriber_tags g",
                 order: ("g.subscriber_id".to_owned(), "g.tag_id"),
-                ..Road::of_people(dialect, vec![Condition::int("g.tag_id = {}", tag_id)])
+                ..Road::of_people(vec![Condition::int("g.tag_id = {}", tag_id)])
             };
             (road, Decided { tag: true, ..Decided::default() })
         }
@@ -273,12 +289,12 @@ fn main_road(dialect: Dialect, filter: &Filter) -> Road {
                 from: "suppressions x",
                 order: ("x.created_at".to_owned(), "x.email_hash"),
                 texts: (false, true),
-                ..Road::of_people(dialect, vec![])
+                ..Road::of_people(vec![])
             };
             (road, Decided { state: true, ..Decided::default() })
         }
         (_, Some(S::Paused), ..) => {
-            (Road::of_ties(dialect, vec![Condition::plain("t.paused_until IS NOT NULL")]), Decided::default())
+            (Road::of_ties(vec![Condition::plain("t.paused_until IS NOT NULL")]), Decided::default())
         }
         (_, Some(state @ (S::Pending | S::Unsubscribed)), newsletter_id, _) => {
             // The status stands in the text: an index of some rows is only used where the text tells that it has them.
@@ -286,29 +302,29 @@ fn main_road(dialect: Dialect, filter: &Filter) -> Road {
                 Condition::plain(format!("t.status = '{}' AND t.status <> 'active'", state.as_str()));
             let decided = Decided { state: true, ..Decided::default() };
             match newsletter_id {
-                None => (Road::of_ties(dialect, vec![status]), decided),
+                None => (Road::of_ties(vec![status]), decided),
                 Some(id) => {
                     let within = vec![Condition::int("t.newsletter_id = {}", id), status];
-                    let road = Road { bounds, ..Road::of_ties(dialect, within) };
+                    let road = Road { bounds, ..Road::of_ties(within) };
                     (road, Decided { newsletter: true, joined: true, ..decided })
                 }
             }
         }
         (_, _, Some(id), _) => {
-            let road = Road { bounds, ..Road::of_ties(dialect, vec![Condition::int("t.newsletter_id = {}", id)]) };
+            let road = Road { bounds, ..Road::of_ties(vec![Condition::int("t.newsletter_id = {}", id)]) };
             (road, Decided { newsletter: true, joined: true, ..Decided::default() })
         }
         (.., Some(language)) => {
             let within = vec![Condition::text("s.language = {} AND s.language IS NOT NULL", language)];
             (
-                Road { bounds, ..Road::of_people(dialect, within) },
+                Road { bounds, ..Road::of_people(within) },
                 Decided { language: true, joined: true, ..Decided::default() },
             )
         }
-        _ => (Road { bounds, ..Road::of_people(dialect, vec![]) }, Decided { joined: true, ..Decided::default() }),
+        _ => (Road { bounds, ..Road::of_people(vec![]) }, Decided { joined: true, ..Decided::default() }),
     };
     road.besides = besides(filter, decided, road.is_of_ties());
-    road.besides.extend(filter.words.terms().iter().map(|term| has(dialect, term)));
+    road.besides.extend_from_slice(also);
     road
 }
 

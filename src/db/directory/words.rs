@@ -3,8 +3,8 @@
 use super::super::dialect::{Dialect, Kind};
 use super::super::row::Row;
 use super::super::{Conn, Db, DbError, sql as statement};
-use super::sql::{Road, Stretch};
-use super::{Filter, Place, Value};
+use super::sql::{People, Road, Stretch};
+use super::{Filter, Place};
 use crate::domain::search::{Search, words_of};
 
 /// Entries that a walk looks at before it asks the index: what one in a hundred has fills a page by then.
@@ -28,7 +28,7 @@ impl<'f> Asking<'f> {
         if filter.words.is_empty() || road.finds_all() { Self::Not } else { Self::Once(&filter.words) }
     }
 
-    /// The numbers of all who have the words, as a JSON list, where they are few; `found` were among the `looked` that
+    /// All who have the words, where they are few; `found` were among the `looked` that
     /// the walk has looked at, and it ends here unless they are (`is_late`).
     pub async fn ask(
         &mut self,
@@ -36,7 +36,7 @@ impl<'f> Asking<'f> {
         found: usize,
         looked: u64,
         is_late: bool,
-    ) -> Result<Option<Value>, DbError> {
+    ) -> Result<Option<People>, DbError> {
         let Self::Once(search) = *self else { return Ok(None) };
         if looked < GLANCE && !is_late {
             return Ok(None);
@@ -47,14 +47,13 @@ impl<'f> Asking<'f> {
         if found.saturating_mul(newest(conn).await?) / looked.max(1) > MOST {
             return Ok(None);
         }
-        let ids = having(conn, search).await?;
-        Ok(ids.map(|ids| Value::Text(serde_json::to_string(&ids).expect("numbers are JSON"))))
+        having(conn, search).await
     }
 }
 
-/// What is left of a walk among people whose numbers were found.
-pub fn among<'v>(ids: &'v Value, here: Option<&'v Place>) -> Stretch<'v> {
-    Stretch::Of(ids, here.map(|Place { at: (first, second) }| (first, second)))
+/// What is left of a walk among people who were found.
+pub fn among<'v>(people: &'v People, here: Option<&'v Place>) -> Stretch<'v> {
+    Stretch::Of(people, here.map(|Place { at: (first, second) }| (first, second)))
 }
 
 /// The highest number that somebody has: about how many there are.
@@ -64,7 +63,7 @@ async fn newest(conn: &mut Conn) -> Result<u64, DbError> {
 }
 
 /// Everybody who has the words; none where they are more than [`MOST`].
-async fn having(conn: &mut Conn, search: &Search) -> Result<Option<Vec<i64>>, DbError> {
+async fn having(conn: &mut Conn, search: &Search) -> Result<Option<People>, DbError> {
     let dialect = Dialect::of(conn);
     let query = statement(format!("{} LIMIT $2", dialect.having_words("$1")));
     let most = i64::try_from(MOST).unwrap_or(i64::MAX);
@@ -73,7 +72,8 @@ async fn having(conn: &mut Conn, search: &Search) -> Result<Option<Vec<i64>>, Db
     if rows.len() > usize::try_from(MOST).unwrap_or(usize::MAX) {
         return Ok(None);
     }
-    rows.iter().map(|row| Row::new(row, "subscriber_words").int("id")).collect::<Result<_, _>>().map(Some)
+    let ids = rows.iter().map(|row| Row::new(row, "subscriber_words").int("id"));
+    Ok(Some(People::new(dialect, &ids.collect::<Result<Vec<_>, _>>()?)))
 }
 
 /// How many people's words are cut in one statement.

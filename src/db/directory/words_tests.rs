@@ -228,10 +228,10 @@ async fn words_are_looked_up_in_their_index_and_people_one_by_one() {
             let road = sql::road(dialect, &filter);
             let value = |is_text: bool| if is_text { Value::Text("m".to_owned()) } else { Value::Int(7) };
             let (first, second) = (value(road.texts.0), value(road.texts.1));
-            let ids = Value::Text("[1,2,3]".to_owned());
+            let people = sql::People::new(dialect, &[1, 2, 3]);
             for from in [None, Some((&first, &second))] {
                 let mut values = Text::default();
-                let query = road.find(&mut values, Stretch::Of(&ids, from), false, 0, 10);
+                let query = road.find(&mut values, Stretch::Of(&people, from), false, 0, 10);
                 let explain = if dialect == Dialect::Sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
                 let lines = plan(&mut conn, &format!("{explain} {query}"), |query| values.bind(query)).await;
                 let whole: Vec<&String> = lines
