@@ -74,12 +74,12 @@ impl Dialect {
             // Planned as if all were wanted: for the first few of many, PostgreSQL would read the table and cut every
             // name in it.
             Self::Postgres => format!(
-                "WITH having AS MATERIALIZED (
+                "WITH people AS MATERIALIZED (
                      SELECT id FROM subscribers
                      WHERE array_to_tsvector(array_remove(array_remove(
                                string_to_array(name_words || email_words, ' '), ''), '@'))
                            @@ CAST({placeholder} AS tsquery))
-                 SELECT id FROM having"
+                 SELECT id FROM people"
             ),
         }
     }

@@ -129,7 +129,10 @@ mod tests {
             [(" ann", None), (" example org", None), (" @ mail example", Some("mail.example"))]
         );
         let words = search.words();
-        assert_eq!(words, [("ann", true), ("example", false), ("example", true), ("mail", false), ("org", true)]);
+        assert_eq!(
+            words,
+            [("ann", true), ("example", false), ("example", true), ("mail", false), ("org", true)]
+        );
         assert_eq!(Search::parse("ann@").unwrap().words(), [("ann", false)]);
         assert_eq!(Search::parse("@example.org").unwrap().domain_alone(), Some("example.org"));
         assert_eq!(search.domain_alone(), None);

@@ -341,12 +341,7 @@ async fn find(
     rows.iter().map(found).collect()
 }
 
-async fn count_in(
-    conn: &mut Conn,
-    road: &Road,
-    stretch: Stretch<'_>,
-    window: i64,
-) -> Result<u64, DbError> {
+async fn count_in(conn: &mut Conn, road: &Road, stretch: Stretch<'_>, window: i64) -> Result<u64, DbError> {
     let mut text = Text::default();
     let query = road.count(&mut text, stretch, window);
     let row = text.bind(sqlx::query(statement(query))).fetch_one(conn).await?;

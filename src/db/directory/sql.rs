@@ -169,7 +169,8 @@ impl Road {
     /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
     /// is looked at of an entry's own table comes with the entry, so that no table is joined with itself.
     fn wanted(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64) -> (String, char) {
-        const PERSON: &str = ", s.id, s.email, s.email_hash, s.language, s.created_at, s.name_words, s.email_words";
+        const PERSON: &str =
+            ", s.id, s.email, s.email_hash, s.language, s.created_at, s.name_words, s.email_words";
         const TIE: &str = ", t.id, t.subscriber_id, t.newsletter_id, t.status, t.paused_until, t.topics, \
                            t.schedule_id, t.created_at";
         let (columns, letter, person) = match self.from {

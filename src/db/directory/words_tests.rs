@@ -84,7 +84,7 @@ async fn people_are_found_by_beginnings_of_words_of_name_and_address() {
         }
         // Neither the end of a word, nor words of which one is missing, nor signs.
         for words in ["mith", "anna brien", "@example.org", "smith@paper", "obrien", "emilee"] {
-            assert_eq!(found(&test, words).await, [], "{words}");
+            assert_eq!(found(&test, words).await, [0; 0], "{words}");
         }
         assert_eq!(found(&test, "many").await.len(), 40);
         assert_eq!(found(&test, "").await.len(), 43);
@@ -125,7 +125,7 @@ async fn whoever_changes_name_or_address_is_found_by_the_new_one_alone() {
             assert_eq!(found(&test, words).await, [ann.id], "{words}");
         }
         for words in ["oldname", "@old", "ann@old.example", "old"] {
-            assert_eq!(found(&test, words).await, [], "{words}");
+            assert_eq!(found(&test, words).await, [0; 0], "{words}");
         }
         assert!(is_sound(&test).await);
     }
@@ -141,7 +141,7 @@ async fn whoever_is_erased_is_gone_from_the_index_of_words() {
         subscribers::erase(&mut tx, &zoe.email, Some(zoe.id), NOW).await.unwrap();
         crate::db::commit(tx).await.unwrap();
         for words in ["zebedee", "zoe", "@zanzibar", "zanzibar"] {
-            assert_eq!(found(&test, words).await, [], "{words}");
+            assert_eq!(found(&test, words).await, [0; 0], "{words}");
         }
         assert!(is_sound(&test).await);
         if test.db.dialect() == Dialect::Sqlite {
@@ -160,7 +160,7 @@ async fn the_words_of_those_who_came_before_the_index_are_cut_once() {
         a_crowd(&test).await;
         let ann = add(&test, "Ann Example", "ann@example.org").await.id;
         run(&test, "UPDATE subscribers SET name_words = '', email_words = ''").await;
-        assert_eq!(found(&test, "exam").await, []);
+        assert_eq!(found(&test, "exam").await, [0; 0]);
         assert!(is_sound(&test).await);
         assert_eq!(cut_words(&test.db).await.unwrap(), 41);
         assert_eq!(cut_words(&test.db).await.unwrap(), 0);
@@ -177,7 +177,9 @@ async fn hostile_words_are_words() {
         // As long as a name may be, of signs that become four each.
         let long = add(&test, &"㍿".repeat(200), "long@example.org").await.id;
         let odd = add(&test, "NOT \"a\" OR 'b':* & !c | (d) ^x NEAR y\\", "odd@example.org").await.id;
-        for words in ["not \"a", "OR 'b':*", "a AND b", "!c | (d)", "^x", "NEAR(y)", "near:*", "y\\", "(d", "{x}"] {
+        for words in
+            ["not \"a", "OR 'b':*", "a AND b", "!c | (d)", "^x", "NEAR(y)", "near:*", "y\\", "(d", "{x}"]
+        {
             let found = found(&test, words).await;
             assert!(found == [odd] || words == "a AND b" && found.is_empty(), "{words}: {found:?}");
         }
@@ -185,8 +187,8 @@ async fn hostile_words_are_words() {
         assert_eq!(found(&test, &"㍿".repeat(200)).await, [long]);
         assert_eq!(found(&test, &"a ".repeat(100)).await, [odd]);
         let many: Vec<String> = (0..100).map(|n| format!("w{n}")).collect();
-        assert_eq!(found(&test, &many.join(" ")).await, []);
-        assert_eq!(found(&test, &many.join("-")).await, []);
+        assert_eq!(found(&test, &many.join(" ")).await, [0; 0]);
+        assert_eq!(found(&test, &many.join("-")).await, [0; 0]);
         assert!(is_sound(&test).await);
     }
 }
@@ -210,12 +212,19 @@ async fn words_are_looked_up_in_their_index_and_people_one_by_one() {
         if dialect == Dialect::Postgres {
             // Of forty people it would read the table: whether it can do without is what is asked.
             sqlx::query("SET enable_seqscan = off").execute(&mut *conn).await.unwrap();
-            let lines = plan(&mut conn, &format!("EXPLAIN {having} LIMIT 5"), |query| query.bind(words)).await;
-            assert!(lines.iter().any(|line| line.contains("Bitmap Index Scan on subscribers_by_words")), "{lines:#?}");
+            let lines =
+                plan(&mut conn, &format!("EXPLAIN {having} LIMIT 5"), |query| query.bind(words)).await;
+            assert!(
+                lines.iter().any(|line| line.contains("Bitmap Index Scan on subscribers_by_words")),
+                "{lines:#?}"
+            );
         } else {
             let explain = format!("EXPLAIN QUERY PLAN {having} LIMIT 5");
             let lines = plan(&mut conn, &explain, |query| query.bind(words)).await;
-            assert!(lines.iter().all(|line| line.starts_with("SCAN subscriber_words VIRTUAL TABLE INDEX")), "{lines:#?}");
+            assert!(
+                lines.iter().all(|line| line.starts_with("SCAN subscriber_words VIRTUAL TABLE INDEX")),
+                "{lines:#?}"
+            );
         }
         for filter in [
             search("ann"),
@@ -236,7 +245,9 @@ async fn words_are_looked_up_in_their_index_and_people_one_by_one() {
                 let lines = plan(&mut conn, &format!("{explain} {query}"), |query| values.bind(query)).await;
                 let whole: Vec<&String> = lines
                     .iter()
-                    .filter(|line| line.contains("Seq Scan") || line.starts_with("SCAN") && !line.contains("json_each"))
+                    .filter(|line| {
+                        line.contains("Seq Scan") || line.starts_with("SCAN") && !line.contains("json_each")
+                    })
                     .collect();
                 assert!(whole.is_empty(), "{lines:#?}\n{query}");
             }
