@@ -65,6 +65,8 @@ enum Kind {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Why a page failed.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
     let done = daybreak::app::runtime()
         .map_err(|error| error.to_string().into())
         .and_then(|runtime| runtime.block_on(measure(&options)));
@@ -356,9 +358,11 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
             "INSERT INTO issues (newsletter_id, number, slot_at, slot_date, cutoff_at, state, created_at, addressed_at)
              VALUES ({brief}, 1, 1767225600000, '2026-01-01', 1767225600000, 'sent', 0, 1767225600000)"
         ),
-        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, not_before, due_at, updated_at)
-         SELECT 1, s.subscriber_id, s.id, CASE WHEN s.subscriber_id % 100 = 0 THEN 'failed' ELSE 'sent' END, 0, 0,
-             1767225600000
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail, not_before, due_at,
+             updated_at)
+         SELECT 1, s.subscriber_id, s.id, CASE WHEN s.subscriber_id % 100 = 7 THEN 'failed' ELSE 'sent' END,
+             CASE WHEN s.subscriber_id % 100 = 7 THEN 'bad_address' END,
+             CASE WHEN s.subscriber_id % 100 = 7 THEN '550 5.1.1 no such user' END, 0, 0, 1767225600000
          FROM subscriptions s WHERE s.newsletter_id = 1"
             .to_owned(),
         "INSERT INTO segments (name, filter, created_at)
@@ -398,7 +402,7 @@ async fn sizes(app: &App) -> Result<String, Box<dyn Error>> {
     let mut megabytes = vec![];
     for query in [all, words] {
         let row = sqlx::query(query).fetch_one(&mut *conn).await?;
-        megabytes.push(sqlx::Row::try_get::<i64, _>(&row, "bytes")? / 1_000_000);
+        megabytes.push(sqlx::Row::try_get::<i64, _>(&row, "bytes")?.cast_unsigned().div_ceil(1_000_000));
     }
     Ok(format!("{} MB, of them {} MB for the index of words", megabytes[0], megabytes[1]))
 }

@@ -86,16 +86,22 @@ impl Search {
         }
     }
 
-    /// Each word that whoever is found must have, and whether its beginning is enough. The `@`, which everybody has, is
-    /// left out.
+    /// Words that whoever is found must have, each with whether its beginning is enough: few have them all, where few
+    /// have the terms. The `@`, which everybody has, is left out, and so is the beginning of a word behind two whole ones:
+    /// the `com` of an address says little, and half of a list has it.
     pub fn words(&self) -> Vec<(&str, bool)> {
         let mut words: Vec<(&str, bool)> = vec![];
         for term in &self.terms {
-            let mut its = term.phrase.split_whitespace().rev().map(|word| (word, false)).collect::<Vec<_>>();
-            if let Some(last) = its.first_mut() {
+            let mut its: Vec<(&str, bool)> =
+                term.phrase.split_whitespace().map(|word| (word, false)).collect();
+            if let Some(last) = its.last_mut() {
                 last.1 = true;
             }
-            words.extend(its.into_iter().filter(|(word, _)| *word != "@"));
+            its.retain(|(word, _)| *word != "@");
+            if its.len() > 2 {
+                its.retain(|(_, is_begun)| !is_begun);
+            }
+            words.extend(its);
         }
         words.sort_unstable();
         words.dedup();
@@ -134,6 +140,9 @@ mod tests {
             [("ann", true), ("example", false), ("example", true), ("mail", false), ("org", true)]
         );
         assert_eq!(Search::parse("ann@").unwrap().words(), [("ann", false)]);
+        let address = Search::parse("ann@example.com").unwrap();
+        assert_eq!(address.terms()[0].phrase, " ann @ example com");
+        assert_eq!(address.words(), [("ann", false), ("example", false)]);
         assert_eq!(Search::parse("@example.org").unwrap().domain_alone(), Some("example.org"));
         assert_eq!(search.domain_alone(), None);
         assert_eq!(Search::parse(" "), Some(Search::default()));
