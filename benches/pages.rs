@@ -37,6 +37,8 @@ const GROUP: u64 = 5_000;
 const LIMIT: Duration = Duration::from_millis(100);
 
 const FIRST: [&str; 8] = ["Ann", "Bob", "Chloé", "Dora", "Émile", "Fatima", "Greta", "Hugo"];
+/// A name that one in so many has, and nobody else.
+const RARE: (&str, u64) = ("Quillfeather", 25_000);
 const LAST: [&str; 7] = ["Adams", "Baker", "Cohen", "Dupont", "Evans", "Fischer", "García"];
 
 #[derive(Parser, Debug)]
@@ -63,6 +65,8 @@ enum Kind {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Why a page failed.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
     let done = daybreak::app::runtime()
         .map_err(|error| error.to_string().into())
         .and_then(|runtime| runtime.block_on(measure(&options)));
@@ -107,6 +111,7 @@ async fn on(name: &str, url: &str, options: &Options) -> Result<bool, Box<dyn Er
             let _ = stopped.await;
         }));
     println!("\n{name}, {} subscribers (made in {:.0?})", options.subscribers, begun.elapsed());
+    println!("{}", sizes(&app).await?);
     println!("{:<52} {:>8} {:>8} {:>8} {:>8}", "page", "p50 ms", "p95 ms", "most", "CPU ms");
     let cookie = sign_in(&app).await?;
     let browser = Browser { client: reqwest::Client::builder().no_proxy().build()?, base, cookie };
@@ -157,26 +162,51 @@ fn pages(town: &Town) -> Vec<(&'static str, String)> {
         ("a whole address", list(&format!("q=reader{}%40inbox7.example", town.middle / 1000 * 1000 + 7))),
         ("the beginning of an address", list("q=reader12")),
         ("a domain", list("q=%40inbox7.example")),
+        ("a domain, active in a newsletter", list("q=%40inbox7.example&newsletter=brief&state=active")),
         ("a first name", list("q=chlo%C3%A9")),
-        ("a last name", list("q=garc%C3%ADa")),
+        ("a last name", list("q=garcia")),
         (
             "a last name, among those who left a newsletter",
             list("q=cohen&newsletter=brief&state=unsubscribed"),
         ),
-        ("within an address (looked through)", list("q=box999")),
-        ("nobody (looked through)", list("q=nobody+has+that")),
+        ("a rare last name", list("q=quillfeather")),
+        ("the beginning of a rare last name", list("q=quillf")),
+        ("a rare last name, active in a newsletter", list("q=quillf&newsletter=brief&state=active")),
+        ("a rare last name, on the suppression list", list("q=quillf&state=suppressed")),
+        ("a rare last name, with a tag", list("q=quillf&tag=press")),
+        ("a common and a rare word", list("q=ann+quill")),
+        ("two common words", list("q=ann+bak")),
+        ("two common words that nobody has together", list("q=ann+bob")),
+        ("a domain of a thousand by its word", list("q=inbox999")),
+        ("a domain of three in ten by its words", list("q=bigmail.example")),
+        ("a word of every address", list("q=exam")),
+        ("the end of a word (nobody)", list("q=box999")),
+        ("nobody", list("q=nobody+has+that")),
         ("a person", format!("{LIST}/{}", town.middle)),
         ("the suppression list", "/office/suppressions".to_owned()),
         ("the suppression list by reason", "/office/suppressions?reason=complained".to_owned()),
         ("an address on the suppression list", "/office/suppressions?q=reader70".to_owned()),
+        ("an address that is not on it", "/office/suppressions?q=nobody".to_owned()),
+        ("segments", "/office/segments".to_owned()),
+        ("a segment", list("q=quillf&state=active")),
         ("imports", "/office/import".to_owned()),
+        ("the audit log", "/office/audit".to_owned()),
+        ("the audit log of one user", "/office/audit?who=ed7%40news.example".to_owned()),
+        ("the audit log of a newsletter", "/office/audit?newsletter=weekly".to_owned()),
+        ("the audit log, what was denied", "/office/audit?denied=1".to_owned()),
+        ("the audit log, a common action", "/office/audit?action=issue".to_owned()),
+        ("the audit log, a rare action", "/office/audit?action=user.remove".to_owned()),
+        ("the audit log, from its middle on", format!("/office/audit?before={}", town.middle)),
+        ("issues", "/desk/issues".to_owned()),
+        ("an issue's deliveries while it goes out", "/desk/issues/1/live".to_owned()),
+        ("what became of an issue's deliveries", "/desk/issues/1/results".to_owned()),
     ]
 }
 
 /// Pages in the middle of an import, whose people all came at one time, and at its end.
 fn deep_pages(town: &Town) -> Vec<(&'static str, String)> {
     let deep = |query: &str, first: serde_json::Value, second: u64| {
-        let place = serde_json::json!({ "road": 0, "at": [first, second] });
+        let place = serde_json::json!({ "at": [first, second] });
         format!("{LIST}?{query}&behind={}", URL_SAFE_NO_PAD.encode(place.to_string()))
     };
     let (middle, end) = (town.middle, 100);
@@ -328,9 +358,25 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
             "INSERT INTO issues (newsletter_id, number, slot_at, slot_date, cutoff_at, state, created_at, addressed_at)
              VALUES ({brief}, 1, 1767225600000, '2026-01-01', 1767225600000, 'sent', 0, 1767225600000)"
         ),
-        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, not_before, due_at, updated_at)
-         SELECT 1, s.subscriber_id, s.id, 'sent', 0, 0, 1767225600000 FROM subscriptions s WHERE s.newsletter_id = 1"
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail, not_before, due_at,
+             updated_at)
+         SELECT 1, s.subscriber_id, s.id, CASE WHEN s.subscriber_id % 100 = 7 THEN 'failed' ELSE 'sent' END,
+             CASE WHEN s.subscriber_id % 100 = 7 THEN 'bad_address' END,
+             CASE WHEN s.subscriber_id % 100 = 7 THEN '550 5.1.1 no such user' END, 0, 0, 1767225600000
+         FROM subscriptions s WHERE s.newsletter_id = 1"
             .to_owned(),
+        "INSERT INTO segments (name, filter, created_at)
+         SELECT 'Segment ' || id, 'newsletter=brief&state=active&q=quill' || id, 0 FROM subscribers WHERE id <= 200"
+            .to_owned(),
+        // As many things done as there are people.
+        format!(
+            "INSERT INTO audit (at, user_id, who, action, what, newsletter_id, denied, network)
+             SELECT 1767225600000 + id, id % 50, 'ed' || (id % 50) || '@news.example',
+                 CASE WHEN id % 100000 = 7 THEN 'user.remove' WHEN id % 3 = 0 THEN 'issue.send' ELSE 'article.edit' END,
+                 'something', CASE WHEN id % 1000 = 1 THEN {weekly} ELSE {brief} END,
+                 CASE WHEN id % 5000 = 2 THEN 1 ELSE 0 END, '192.0.2.0/24'
+             FROM subscribers"
+        ),
     ] {
         run(&app.db, statement).await?;
     }
@@ -338,6 +384,27 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
         run(&app.db, "VACUUM ANALYZE").await?;
     }
     Ok(Town { middle: subscribers / 2 })
+}
+
+/// How much room everything takes, and the index of words.
+async fn sizes(app: &App) -> Result<String, Box<dyn Error>> {
+    let (all, words) = match app.db.dialect() {
+        Dialect::Sqlite => (
+            "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size",
+            "SELECT SUM(length(block)) AS bytes FROM subscriber_words_data",
+        ),
+        Dialect::Postgres => (
+            "SELECT pg_database_size(current_database()) AS bytes",
+            "SELECT pg_relation_size('subscribers_by_words') AS bytes",
+        ),
+    };
+    let mut conn = app.db.conn().await?;
+    let mut megabytes = vec![];
+    for query in [all, words] {
+        let row = sqlx::query(query).fetch_one(&mut *conn).await?;
+        megabytes.push(sqlx::Row::try_get::<i64, _>(&row, "bytes")?.cast_unsigned().div_ceil(1_000_000));
+    }
+    Ok(format!("{} MB, of them {} MB for the index of words", megabytes[0], megabytes[1]))
 }
 
 async fn run(db: &Db, statement: impl Into<String>) -> Result<(), Box<dyn Error>> {
@@ -365,8 +432,12 @@ async fn add_people(app: &App, newsletter_id: i64, subscribers: u64) -> Result<(
                 left_at: (status == SubscriptionStatus::Unsubscribed).then(|| app.clock.now()),
                 left_reason: None,
             };
+            let last = match number % RARE.1 {
+                16 => RARE.0,
+                _ => LAST[place / 3 % LAST.len()],
+            };
             let after = OnRecord {
-                name: format!("{} {}", FIRST[place % FIRST.len()], LAST[place / 3 % LAST.len()]),
+                name: format!("{} {last}", FIRST[place % FIRST.len()]),
                 language: Some(languages[place % languages.len()].to_owned()),
                 tie: Some(tie),
                 ..OnRecord::default()

@@ -57,11 +57,6 @@ impl Dialect {
         }
     }
 
-    /// A text in lower case (on SQLite its ASCII letters alone), as the index of names has it.
-    pub fn lower(self, column: &str) -> String {
-        format!("lower({column}) {}", self.bytewise()).trim_end().to_owned()
-    }
-
     /// The domain of an address, as its index has it.
     pub fn domain(self, column: &str) -> String {
         match self {
@@ -70,14 +65,36 @@ impl Dialect {
         }
     }
 
-    /// A text's last word in lower case, as the index of names has it.
-    pub fn last_word(self, column: &str) -> String {
+    /// The query whose rows are the ids of the people who have words, as [`Dialect::words`] writes them in `placeholder`.
+    pub fn having_words(self, placeholder: &str) -> String {
         match self {
             Self::Sqlite => {
-                format!("lower(substr({column}, length(rtrim({column}, replace({column}, ' ', ''))) + 1))")
+                format!("SELECT rowid AS id FROM subscriber_words WHERE subscriber_words MATCH {placeholder}")
             }
-            Self::Postgres => format!("lower(regexp_replace({column}, '^.* ', '')) COLLATE \"C\""),
+            // Planned as if all were wanted: for the first few of many, PostgreSQL would read the table and cut every
+            // name in it.
+            Self::Postgres => format!(
+                "WITH people AS MATERIALIZED (
+                     SELECT id FROM subscribers
+                     WHERE array_to_tsvector(array_remove(array_remove(
+                               string_to_array(name_words || email_words, ' '), ''), '@'))
+                           @@ CAST({placeholder} AS tsquery))
+                 SELECT id FROM people"
+            ),
         }
+    }
+
+    /// Words, each with whether its beginning is enough, in the language of the index of words: all of them are meant.
+    /// They must be letters and digits alone.
+    pub fn words(self, words: &[(&str, bool)]) -> String {
+        let word = |(word, is_begun): &(&str, bool)| match (self, is_begun) {
+            (Self::Sqlite, false) => format!("\"{word}\""),
+            (Self::Sqlite, true) => format!("\"{word}\"*"),
+            (Self::Postgres, false) => format!("'{word}'"),
+            (Self::Postgres, true) => format!("'{word}':*"),
+        };
+        let all = if self == Self::Sqlite { " AND " } else { " & " };
+        words.iter().map(word).collect::<Vec<_>>().join(all)
     }
 
     /// What to add to a `SELECT` whose rows nobody else is to change before the transaction ends. On SQLite whoever

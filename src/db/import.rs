@@ -11,6 +11,7 @@ use super::subscriptions::{Choice, consent};
 use super::{Conn, DbError, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
+use crate::domain::search::words_of;
 use crate::domain::subscription::{BULK_REASON, Consent, SubscriptionStatus, SuppressionReason};
 use crate::domain::token::SigningKey;
 
@@ -202,7 +203,7 @@ pub async fn write(
     add_suppressions(conn, key, &changes, now).await
 }
 
-type NewPerson<'c> = (&'c str, String, &'c str, Option<&'c str>, Option<&'static str>);
+type NewPerson<'c> = (&'c str, String, &'c str, Option<&'c str>, Option<&'static str>, String, String);
 
 async fn add_people(
     conn: &mut Conn,
@@ -213,8 +214,11 @@ async fn add_people(
     let people: Vec<NewPerson<'_>> = changes
         .iter()
         .map(|Change { email, after, .. }| {
+            let hash = key.address_hash(email);
             let zone = after.zone.map(|zone| zone.name());
-            (email.as_str(), key.address_hash(email), after.name.as_str(), after.language.as_deref(), zone)
+            let (name, email) = (after.name.as_str(), email.as_str());
+            let words = (words_of(name), words_of(email));
+            (email, hash, name, after.language.as_deref(), zone, words.0, words.1)
         })
         .collect();
     let columns = [
@@ -223,11 +227,15 @@ async fn add_people(
         ("name", Kind::Text),
         ("language", Kind::Text),
         ("timezone", Kind::Text),
+        ("name_words", Kind::Text),
+        ("email_words", Kind::Text),
     ];
     let statement = |rows: &str| {
         format!(
-            "INSERT INTO subscribers (email, email_hash, name, language, timezone, created_at, updated_at)
-             SELECT r.email, r.email_hash, r.name, r.language, r.timezone, $2, $2 FROM {rows} AS r WHERE true
+            "INSERT INTO subscribers (email, email_hash, name, language, timezone, name_words, email_words,
+                 created_at, updated_at)
+             SELECT r.email, r.email_hash, r.name, r.language, r.timezone, r.name_words, r.email_words, $2, $2
+             FROM {rows} AS r WHERE true
              ON CONFLICT (email) DO NOTHING"
         )
     };
@@ -241,15 +249,21 @@ async fn change_people(conn: &mut Conn, changes: &[&Change], now: Timestamp) -> 
         .filter(|change| person(&change.before) != person(&change.after))
         .map(|Change { before, after, .. }| {
             let zone = after.zone.map(|zone| zone.name());
-            (before.subscriber_id, &after.name, &after.language, zone)
+            (before.subscriber_id, &after.name, &after.language, zone, words_of(&after.name))
         })
         .collect();
-    let columns =
-        [("id", Kind::Int), ("name", Kind::Text), ("language", Kind::Text), ("timezone", Kind::Text)];
+    let columns = [
+        ("id", Kind::Int),
+        ("name", Kind::Text),
+        ("language", Kind::Text),
+        ("timezone", Kind::Text),
+        ("name_words", Kind::Text),
+    ];
     let statement = |rows: &str| {
         format!(
             "UPDATE subscribers
-             SET name = r.name, language = r.language, timezone = r.timezone, updated_at = $2
+             SET name = r.name, language = r.language, timezone = r.timezone, name_words = r.name_words,
+                 updated_at = $2
              FROM {rows} AS r
              WHERE subscribers.id = r.id"
         )

@@ -234,7 +234,12 @@ impl Db {
         migrator.run(&self.pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => DbError::Newer { version },
             other => DbError::Migrate(other),
-        })
+        })?;
+        match directory::cut_words(self).await? {
+            0 => {}
+            people => tracing::info!(people, "the words that people are found by are written down"),
+        }
+        Ok(())
     }
 
     /// A connection to read with, or to write a single statement.

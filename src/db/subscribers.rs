@@ -5,6 +5,7 @@ use super::{Conn, DbError, one_row, sql};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::SkipReason;
+use crate::domain::search::words_of;
 use crate::domain::subscription::Subscriber;
 use crate::domain::token::SigningKey;
 
@@ -40,12 +41,14 @@ pub async fn ensure(
     now: Timestamp,
 ) -> Result<Subscriber, DbError> {
     sqlx::query(
-        "INSERT INTO subscribers (email, email_hash, name, created_at, updated_at) VALUES ($1, $2, '', $3, $3)
+        "INSERT INTO subscribers (email, email_hash, name, created_at, updated_at, email_words)
+         VALUES ($1, $2, '', $3, $3, $4)
          ON CONFLICT (email) DO NOTHING",
     )
     .bind(email.as_str())
     .bind(key.address_hash(email))
     .bind(now.millis())
+    .bind(words_of(email.as_str()))
     .execute(&mut *conn)
     .await?;
     let found = find(conn, email).await?;
@@ -55,13 +58,15 @@ pub async fn ensure(
 /// Writes a subscriber's name, language and zone; the address stays.
 pub async fn update(conn: &mut Conn, changed: &Subscriber, now: Timestamp) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE subscribers SET name = $1, language = $2, timezone = $3, updated_at = $4 WHERE id = $5",
+        "UPDATE subscribers SET name = $1, language = $2, timezone = $3, updated_at = $4, name_words = $6
+         WHERE id = $5",
     )
     .bind(&changed.name)
     .bind(changed.language.as_deref())
     .bind(changed.zone.map(|zone| zone.name()))
     .bind(now.millis())
     .bind(changed.id)
+    .bind(words_of(&changed.name))
     .execute(conn)
     .await?;
     one_row("changing a subscriber", &result)
@@ -79,12 +84,14 @@ pub async fn set_address(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3 WHERE id = $4",
+        "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3, email_words = $5
+         WHERE id = $4",
     )
     .bind(email.as_str())
     .bind(key.address_hash(email))
     .bind(now.millis())
     .bind(id)
+    .bind(words_of(email.as_str()))
     .execute(conn)
     .await?;
     one_row("changing an address", &result)

@@ -134,7 +134,7 @@ pub async fn every_text(db: &Db) -> String {
     let mut conn = db.conn().await.expect("a connection");
     let mut texts = String::new();
     for query in [
-        "SELECT email || name AS text FROM subscribers",
+        "SELECT email || name || name_words || email_words AS text FROM subscribers",
         "SELECT COALESCE(email, '') || detail AS text FROM suppressions",
         "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') AS text FROM subscriptions",
         "SELECT COALESCE(detail, '') || COALESCE(reason, '') AS text FROM deliveries",

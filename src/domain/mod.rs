@@ -19,6 +19,7 @@ pub mod network;
 pub mod newsletter;
 pub mod notice;
 pub mod recovery;
+pub mod search;
 pub mod subscription;
 pub mod token;
 pub mod topic;

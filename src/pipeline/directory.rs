@@ -10,6 +10,7 @@ use crate::db::{self, Conn};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
 use crate::domain::language;
 use crate::domain::newsletter::Newsletter;
+use crate::domain::search::Search;
 use crate::domain::topic::Topic;
 
 /// The longest text that is looked for, in characters.
@@ -34,7 +35,7 @@ pub struct Asked {
     /// Joined on this day or later, and on this day or before, `2026-03-29`.
     pub from: String,
     pub until: String,
-    /// Words in address or name.
+    /// Beginnings of words of name and address.
     pub q: String,
     /// The numbers of people who were ticked, with commas between them.
     pub people: String,
@@ -186,9 +187,12 @@ pub async fn resolve(
             (_, at) => filter.joined_before = at,
         }
     }
-    filter.words = asked.q.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    if filter.words.chars().count() > MAX_WORDS {
-        wrong("q", format!("The search has more than {MAX_WORDS} characters: shorten it."));
+    match Search::parse(&asked.q) {
+        _ if asked.q.chars().count() > MAX_WORDS => {
+            wrong("q", format!("The search has more than {MAX_WORDS} characters: shorten it."));
+        }
+        Some(words) => filter.words = words,
+        None => wrong("q", format!("“{}” holds no letter and no digit: look for words.", asked.q)),
     }
     if !asked.people.is_empty() {
         match numbers(&asked.people) {

@@ -185,7 +185,9 @@ struct Catalogue {
 
 async fn sqlite_catalogue(daybreak: &Daybreak) -> Catalogue {
     let mut catalogue = Catalogue::default();
-    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx%'";
+    // The index of words is a table here, with tables of its own below it; PostgreSQL's is an index.
+    let tables = "SELECT name FROM pragma_table_list
+        WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx%'";
     for table in daybreak.texts(tables).await {
         let strict = format!("SELECT sql FROM sqlite_master WHERE name = '{table}'");
         assert!(daybreak.texts(&strict).await[0].trim_end().ends_with("STRICT"), "{table} is STRICT");
@@ -246,6 +248,7 @@ async fn postgres_catalogue(daybreak: &Daybreak) -> Catalogue {
     let indexes = "SELECT t.relname::text || ': ' || i.relname::text
         FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
         WHERE t.relnamespace = 'public'::regnamespace AND t.relname NOT LIKE '\\_sqlx%'
+          AND i.relname <> 'subscribers_by_words'
           AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.oid)";
     Catalogue {
         columns: columns.collect(),

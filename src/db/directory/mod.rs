@@ -4,11 +4,19 @@
 //! for the entries of a window alone. A walk ends when the page is full, when the index does, or when its time is up;
 //! then it says up to where it has come, and the next page goes on from there. So no filter makes the database read
 //! a million people for one page, whatever it asks for.
+//!
+//! A search for words begins as such a walk: words that many have fill the page at its first windows. Where they do not,
+//! the index of words is asked who has them; these are few, and the rest of the walk is among them alone, in the same
+//! order.
 
+mod condition;
 mod rows;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod words;
+#[cfg(test)]
+mod words_tests;
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +24,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use self::condition::Text;
 pub use self::rows::{Person, PersonTie, rows};
-use self::sql::{Road, Stretch, Text};
+use self::sql::{Road, Stretch};
+use self::words::Asking;
+pub use self::words::cut_words;
 use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, sql as statement};
 use crate::domain::calendar::Timestamp;
+use crate::domain::search::Search;
 
 /// Whom to find. What is none, or empty, does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +54,8 @@ pub struct Filter {
     pub joined_from: Option<Timestamp>,
     /// Joined before.
     pub joined_before: Option<Timestamp>,
-    /// What address or name hold, in lower case.
-    pub words: String,
+    /// What name or address hold.
+    pub words: Search,
     /// What counts as paused.
     pub now: Timestamp,
 }
@@ -60,9 +72,15 @@ impl Filter {
             language: None,
             joined_from: None,
             joined_before: None,
-            words: String::new(),
+            words: Search::default(),
             now,
         }
+    }
+
+    /// Whether a domain is all that it asks for: those come in the order of their domains.
+    pub fn is_by_domain(&self) -> bool {
+        let rest = Self { words: Search::default(), ..self.clone() };
+        self.words.domain_alone().is_some() && rest == Self::everybody(self.now)
     }
 }
 
@@ -106,11 +124,10 @@ pub enum Value {
     Text(String),
 }
 
-/// A place in a list: between two people, or before the first of a road.
+/// A place in a list: between two people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    road: usize,
-    at: Option<(Value, Value)>,
+    at: (Value, Value),
 }
 
 impl Place {
@@ -124,13 +141,18 @@ impl Place {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
     }
 
-    /// What comes next from here: first those beside it, and then those beyond.
-    fn stretch(&self, is_beyond: bool) -> Stretch<'_> {
-        match &self.at {
-            None => Stretch::All,
-            Some((first, second)) if !is_beyond => Stretch::Beside(first, second),
-            Some((first, _)) => Stretch::Beyond(first),
-        }
+    /// None where it is not on the road: anybody can write a place into an address.
+    fn on(&self, road: &Road) -> Option<&Self> {
+        Some(self).filter(|place| road.takes(&place.at) && road.bounds_hold(&place.at.0))
+    }
+}
+
+/// What comes next from a place: first those beside it, and then those beyond.
+fn stretch(here: Option<&Place>, is_beyond: bool) -> Stretch<'_> {
+    match here {
+        None => Stretch::All,
+        Some(Place { at: (first, second) }) if !is_beyond => Stretch::Beside(first, second),
+        Some(Place { at: (first, _) }) => Stretch::Beyond(first),
     }
 }
 
@@ -180,47 +202,50 @@ pub async fn walk(
     patience: Duration,
 ) -> Result<Walked, DbError> {
     let began = Instant::now();
-    let roads = sql::roads(Dialect::of(conn), filter);
+    let road = sql::road(Dialect::of(conn), filter);
     let back = matches!(from, From::Before(_));
     let start = match from {
         From::Start => None,
-        From::Behind(place) | From::Before(place) => Some(place).filter(|place| fits(&roads, place)),
+        From::Behind(place) | From::Before(place) => place.on(&road),
     };
-    let mut here = start.cloned().unwrap_or(Place { road: 0, at: None });
+    let mut asking = Asking::new(&road, filter);
+    let mut here = start.cloned();
     let mut walked = Walked::default();
     let (mut window, mut is_beyond) = (0, false);
     let ended = loop {
-        let road = &roads[here.road];
         let want = limit + 1 - walked.people.len();
-        window = next_window(road, window, want);
-        let stretch = here.stretch(is_beyond);
-        let found = find(conn, road, here.road, stretch, back, window, want).await?;
+        window = next_window(&road, window, want);
+        let next = stretch(here.as_ref(), is_beyond);
+        let found = find(conn, &road, next, back, window, want).await?;
         let is_full = found.len() >= want;
         walked.people.extend(found);
         if is_full {
             break true;
         }
-        match end_of(conn, road, stretch, back, window).await? {
+        match end_of(conn, &road, next, back, window).await? {
             Some(at) => {
-                (here.at, is_beyond) = (Some(at), false);
+                (here, is_beyond) = (Some(at), false);
                 walked.looked += u64::try_from(window).unwrap_or(0);
-                if began.elapsed() >= patience {
+                let is_late = began.elapsed() >= patience;
+                if let Some(rest) = asking.ask(conn, walked.people.len(), walked.looked, is_late).await? {
+                    let want = limit + 1 - walked.people.len();
+                    let next = words::among(&rest, here.as_ref());
+                    walked.people.extend(find(conn, &road, next, back, window, want).await?);
+                    break true;
+                }
+                if is_late {
                     break false;
                 }
             }
-            None if here.at.is_some() && !is_beyond => is_beyond = true,
-            // A road that has ended was short: the next one is begun in any case.
-            None => match next_road(roads.len(), here.road, back) {
-                Some(road) => (here, window, is_beyond) = (Place { road, at: None }, 0, false),
-                None => break true,
-            },
+            None if here.is_some() && !is_beyond => is_beyond = true,
+            None => break true,
         }
     };
     let is_more = walked.people.len() > limit;
     walked.people.truncate(limit);
     let last = walked.people.last().map(|found| found.place.clone());
     let onward = match ended {
-        false => Some(here),
+        false => here,
         true => last.filter(|_| is_more),
     };
     walked.is_cut = !ended;
@@ -255,46 +280,37 @@ pub async fn count(
     patience: Duration,
 ) -> Result<Counted, DbError> {
     let began = Instant::now();
-    let roads = sql::roads(Dialect::of(conn), filter);
-    let mut here = Place { road: 0, at: None };
+    let road = sql::road(Dialect::of(conn), filter);
+    let mut asking = Asking::new(&road, filter);
+    let mut here: Option<Place> = None;
     let mut counted = Counted::default();
-    let (mut window, mut is_beyond) = (0, false);
+    let (mut window, mut is_beyond, mut looked) = (0, false, 0);
     loop {
-        let road = &roads[here.road];
-        window = next_window(road, window, usize::MAX);
-        let mut text = Text::default();
-        let stretch = here.stretch(is_beyond);
-        let query = road.count(&mut text, stretch, window);
-        let row = text.bind(sqlx::query(statement(query))).fetch_one(&mut *conn).await?;
-        counted.people += u64::try_from(Row::new(&row, "subscribers").int("people")?).unwrap_or(0);
+        window = next_window(&road, window, usize::MAX);
+        let next = stretch(here.as_ref(), is_beyond);
+        counted.people += count_in(conn, &road, next, window).await?;
         if counted.people > most {
             return Ok(Counted { people: most, is_more: true });
         }
-        match end_of(conn, road, stretch, false, window).await? {
+        match end_of(conn, &road, next, false, window).await? {
             Some(at) => {
-                (here.at, is_beyond) = (Some(at), false);
-                if began.elapsed() >= patience {
+                (here, is_beyond) = (Some(at), false);
+                looked += u64::try_from(window).unwrap_or(0);
+                let is_late = began.elapsed() >= patience;
+                let people = usize::try_from(counted.people).unwrap_or(usize::MAX);
+                if let Some(rest) = asking.ask(conn, people, looked, is_late).await? {
+                    let next = words::among(&rest, here.as_ref());
+                    let people = counted.people + count_in(conn, &road, next, window).await?;
+                    return Ok(Counted { people: people.min(most), is_more: people > most });
+                }
+                if is_late {
                     return Ok(Counted { is_more: true, ..counted });
                 }
             }
-            None if here.at.is_some() && !is_beyond => is_beyond = true,
-            None => match next_road(roads.len(), here.road, false) {
-                Some(road) => (here, window, is_beyond) = (Place { road, at: None }, 0, false),
-                None => return Ok(counted),
-            },
+            None if here.is_some() && !is_beyond => is_beyond = true,
+            None => return Ok(counted),
         }
     }
-}
-
-/// Whether a place, which anybody can write into an address, is one on these roads.
-fn fits(roads: &[Road], place: &Place) -> bool {
-    roads
-        .get(place.road)
-        .is_some_and(|road| place.at.as_ref().is_none_or(|at| road.takes(at) && road.bounds_hold(&at.0)))
-}
-
-fn next_road(count: usize, road: usize, back: bool) -> Option<usize> {
-    if back { road.checked_sub(1) } else { Some(road + 1).filter(|next| *next < count) }
 }
 
 fn next_window(road: &Road, window: i64, want: usize) -> i64 {
@@ -310,7 +326,6 @@ fn next_window(road: &Road, window: i64, want: usize) -> i64 {
 async fn find(
     conn: &mut Conn,
     road: &Road,
-    number: usize,
     stretch: Stretch<'_>,
     back: bool,
     window: i64,
@@ -320,11 +335,17 @@ async fn find(
     let query = road.find(&mut text, stretch, back, window, i64::try_from(want).unwrap_or(i64::MAX));
     let rows = text.bind(sqlx::query(statement(query))).fetch_all(conn).await?;
     let found = |row: &sqlx::any::AnyRow| {
-        let at = Some(place(road, row)?);
         let subscriber_id = Row::new(row, "subscribers").int("subscriber_id")?;
-        Ok(Found { subscriber_id, place: Place { road: number, at } })
+        Ok(Found { subscriber_id, place: place(road, row)? })
     };
     rows.iter().map(found).collect()
+}
+
+async fn count_in(conn: &mut Conn, road: &Road, stretch: Stretch<'_>, window: i64) -> Result<u64, DbError> {
+    let mut text = Text::default();
+    let query = road.count(&mut text, stretch, window);
+    let row = text.bind(sqlx::query(statement(query))).fetch_one(conn).await?;
+    Ok(u64::try_from(Row::new(&row, "subscribers").int("people")?).unwrap_or(0))
 }
 
 /// The last entry of a window; none where the road ends within it.
@@ -334,18 +355,18 @@ async fn end_of(
     stretch: Stretch<'_>,
     back: bool,
     window: i64,
-) -> Result<Option<(Value, Value)>, DbError> {
+) -> Result<Option<Place>, DbError> {
     let mut text = Text::default();
     let query = road.end(&mut text, stretch, back, window);
     let row = text.bind(sqlx::query(statement(query))).fetch_optional(conn).await?;
     row.map(|row| place(road, &row)).transpose()
 }
 
-fn place(road: &Road, row: &sqlx::any::AnyRow) -> Result<(Value, Value), DbError> {
+fn place(road: &Road, row: &sqlx::any::AnyRow) -> Result<Place, DbError> {
     let row = Row::new(row, "subscribers");
     let value = |is_text: bool, column: &'static str| match is_text {
         true => row.text(column).map(Value::Text),
         false => row.int(column).map(Value::Int),
     };
-    Ok((value(road.texts.0, "a")?, value(road.texts.1, "b")?))
+    Ok(Place { at: (value(road.texts.0, "a")?, value(road.texts.1, "b")?) })
 }

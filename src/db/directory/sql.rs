@@ -1,72 +1,9 @@
-//! A filter → the roads that a walk takes: each an index to go along, and what is looked at on the way.
+//! A filter → the road that a walk takes: an index to go along, and what is looked at on the way.
 
 use super::super::dialect::Dialect;
+use super::condition::{Condition, Text};
 use super::{Filter, State, Value};
-
-/// The values of a statement, in the order of their places.
-#[derive(Debug, Default)]
-pub struct Text(Vec<Value>);
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
-
-impl Text {
-    /// The place that a value is bound to.
-    fn put(&mut self, value: &Value) -> String {
-        self.0.push(value.clone());
-        format!("${}", self.0.len())
-    }
-
-    /// Binds the values. Planned anew each time: a plan that PostgreSQL keeps knows nothing of how few a window is.
-    pub fn bind(self, query: Query<'_>) -> Query<'_> {
-        self.0.into_iter().fold(query.persistent(false), |query, value| match value {
-            Value::Int(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-        })
-    }
-}
-
-/// A condition: SQL with `{}` for each of its values.
-#[derive(Clone, Debug)]
-struct Condition(String, Vec<Value>);
-
-impl Condition {
-    fn plain(sql: impl Into<String>) -> Self {
-        Self(sql.into(), vec![])
-    }
-
-    fn int(sql: impl Into<String>, value: i64) -> Self {
-        Self(sql.into(), vec![Value::Int(value)])
-    }
-
-    fn text(sql: impl Into<String>, value: &str) -> Self {
-        Self(sql.into(), vec![Value::Text(value.to_owned())])
-    }
-
-    fn not(self) -> Self {
-        Self(format!("NOT ({})", self.0), self.1)
-    }
-
-    fn all(conditions: Vec<Self>) -> Self {
-        let texts: Vec<&str> = conditions.iter().map(|condition| condition.0.as_str()).collect();
-        Self(texts.join(" AND "), conditions.iter().flat_map(|condition| condition.1.clone()).collect())
-    }
-
-    fn any(conditions: Vec<Self>) -> Self {
-        let texts: Vec<String> = conditions.iter().map(|condition| format!("({})", condition.0)).collect();
-        let values = conditions.iter().flat_map(|condition| condition.1.clone()).collect();
-        Self(format!("({})", texts.join(" OR ")), values)
-    }
-
-    fn write(&self, text: &mut Text) -> String {
-        let mut pieces = self.0.split("{}");
-        let mut sql = pieces.next().unwrap_or_default().to_owned();
-        for (piece, value) in pieces.zip(&self.1) {
-            sql.push_str(&text.put(value));
-            sql.push_str(piece);
-        }
-        sql
-    }
-}
+use crate::domain::search::Term;
 
 /// An index to go along, and what is looked at on the way.
 #[derive(Clone, Debug)]
@@ -77,7 +14,6 @@ pub struct Road {
     order: (String, &'static str),
     /// Which of these two are texts.
     pub texts: (bool, bool),
-    ascending: bool,
     /// What the index decides, before its order.
     within: Vec<Condition>,
     /// From where on the first value of the order is, and before where, as far as the index decides that too.
@@ -101,6 +37,23 @@ pub enum Stretch<'v> {
     Beside(&'v Value, &'v Value),
     /// Those whose first value is behind (or before) that of a place.
     Beyond(&'v Value),
+    /// Those of these people, from a place on. They are few, wherever on the road they are.
+    Of(&'v People, Option<(&'v Value, &'v Value)>),
+}
+
+/// People by their numbers.
+#[derive(Clone, Debug)]
+pub struct People {
+    dialect: Dialect,
+    /// As JSON.
+    list: Value,
+}
+
+impl People {
+    pub fn new(dialect: Dialect, ids: &[i64]) -> Self {
+        let list = serde_json::to_string(ids).expect("numbers are JSON");
+        Self { dialect, list: Value::Text(list) }
+    }
 }
 
 impl Road {
@@ -109,7 +62,6 @@ impl Road {
             from: "subscribers s",
             order: ("s.created_at".to_owned(), "s.id"),
             texts: (false, false),
-            ascending: false,
             within,
             bounds: (None, None),
             besides: vec![],
@@ -124,10 +76,11 @@ impl Road {
         }
     }
 
-    fn of_words(expression: &str, words: &str) -> Self {
-        let order = (expression.to_owned(), "s.id");
-        let bounds = (Some(Value::Text(words.to_owned())), Some(Value::Text(past(words))));
-        Self { order, texts: (true, false), ascending: true, bounds, ..Self::of_people(vec![]) }
+    /// By domain, and the newest of one first.
+    fn of_domain(dialect: Dialect, domain: &str) -> Self {
+        let order = (dialect.domain("s.email"), "s.id");
+        let bounds = (Some(Value::Text(domain.to_owned())), Some(Value::Text(past(domain))));
+        Self { order, texts: (true, false), bounds, ..Self::of_people(vec![]) }
     }
 
     fn is_of_ties(&self) -> bool {
@@ -149,31 +102,49 @@ impl Road {
         (is_text(&at.0), is_text(&at.1)) == self.texts
     }
 
-    fn direction(&self, back: bool) -> (&'static str, &'static str) {
-        if self.ascending == back { ("<", "DESC") } else { (">", "ASC") }
+    fn direction(back: bool) -> (&'static str, &'static str) {
+        if back { (">", "ASC") } else { ("<", "DESC") }
     }
 
-    /// The entries of a stretch, in the order of the walk.
+    /// The entries of a stretch; of a stretch of the index, in the order of the walk.
     fn entries(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, columns: &str) -> String {
         let Self { from, order: (a, b), .. } = self;
-        let (sign, direction) = self.direction(back);
+        let (sign, direction) = Self::direction(back);
         let mut conditions: Vec<String> = self.within.iter().map(|condition| condition.write(text)).collect();
-        let order = match stretch {
+        let (from, order) = match stretch {
             Stretch::Beside(first, second) => {
                 let (first, second) = (text.put(first), text.put(second));
                 conditions.push(format!("{a} = {first} AND {b} {sign} {second}"));
-                format!("{b} {direction}")
+                ((*from).to_owned(), format!(" ORDER BY {b} {direction}"))
             }
             Stretch::All | Stretch::Beyond(_) => {
                 conditions.extend(self.limits(text, stretch, sign));
-                format!("{a} {direction}, {b} {direction}")
+                ((*from).to_owned(), format!(" ORDER BY {a} {direction}, {b} {direction}"))
+            }
+            Stretch::Of(people, place) => {
+                conditions.extend(self.limits(text, stretch, sign));
+                if let Some((first, second)) = place {
+                    conditions.push(format!("({a}, {b}) {sign} ({}, {})", text.put(first), text.put(second)));
+                }
+                // A list as a table: its length is no matter to PostgreSQL, which looks up each of them.
+                let ids = people.dialect.list(&text.put(&people.list));
+                let (between, is_it) = match *from {
+                    "subscribers s" => ("", "s.id = m.value"),
+                    "subscriptions t" => ("", "t.subscriber_id = m.value"),
+                    "suppressions x" => {
+                        ("CROSS JOIN subscribers z ", "z.id = m.value AND x.email_hash = z.email_hash")
+                    }
+                    _ => ("", "g.subscriber_id = m.value"),
+                };
+                conditions.push(is_it.to_owned());
+                (format!("{ids} m {between}CROSS JOIN {from}"), String::new())
             }
         };
         let conditions = match conditions.is_empty() {
             true => String::new(),
             false => format!("WHERE {}", conditions.join(" AND ")),
         };
-        format!("SELECT {a} AS a, {b} AS b{columns} FROM {from} {conditions} ORDER BY {order}")
+        format!("SELECT {a} AS a, {b} AS b{columns} FROM {from} {conditions}{order}")
     }
 
     /// One limit for each side: of two, SQLite would begin at whichever it likes. A place is within the bounds.
@@ -198,7 +169,8 @@ impl Road {
     /// The entries of a window that are wanted: people as `s`, their places as `a` and `b` of the letter returned. What
     /// is looked at of an entry's own table comes with the entry, so that no table is joined with itself.
     fn wanted(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64) -> (String, char) {
-        const PERSON: &str = ", s.id, s.email, s.email_hash, s.name, s.language, s.created_at";
+        const PERSON: &str =
+            ", s.id, s.email, s.email_hash, s.language, s.created_at, s.name_words, s.email_words";
         const TIE: &str = ", t.id, t.subscriber_id, t.newsletter_id, t.status, t.paused_until, t.topics, \
                            t.schedule_id, t.created_at";
         let (columns, letter, person) = match self.from {
@@ -209,7 +181,9 @@ impl Road {
         };
         // Its values come first, as its places do.
         let mut entries = self.entries(text, stretch, back, columns);
-        entries.push_str(&format!(" LIMIT {}", text.put(&Value::Int(window))));
+        if !matches!(stretch, Stretch::Of(..)) {
+            entries.push_str(&format!(" LIMIT {}", text.put(&Value::Int(window))));
+        }
         let besides: String =
             self.besides.iter().map(|condition| format!(" AND {}", condition.write(text))).collect();
         let from = match person {
@@ -223,7 +197,7 @@ impl Road {
     }
 
     pub fn find(&self, text: &mut Text, stretch: Stretch<'_>, back: bool, window: i64, limit: i64) -> String {
-        let (_, direction) = self.direction(back);
+        let (_, direction) = Self::direction(back);
         let (wanted, letter) = self.wanted(text, stretch, back, window);
         let limit = text.put(&Value::Int(limit));
         format!(
@@ -234,11 +208,11 @@ impl Road {
 
     pub fn count(&self, text: &mut Text, stretch: Stretch<'_>, window: i64) -> String {
         let rows = match self.finds_all() {
-            true => {
+            true if !matches!(stretch, Stretch::Of(..)) => {
                 let entries = self.entries(text, stretch, false, "");
                 format!("FROM ({entries} LIMIT {}) d", text.put(&Value::Int(window)))
             }
-            false => self.wanted(text, stretch, false, window).0,
+            _ => self.wanted(text, stretch, false, window).0,
         };
         format!("SELECT COUNT(*) AS people {rows}")
     }
@@ -260,78 +234,27 @@ struct Decided {
     language: bool,
 }
 
-/// The roads to the people whom a filter finds, in the order of the list: nobody is found on two of them.
-pub fn roads(dialect: Dialect, filter: &Filter) -> Vec<Road> {
-    if filter.words.is_empty() {
-        return vec![main_road(filter, &[])];
-    }
-    let mut roads = vec![];
-    let mut before: Vec<Condition> = vec![];
-    for (expression, words) in searched(dialect, &filter.words) {
-        let mut road = Road::of_words(&expression, &words);
-        if expression.contains("s.name") {
-            // What the index holds.
-            road.within.push(Condition::plain("s.name <> ''"));
-        }
-        road.besides = before.clone();
-        road.besides.extend(besides(filter, Decided::default(), false));
-        before.push(begins(&expression, &words).not());
-        roads.push(road);
-    }
-    // Who has the words somewhere within comes last: no index finds them.
-    let mut rest: Vec<Condition> = filter
-        .words
-        .split_whitespace()
-        .map(|word| {
-            let name = format!("{}(lower(s.name), {{}}) > 0", dialect.position());
-            let mut places: Vec<Condition> =
-                spellings(word).iter().map(|word| Condition::text(&name, word)).collect();
-            places.push(Condition::text(format!("{}(s.email, {{}}) > 0", dialect.position()), word));
-            Condition::any(places)
-        })
-        .collect();
-    rest.extend(before);
-    roads.push(main_road(filter, &rest));
-    roads
-}
-
-/// What is looked up by its beginning: (expression, words).
-fn searched(dialect: Dialect, words: &str) -> Vec<(String, String)> {
-    let address = || ("s.email".to_owned(), words.to_owned());
-    if let Some(domain) = words.strip_prefix('@') {
-        return vec![(dialect.domain("s.email"), domain.to_owned())];
-    }
-    if words.contains('@') {
-        return vec![address()];
-    }
-    let mut searched = vec![address(), (dialect.domain("s.email"), words.to_owned())];
-    for expression in [dialect.lower("s.name"), dialect.last_word("s.name")] {
-        searched.extend(spellings(words).into_iter().map(|words| (expression.clone(), words)));
-    }
-    searched
-}
-
-/// How words may be spelt in lower case: SQLite folds ASCII alone, so that `Émile` and `ÉMILE` keep their É.
-fn spellings(words: &str) -> Vec<String> {
-    let upper_first: String = {
-        let mut letters = words.chars();
-        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
-    };
-    let mut spellings = vec![words.to_owned()];
-    for other in [upper_first, words.to_uppercase()] {
-        let other = other.to_ascii_lowercase();
-        if !spellings.contains(&other) {
-            spellings.push(other);
+/// The road to the people whom a filter finds.
+pub fn road(dialect: Dialect, filter: &Filter) -> Road {
+    match filter.words.domain_alone() {
+        Some(domain) if filter.is_by_domain() => Road::of_domain(dialect, domain),
+        _ => {
+            let terms: Vec<Condition> = filter.words.terms().iter().map(|term| has(dialect, term)).collect();
+            main_road(filter, &terms)
         }
     }
-    spellings
 }
 
-fn begins(expression: &str, words: &str) -> Condition {
-    Condition(
-        format!("{expression} >= {{}} AND {expression} < {{}}"),
-        vec![Value::Text(words.to_owned()), Value::Text(past(words))],
-    )
+/// Whether somebody has a term of a search.
+fn has(dialect: Dialect, term: &Term) -> Condition {
+    if let Some(domain) = &term.domain {
+        let expression = dialect.domain("s.email");
+        let values = vec![Value::Text(domain.clone()), Value::Text(past(domain))];
+        return Condition(format!("{expression} >= {{}} AND {expression} < {{}}"), values);
+    }
+    let within =
+        |words: &str| Condition::text(format!("{}({words}, {{}}) > 0", dialect.position()), &term.phrase);
+    Condition::any(vec![within("s.name_words"), within("s.email_words")])
 }
 
 /// What comes behind everything that begins so.

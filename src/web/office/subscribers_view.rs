@@ -105,6 +105,7 @@ pub struct View {
     cut: Option<String>,
     newer: Option<String>,
     older: Option<String>,
+    order: &'static str,
     newer_words: &'static str,
     older_words: &'static str,
 }
@@ -169,7 +170,6 @@ impl View {
             name: segment.name,
         });
         let segments = segments.collect();
-        let is_search = !asked.q.is_empty();
         let mut view = Self {
             filter: filter.clone(),
             is_filtered: !asked.is_empty(),
@@ -190,8 +190,9 @@ impl View {
             cut: None,
             newer: None,
             older: None,
-            newer_words: if is_search { "Back" } else { "Newer" },
-            older_words: if is_search { "More" } else { "Older" },
+            order: "The newest first.",
+            newer_words: "Newer",
+            older_words: "Older",
             asked,
         };
         match found {
@@ -228,6 +229,10 @@ impl View {
         };
         self.newer = walked.before.map(|place| href("before", &place.encode()));
         self.older = walked.after.map(|place| href("behind", &place.encode()));
+        if wanted.filter.is_by_domain() {
+            (self.order, self.newer_words, self.older_words) =
+                ("By domain, the newest of each first.", "Back", "More");
+        }
         if walked.is_cut {
             self.older_words = "Look on";
         }

@@ -94,7 +94,10 @@ async fn people_are_found_by_address_domain_and_name() {
             ("émile", vec![cleo]),
             ("ÉMILE", vec![cleo]),
             ("bob", vec![bob]),
-            ("%", vec![]),
+            ("ann o'l", vec![lee]),
+            ("emile", vec![cleo]),
+            ("example.org", vec![cleo, bob]),
+            ("mith", vec![]),
             ("' OR 1=1 --", vec![]),
         ] {
             let page = house.get_as(&ann, &format!("/office/subscribers?{}", urlencoded(&[("q", q)]))).await;
@@ -102,6 +105,9 @@ async fn people_are_found_by_address_domain_and_name() {
             assert_eq!(people_on(&page.body), ids, "{q}");
             assert!(!page.body.contains("<b>Smith"), "{q}");
         }
+        let page = house.get_as(&ann, "/office/subscribers?q=%25").await;
+        assert_eq!(page.status, 422);
+        assert!(page.body.contains("“%” holds no letter and no digit: look for words."), "{}", page.body);
         let page = house.get_as(&ann, "/office/subscribers?q=x&topic=world&from=2026-13-01&state=odd").await;
         assert_eq!(page.status, 422);
         for says in ["has no topic “world”", "“2026-13-01” is not a day", "“odd” is not a state"]
