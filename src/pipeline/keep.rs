@@ -114,7 +114,7 @@ mod tests {
                 let now = app.clock.now();
                 let new =
                     NewNotice { event, newsletter_id, email: &ann, name: "", content: "{}", due_at: now };
-                assert!(notices::queue(&mut *app.db.conn().await.unwrap(), &new, now).await.unwrap());
+                assert!(notices::queue(&mut app.db.conn().await.unwrap(), &new, now).await.unwrap());
             };
             let end = async |next: Next| {
                 let mut conn = app.db.conn().await.unwrap();
@@ -174,7 +174,7 @@ mod tests {
             db::commit(tx).await.unwrap();
             app.clock.set(now.plus_millis(10_000 * A_DAY));
             shrink(app).await.unwrap();
-            assert_eq!(count(&mut *app.db.conn().await.unwrap(), "notices").await, 0);
+            assert_eq!(count(&mut app.db.conn().await.unwrap(), "notices").await, 0);
         }
     }
 }

@@ -19,7 +19,7 @@ async fn somebody(app: &App, email: &str) -> i64 {
         consent_words: String::new(),
     };
     add(app, &person).await.unwrap();
-    db::subscribers::find(&mut *app.db.conn().await.unwrap(), &email).await.unwrap().unwrap().id
+    db::subscribers::find(&mut app.db.conn().await.unwrap(), &email).await.unwrap().unwrap().id
 }
 
 /// On SQLite there is one writer: it waits, and two never wait for each other.
@@ -39,7 +39,7 @@ async fn a_step_that_lost_a_deadlock_is_taken_again() {
         };
         let tagged = begin(BulkKind::Tag).await;
         finish(app, tagged).await.unwrap();
-        let tag = db::tags::find(&mut *app.db.conn().await.unwrap(), "press").await.unwrap().unwrap().id;
+        let tag = db::tags::find(&mut app.db.conn().await.unwrap(), "press").await.unwrap().unwrap().id;
 
         // Somebody takes the tag from ann, and then wants the action, whose step holds it and waits for ann's tag. The
         // server ends the one that waited first.

@@ -232,7 +232,7 @@ impl Cause {
 /// Where every note goes.
 pub enum Notes {
     File(Box<dyn Write + Send>),
-    Database(Writer),
+    Database(Box<Writer>),
 }
 
 /// The most bytes of notes that are kept in the database: some 500,000 of them. Whoever gets more has another file before
@@ -371,7 +371,7 @@ mod tests {
     async fn notes_in_the_database_end_somewhere_and_say_so() {
         for test in apps().await {
             let writer = Writer::new(&test.app, "a", Part::Notes);
-            let mut file = NoteFile::begin(Notes::Database(writer)).await.unwrap();
+            let mut file = NoteFile::begin(Notes::Database(Box::new(writer))).await.unwrap();
             let note = |line| Note::new(line, Cause::NotAnAddress, "x".repeat(1024 * 1024));
             for line in 1..40 {
                 Report::default().note(vec![note(line)], Some(&mut file)).await.unwrap();

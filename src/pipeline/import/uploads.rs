@@ -265,7 +265,7 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
     let files = Files {
         input: Box::new(stored(app, upload).await?),
         first_look: Some(Box::new(stored(app, upload).await?)),
-        report: Some(Notes::Database(Writer::new(app, &upload.stored, Part::Notes))),
+        report: Some(Notes::Database(Box::new(Writer::new(app, &upload.stored, Part::Notes)))),
         progress: &|bytes| progress.store(bytes, Ordering::Relaxed),
     };
     let beat = async {

@@ -319,7 +319,7 @@ async fn nothing_of_an_erased_person_comes_back_with_a_file() {
 
 impl House {
     async fn pieces(&self) -> i64 {
-        count(&mut *self.app.db.conn().await.unwrap(), "upload_pieces").await
+        count(&mut self.app.db.conn().await.unwrap(), "upload_pieces").await
     }
 
     /// Waits until there are pieces of files, or none.
@@ -388,7 +388,7 @@ async fn nothing_stays_of_an_upload_that_breaks_off() {
         house.until_pieces(true).await;
         drop(line);
         house.until_pieces(false).await;
-        assert!(imports::list(&mut *house.app.db.conn().await.unwrap(), 10).await.unwrap().is_empty());
+        assert!(imports::list(&mut house.app.db.conn().await.unwrap(), 10).await.unwrap().is_empty());
 
         // A process that died in the middle could remove nothing: it goes with the old files.
         let mut conn = house.app.db.conn().await.unwrap();
