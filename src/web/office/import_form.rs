@@ -187,7 +187,8 @@ impl View {
             Some(report) => uploads::groups(app, &import).await?.unwrap_or_else(|| report.groups.clone()),
             None => vec![],
         };
-        let has_notes = report.is_some() && !groups.is_empty() && uploads::notes(app, &import).await?.is_some();
+        let has_notes =
+            report.is_some() && !groups.is_empty() && uploads::notes(app, &import).await?.is_some();
         let (progress, bytes) = (import.progress, import.bytes);
         Ok(Self {
             id: import.id,
