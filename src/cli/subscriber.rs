@@ -274,6 +274,7 @@ async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
         encoding: asked.encoding,
         dry_run: asked.dry_run,
     };
+    let report = report.map(import::Notes::File);
     let first_look = match length {
         Some(_) => Some(open(&asked.file)?.0),
         // Standard input and its like are read once.

@@ -33,12 +33,16 @@ pub enum Format {
 pub fn run(overrides: Option<&Path>, output: Output, command: TemplateCommand) -> Result<(), Error> {
     match command {
         TemplateCommand::Check => {
-            let problems = Renderer::new(overrides)?.check();
+            let renderer = Renderer::new(overrides)?;
+            let problems = renderer.check();
             if !problems.is_empty() {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 return Err(Error::Invalid(lines.join("\ndaybreak: ")));
             }
             output.say(format!("All {} mails render: {}.", MAILS.len(), MAILS.join(", ")));
+            for faint in renderer.faint() {
+                output.say(format!("Hard to read (WCAG 2.2, 1.4.3): {faint}"));
+            }
         }
         TemplateCommand::Render { name, format } => {
             if !MAILS.contains(&name.as_str()) {

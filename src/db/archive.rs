@@ -43,18 +43,14 @@ pub async fn list(
 /// How many words of a search count.
 pub const MOST_WORDS: usize = 6;
 
-/// The issue of this number, where it is in the archive.
-pub async fn find(
-    conn: &mut Conn,
-    newsletter_id: i64,
-    number: i64,
-) -> Result<Option<(Issue, IssueContent)>, DbError> {
+/// The issue of this number without what it holds, where it is in the archive.
+pub async fn find(conn: &mut Conn, newsletter_id: i64, number: i64) -> Result<Option<Issue>, DbError> {
     let statement = sql(format!(
-        "SELECT {COLUMNS}, content FROM issues WHERE newsletter_id = $1 AND number = $2 AND {PUBLIC}
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND number = $2 AND {PUBLIC}
          ORDER BY id DESC LIMIT 1"
     ));
     let row = sqlx::query(statement).bind(newsletter_id).bind(number).fetch_optional(conn).await?;
-    row.as_ref().map(with_content).transpose()
+    row.as_ref().map(issue).transpose()
 }
 
 /// The numbers of the issues in the archive right before and right after this one. Both are read off the index of

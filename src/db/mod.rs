@@ -41,6 +41,7 @@ pub mod tallies;
 pub mod templates;
 #[cfg(test)]
 pub mod testing;
+pub mod uploads;
 pub mod users;
 
 use std::path::{Path, PathBuf};

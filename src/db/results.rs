@@ -135,6 +135,15 @@ pub struct Late {
     pub complained: i64,
 }
 
+/// Few addresses are suppressed in the time of one issue; each is looked up in it. SQLite joins in this order because
+/// of CROSS: without, it looks each of a million deliveries up in the suppressions, which takes half a second.
+pub(super) const LATE: &str = "SELECT x.reason, COUNT(*) AS count
+     FROM suppressions x CROSS JOIN subscribers p CROSS JOIN deliveries d
+     WHERE x.reason IN ('bounced', 'complained') AND x.created_at >= $2 AND x.created_at < $3
+         AND p.email_hash = x.email_hash AND d.issue_id = $1 AND d.subscriber_id = p.id
+         AND d.state = 'sent' AND d.updated_at <= x.created_at
+     GROUP BY x.reason";
+
 /// How many readers of an issue bounced or complained after they had it, within a time; as it was kept, where it was.
 pub async fn late(
     conn: &mut Conn,
@@ -145,21 +154,8 @@ pub async fn late(
     if let Some(kept) = kept_late(conn, issue_id).await? {
         return Ok(kept);
     }
-    // Few addresses are suppressed in the time of one issue; each is looked up in it.
-    let rows = sqlx::query(
-        "SELECT x.reason, COUNT(*) AS count
-         FROM suppressions x
-         JOIN subscribers p ON p.email_hash = x.email_hash
-         JOIN deliveries d ON d.issue_id = $1 AND d.subscriber_id = p.id
-         WHERE x.reason IN ('bounced', 'complained') AND x.created_at >= $2 AND x.created_at < $3
-             AND d.state = 'sent' AND d.updated_at <= x.created_at
-         GROUP BY x.reason",
-    )
-    .bind(issue_id)
-    .bind(from.millis())
-    .bind(until.millis())
-    .fetch_all(conn)
-    .await?;
+    let query = sqlx::query(LATE).bind(issue_id).bind(from.millis()).bind(until.millis());
+    let rows = query.fetch_all(conn).await?;
     let mut late = Late::default();
     for row in &rows {
         let row = Row::new(row, "suppressions");

@@ -7,6 +7,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::token::SigningKey;
 use crate::pipeline::deliver::relay::RelayStates;
 use crate::pipeline::measuring::Visits;
+use crate::pipeline::pages::Pages;
 use crate::pipeline::{Error, templates};
 use crate::render::{Renderer, TemplateError};
 
@@ -22,6 +23,8 @@ pub struct App {
     pub relays: RelayStates,
     /// What readers follow now.
     pub visits: Visits,
+    /// Public pages of issues, and turns to render.
+    pub pages: Pages,
 }
 
 impl App {
@@ -41,6 +44,7 @@ impl App {
             renderer,
             relays: RelayStates::default(),
             visits: Visits::default(),
+            pages: Pages::default(),
         };
         templates::refresh(&app).await?;
         Ok(app)

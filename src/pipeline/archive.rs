@@ -1,6 +1,9 @@
 //! The archive: issues that went out, as anybody may read them.
 
+use std::sync::Arc;
+
 use super::deliver::cohort::Edition;
+use super::pages::{MadeOf, Page};
 use super::{App, Error, links};
 use crate::db;
 use crate::domain::calendar::Timestamp;
@@ -78,11 +81,17 @@ fn published(
         issue_url: None,
         is_public: true,
     };
-    let title = match app.renderer.subject(&input) {
-        // Nothing in it is in the newsletter's own language.
-        Err(RenderError::NoArticles) => newsletter.name.clone(),
-        rendered => rendered?,
+    let made_of = MadeOf {
+        newsletter: newsletter.clone(),
+        issue: issue.clone(),
+        schedule: schedule.cloned(),
+        templates: app.renderer.version(),
     };
+    let title = app.pages.title(made_of, || match app.renderer.subject(&input) {
+        // Nothing in it is in the newsletter's own language.
+        Err(RenderError::NoArticles) => Ok(newsletter.name.clone()),
+        rendered => Ok(rendered?),
+    })?;
     Ok(Published {
         number: issue.number,
         title,
@@ -93,17 +102,36 @@ fn published(
     })
 }
 
-/// An issue as a page that anybody may read: the mail's HTML without anything that is one reader's.
+/// An issue as a page that anybody may read: the mail's HTML without anything that is one reader's. It is rendered once,
+/// and again where something that it is made of has changed.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such issue in the archive, or nothing in it is in the newsletter's language.
-pub async fn html(app: &App, slug: &str, number: i64) -> Result<String, Error> {
-    let gone = || Error::NotFound(format!("“{slug}” has no issue {number} in the archive"));
+/// [`Error::NotFound`] where there is no such issue in the archive, or nothing in it is in the newsletter's language;
+/// [`Error::Busy`] where too many others are being rendered.
+pub async fn page(app: &App, slug: &str, number: i64) -> Result<Arc<Page>, Error> {
+    let gone = || gone(slug, number);
     let mut conn = app.db.conn().await?;
     let newsletter = db::newsletters::find(&mut conn, slug).await?.ok_or_else(gone)?;
-    let (issue, _) = db::archive::find(&mut conn, newsletter.id, number).await?.ok_or_else(gone)?;
-    let mut edition = Edition::load(app, &mut conn, issue.id).await?;
+    let issue = db::archive::find(&mut conn, newsletter.id, number).await?.ok_or_else(gone)?;
+    let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
     drop(conn);
+    let schedule = schedules.into_iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
+    let templates = app.renderer.version();
+    let making = {
+        let (app, slug, id) = (app.clone(), slug.to_owned(), issue.id);
+        move || async move { made(&app, &slug, number, id).await }
+    };
+    app.pages.get(MadeOf { newsletter, issue, schedule, templates }, making).await
+}
+
+fn gone(slug: &str, number: i64) -> Error {
+    Error::NotFound(format!("“{slug}” has no issue {number} in the archive"))
+}
+
+async fn made(app: &App, slug: &str, number: i64, issue_id: i64) -> Result<Page, Error> {
+    // What waits for its turn holds no content.
+    let turn = app.pages.turn().await?;
+    let mut edition = Edition::load(app, &mut *app.db.conn().await?, issue_id).await?;
     edition.is_public = true;
     // For templates of one's own that print them all the same.
     let page = links::subscribe(app, slug);
@@ -115,9 +143,12 @@ pub async fn html(app: &App, slug: &str, number: i64) -> Result<String, Error> {
         preferences_url: page,
         ..HoleValues::default()
     };
-    let mail = match app.renderer.digest_for(&edition.input(&edition.default_audience()), &values) {
-        Err(RenderError::NoArticles) => return Err(gone()),
-        rendered => rendered?,
-    };
-    Ok(mail.html.fill(&HoleValues::default(), escape_html))
+    let rendering = turn.render(move || {
+        let mail = edition.renderer.digest_for(&edition.input(&edition.default_audience()), &values)?;
+        Ok(Page::of_mail(&mail.html.fill(&HoleValues::default(), escape_html)))
+    });
+    match rendering.await? {
+        Err(RenderError::NoArticles) => Err(gone(slug, number)),
+        rendered => Ok(rendered?),
+    }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::db;
 use crate::db::deliveries::Count;
 use crate::db::tallies::{self, Tally};
+use crate::db::{self, DbError};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::issue::Issue;
@@ -97,19 +97,30 @@ pub async fn results(app: &App, issue: &Issue) -> Result<Option<Results>, Error>
     }))
 }
 
+/// Keeps the results of an issue that has just ended, so that no page has to count them.
+pub(super) async fn keep_results(
+    conn: &mut db::Conn,
+    issue_id: i64,
+    counts: &[Count],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let counts = counts.iter().map(|count| (outcome(count), count.count)).collect();
+    tallies::put(conn, issue_id, Kind::Results.into(), &Tally { at: now, counts }).await
+}
+
 /// What became of the mails of an issue that has ended, by state and reason. It is counted once, and again every few
-/// minutes until all that comes back has come: bounces, for instance.
+/// minutes, behind the page's back, until all that comes back has come: bounces, for instance.
 pub(super) async fn ended(app: &App, issue: &Issue, finished_at: Timestamp) -> Result<Vec<Count>, Error> {
     let kept = async || {
         let tally = tallies::get(&mut *app.db.conn().await?, issue.id, Kind::Results.into()).await?;
         // What was counted before the end, or while mails were let go of, says nothing of the end.
-        let is_of_end = |tally: &Tally| tally.at > finished_at && open(tally) == 0;
-        let is_good =
-            |tally: &Tally| is_of_end(tally) && is_good(tally, issue, Kind::Results, app.clock.now());
-        Ok::<_, Error>(tally.filter(is_good))
+        let is_of_end = |tally: &Tally| tally.at >= finished_at && open(tally) == 0;
+        Ok::<_, Error>(tally.filter(is_of_end))
     };
-    if let Some(tally) = kept().await? {
-        return Ok(counts_of(&tally));
+    if let Some(kept) = kept().await? {
+        // An old one is good for this page, and is counted anew for the next.
+        tally(app, issue, Kind::Results).await?;
+        return Ok(counts_of(&kept));
     }
     let _turn = turn().await;
     // Whoever waited for their turn finds it counted.

@@ -2,6 +2,9 @@
 //! nobody waits long and nothing is lost or done twice when a process dies. What was changed is kept for an hour after
 //! its end, to be undone.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::accounts::Actor;

@@ -14,7 +14,7 @@ use crate::db::tallies::{Kind, Tally};
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::IssueContent;
 use crate::domain::newsletter::Newsletter;
-use crate::render;
+use crate::render::{self, Faint};
 
 pub use self::links::{Answered, links};
 use super::doctor::{Finding, State};
@@ -61,7 +61,7 @@ pub async fn all(app: &App, looked: &Looked) -> Result<Vec<Finding>, Error> {
         postal_address(&looked.newsletter),
         alternative_texts(&looked.content, &html),
         size(html.len()),
-        contrast(&looked.newsletter.colour),
+        contrast(&looked.newsletter.colour, &render::faint(&html)),
         text_part(&preview.text()),
         empty_sections(&looked.content),
         sent_already(&looked.content, &before),
@@ -219,10 +219,22 @@ fn size(bytes: usize) -> Finding {
     }
 }
 
-fn contrast(colour: &str) -> Finding {
+/// Every text on its ground, in both colour schemes, and the newsletter's colour.
+fn contrast(colour: &str, faint: &[Faint]) -> Finding {
     let (light, dark) = render::readable_colour(colour);
+    if !faint.is_empty() {
+        let pairs: Vec<String> = faint.iter().map(ToString::to_string).collect();
+        let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+        return Finding::warning(
+            "Contrast",
+            format!("Hard to read: {} (WCAG 2.2, 1.4.3).", named(&pairs)),
+            "Choose other colours in the template, or in the newsletter's settings where one is the newsletter's.",
+        );
+    }
     match light.eq_ignore_ascii_case(colour) {
-        true => Finding::good("Contrast", format!("{colour} can be read on white; dark mails use {dark}.")),
+        true => {
+            Finding::good("Contrast", format!("Every text can be read. Dark mails use {dark} for {colour}."))
+        }
         false => Finding::warning(
             "Contrast",
             format!("{colour} cannot be read on white (WCAG asks for 4.5 to 1): mails use {light} instead."),

@@ -22,6 +22,7 @@ use crate::render::RenderError;
 use super::deliver::cohort::Edition;
 use super::deliver::job::hole_values;
 use super::editors::find_issue;
+use super::pages::as_page;
 use super::start::{self, By};
 use super::{App, Error, accounts, compose, links};
 
@@ -227,17 +228,22 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
         db::deliveries::load(&mut conn, &[delivery_id], app.clock.now()).await?.pop().ok_or_else(gone)?;
     drop(conn);
     let reader = claimed.1?.reader.ok_or_else(gone)?;
+    // Whoever waits holds no content.
+    let turn = app.pages.turn().await?;
     let edition = load(app, issue_id).await?;
     let values = HoleValues {
         // The address of this page is passed on: whoever has it can have the link mailed to the reader.
         preferences_url: links::unsubscribe(app, subscription_id),
         ..hole_values(app, &reader, subscription_id, delivery_id)
     };
-    let mail = match app.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values) {
-        Err(RenderError::NoArticles) => return Err(gone()),
-        rendered => rendered?,
-    };
-    Ok(mail.html.fill(&HoleValues::default(), escape_html))
+    let rendering = turn.render(move || {
+        let mail = edition.renderer.digest_for(&edition.input(&edition.audience(&reader)), &values)?;
+        Ok(as_page(&mail.html.fill(&HoleValues::default(), escape_html)))
+    });
+    match rendering.await? {
+        Err(RenderError::NoArticles) => Err(gone()),
+        rendered => Ok(rendered?),
+    }
 }
 
 /// Sends an issue as it looks now to one address, marked as a test, and returns what the relay said.

@@ -93,3 +93,88 @@ async fn shrink_one(app: &App, issue_id: i64, until: Instant) -> Result<u64, Err
     db::keeping::close(&mut *app.db.conn().await?, issue_id, app.clock.now()).await?;
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::notices::{self, Attempt, NewNotice};
+    use crate::db::testing::{a_newsletter, count};
+    use crate::domain::address::EmailAddress;
+    use crate::domain::delivery::Next;
+    use crate::pipeline::testing::apps;
+
+    #[tokio::test]
+    async fn single_mails_are_forgotten_as_long_after_their_end_as_an_issues() {
+        for test in apps().await {
+            let app = &test.app;
+            let newsletter_id = a_newsletter(&app.db, "brief").await;
+            let ann = EmailAddress::parse("ann@example.org").unwrap();
+            let day = |days: i64| app.clock.set(crate::pipeline::testing::now().plus_millis(days * A_DAY));
+            let queue = async |event: &str| {
+                let now = app.clock.now();
+                let new =
+                    NewNotice { event, newsletter_id, email: &ann, name: "", content: "{}", due_at: now };
+                assert!(notices::queue(&mut app.db.conn().await.unwrap(), &new, now).await.unwrap());
+            };
+            let end = async |next: Next| {
+                let mut conn = app.db.conn().await.unwrap();
+                let now = app.clock.now();
+                for claimed in notices::claim(&mut conn, "test", now, 100).await.unwrap() {
+                    let attempt = Attempt { next, attempts: 1, detail: "250 ok" };
+                    notices::record(&mut conn, "test", claimed.id, &attempt, now).await.unwrap();
+                }
+            };
+            // On day 0 one is sent, one fails and one is put off; on day 10 another is sent.
+            queue("confirm:1").await;
+            end(Next::Sent).await;
+            queue("confirm:2").await;
+            end(Next::Fail { suppress: false }).await;
+            queue("confirm:3").await;
+            end(Next::RetryAt(app.clock.now().plus_millis(1000 * A_DAY))).await;
+            day(10);
+            queue("confirm:4").await;
+            end(Next::Sent).await;
+            for (days, kept, expected) in [(30, 0, 4), (29, 30, 4), (31, 30, 2), (41, 30, 1), (900, 30, 1)] {
+                day(days);
+                let mut keeper = app.clone();
+                keeper.settings.keep_deliveries = kept;
+                shrink(&keeper).await.unwrap();
+                let mut conn = app.db.conn().await.unwrap();
+                assert_eq!(count(&mut conn, "notices").await, expected, "day {days}, kept for {kept}");
+            }
+            let mut conn = app.db.conn().await.unwrap();
+            assert!(notices::queued_at(&mut conn, "confirm:3").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn many_single_mails_are_forgotten_in_one_go_some_at_a_time() {
+        for test in apps().await {
+            let app = &test.app;
+            let newsletter_id = a_newsletter(&app.db, "brief").await;
+            let ann = EmailAddress::parse("ann@example.org").unwrap();
+            let mut tx = app.db.begin().await.unwrap();
+            let now = app.clock.now();
+            for number in 0..BATCH / 5 + 7 {
+                let event = format!("confirm:{number}");
+                let new = NewNotice {
+                    event: &event,
+                    newsletter_id,
+                    email: &ann,
+                    name: "",
+                    content: "{}",
+                    due_at: now,
+                };
+                assert!(notices::queue(&mut tx, &new, now).await.unwrap());
+            }
+            for claimed in notices::claim(&mut tx, "test", now, 2 * BATCH).await.unwrap() {
+                let attempt = Attempt { next: Next::Sent, attempts: 1, detail: "" };
+                notices::record(&mut tx, "test", claimed.id, &attempt, now).await.unwrap();
+            }
+            db::commit(tx).await.unwrap();
+            app.clock.set(now.plus_millis(10_000 * A_DAY));
+            shrink(app).await.unwrap();
+            assert_eq!(count(&mut app.db.conn().await.unwrap(), "notices").await, 0);
+        }
+    }
+}

@@ -25,6 +25,7 @@ pub mod keep;
 pub mod links;
 pub mod measuring;
 pub mod newsletters;
+pub mod pages;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
@@ -62,6 +63,9 @@ pub enum Error {
     /// The request makes no sense as things stand; the sentence says why and what to do.
     #[error("{0}")]
     Invalid(String),
+    /// Too many pages are wanted at this moment: the same works a little later.
+    #[error("too many pages are asked for at this moment: try again in a few seconds")]
+    Busy,
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]

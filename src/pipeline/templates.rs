@@ -140,25 +140,31 @@ fn too_long(file: &str, text: &str) -> Option<Vec<TemplateProblem>> {
     })
 }
 
-fn checked(renderer: &Renderer, texts: &Texts, until: Instant) -> Result<(), Vec<TemplateProblem>> {
-    let problems = renderer.with(texts, until).map_err(|error| error.problems)?.check();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+/// What in the mails is hard to read, where nothing else is wrong.
+type Checked = Result<Vec<String>, Vec<TemplateProblem>>;
+
+fn checked(renderer: &Renderer, texts: &Texts, until: Instant) -> Checked {
+    let tried = renderer.with(texts, until).map_err(|error| error.problems)?;
+    let problems = tried.check();
+    if problems.is_empty() { Ok(tried.faint()) } else { Err(problems) }
 }
 
-/// Renders every mail with its samples, with this text in the place of a file's; what is wrong with it, or nothing.
-pub async fn check(app: &App, file: &str, text: &str) -> Result<Vec<TemplateProblem>, Error> {
+/// Renders every mail with its samples, with this text in the place of a file's: what is wrong with it, or what in it is
+/// hard to read.
+pub async fn check(app: &App, file: &str, text: &str) -> Result<Checked, Error> {
     if let Some(problems) = too_long(file, text) {
-        return Ok(problems);
+        return Ok(Err(problems));
     }
     let texts = with(app, file, Some(text)).await?;
     let renderer = app.renderer.clone();
-    Ok(tried(file, move |until| checked(&renderer, &texts, until)).await?.err().unwrap_or_default())
+    tried(file, move |until| checked(&renderer, &texts, until)).await
 }
 
 /// What became of a text that was to be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Saved {
-    Done,
+    /// With what in its mails is hard to read.
+    Done(Vec<String>),
     /// It is what is used already.
     AsItWas,
     /// It cannot be used.
@@ -197,9 +203,10 @@ pub async fn save(
     }
     let texts = with(app, file, text).await?;
     let renderer = app.renderer.clone();
-    if let Err(problems) = tried(file, move |until| checked(&renderer, &texts, until)).await? {
-        return Ok(Saved::Broken(problems));
-    }
+    let faint = match tried(file, move |until| checked(&renderer, &texts, until)).await? {
+        Ok(faint) => faint,
+        Err(problems) => return Ok(Saved::Broken(problems)),
+    };
     let (user, network) = by;
     let mut tx = app.db.begin().await?;
     // What was checked is what is saved: nobody may have changed another file meanwhile.
@@ -210,7 +217,7 @@ pub async fn save(
     accounts::note(app, &mut tx, user, network, action, file, None).await?;
     db::commit(tx).await?;
     refresh(app).await?;
-    Ok(Saved::Done)
+    Ok(Saved::Done(faint))
 }
 
 /// What a preview is made of.

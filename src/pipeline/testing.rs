@@ -10,6 +10,7 @@ use crate::domain::token::SigningKey;
 use crate::pipeline::App;
 use crate::pipeline::deliver::relay::RelayStates;
 use crate::pipeline::measuring::Visits;
+use crate::pipeline::pages::Pages;
 use crate::render::Renderer;
 
 #[derive(Parser)]
@@ -43,6 +44,7 @@ pub async fn apps() -> Vec<TestApp> {
             renderer,
             relays,
             visits: Visits::default(),
+            pages: Pages::default(),
         };
         TestApp { app, _database: database }
     };

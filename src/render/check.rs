@@ -1,10 +1,11 @@
 //! Renders every mail with its samples, and says what went wrong.
 
 use super::context::{self, Lines, Room};
+use super::contrast::Faint;
 use super::error::{RenderError, TemplateProblem};
 use super::sample::{self, DigestSample};
-use super::{MAILS, Renderer};
-use crate::domain::mail::{HoleValues, RenderedMail};
+use super::{MAILS, Renderer, contrast};
+use crate::domain::mail::{HoleValues, RenderedMail, escape_html};
 
 /// Audiences that differ in words, direction, number of articles, and in what their articles have.
 const DIGESTS: [(&str, usize, bool); 6] = [
@@ -39,6 +40,24 @@ pub(super) fn check(renderer: &Renderer) -> Vec<TemplateProblem> {
         }
     }
     problems
+}
+
+/// What is hard to read in any mail, with the mail that has it first.
+pub(super) fn faint(renderer: &Renderer) -> Vec<String> {
+    let mut found: Vec<(&str, Faint)> = vec![];
+    for mail in MAILS {
+        // What cannot be rendered is a problem of another kind.
+        let Ok(rendered) = render_sample(renderer, mail) else { continue };
+        for faint in contrast::faint(&rendered.html.fill(&sample::reader(), escape_html)) {
+            let is_same = |other: &Faint| {
+                (other.scheme, &other.text, &other.ground) == (faint.scheme, &faint.text, &faint.ground)
+            };
+            if !found.iter().any(|(_, other)| is_same(other)) {
+                found.push((mail, faint));
+            }
+        }
+    }
+    found.into_iter().map(|(mail, faint)| format!("{mail}: {faint}")).collect()
 }
 
 /// A line as the full and the bare sample print it, for a reader with a name and for one without.

@@ -1,5 +1,7 @@
 //! A newsletter's colour, made readable on the ground that it is printed on (WCAG 2.2 §1.4.3: 4.5:1).
 
+use std::fmt;
+
 /// The grounds of the mail, light and dark.
 const LIGHT_GROUND: Rgb = Rgb(0xFF, 0xFF, 0xFF);
 const DARK_GROUND: Rgb = Rgb(0x1B, 0x1D, 0x24);
@@ -10,8 +12,15 @@ const DEFAULT: Rgb = Rgb(0xB4, 0x45, 0x1F);
 /// A little more than AA's 4.5, so that rounding never falls below.
 const WANTED_CONTRAST: f64 = 4.6;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Rgb(u8, u8, u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rgb(pub u8, pub u8, pub u8);
+
+impl fmt::Display for Rgb {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(red, green, blue) = self;
+        write!(to, "#{red:02X}{green:02X}{blue:02X}")
+    }
+}
 
 /// `colour` for the light and for the dark ground, each as `#rrggbb`, moved towards black or white no further than
 /// it must be to be read. What is not `#rrggbb` is replaced by the default.
@@ -19,7 +28,7 @@ pub(super) fn readable(colour: &str) -> (String, String) {
     let colour = parse(colour).unwrap_or(DEFAULT);
     let on_light = approach(colour, Rgb(0, 0, 0), LIGHT_GROUND);
     let on_dark = approach(colour, Rgb(0xFF, 0xFF, 0xFF), DARK_GROUND);
-    (print(on_light), print(on_dark))
+    (on_light.to_string(), on_dark.to_string())
 }
 
 fn parse(text: &str) -> Option<Rgb> {
@@ -32,10 +41,6 @@ fn parse(text: &str) -> Option<Rgb> {
     Some(Rgb(part(0)?, part(2)?, part(4)?))
 }
 
-fn print(Rgb(red, green, blue): Rgb) -> String {
-    format!("#{red:02X}{green:02X}{blue:02X}")
-}
-
 /// The first of 21 steps from `colour` to `goal` that can be read on `ground`.
 fn approach(colour: Rgb, goal: Rgb, ground: Rgb) -> Rgb {
     (0..=20)
@@ -44,14 +49,15 @@ fn approach(colour: Rgb, goal: Rgb, ground: Rgb) -> Rgb {
         .unwrap_or(goal)
 }
 
-fn mix(from: Rgb, to: Rgb, share: f64) -> Rgb {
+/// `share` of the way from one colour to another, 0 to 1.
+pub(super) fn mix(from: Rgb, to: Rgb, share: f64) -> Rgb {
     let blend =
         |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * share).round() as u8;
     Rgb(blend(from.0, to.0), blend(from.1, to.1), blend(from.2, to.2))
 }
 
 /// WCAG's contrast ratio, 1 to 21.
-fn contrast(one: Rgb, other: Rgb) -> f64 {
+pub(super) fn contrast(one: Rgb, other: Rgb) -> f64 {
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }

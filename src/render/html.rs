@@ -17,6 +17,7 @@ pub(super) struct MarkupError {
 
 /// MJML to HTML. Nothing is loaded: `mj-include` is an error, and no font is fetched from elsewhere.
 pub(super) fn from_mjml(mjml: &str) -> Result<String, MarkupError> {
+    refuse_deep(mjml)?;
     refuse_broken_conditions(mjml)?;
     let shielded = shield(mjml);
     let parsed = mrml::parse_with_options(&shielded, &ParserOptions::default())
@@ -44,6 +45,7 @@ fn not_an_element(excerpt: &str) -> MarkupError {
 /// HTML with its own style sheet to HTML with the styles on the elements, as mail clients want it. Rules that
 /// cannot stand on an element (`@media`) stay where they are; no style sheet is loaded.
 pub(super) fn from_own_html(html: &str) -> Result<String, MarkupError> {
+    refuse_deep(html)?;
     CSSInliner::options()
         .load_remote_stylesheets(false)
         .keep_link_tags(true)
@@ -54,6 +56,49 @@ pub(super) fn from_own_html(html: &str) -> Result<String, MarkupError> {
             message: format!("the styles cannot be put on the elements: {error}"),
             excerpt: String::new(),
         })
+}
+
+/// How deep elements may nest: whoever parses them calls itself for each, and the whole program ends where its stack does.
+/// MJML adds some 30 of its own, and the default digest has 40.
+pub(super) const MOST_DEEP: usize = 256;
+
+/// Elements that have no end.
+const VOID: [&str; 9] = ["area", "br", "col", "hr", "img", "input", "link", "meta", "wbr"];
+
+/// Whether elements nest too deep. What is not closed counts as open to the end.
+pub(super) fn is_deep(markup: &str) -> bool {
+    let (mut rest, mut depth) = (markup, 0_usize);
+    while let Some((_, tag)) = rest.split_once('<') {
+        rest = tag;
+        if let Some(comment) = tag.strip_prefix("!--") {
+            rest = comment.split_once("-->").map_or("", |(_, behind)| behind);
+            continue;
+        }
+        let is_end = tag.starts_with('/');
+        let name = tag.trim_start_matches('/');
+        let name = name.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-').next();
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        let is_void =
+            VOID.contains(&name.as_str()) || tag.split('>').next().is_some_and(|tag| tag.ends_with('/'));
+        if name.is_empty() || is_void {
+            continue;
+        }
+        depth = if is_end { depth.saturating_sub(1) } else { depth + 1 };
+        if depth > MOST_DEEP {
+            return true;
+        }
+    }
+    false
+}
+
+fn refuse_deep(markup: &str) -> Result<(), MarkupError> {
+    match is_deep(markup) {
+        true => Err(MarkupError {
+            message: format!("its elements nest more than {MOST_DEEP} deep: is one not closed?"),
+            excerpt: String::new(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// `htmlparser` 0.2 panics at a conditional comment that does not end as one; only the template's own text can hold
@@ -231,6 +276,17 @@ mod tests {
             assert!(error.message.contains(word), "{broken}: {}", error.message);
         }
         assert!(from_mjml("").unwrap_err().message.contains("<mjml>"));
+    }
+
+    #[test]
+    fn markup_that_nests_without_end_is_an_error_and_does_not_end_the_program() {
+        let (open, close) = ("<div>".repeat(20_000), "</div>".repeat(20_000));
+        let error = from_mjml(&page(&format!("<mj-text>{open}x{close}</mj-text>"))).unwrap_err();
+        assert!(error.message.contains("nest more than 256 deep"), "{}", error.message);
+        assert!(from_own_html(&format!("{open}x{close}")).is_err());
+        // Not by what ends at once, nor by what is a comment.
+        let wide = "<p>x</p><br><img src='a'><!--[if mso]><td><![endif]--><hr/>".repeat(1000);
+        assert!(from_own_html(&wide).is_ok());
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod bounded;
 mod check;
 mod colour;
 mod context;
+mod contrast;
+mod css;
 mod error;
 mod helpers;
 mod holes;
@@ -33,6 +35,7 @@ use std::time::Instant;
 
 use chrono_tz::Tz;
 
+pub use self::contrast::{Faint, Scheme, faint};
 pub use self::error::{RenderError, TemplateError, TemplateProblem};
 pub use self::measured::{Link, links};
 pub use self::sources::{FIXED, MAILS, MAX_BYTES, is_changeable, is_template};
@@ -281,6 +284,11 @@ impl Renderer {
     /// Renders every mail with every sample, and returns what went wrong; nothing, if all is well.
     pub fn check(&self) -> Vec<TemplateProblem> {
         check::check(self)
+    }
+
+    /// What is hard to read in the mails of the samples, in words, each pair of colours once. Mails can be sent with it.
+    pub fn faint(&self) -> Vec<String> {
+        check::faint(self)
     }
 
     /// Checks a subject line before it is kept, with an issue that has everything and one that lacks what can be

@@ -34,6 +34,43 @@ fn the_embedded_templates_are_without_fault() {
 }
 
 #[test]
+fn the_default_mails_can_be_read_in_both_schemes_whatever_the_newsletters_colour_is() {
+    assert_eq!(renderer().faint(), Vec::<String>::new());
+    const PARTS: [&str; 4] = ["00", "66", "B4", "FF"];
+    let mut colours = ["#1B1D24", "#FBFAF7", "#F3F1EA", "#777777", "#767676"].map(str::to_owned).to_vec();
+    for red in PARTS {
+        for green in PARTS {
+            colours.extend(PARTS.map(|blue| format!("#{red}{green}{blue}")));
+        }
+    }
+    for colour in colours {
+        let mut sample = DigestSample::new("en", 4, true);
+        sample.newsletter.colour = colour.clone();
+        let Some(Notice::Confirm(mut confirm)) = sample::notice("confirm") else { panic!("it is a sample") };
+        confirm.newsletters.iter_mut().for_each(|newsletter| newsletter.colour = colour.clone());
+        // The button.
+        let notice = renderer().notice(&Notice::Confirm(confirm)).unwrap();
+        for html in [plain(&read(&sample).html), plain(&notice.html)] {
+            assert_eq!(faint(&html), [], "{colour}");
+        }
+    }
+}
+
+#[test]
+fn a_pale_text_of_the_digest_is_told_in_both_schemes() {
+    let pale = |from: &str, to: &str| {
+        let html = plain(&read(&DigestSample::new("en", 4, true)).html);
+        let pale = html.replace(from, to);
+        assert!(pale != html, "{html}");
+        faint(&pale).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let light = pale("color:#5E5A52", "color:#B0B0B0");
+    assert!(light.len() == 1 && light[0].starts_with("#B0B0B0 on #FFFFFF (2.16 to 1"), "{light:?}");
+    let dark = pale("class=\"muted\"", "class=\"pale\"");
+    assert!(dark.len() == 1 && dark[0].starts_with("#5E5A52 on #1B1D24, in dark mode"), "{dark:?}");
+}
+
+#[test]
 fn the_default_digest_looks_as_it_did() {
     let mail = read(&DigestSample::new("en", 3, true));
     insta::assert_snapshot!("digest_text", plain(&mail.text));

@@ -1,6 +1,6 @@
 //! The one error of the web: each variant is a page, and its doc says the status.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub enum Error {
     TooLarge,
     /// 415: the form is not URL-encoded.
     NotAForm,
+    /// 503: too many pages are asked for at this moment.
+    Busy,
     /// 500: the pipeline failed; the reader learns only that, the log has the rest.
     Failed(pipeline::Error),
     /// 500: a page cannot be rendered.
@@ -51,6 +53,7 @@ impl From<pipeline::Error> for Error {
         match error {
             pipeline::Error::NotFound(_) => Self::NotFound,
             pipeline::Error::Invalid(says) => Self::Refused(says),
+            pipeline::Error::Busy => Self::Busy,
             other => Self::Failed(other),
         }
     }
@@ -167,6 +170,11 @@ impl Error {
                 "That is not a form",
                 "This address takes URL-encoded forms only. Use the form on the sign-up page.",
             ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Many people ask for this at once",
+                "The page could not be made in time. It works again within seconds: load it anew.",
+            ),
             Self::Failed(_) | Self::Page(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "That did not work",
@@ -221,6 +229,11 @@ impl Error {
         };
         let page = ErrorPage { status: status.as_u16(), title, says, way_out, way_out_words };
         let html = page::render("error", &page).unwrap_or_else(|_| title.to_owned());
-        (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+        if matches!(self, Self::Busy) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
     }
 }

@@ -17,18 +17,13 @@ pub const POLICY: (HeaderName, &str) = (
      form-action 'none'; frame-ancestors 'none'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
-/// A mail's HTML as a page: among a mail program's many it is an article, here it is what the page is for.
-pub fn as_page(html: &str) -> String {
-    html.replacen("role=\"article\"", "role=\"main\"", 1)
-}
-
 /// `GET /view/{token}`: the issue as the token's reader would get it now. Whoever changed their topics or language
-/// since sees what these make of it; 404 where nothing of it is for them any more.
+/// since sees what these make of it; 404 where nothing of it is for them any more, 503 where too many ask at once.
 pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Response, Error> {
     match app.key.read(&token) {
         Some(Token::View { delivery_id }) => {
             let html = inspect::view(&app, delivery_id).await?;
-            Ok(([POLICY], Html(as_page(&html))).into_response())
+            Ok(([POLICY], Html(html)).into_response())
         }
         _ => Err(Error::BadToken),
     }

@@ -255,6 +255,11 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// Goes to where the clocks of this zone are.
+    pub async fn in_zone(&self, zone: &str) {
+        self.command("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await;
+    }
+
     /// Lets no page run a script from now on.
     pub async fn without_scripts(&self) {
         self.has_scripts.store(false, Ordering::Relaxed);

@@ -139,3 +139,39 @@ async fn with_the_keyboard_alone_a_reader_signs_up_and_leaves() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_of_ones_own_is_one_of_the_clock_on_ones_wall() {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        let (sink, _feeds, base) = brief(daybreak).await;
+        let service = daybreak.serve(&[]).await;
+        service.pages().await;
+        // The second is a name from before, which browsers still say.
+        for (zone, email) in [("America/New_York", "ann@example.net"), ("Asia/Calcutta", "ben@example.net")] {
+            browser.in_zone(zone).await;
+            browser.open(&format!("{base}/subscribe/brief")).await;
+            browser.write("E-mail address", email).await;
+            browser.press("Get it at an hour of your own").await;
+            assert_eq!(browser.written("Time zone").await, zone);
+            browser.select("Hour", "06:00").await;
+            browser.press("Sign up for Morning Brief").await;
+            browser.reads("Check your inbox").await;
+            let asked = mail_to(&sink, email, 1).await;
+            browser.open(&asked.html_link("/confirm/")).await;
+            let page = browser.text().await;
+            assert!(page.contains(&format!("Delivered at 06:00 ({})", zone.replace('_', " "))), "{page}");
+        }
+        // What somebody wrote is not put right, also where the form comes back.
+        browser.open(&format!("{base}/subscribe/brief")).await;
+        browser.write("E-mail address", "dora@example").await;
+        browser.press("Get it at an hour of your own").await;
+        browser.select("Hour", "07:00").await;
+        browser.write("Time zone", "Europe/Rome").await;
+        browser.press("Sign up for Morning Brief").await;
+        browser.find("//h2[. = 'There is a problem']").await;
+        assert_eq!(browser.written("Time zone").await, "Europe/Rome");
+        service.stop().await;
+    })
+    .await;
+}

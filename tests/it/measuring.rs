@@ -47,6 +47,16 @@ async fn a_measured_mail_leads_to_the_bare_article_and_an_unmeasured_one_has_its
         // What waits to be written is written before the service ends.
         service.stop().await;
         assert_eq!(daybreak.number("SELECT people FROM issue_visits WHERE link = 0").await, 1);
+
+        // Nor does it wait for more to come: what was followed a second before a kill is counted.
+        let service = daybreak.serve(&["--role", "web"]).await;
+        service.pages().await;
+        let picture = ann.html.split('"').find(|part| part.contains("/o/")).unwrap();
+        let request = quiet.get(picture).header("user-agent", "Mozilla/5.0 Firefox/140.0");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        service.kill().await;
+        assert_eq!(daybreak.number("SELECT people FROM issue_visits WHERE link = -1").await, 1);
     })
     .await;
 }

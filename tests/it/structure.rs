@@ -231,7 +231,8 @@ async fn postgres_catalogue(daybreak: &Daybreak) -> Catalogue {
     );
     let columns = daybreak.texts(&columns).await.into_iter().map(|column| {
         let (name, kind) = column.split_once(' ').unwrap();
-        (name.to_owned(), kind.to_owned())
+        // The same bytes by another name.
+        (name.to_owned(), kind.replace("bytea", "blob"))
     });
     let named = |kinds: &str| {
         format!(

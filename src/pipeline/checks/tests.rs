@@ -141,9 +141,19 @@ fn a_mail_stays_below_what_gmail_shows() {
 
 #[test]
 fn a_colour_can_be_read() {
-    assert_eq!(contrast("#b4451f").state, State::Good);
-    let pale = contrast("#FFCC00");
+    assert_eq!(contrast("#b4451f", &[]).state, State::Good);
+    let pale = contrast("#FFCC00", &[]);
     assert!(pale.state == State::Warning && pale.says.contains("mails use #"), "{}", pale.says);
+}
+
+#[test]
+fn a_text_that_is_hard_to_read_is_named_with_its_colours_and_its_place() {
+    let faint = render::faint("<p style='color:#999'>Leave</p>");
+    let found = contrast("#b4451f", &faint);
+    assert_eq!(found.state, State::Warning);
+    for part in ["#999999 on #FFFFFF (2.84 to 1, wanted 4.5): “Leave”", "WCAG"] {
+        assert!(found.says.contains(part), "{part}: {}", found.says);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::domain::delivery::{DeliveryState, without_addresses};
 use crate::domain::issue::{Issue, IssueState};
 use crate::pipeline::editors::{self, Note};
 
-use super::super::{App, Error, results};
+use super::super::{App, Error, audience, results};
 
 /// Deliveries of a cancelled issue that are skipped in one statement: other writers need not wait long.
 const CANCEL_BATCH: i64 = 5_000;
@@ -65,6 +65,7 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     }
     if end == IssueState::Sent {
         db::results::keep_totals(&mut tx, issue.id, results::totals_of(&counts)).await?;
+        audience::keep_results(&mut tx, issue.id, &counts, now).await?;
     }
     // A few bad addresses are every list's lot; more than one in twenty, or a refusal of us, is news.
     if ours || failed * 20 > sent + failed {

@@ -10,6 +10,7 @@ mod decode;
 mod entry;
 mod merge;
 mod parse;
+pub mod pieces;
 mod records;
 mod report;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 pub mod uploads;
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::Read;
 
 use encoding_rs::Encoding;
 
@@ -28,7 +29,7 @@ pub use self::columns::{Field, protect};
 pub use self::entry::{Entry, MAX_CONSENT, MAX_NAME, one_line, read_language};
 pub use self::merge::merge;
 use self::parse::Batch;
-pub use self::report::{Cause, FIRST, Group, Note, NoteKind, Report};
+pub use self::report::{Cause, FIRST, Group, Note, NoteKind, Notes, Report};
 pub use self::tags::join as join_tags;
 use crate::db;
 use crate::db::DbError;
@@ -64,7 +65,7 @@ pub struct Files<'f> {
     pub input: Box<dyn Read + Send>,
     /// The same file once more, where that can be had: which way round its dates with slashes are is found out first.
     pub first_look: Option<Box<dyn Read + Send>>,
-    pub report: Option<Box<dyn Write + Send>>,
+    pub report: Option<Notes>,
     pub progress: &'f (dyn Fn(u64) + Sync),
 }
 
@@ -94,7 +95,10 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
         first_look: files.first_look,
     };
     drop(conn);
-    let mut file = files.report.map(report::NoteFile::new).transpose()?;
+    let mut file = match files.report {
+        Some(notes) => Some(report::NoteFile::begin(notes).await?),
+        None => None,
+    };
     let mut report = Report { dry_run: request.dry_run, ..Report::default() };
     // Two batches wait while one is written: the parser is never far ahead, whatever the file's size.
     let (sender, mut batches) = tokio::sync::mpsc::channel(2);
@@ -121,13 +125,15 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
                     }
                 }
                 notes.extend(outcome.notes);
-                report.note(notes, file.as_mut())?;
+                report.note(notes, file.as_mut()).await?;
                 (files.progress)(bytes);
             }
         }
     }
     parsed.await.map_err(|_| Error::Io("the file's reader broke down: please report this".to_owned()))??;
-    file.map(report::NoteFile::finish).transpose()?;
+    if let Some(file) = file {
+        file.finish().await?;
+    }
     Ok(report)
 }
 

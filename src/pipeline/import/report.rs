@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::columns::protect;
+use super::pieces::Writer;
 use crate::pipeline::Error;
 
 /// How many lines are kept for the end of an import; the numbers count all.
@@ -228,35 +229,74 @@ impl Cause {
     }
 }
 
-/// Where every note is written, as CSV: `line,what,reason`.
-pub struct NoteFile(csv::Writer<Box<dyn Write + Send>>);
+/// Where every note goes.
+pub enum Notes {
+    File(Box<dyn Write + Send>),
+    Database(Box<Writer>),
+}
+
+/// The most bytes of notes that are kept in the database: some 500,000 of them. Whoever gets more has another file before
+/// them than they thought.
+const MOST_IN_DATABASE: usize = 32 * 1024 * 1024;
+
+/// Every note, as CSV: `line,what,reason`.
+pub struct NoteFile {
+    notes: Notes,
+    bytes: usize,
+}
 
 impl NoteFile {
-    pub fn new(output: Box<dyn Write + Send>) -> Result<Self, Error> {
-        let mut writer = csv::Writer::from_writer(output);
-        writer.write_record(["line", "what", "reason"]).map_err(failed)?;
-        Ok(Self(writer))
+    pub async fn begin(notes: Notes) -> Result<Self, Error> {
+        let mut file = Self { notes, bytes: 0 };
+        file.put(&[["line", "what", "reason"].map(str::to_owned)]).await?;
+        Ok(file)
     }
 
-    fn write(&mut self, note: &Note) -> Result<(), Error> {
-        let line = note.line.to_string();
-        self.0
-            .write_record([line.as_str(), note.kind.as_str(), protect(&note.reason).as_str()])
-            .map_err(failed)
+    async fn write(&mut self, notes: &[Note]) -> Result<(), Error> {
+        let record =
+            |note: &Note| [note.line.to_string(), note.kind.as_str().to_owned(), protect(&note.reason)];
+        let records: Vec<[String; 3]> = notes.iter().map(record).collect();
+        self.put(&records).await
     }
 
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.0.flush().map_err(|error| failed(error.into()))
+    async fn put(&mut self, records: &[[String; 3]]) -> Result<(), Error> {
+        let failed = |why: String| Error::Io(format!("the report cannot be written: {why}"));
+        let mut csv = csv::Writer::from_writer(vec![]);
+        for record in records {
+            csv.write_record(record).map_err(|error| failed(error.to_string()))?;
+        }
+        let bytes = csv.into_inner().map_err(|error| failed(error.to_string()))?;
+        match &mut self.notes {
+            Notes::File(file) => file.write_all(&bytes).map_err(|error| failed(error.to_string())),
+            Notes::Database(_) if self.bytes > MOST_IN_DATABASE => Ok(()),
+            Notes::Database(writer) => {
+                self.bytes += bytes.len();
+                writer.write(&bytes).await?;
+                if self.bytes > MOST_IN_DATABASE {
+                    writer.write(MORE).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn finish(self) -> Result<(), Error> {
+        match self.notes {
+            Notes::File(mut file) => {
+                file.flush().map_err(|error| Error::Io(format!("the report cannot be written: {error}")))
+            }
+            Notes::Database(mut writer) => writer.finish().await,
+        }
     }
 }
 
-fn failed(error: csv::Error) -> Error {
-    Error::Io(format!("the report cannot be written: {error}"))
-}
+/// The last line of notes that are too many.
+const MORE: &[u8] =
+    b",,\"there are more notes than are kept, 32 MB of them: see the numbers of the report\"\n";
 
 impl Report {
     /// Takes in the notes of some lines, in the order of the lines.
-    pub fn note(&mut self, mut notes: Vec<Note>, file: Option<&mut NoteFile>) -> Result<(), Error> {
+    pub async fn note(&mut self, mut notes: Vec<Note>, file: Option<&mut NoteFile>) -> Result<(), Error> {
         notes.sort_by_key(|note| note.line);
         let mut last_incomplete = None;
         for note in &notes {
@@ -272,7 +312,7 @@ impl Report {
         }
         notes.iter().for_each(|note| self.group(note));
         if let Some(file) = file {
-            notes.iter().try_for_each(|note| file.write(note))?;
+            file.write(&notes).await?;
         }
         self.notes_in_all += u64::try_from(notes.len()).unwrap_or(0);
         let room = KEPT_NOTES.saturating_sub(self.notes.len());
@@ -299,29 +339,50 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::uploads::{self, Part};
+    use crate::pipeline::testing::apps;
 
-    #[test]
-    fn a_note_is_no_formula_to_a_spreadsheet() {
+    #[tokio::test]
+    async fn a_note_is_no_formula_to_a_spreadsheet() {
         let path = tempfile::NamedTempFile::new().unwrap();
-        let mut file = NoteFile::new(Box::new(path.reopen().unwrap())).unwrap();
+        let mut file = NoteFile::begin(Notes::File(Box::new(path.reopen().unwrap()))).await.unwrap();
         let reason = "=HYPERLINK(1)@example.org is on line 1 already".to_owned();
         let notes = vec![Note::new(2, Cause::Twice, reason)];
-        Report::default().note(notes, Some(&mut file)).unwrap();
-        file.finish().unwrap();
+        Report::default().note(notes, Some(&mut file)).await.unwrap();
+        file.finish().await.unwrap();
         let text = std::fs::read_to_string(path.path()).unwrap();
         assert!(text.contains("2,refused,'=HYPERLINK"), "{text}");
     }
 
-    #[test]
-    fn notes_are_told_together_by_what_was_wrong() {
+    #[tokio::test]
+    async fn notes_are_told_together_by_what_was_wrong() {
         let mut report = Report::default();
         for line in (2..14).rev() {
             let cause = if line % 2 == 0 { Cause::Date } else { Cause::NotAnAddress };
-            report.note(vec![Note::new(line, cause, format!("line {line}"))], None).unwrap();
+            report.note(vec![Note::new(line, cause, format!("line {line}"))], None).await.unwrap();
         }
         let told: Vec<_> = report.groups.iter().map(|group| (group.cause, group.count)).collect();
         assert_eq!(told, [(Cause::NotAnAddress, 6), (Cause::Date, 6)]);
         assert_eq!(report.groups[0].first.len(), FIRST);
         assert_eq!((report.refused, report.incomplete), (6, 6));
+    }
+
+    #[tokio::test]
+    async fn notes_in_the_database_end_somewhere_and_say_so() {
+        for test in apps().await {
+            let writer = Writer::new(&test.app, "a", Part::Notes);
+            let mut file = NoteFile::begin(Notes::Database(Box::new(writer))).await.unwrap();
+            let note = |line| Note::new(line, Cause::NotAnAddress, "x".repeat(1024 * 1024));
+            for line in 1..40 {
+                Report::default().note(vec![note(line)], Some(&mut file)).await.unwrap();
+            }
+            file.finish().await.unwrap();
+            let mut conn = test.app.db.conn().await.unwrap();
+            let bytes = uploads::bytes(&mut conn, "a", Part::Notes).await.unwrap();
+            assert!((32..34).contains(&(bytes / 1024 / 1024)), "{bytes}");
+            let last = bytes / (256 * 1024);
+            let last = uploads::get(&mut conn, "a", Part::Notes, last).await.unwrap().unwrap();
+            assert!(String::from_utf8_lossy(&last).contains("there are more notes"));
+        }
     }
 }

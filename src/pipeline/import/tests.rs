@@ -1,4 +1,4 @@
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -294,7 +294,7 @@ async fn the_report_holds_every_line_and_the_answer_the_first_thousand() {
         let files = Files {
             input: Box::new(Cursor::new(file.clone())),
             first_look: None,
-            report: Some(Box::new(notes.clone())),
+            report: Some(Notes::File(Box::new(notes.clone()))),
             progress: &|bytes| read.store(bytes, Ordering::Relaxed),
         };
         let request = Request { newsletter: "brief".into(), ..Request::default() };

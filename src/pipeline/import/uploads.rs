@@ -1,20 +1,19 @@
-//! Files that admins upload: kept beside the database while they are looked at and taken in, and removed afterwards.
+//! Files that admins upload: kept in the database while they are looked at and taken in, and removed afterwards.
 //!
-//! The file lies on the machine that took it. A dry run and the import itself are done in the background; whoever was at
-//! it gives a sign of life each second, so that one whose process died can be told to begin anew, which does no harm.
+//! Any node can do so. A dry run and the import itself are done in the background; whoever was at it gives a sign of life
+//! each second, so that one whose process died can be told to begin anew, which does no harm.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::columns::Columns;
+use super::pieces::{self, Pieces, Reader, Writer};
 use super::records::{Record, Records};
-use super::{Field, Files, Group, Report, Request, decode, import};
+use super::{Field, Files, Group, Notes, Report, Request, decode, import};
 use crate::db;
 use crate::db::imports::{Import, ImportState, NewImport};
+use crate::db::uploads::Part;
 use crate::domain::calendar::Timestamp;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::bulk::ALIVE_MILLIS;
@@ -23,8 +22,8 @@ use crate::pipeline::{App, Error};
 /// The largest file that is taken, in bytes.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
 
-/// How long a file that nobody took in is kept, and the notes about one that was.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a file is kept that nobody does anything with, and the notes about one that was taken in, in milliseconds.
+const KEPT: i64 = 24 * 60 * 60 * 1000;
 
 /// More columns than that are not shown, and nobody's list of people has them.
 const MAX_COLUMNS: usize = 100;
@@ -33,50 +32,27 @@ const MAX_COLUMNS: usize = 100;
 const EXAMPLES: usize = 3;
 const SHOWN: usize = 60;
 
-/// The folder of the files: beside the SQLite file, or with the system's temporary ones.
-fn folder(app: &App) -> PathBuf {
-    match app.db.file() {
-        Some(file) => PathBuf::from(format!("{}-imports", file.display())),
-        None => std::env::temp_dir().join("daybreak-imports"),
-    }
-}
-
-fn private(app: &App, name: &str) -> io::Result<File> {
-    let folder = folder(app);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let path = folder.join(name);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    // Anybody may have made that folder where others may write, too: what lies in theirs, they can change.
-    let (ours, theirs) = (file.metadata()?, std::fs::metadata(&folder)?);
-    if ours.uid() == theirs.uid() && theirs.mode() & 0o022 == 0 {
-        return Ok(file);
-    }
-    let _ = std::fs::remove_file(path);
-    let why = format!("{} belongs to somebody else, or others may write there", folder.display());
-    Err(io::Error::other(why))
-}
-
 /// A file that is being uploaded; dropped before its end, it is removed.
 pub struct Upload {
-    file: Option<BufWriter<File>>,
-    path: PathBuf,
+    app: App,
+    file: Writer,
     stored: String,
     bytes: u64,
+    is_finished: bool,
 }
 
 impl Upload {
     pub fn begin(app: &App) -> Result<Self, Error> {
-        let stored = format!("{}.csv", crate::pipeline::accounts::secret()?);
-        let file = private(app, &stored).map_err(|error| failed(&error))?;
-        let path = folder(app).join(&stored);
-        Ok(Self { file: Some(BufWriter::with_capacity(256 * 1024, file)), path, stored, bytes: 0 })
+        let stored = crate::pipeline::accounts::secret()?;
+        let file = Writer::new(app, &stored, Part::File);
+        Ok(Self { app: app.clone(), file, stored, bytes: 0, is_finished: false })
     }
 
     /// Takes in the next bytes.
     ///
     /// # Errors
     /// `Invalid` where the file is too large.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if self.bytes > MAX_UPLOAD {
             let most = MAX_UPLOAD / 1024 / 1024;
@@ -84,28 +60,17 @@ impl Upload {
                 "The file is larger than {most} MB: cut it into several, or use daybreak subscriber import."
             )));
         }
-        match &mut self.file {
-            Some(file) => file.write_all(bytes).map_err(|error| failed(&error)),
-            None => Ok(()),
-        }
+        self.file.write(bytes).await
     }
 
     /// Writes the upload down, and returns its id.
-    pub async fn finish(
-        mut self,
-        app: &App,
-        by: &Actor,
-        newsletter_id: i64,
-        file_name: &str,
-    ) -> Result<i64, Error> {
+    pub async fn finish(mut self, by: &Actor, newsletter_id: i64, file_name: &str) -> Result<i64, Error> {
         if self.bytes == 0 {
             return Err(Error::Invalid(
                 "The file is empty: choose one with a line for each person.".to_owned(),
             ));
         }
-        if let Some(mut file) = self.file.take() {
-            file.flush().map_err(|error| failed(&error))?;
-        }
+        self.file.finish().await?;
         let new = NewImport {
             newsletter_id,
             who: by.who(),
@@ -113,41 +78,45 @@ impl Upload {
             stored: &self.stored,
             bytes: i64::try_from(self.bytes).unwrap_or(i64::MAX),
         };
-        let mut tx = app.db.begin().await?;
-        let id = db::imports::insert(&mut tx, &new, app.clock.now()).await?;
+        let mut tx = self.app.db.begin().await?;
+        let id = db::imports::insert(&mut tx, &new, self.app.clock.now()).await?;
         let what = format!("import {id}: {file_name}");
-        by.note_of(app, &mut tx, "import.upload", &what, Some(newsletter_id)).await?;
+        by.note_of(&self.app, &mut tx, "import.upload", &what, Some(newsletter_id)).await?;
         db::commit(tx).await?;
-        self.path.clear();
+        self.is_finished = true;
         Ok(id)
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // It goes with the old files otherwise.
-            let _ = std::fs::remove_file(&self.path);
+        if self.is_finished || self.bytes == 0 {
+            return;
+        }
+        // It goes with the old files otherwise.
+        let (app, stored) = (self.app.clone(), std::mem::take(&mut self.stored));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = pieces::remove(&app, &stored, Part::File).await {
+                    tracing::warn!(%error, "half an upload stays for a day");
+                }
+            });
         }
     }
 }
 
-fn failed(error: &io::Error) -> Error {
-    Error::Io(format!("an uploaded file cannot be kept: {error}"))
-}
-
-fn stored(app: &App, upload: &Import) -> Result<File, Error> {
-    File::open(folder(app).join(&upload.stored)).map_err(|_| {
-        let why = match app.db.file() {
-            Some(_) => "The file is not here any more: upload it again. Doing so does no harm.",
-            // PostgreSQL: there may be several nodes.
-            None => {
-                "The file is not on this machine: where several answer, it lies on the one that took it, for a week. \
-                 Load this page again until that one answers, or upload the file again, which does no harm."
-            }
-        };
-        Error::Invalid(why.to_owned())
-    })
+/// An upload's file, from its beginning.
+///
+/// # Errors
+/// `Invalid` where it is not there any more, or not all of it.
+async fn stored(app: &App, upload: &Import) -> Result<Reader, Error> {
+    let bytes = db::uploads::bytes(&mut *app.db.conn().await?, &upload.stored, Part::File).await?;
+    if bytes != upload.bytes {
+        let why = "The file is not here any more: upload it again. Doing so does no harm.";
+        return Err(Error::Invalid(why.to_owned()));
+    }
+    let pieces = pieces::read(app, &upload.stored, Part::File);
+    Ok(Reader::new(pieces, u64::try_from(bytes).unwrap_or(0)))
 }
 
 /// The first lines of a file, and what its columns seem to hold.
@@ -164,7 +133,7 @@ pub struct Peek {
 /// # Errors
 /// `Invalid` where they are no table.
 pub async fn peek(app: &App, upload: &Import) -> Result<Peek, Error> {
-    let file = stored(app, upload)?;
+    let file = stored(app, upload).await?;
     let looked = tokio::task::spawn_blocking(move || look(Box::new(file)));
     looked.await.map_err(|error| Error::Io(format!("looking at a file broke down: {error}")))?
 }
@@ -214,7 +183,7 @@ pub async fn begin(
     consent_words: &str,
     dry_run: bool,
 ) -> Result<(), Error> {
-    drop(stored(app, upload)?);
+    drop(stored(app, upload).await?);
     super::columns::check(columns).map_err(Error::Invalid)?;
     let names: Vec<Option<&str>> = columns.iter().map(|field| field.map(Field::heading)).collect();
     let names = serde_json::to_string(&names).expect("headings are texts");
@@ -258,7 +227,7 @@ async fn work(app: &App, id: i64) -> Result<(), Error> {
     let worked = read(app, &upload, dry_run).await;
     let (state, report, error) = match &worked {
         Ok(report) => {
-            if let Err(error) = keep_groups(app, &upload, &report.groups) {
+            if let Err(error) = keep_groups(app, &upload, &report.groups).await {
                 tracing::error!(%error, "an import's report is kept without its first lines");
             }
             // Notes hold addresses, and stand in their files alone.
@@ -271,9 +240,10 @@ async fn work(app: &App, id: i64) -> Result<(), Error> {
     };
     let mut conn = app.db.conn().await?;
     db::imports::finish(&mut conn, id, state, report.as_deref(), error.as_deref(), app.clock.now()).await?;
+    drop(conn);
     if state == ImportState::Done {
-        // What was taken in is in the database.
-        let _ = std::fs::remove_file(folder(app).join(&upload.stored));
+        // What was taken in is among the people.
+        pieces::remove(app, &upload.stored, Part::File).await?;
     }
     Ok(())
 }
@@ -289,12 +259,13 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
         dry_run,
         ..Request::default()
     };
-    let notes = private(app, &notes_name(upload)).map_err(|error| failed(&error))?;
+    // Those of a dry run before.
+    pieces::remove(app, &upload.stored, Part::Notes).await?;
     let progress = AtomicU64::new(0);
     let files = Files {
-        input: Box::new(stored(app, upload)?),
-        first_look: Some(Box::new(stored(app, upload)?)),
-        report: Some(Box::new(BufWriter::new(notes))),
+        input: Box::new(stored(app, upload).await?),
+        first_look: Some(Box::new(stored(app, upload).await?)),
+        report: Some(Notes::Database(Box::new(Writer::new(app, &upload.stored, Part::Notes)))),
         progress: &|bytes| progress.store(bytes, Ordering::Relaxed),
     };
     let beat = async {
@@ -311,30 +282,28 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
     }
 }
 
-fn notes_name(upload: &Import) -> String {
-    format!("{}.notes.csv", upload.stored.trim_end_matches(".csv"))
-}
-
 /// The notes about an upload's lines, a CSV file; none where there are none any more.
-pub fn notes(app: &App, upload: &Import) -> Option<File> {
-    File::open(folder(app).join(notes_name(upload))).ok()
+pub async fn notes(app: &App, upload: &Import) -> Result<Option<Pieces>, Error> {
+    let bytes = db::uploads::bytes(&mut *app.db.conn().await?, &upload.stored, Part::Notes).await?;
+    Ok((bytes > 0).then(|| pieces::read(app, &upload.stored, Part::Notes)))
 }
 
-fn groups_name(upload: &Import) -> String {
-    format!("{}.groups.json", upload.stored.trim_end_matches(".csv"))
-}
-
-fn keep_groups(app: &App, upload: &Import, groups: &[Group]) -> io::Result<()> {
-    let mut file = BufWriter::new(private(app, &groups_name(upload))?);
-    serde_json::to_writer(&mut file, groups).map_err(io::Error::other)?;
-    file.flush()
+async fn keep_groups(app: &App, upload: &Import, groups: &[Group]) -> Result<(), Error> {
+    pieces::remove(app, &upload.stored, Part::Groups).await?;
+    let text = serde_json::to_string(groups).expect("groups are numbers and texts");
+    let mut file = Writer::new(app, &upload.stored, Part::Groups);
+    file.write(text.as_bytes()).await?;
+    file.finish().await
 }
 
 /// What there is to say about an upload's lines by its cause, with the first lines of each; none where it is not there
 /// any more.
-pub fn groups(app: &App, upload: &Import) -> Option<Vec<Group>> {
-    let file = File::open(folder(app).join(groups_name(upload))).ok()?;
-    serde_json::from_reader(io::BufReader::new(file)).ok()
+pub async fn groups(app: &App, upload: &Import) -> Result<Option<Vec<Group>>, Error> {
+    let (mut pieces, mut text) = (pieces::read(app, &upload.stored, Part::Groups), vec![]);
+    while let Some(piece) = pieces.recv().await {
+        text.extend_from_slice(&piece?);
+    }
+    Ok(serde_json::from_slice(&text).ok())
 }
 
 /// Whether somebody is at an upload, and has given a sign of life lately.
@@ -358,27 +327,15 @@ pub async fn remove(app: &App, by: &Actor, upload: &Import) -> Result<(), Error>
     let what = format!("import {}: {}", upload.id, upload.file_name);
     by.note_of(app, &mut tx, "import.remove", &what, Some(upload.newsletter_id)).await?;
     db::commit(tx).await?;
-    for name in [upload.stored.clone(), notes_name(upload), groups_name(upload)] {
-        let _ = std::fs::remove_file(folder(app).join(name));
+    for part in [Part::File, Part::Notes, Part::Groups] {
+        pieces::remove(app, &upload.stored, part).await?;
     }
     Ok(())
 }
 
-/// Removes files that have lain there for a week.
+/// Removes files that nobody has done anything with for a day, halves of uploads among them.
 pub async fn forget(app: &App) -> Result<(), Error> {
-    let folder = folder(app);
-    let removed = tokio::task::spawn_blocking(move || {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let age = entry.metadata().and_then(|about| about.modified()).map(age_of);
-            if age.is_ok_and(|age| age > KEPT) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    });
-    removed.await.map_err(|error| Error::Io(format!("removing old files broke down: {error}")))
-}
-
-/// How long ago a file was written, by the clock that files are dated by.
-fn age_of(written: SystemTime) -> Duration {
-    written.elapsed().unwrap_or_default()
+    let since = app.clock.now().plus_millis(-KEPT);
+    while db::uploads::forget_some(&mut *app.db.conn().await?, since).await? > 0 {}
+    Ok(())
 }

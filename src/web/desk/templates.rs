@@ -200,6 +200,8 @@ struct Editor {
     /// The newest version when it was opened.
     opened: i64,
     problems: Vec<Problem>,
+    /// What is hard to read in the mails.
+    faint: Vec<String>,
     /// What a look at the text found, where that is good.
     found: &'static str,
     /// The mails to look at: one, but for a piece of several.
@@ -235,6 +237,7 @@ struct Typed<'t> {
     text: &'t str,
     opened: i64,
     problems: &'t [TemplateProblem],
+    faint: Vec<String>,
     found: &'static str,
     before: Option<i64>,
 }
@@ -273,6 +276,7 @@ async fn editor(
             .iter()
             .map(|problem| Problem::new(problem, &file.name, typed.text))
             .collect(),
+        faint: typed.faint,
         found: typed.found,
         mails: if own.is_empty() { MAILS.to_vec() } else { own },
         newsletters: newsletters
@@ -305,7 +309,8 @@ async fn open(
     may(&app, &by, "template.look", &name).await?;
     let file = templates::file(&app, &name).await?;
     let before = asked.ok().and_then(|Query(asked)| asked.before);
-    let typed = Typed { text: &file.text, opened: file.newest, problems: &[], found: "", before };
+    let typed =
+        Typed { text: &file.text, opened: file.newest, problems: &[], faint: vec![], found: "", before };
     editor(&app, &by, StatusCode::OK, &file, typed).await
 }
 
@@ -325,13 +330,14 @@ async fn submit(State(app): State<App>, path: Named, act: Act) -> Result<Respons
     let file = templates::file(&app, &name).await?;
     let text = text_of(&act);
     let opened = act.form.get("opened").parse().unwrap_or(0);
-    let typed = Typed { text: &text, opened, problems: &[], found: "", before: None };
+    let typed = Typed { text: &text, opened, problems: &[], faint: vec![], found: "", before: None };
     if is_check {
-        let problems = templates::check(&app, &name, &text).await?;
+        let checked = templates::check(&app, &name, &text).await?;
         let found =
-            if problems.is_empty() { "Every mail renders with this text. It is not saved yet." } else { "" };
-        return editor(&app, &act.by, StatusCode::OK, &file, Typed { problems: &problems, found, ..typed })
-            .await;
+            if checked.is_ok() { "Every mail renders with this text. It is not saved yet." } else { "" };
+        let (faint, problems) = checked.map_or_else(|problems| (vec![], problems), |faint| (faint, vec![]));
+        let typed = Typed { problems: &problems, faint, found, ..typed };
+        return editor(&app, &act.by, StatusCode::OK, &file, typed).await;
     }
     let by = (&act.by.user, act.by.network.as_str());
     let saved = templates::save(&app, by, &name, Some(&text), opened).await?;
@@ -350,12 +356,19 @@ async fn answer(
     let problem =
         |message: String| TemplateProblem { file: file.name.clone(), line: None, column: None, message };
     let (status, problems, opened) = match saved {
-        Saved::Done => {
-            let words = format!(
+        Saved::Done(faint) => {
+            let mut words = format!(
                 "{} is saved. Mails are made with it within seconds: also those of an issue that is going out, once its sending is \
                  resumed or another node joins in.",
                 file.name
             );
+            if let Some(first) = faint.first() {
+                let more = match faint.len() {
+                    1 => String::new(),
+                    all => format!(", and {} more: check it to see them all", all - 1),
+                };
+                words.push_str(&format!(" Some of the text is hard to read: {first}{more}."));
+            }
             return Ok(said::then_say(app, &address, words));
         }
         Saved::AsItWas => {
@@ -391,7 +404,7 @@ async fn to_default(State(app): State<App>, path: Named, act: Act) -> Result<Res
     let opened = act.form.get("opened").parse().unwrap_or(0);
     let by = (&act.by.user, act.by.network.as_str());
     let saved = templates::save(&app, by, &name, None, opened).await?;
-    let typed = Typed { text: &file.text, opened, problems: &[], found: "", before: None };
+    let typed = Typed { text: &file.text, opened, problems: &[], faint: vec![], found: "", before: None };
     answer(&app, &act.by, &file, saved, typed).await
 }
 
@@ -443,7 +456,7 @@ async fn take_back(State(app): State<App>, path: NamedVersion, act: Act) -> Resu
     let by = (&act.by.user, act.by.network.as_str());
     let saved = templates::save(&app, by, &file.name, version.text.as_deref(), opened).await?;
     let text = version.text.as_deref().unwrap_or(&file.text);
-    let typed = Typed { text, opened, problems: &[], found: "", before: None };
+    let typed = Typed { text, opened, problems: &[], faint: vec![], found: "", before: None };
     answer(&app, &act.by, &file, saved, typed).await
 }
 

@@ -58,7 +58,7 @@ async fn first(app: &App, by: &SignedIn, problem: Option<String>) -> Result<Resp
     desk::show(by, status, SUBSCRIBERS, "Import people", "office/import_first", &page)
 }
 
-/// `POST /office/import`: a file, whose bytes go to the disk as they come. The fields before it are the form's token and
+/// `POST /office/import`: a file, whose bytes go to the database as they come. The fields before it are the form's token and
 /// the newsletter: nothing of the file is read for anybody who may not.
 async fn upload(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
@@ -128,9 +128,9 @@ async fn take(app: &App, by: &SignedIn, form: &mut Multipart) -> Result<i64, Err
                 uploads::forget(app).await?;
                 let mut upload = Upload::begin(app)?;
                 while let Some(bytes) = part.chunk().await.map_err(broken)? {
-                    upload.write(&bytes)?;
+                    upload.write(&bytes).await?;
                 }
-                return Ok(upload.finish(app, &by.actor(), newsletter_id, &name).await?);
+                return Ok(upload.finish(&by.actor(), newsletter_id, &name).await?);
             }
             _ => {}
         }
@@ -235,19 +235,10 @@ async fn remove(
 async fn notes(State(app): State<App>, Segment(id): Segment, by: SignedIn) -> Result<Response, Error> {
     require(&app, &by, "import.see", &format!("import {id}")).await?;
     let upload = find(&app, &id).await?;
-    let file = uploads::notes(&app, &upload).ok_or(Error::NotFound)?;
-    let file = tokio::fs::File::from_std(file);
-    let pieces = futures_util::stream::unfold(file, |mut file| async move {
-        use tokio::io::AsyncReadExt as _;
-        let mut piece = vec![0; 64 * 1024];
-        match file.read(&mut piece).await {
-            Ok(0) => None,
-            Ok(read) => {
-                piece.truncate(read);
-                Some((Ok(piece), file))
-            }
-            Err(error) => Some((Err(error), file)),
-        }
+    let pieces = uploads::notes(&app, &upload).await?.ok_or(Error::NotFound)?;
+    let pieces = futures_util::stream::unfold(pieces, |mut pieces| async move {
+        let piece = pieces.recv().await?;
+        Some((piece, pieces))
     });
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),

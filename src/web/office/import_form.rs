@@ -184,10 +184,11 @@ impl View {
         let is_told = matches!(import.state, ImportState::Checked | ImportState::Done);
         let report = report.filter(|_| is_told);
         let groups = match &report {
-            Some(report) => uploads::groups(app, &import).unwrap_or_else(|| report.groups.clone()),
+            Some(report) => uploads::groups(app, &import).await?.unwrap_or_else(|| report.groups.clone()),
             None => vec![],
         };
-        let has_notes = report.is_some() && uploads::notes(app, &import).is_some() && !groups.is_empty();
+        let has_notes =
+            report.is_some() && !groups.is_empty() && uploads::notes(app, &import).await?.is_some();
         let (progress, bytes) = (import.progress, import.bytes);
         Ok(Self {
             id: import.id,

@@ -1,18 +1,19 @@
 //! The archive: what went out, to look through, to search and to read.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::super::form::Segment;
-use super::super::view::{POLICY, as_page};
+use super::super::view::POLICY;
 use super::super::{Error, page};
 use crate::db::archive::neighbours;
 use crate::db::newsletters;
 use crate::domain::language::direction;
 use crate::domain::newsletter::Newsletter;
 use crate::pipeline::App;
+use crate::pipeline::accounts::hash_of;
 use crate::pipeline::archive::{self, MAX_SEARCH, Published};
 
 /// Issues on a page.
@@ -120,25 +121,41 @@ pub async fn list(
     Ok(([PUBLIC], page::page(StatusCode::OK, "readers/archive", &archive)?).into_response())
 }
 
-/// `GET /archive/{slug}/{number}`: the issue as anybody may read it.
+/// `GET /archive/{slug}/{number}`: the issue as anybody may read it; 304 for whoever has it already, 503 where too many
+/// others are being made.
 pub async fn issue(
     State(app): State<App>,
+    asked: HeaderMap,
     path: Result<Path<(String, i64)>, axum::extract::rejection::PathRejection>,
 ) -> Result<Response, Error> {
     let Path((slug, number)) = path.map_err(|_| Error::NotFound)?;
     if slug.contains('\0') {
         return Err(Error::NotFound);
     }
-    let html = archive::html(&app, &slug, number).await?;
+    let kept = archive::page(&app, &slug, number).await?;
     let newsletter = newsletter(&app, &slug).await?;
     let (before, after) = neighbours(&mut *app.db.conn().await?, newsletter.id, number).await?;
-    let bar = Bar { slug: &slug, before, after };
-    let html = below(&page::render("readers/issue_bar", &bar)?, &as_page(&html));
-    Ok(([POLICY], [PUBLIC], Html(html)).into_response())
+    let bar = page::render("readers/issue_bar", &Bar { slug: &slug, before, after })?;
+    let tag = format!("\"{}\"", &hash_of(&format!("{bar}{}", kept.tag))[..32]);
+    let mut headers = HeaderMap::from_iter([(POLICY.0, HeaderValue::from_static(POLICY.1)), PUBLIC]);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if has(&asked, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Html(below(&bar, &kept.html))).into_response())
 }
 
 /// A page with `bar` at its head. A template of one's own that has no body stays as it is.
 fn below(bar: &str, html: &str) -> String {
     let head = html.find("<body").and_then(|body| Some(body + html[body..].find('>')? + 1));
     head.map_or_else(|| html.to_owned(), |head| format!("{}{bar}{}", &html[..head], &html[head..]))
+}
+
+/// Whether somebody says that they have what `tag` stands for (`If-None-Match`, RFC 9110 §13.1.2).
+pub fn has(asked: &HeaderMap, tag: &str) -> bool {
+    let tags = asked.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|tags| tags.to_str().ok());
+    let mut tags = tags.flat_map(|tags| tags.split(',')).map(|one| one.trim().trim_start_matches("W/"));
+    tags.any(|one| one == tag || one == "*")
 }

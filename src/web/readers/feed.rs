@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::Error;
 use super::super::form::Segment;
-use super::archive::{PUBLIC, newsletter};
+use super::archive::{PUBLIC, has, newsletter};
 use crate::db::newsletters;
 use crate::domain::article::IssueArticle;
 use crate::domain::calendar::Timestamp;
@@ -32,14 +32,12 @@ pub async fn atom(
     let made_at = newsletters::made_at(&mut *app.db.conn().await?, newsletter.id).await?;
     let feed = write(&app, &newsletter, made_at.unwrap_or(Timestamp::from_millis(0)), &issues);
     let tag = format!("\"{}\"", &hash_of(&feed)[..32]);
-    let has_it = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
     let mut headers = HeaderMap::new();
     headers.insert(PUBLIC.0, PUBLIC.1);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
-    let mut tags = has_it.unwrap_or_default().split(',').map(|one| one.trim().trim_start_matches("W/"));
-    if tags.any(|one| one == tag || one == "*") {
+    if has(&asked, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/atom+xml; charset=utf-8"));

@@ -261,3 +261,73 @@ async fn a_feed_without_an_issue_changed_when_its_newsletter_was_made() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn an_issues_page_is_rendered_once_however_many_ask_and_anew_when_what_it_is_made_of_changes() {
+    for house in houses().await {
+        house.publish(&[("The night train is back", "Eleven years later.")]).await;
+        let path = "/archive/brief/1";
+        let asked = futures_util::future::join_all((0..200).map(|_| house.get(path))).await;
+        assert!(asked.iter().all(|page| page.status == 200 && page.body == asked[0].body));
+        assert_eq!(house.app.pages.begun(), 1);
+        let has = async |tag: &str| {
+            let request = house.client.get(format!("{}{path}", house.base)).header("if-none-match", tag);
+            Answer::of(request.send().await.unwrap()).await
+        };
+        let tag = asked[0].header("etag").to_owned();
+        assert!(asked[0].header("cache-control").starts_with("public"));
+        let known = has(&format!("\"other\", W/{tag}")).await;
+        assert!(known.status == 304 && known.body.is_empty() && known.header("etag") == tag, "{known:?}");
+        assert_eq!(has("\"other\"").await.status, 200);
+        assert_eq!(house.app.pages.begun(), 1);
+
+        // Its colour, and then its templates.
+        let dark = |colour: &str| crate::render::readable_colour(colour).1;
+        assert!(asked[0].body.contains(&dark("#b4451f")), "{}", asked[0].body);
+        let mut conn = house.app.db.conn().await.unwrap();
+        let mut brief = newsletters::get(&mut conn, house.brief).await.unwrap().unwrap();
+        brief.colour = "#004488".to_owned();
+        brief.name = "The brief".to_owned();
+        brief.rules.subject = "{{newsletter.name}} of the day".to_owned();
+        let list = async || house.get("/archive/brief").await.body;
+        assert!(list().await.contains("The night train is back"));
+        newsletters::update(&mut conn, &brief).await.unwrap();
+        drop(conn);
+        assert!(list().await.contains("The brief of the day"));
+        let changed = has(&tag).await;
+        assert!(changed.status == 200 && changed.body.contains(&dark("#004488")), "{}", changed.body);
+        assert!(changed.header("etag") != tag && house.app.pages.begun() == 2);
+        let text = house.app.renderer.base_text("partials/masthead.mjml.hbs").unwrap();
+        let text = text.replace("{{newsletter.name}}", "{{newsletter.name}}, a newsletter");
+        let texts = [("partials/masthead.mjml.hbs".to_owned(), text)].into_iter().collect();
+        house.app.renderer.take(&texts, 1);
+        assert!(house.get(path).await.body.contains("The brief, a newsletter"));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_while_too_many_pages_are_made_is_told_when_to_come_back() {
+    for house in houses().await {
+        house.subscribe("ann@example.org").await;
+        house.publish(&[("The night train is back", "Eleven years later.")]).await;
+        let ann = EmailAddress::parse("ann@example.org").unwrap();
+        let mut conn = house.app.db.conn().await.unwrap();
+        let ann = subscribers::find(&mut conn, &ann).await.unwrap().unwrap();
+        let delivery = crate::db::deliveries::find(&mut conn, 1, ann.id).await.unwrap().unwrap();
+        drop(conn);
+        let own = format!("/view/{}", house.app.key.sign(&Token::View { delivery_id: delivery.id }));
+        let turns = (house.app.pages.turn().await.unwrap(), house.app.pages.turn().await.unwrap());
+        for page in futures_util::future::join_all([house.get("/archive/brief/1"), house.get(&own)]).await {
+            assert_eq!((page.status.as_u16(), page.header("retry-after")), (503, "5"), "{}", page.body);
+            assert!(page.body.contains("Many people ask for this at once"));
+            assert_eq!(page.header("cache-control"), "no-store");
+        }
+        drop(turns);
+        assert_eq!(house.get("/archive/brief/1").await.status, 200);
+        let page = house.get(&own).await;
+        assert_eq!((page.status.as_u16(), page.header("cache-control")), (200, "no-store"));
+        assert_eq!(house.app.pages.begun(), 2, "a reader's own copy is not kept");
+        house.close().await;
+    }
+}

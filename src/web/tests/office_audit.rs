@@ -55,7 +55,7 @@ async fn what_cannot_be_written_down_is_not_done() {
         let ed25519 = [signing::Algorithm::Ed25519];
         let feed = "https://example.org/other";
         let mut upload = Upload::begin(app).unwrap();
-        upload.write(b"email\n").unwrap();
+        upload.write(b"email\n").await.unwrap();
         for (what, is_refused) in [
             ("edit", people::edit(app, by, id, &edit).await.is_err()),
             ("pause", people::pause(app, by, &ann, "brief", until).await.is_err()),
@@ -86,7 +86,7 @@ async fn what_cannot_be_written_down_is_not_done() {
             ("source", sources::add(app, by, "brief", feed, &[], "either").await.is_err()),
             ("source paused", sources::pause(app, by, source.id, true).await.is_err()),
             ("source removed", sources::remove(app, by, source.id).await.is_err()),
-            ("upload", upload.finish(app, by, house.brief, "people.csv").await.is_err()),
+            ("upload", upload.finish(by, house.brief, "people.csv").await.is_err()),
         ] {
             assert!(is_refused, "{what}");
         }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::db::imports::{self, ImportState};
+use crate::db::testing::count;
 use crate::pipeline::accounts::Actor;
+use crate::pipeline::import::uploads;
 
 const BOUNDARY: &str = "----boundary";
 
@@ -27,16 +29,6 @@ impl House {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let request = request.header("origin", &self.base).header("content-type", kind).body(body);
         Answer::of(request.send().await.unwrap()).await
-    }
-
-    /// Takes away what the imports of this test left in the system's temporary folder.
-    async fn clear(&self) {
-        let imports = crate::db::imports::list(&mut self.app.db.conn().await.unwrap(), 100).await.unwrap();
-        for import in imports {
-            crate::pipeline::import::uploads::remove(&self.app, &Actor::command_line(), &import)
-                .await
-                .unwrap();
-        }
     }
 
     /// The page of an import once nobody is at it any more.
@@ -146,7 +138,6 @@ async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
         }
         assert_eq!(house.submit_as(&ed, &format!("{path}/remove"), &[]).await.status, 303);
         assert_eq!(house.get_as(&ed, &path).await.status, 404);
-        house.clear().await;
         house.close().await;
     }
 }
@@ -181,7 +172,6 @@ async fn hostile_files_are_refused_in_words_and_harm_nothing() {
         assert_eq!(house.upload(&editor, "brief", "x.csv", FILE).await.status, 403);
         let urlencoded = house.submit_as(&ed, "/office/import", &[("newsletter", "brief")]).await;
         assert_eq!(urlencoded.status, 415);
-        house.clear().await;
         house.close().await;
     }
 }
@@ -238,7 +228,6 @@ async fn an_import_whose_process_died_is_run_again() {
         assert!(page.body.contains("Import again from the start"), "{}", page.body);
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
         assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
-        house.clear().await;
         house.close().await;
     }
 }
@@ -293,7 +282,6 @@ async fn the_list_is_exported_as_it_is_filtered_and_harmless_to_spreadsheets() {
         assert_eq!(export("state=odd").await.status, 422);
         let lines = house.lines_of_audit().await.join("\n");
         assert!(lines.contains("ed@example.org subscribers.export done: people"), "{lines}");
-        house.clear().await;
         house.close().await;
     }
 }
@@ -325,7 +313,95 @@ async fn nothing_of_an_erased_person_comes_back_with_a_file() {
             assert_eq!(subscribers::find(&mut conn, email).await.unwrap(), None);
         }
         drop(conn);
-        house.clear().await;
+        house.close().await;
+    }
+}
+
+impl House {
+    async fn pieces(&self) -> i64 {
+        count(&mut self.app.db.conn().await.unwrap(), "upload_pieces").await
+    }
+
+    /// Waits until there are pieces of files, or none.
+    async fn until_pieces(&self, are: bool) {
+        for _ in 0..1000 {
+            if (self.pieces().await > 0) == are {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("there are {} pieces", self.pieces().await);
+    }
+}
+
+#[tokio::test]
+async fn a_file_lies_where_every_node_finds_it_until_it_is_taken_in_or_a_day_has_passed() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        // Two of the same name and content are two.
+        let first = house.upload(&ed, "brief", "people.csv", FILE).await.header("location").to_owned();
+        let again = house.upload(&ed, "brief", "people.csv", FILE).await.header("location").to_owned();
+        assert!(first != again && house.pieces().await == 2);
+        let fields = [("column-0", "email"), ("column-1", "name"), ("column-2", ""), ("column-3", "")];
+        let check = async |path: &str| house.submit_as(&ed, &format!("{path}/check"), &fields).await;
+        assert_eq!(check(&first).await.status, 303);
+        house.settled(&ed, &first).await;
+        assert_eq!(house.pieces().await, 3, "two files and the notes about one");
+        assert_eq!(house.submit_as(&ed, &format!("{first}/run"), &[]).await.status, 303);
+        let report = house.settled(&ed, &first).await;
+        assert!(report.contains("is not an e-mail address"), "{report}");
+        house.pass(23 * HOUR);
+        uploads::forget(&house.app).await.unwrap();
+        assert_eq!(house.pieces().await, 2, "the file that waits, and the notes about the other");
+        assert_eq!(check(&again).await.status, 303);
+        house.settled(&ed, &again).await;
+        house.pass(23 * HOUR);
+        uploads::forget(&house.app).await.unwrap();
+        assert_eq!(house.pieces().await, 2, "the file that was looked at today, and its notes");
+        house.pass(2 * HOUR);
+        uploads::forget(&house.app).await.unwrap();
+        assert_eq!(house.pieces().await, 0);
+        let page = house.get_as(&ed, &again).await;
+        assert!(page.body.contains("The file is not here any more: upload it again"), "{}", page.body);
+        assert_eq!(house.submit_as(&ed, &format!("{again}/run"), &[]).await.status, 422);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_an_upload_that_breaks_off() {
+    use tokio::io::AsyncWriteExt as _;
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let place = house.base.strip_prefix("http://").unwrap();
+        let mut line = tokio::net::TcpStream::connect(place).await.unwrap();
+        let head = format!(
+            "POST /office/import HTTP/1.1\r\nHost: {place}\r\nOrigin: {}\r\nCookie: {}\r\nContent-Length: 9000000\r\n\
+             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n\
+             --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{}\r\n\
+             --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"newsletter\"\r\n\r\nbrief\r\n\
+             --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x.csv\"\r\n\r\nemail\n",
+            house.base, ed.cookie, ed.token
+        );
+        line.write_all(head.as_bytes()).await.unwrap();
+        line.write_all("ann@example.org\n".repeat(40_000).as_bytes()).await.unwrap();
+        house.until_pieces(true).await;
+        drop(line);
+        house.until_pieces(false).await;
+        assert!(imports::list(&mut house.app.db.conn().await.unwrap(), 10).await.unwrap().is_empty());
+
+        // A process that died in the middle could remove nothing: it goes with the old files.
+        let mut conn = house.app.db.conn().await.unwrap();
+        let now = house.app.clock.now();
+        crate::db::uploads::put(&mut conn, "half", crate::db::uploads::Part::File, 0, b"email", now)
+            .await
+            .unwrap();
+        drop(conn);
+        uploads::forget(&house.app).await.unwrap();
+        assert_eq!(house.pieces().await, 1);
+        house.pass(25 * HOUR);
+        uploads::forget(&house.app).await.unwrap();
+        assert_eq!(house.pieces().await, 0);
         house.close().await;
     }
 }
@@ -368,7 +444,6 @@ async fn a_dry_run_says_who_gets_the_next_issue_which_tags_are_new_and_what_is_w
         );
         let list = house.get_as(&ed, "/office/subscribers?tag=vip").await.body;
         assert!(list.contains("ann@example.org") && !list.contains("bob@example.org"), "{list}");
-        house.clear().await;
         house.close().await;
     }
 }

@@ -342,3 +342,40 @@ async fn mails_about_who_gets_in_are_not_made_with_what_was_saved() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_template_with_text_that_is_hard_to_read_is_saved_and_the_editor_is_told() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let path = "/desk/templates/digest/body.mjml.hbs";
+        let text = house.app.renderer.base_text("digest/body.mjml.hbs").unwrap();
+        let good = house.submit_as(&ann, path, &[("text", text), ("opened", "0"), ("do", "check")]).await;
+        assert!(
+            good.body.contains("Every mail renders") && !good.body.contains("hard to read"),
+            "{}",
+            good.body
+        );
+        let pale = text.replace("color:#5E5A52", "color:#B0B0B0");
+        let fields = [("text", pale.as_str()), ("opened", "0"), ("do", "check")];
+        let checked = house.submit_as(&ann, path, &fields).await;
+        for part in ["Some of the text is hard to read", "digest: #B0B0B0 on #FFFFFF (2.16 to 1, wanted 4.5)"]
+        {
+            assert!(checked.body.contains(part), "{part}: {}", checked.body);
+        }
+        assert!(!checked.body.contains("in dark mode"), "{}", checked.body);
+        let dark = text.replace("class=\"muted\"", "class=\"pale\"");
+        let fields = [("text", dark.as_str()), ("opened", "0"), ("do", "check")];
+        let checked = house.submit_as(&ann, path, &fields).await;
+        assert!(checked.body.contains("digest: #5E5A52 on #1B1D24, in dark mode"), "{}", checked.body);
+
+        let fields = [("text", pale.as_str()), ("opened", "0"), ("do", "save")];
+        let saved = house.submit_as(&ann, path, &fields).await;
+        assert_eq!(saved.status, 303, "{}", saved.body);
+        let said = saved.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+        let said = said.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ");
+        let looking = Person { cookie: format!("{}; {said}", ann.cookie), token: ann.token.clone() };
+        let page = house.get_as(&looking, path).await;
+        assert!(page.body.contains("Some of the text is hard to read: digest: #B0B0B0"), "{}", page.body);
+        house.close().await;
+    }
+}
