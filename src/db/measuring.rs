@@ -254,7 +254,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::results::LATE;
+    use crate::db::results::{FAILED, LATE};
     use crate::db::testing::databases;
 
     /// On SQLite, whose plans do not depend on how many rows there are. Measured there with 1,000,000 deliveries and
@@ -269,6 +269,7 @@ mod tests {
             (&known, "SEARCH visits USING INDEX sqlite_autoindex_visits_1 (delivery_id=?)"),
             (COUNTS, "SEARCH issue_visits USING INDEX sqlite_autoindex_issue_visits_1 (issue_id=?)"),
             (LATE, "SEARCH d USING INDEX sqlite_autoindex_deliveries_1 (issue_id=? AND subscriber_id=?)"),
+            (FAILED, "SEARCH deliveries USING INDEX deliveries_failed (issue_id=?)"),
         ] {
             let mut explain = sqlx::query(sql(format!("EXPLAIN QUERY PLAN {query}")));
             for value in (1..=3).take_while(|number| query.contains(&format!("${number}"))) {

@@ -204,17 +204,17 @@ pub struct Failure {
     pub at: Timestamp,
 }
 
+pub(super) const FAILED: &str = "SELECT id, subscriber_id, state, reason, detail, updated_at FROM deliveries
+    WHERE issue_id = $1 AND state IN ('failed', 'deferred') ORDER BY updated_at DESC, id DESC LIMIT $2";
+
 /// The latest deliveries of an issue that failed or were put off.
 pub async fn failures(conn: &mut Conn, issue_id: i64, limit: i64) -> Result<Vec<Failure>, DbError> {
-    let query = sqlx::query(
-        "SELECT d.id, d.state, d.reason, d.detail, d.updated_at, p.email
-         FROM (SELECT id, subscriber_id, state, reason, detail, updated_at FROM deliveries
-               WHERE issue_id = $1 AND state IN ('failed', 'deferred')
-               ORDER BY updated_at DESC, id DESC LIMIT $2) d
+    let query = sql(format!(
+        "SELECT d.id, d.state, d.reason, d.detail, d.updated_at, p.email FROM ({FAILED}) d
          LEFT JOIN subscribers p ON p.id = d.subscriber_id
-         ORDER BY d.updated_at DESC, d.id DESC",
-    );
-    let rows = query.bind(issue_id).bind(limit).fetch_all(conn).await?;
+         ORDER BY d.updated_at DESC, d.id DESC"
+    ));
+    let rows = sqlx::query(query).bind(issue_id).bind(limit).fetch_all(conn).await?;
     let failure = |row| {
         let row = Row::new(row, "deliveries");
         Ok(Failure {

@@ -3,6 +3,7 @@
 //! Paragraphs, links, emphasis, strong words and lists. Whatever else Markdown knows (headings, code, pictures, HTML) is
 //! printed as it was typed: nothing that an editor wrote disappears, and nothing of it becomes markup.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -54,7 +55,32 @@ const LONGEST_ADDRESS: usize = 2_000;
 
 /// Reads an introduction in the notation.
 pub fn read(text: &str) -> Vec<Block> {
-    Reader::new(text).read().0
+    Reader::new(&without_definitions(text)).read().0
+}
+
+/// The text with a `\` before each of Markdown's definitions (`[label]: address`): these are no part of the notation, and
+/// the parser would swallow them.
+fn without_definitions(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    // Once as a rule: of several with one label the parser tells the first alone.
+    for _ in 0..16 {
+        let parser = Parser::new_ext(&text, Options::empty());
+        let mut starts: Vec<usize> =
+            parser.reference_definitions().iter().map(|(_, found)| found.span.start).collect();
+        if starts.is_empty() {
+            return text;
+        }
+        starts.sort_unstable();
+        let (mut escaped, mut from) = (String::new(), 0);
+        for start in starts {
+            escaped.push_str(&text[from..start]);
+            escaped.push('\\');
+            from = start;
+        }
+        escaped.push_str(&text[from..]);
+        text = Cow::Owned(escaped);
+    }
+    Cow::Owned(text.replace("]:", "]\\:"))
 }
 
 /// Reads one from before there was a notation: text with blank lines between its paragraphs.
@@ -66,7 +92,7 @@ pub fn plain(text: &str) -> Vec<Block> {
 
 /// The first link that leads nowhere, in a sentence that says what to do; none where all lead somewhere.
 pub fn problem(text: &str) -> Option<String> {
-    let (words, address) = Reader::new(text).read().1?;
+    let (words, address) = Reader::new(&without_definitions(text)).read().1?;
     Some(format!(
         "The link “{words}” leads to “{address}”: write the whole address, https://… or mailto:…, between the brackets."
     ))
@@ -394,6 +420,9 @@ mod tests {
             assert_eq!(texts(&blocks), [typed]);
             assert!(blocks[0].lines[0].runs.iter().all(|run| run.url.is_none()), "{typed}");
         }
+        assert_eq!(texts(&read("[Update]: cancelled\n\nToday.")), ["[Update]: cancelled", "Today."]);
+        assert_eq!(texts(&read("[1]: <one>\n[1]: two\n\n- [a]: b\n")), ["[1]: <one> [1]: two", "- [a]: b"]);
+        assert_eq!(texts(&read(&"[a]: b\n\n".repeat(40))), vec!["[a]: b"; 40]);
         assert_eq!(
             texts(&read("    far in\n\n    and on\n\n```\ncode\n```")),
             ["far in", "and on", "``` code ```"]

@@ -15,6 +15,7 @@ pub mod language;
 pub mod link;
 pub mod mail;
 pub mod measuring;
+pub mod nesting;
 pub mod network;
 pub mod newsletter;
 pub mod notice;

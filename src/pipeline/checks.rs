@@ -53,6 +53,11 @@ pub async fn all(app: &App, looked: &Looked) -> Result<Vec<Finding>, Error> {
         db::results::sent_before(&mut conn, issue.newsletter_id, issue.schedule_id, issue.id, &ids).await?
     };
     let html = preview.html();
+    let looked_at = html.clone();
+    // Up to a tenth of a second for a long mail.
+    let faint = tokio::task::spawn_blocking(move || render::faint(&looked_at))
+        .await
+        .map_err(|error| Error::Io(format!("looking at the mail's colours crashed: {error}")))?;
     Ok(vec![
         subject(&preview.subject()),
         preheader(&looked.content, &looked.newsletter),
@@ -61,7 +66,7 @@ pub async fn all(app: &App, looked: &Looked) -> Result<Vec<Finding>, Error> {
         postal_address(&looked.newsletter),
         alternative_texts(&looked.content, &html),
         size(html.len()),
-        contrast(&looked.newsletter.colour, &render::faint(&html)),
+        contrast(&looked.newsletter.colour, &faint),
         text_part(&preview.text()),
         empty_sections(&looked.content),
         sent_already(&looked.content, &before),

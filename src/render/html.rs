@@ -7,6 +7,8 @@ use css_inline::CSSInliner;
 use mrml::prelude::parser::{Error as ParseError, ParserOptions, Span};
 use mrml::prelude::render::RenderOptions;
 
+use crate::domain::nesting::{end_of_tag, is_deeper};
+
 /// Why a filled template is not a mail.
 #[derive(Debug)]
 pub(super) struct MarkupError {
@@ -17,7 +19,7 @@ pub(super) struct MarkupError {
 
 /// MJML to HTML. Nothing is loaded: `mj-include` is an error, and no font is fetched from elsewhere.
 pub(super) fn from_mjml(mjml: &str) -> Result<String, MarkupError> {
-    refuse_deep(mjml)?;
+    refuse_deep(is_deep_mjml(mjml))?;
     refuse_broken_conditions(mjml)?;
     let shielded = shield(mjml);
     let parsed = mrml::parse_with_options(&shielded, &ParserOptions::default())
@@ -33,7 +35,7 @@ pub(super) fn from_mjml(mjml: &str) -> Result<String, MarkupError> {
         Some(at) => {
             Err(not_an_element(first_line(&html[at..]).split_inclusive('>').next().unwrap_or_default()))
         }
-        None => Ok(html),
+        None => refuse_deep(is_deep(&html)).map(|()| html),
     }
 }
 
@@ -45,7 +47,7 @@ fn not_an_element(excerpt: &str) -> MarkupError {
 /// HTML with its own style sheet to HTML with the styles on the elements, as mail clients want it. Rules that
 /// cannot stand on an element (`@media`) stay where they are; no style sheet is loaded.
 pub(super) fn from_own_html(html: &str) -> Result<String, MarkupError> {
-    refuse_deep(html)?;
+    refuse_deep(is_deep(html))?;
     CSSInliner::options()
         .load_remote_stylesheets(false)
         .keep_link_tags(true)
@@ -62,12 +64,18 @@ pub(super) fn from_own_html(html: &str) -> Result<String, MarkupError> {
 /// MJML adds some 30 of its own, and the default digest has 40.
 pub(super) const MOST_DEEP: usize = 256;
 
-/// Elements that have no end.
-const VOID: [&str; 9] = ["area", "br", "col", "hr", "img", "input", "link", "meta", "wbr"];
+/// Elements that have no end in HTML, which may stand in MJML's texts.
+const VOID: [&str; 5] = ["br", "hr", "img", "input", "wbr"];
 
-/// Whether elements nest too deep. What is not closed counts as open to the end.
-pub(super) fn is_deep(markup: &str) -> bool {
-    let (mut rest, mut depth) = (markup, 0_usize);
+/// Whether HTML nests too deep.
+pub(super) fn is_deep(html: &str) -> bool {
+    is_deeper(html, MOST_DEEP)
+}
+
+/// Whether the elements of MJML nest too deep; as XML has it, `<mj-spacer/>` is whole. Ends without a beginning, and
+/// beginnings without an end, are errors to whoever parses it.
+fn is_deep_mjml(mjml: &str) -> bool {
+    let (mut rest, mut depth) = (mjml, 0_usize);
     while let Some((_, tag)) = rest.split_once('<') {
         rest = tag;
         if let Some(comment) = tag.strip_prefix("!--") {
@@ -75,12 +83,11 @@ pub(super) fn is_deep(markup: &str) -> bool {
             continue;
         }
         let is_end = tag.starts_with('/');
-        let name = tag.trim_start_matches('/');
-        let name = name.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-').next();
-        let name = name.unwrap_or_default().to_ascii_lowercase();
-        let is_void =
-            VOID.contains(&name.as_str()) || tag.split('>').next().is_some_and(|tag| tag.ends_with('/'));
-        if name.is_empty() || is_void {
+        let tag = tag[..end_of_tag(tag)].trim_start_matches('/');
+        let name =
+            tag.split(|sign: char| sign.is_ascii_whitespace() || sign == '/').next().unwrap_or_default();
+        let is_name = name.starts_with(|sign: char| sign.is_ascii_alphabetic());
+        if !is_name || tag.ends_with('/') || VOID.contains(&name) {
             continue;
         }
         depth = if is_end { depth.saturating_sub(1) } else { depth + 1 };
@@ -91,8 +98,8 @@ pub(super) fn is_deep(markup: &str) -> bool {
     false
 }
 
-fn refuse_deep(markup: &str) -> Result<(), MarkupError> {
-    match is_deep(markup) {
+fn refuse_deep(is_deep: bool) -> Result<(), MarkupError> {
+    match is_deep {
         true => Err(MarkupError {
             message: format!("its elements nest more than {MOST_DEEP} deep: is one not closed?"),
             excerpt: String::new(),

@@ -15,8 +15,8 @@ use feed_rs::parser::Builder;
 use url::Url;
 
 use super::charset::decode;
+use super::is_too_deep;
 use super::language::read_language;
-use super::nesting::is_too_deep;
 use super::text::{prefix, to_line};
 use crate::domain::article::FoundArticle;
 use crate::domain::link::web_link;

@@ -1,6 +1,6 @@
 //! HTML of others, made safe for mails and pages.
 
-use super::nesting::is_too_deep;
+use super::is_too_deep;
 use super::text::{alternative, crude_text, is_blank, prefix, to_paragraphs};
 use crate::domain::link::web_link;
 use ammonia::{Builder, UrlRelative};

@@ -18,8 +18,8 @@ pub use self::pasted::from_pasted_text;
 use super::charset::decode;
 use super::html::{first_image, sanitise};
 use super::language::guess_language;
-use super::nesting::{DEEPEST, is_too_deep};
 use super::text::{node_text, prefix, summarise, to_paragraphs, to_text};
+use super::{DEEPEST, is_too_deep};
 use crate::domain::article::FoundArticle;
 use metadata::Metadata;
 

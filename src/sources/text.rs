@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use dom_query::{Document, NodeRef};
 
 use super::html::{BLOCKS, DROPPED, LONGEST};
-use super::nesting::is_too_deep;
+use super::is_too_deep;
 use crate::domain::article::{ALT_CHARS, SUMMARY_CHARS};
 
 /// White space and what looks like it: no-break and zero-width spaces.
@@ -33,7 +33,7 @@ pub fn node_text(node: &NodeRef<'_>) -> String {
     write_text(node, &mut text);
     close_lines(&text)
 }
-/// Recurses no deeper than [`super::nesting::DEEPEST`], which the callers have checked.
+/// Recurses no deeper than [`super::DEEPEST`], which the callers have checked.
 fn write_text(node: &NodeRef<'_>, text: &mut String) {
     for child in node.children_it(false) {
         if child.is_text() {

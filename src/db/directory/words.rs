@@ -12,7 +12,7 @@ const GLANCE: u64 = if cfg!(test) { 16 } else { 4096 };
 
 /// The most people among whom a walk goes on. They are looked up one by one, a few µs each; of more there are enough
 /// along the walk.
-const MOST: u64 = if cfg!(test) { 30 } else { 20_000 };
+const MOST: u64 = if cfg!(test) { 30 } else { 10_000 };
 
 /// Whether, and when, a walk asks the index of words.
 #[derive(Debug)]
