@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use crate::browser::{Browser, Scheme, WIDTHS};
 use crate::browser_axe::violations;
-use crate::browser_world::{PASSWORD, Who, World};
+use crate::browser_world::{PASSWORD, RECOVERY_CODE, Who, World};
 use crate::daybreak::on_sqlite;
 
 /// A page, and how one comes to it.
@@ -200,8 +200,9 @@ fn pages(world: &World) -> Vec<Page> {
         page("recovery-codes", at("/account/recovery-codes")).by(Who::Guarded),
         page("recovery-codes-made", at("/account/recovery-codes"))
             .by(Who::Guarded)
-            .write("Your password", PASSWORD)
-            .press("Make 10 new codes"),
+            .write("The code that your app shows now, or a recovery code", RECOVERY_CODE)
+            .press("Make 10 new codes")
+            .until("Your recovery codes"),
         page("desk-today", at("/desk")).by(Who::Editor),
         page("desk-inbox", at("/desk/inbox")).by(Who::Editor).press("Add an article"),
         page("desk-inbox-found-none", at("/desk/inbox?q=nothing")).by(Who::Editor),

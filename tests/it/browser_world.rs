@@ -27,6 +27,9 @@ pub enum Who {
     AsBefore,
 }
 
+/// A recovery code of the one with a second factor.
+pub const RECOVERY_CODE: &str = "AAAA-AAAA-AAAA-AAAA";
+
 /// Their addresses and roles, in the order in which they get their accounts.
 const USERS: [(Who, &str, &str); 4] = [
     (Who::Admin, "admin@example.org", "admin"),
@@ -147,6 +150,10 @@ impl World {
         let cookies = sign_everybody_in(daybreak, browser).await;
         let secret = "UPDATE users SET totp_secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ' WHERE email = 'guarded@example.org'";
         daybreak.execute(secret).await;
+        // Its hash is kept with the account's id, which is 4.
+        let code = "INSERT INTO user_recovery_codes (hash, user_id)
+                    VALUES ('6908cde17d72407c79017b42b45b993e46342c710c4e25f078d8f7c5dae6e35e', 4)";
+        daybreak.execute(code).await;
         browser.open(&format!("{base}/sign-in")).await;
         browser.write("E-mail address", "editor@example.org").await;
         browser.press("Mail me a link instead").await;

@@ -63,7 +63,7 @@ pub async fn change_password(
 
 /// What is wrong with the password that somebody who is signed in was asked for again, for `action`; none where it is
 /// theirs.
-pub(super) async fn prove_password(
+async fn prove_password(
     app: &App,
     by: &Actor,
     account: &Account,

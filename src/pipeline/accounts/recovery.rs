@@ -4,7 +4,6 @@
 use super::super::{App, Error};
 use super::attempts::{self, CODES};
 use super::links::{host, sender};
-use super::own::prove_password;
 use super::second_factor::{self, WRONG_CODE, too_many_codes, wrong_code};
 use super::{Actor, Problem, hash_of, random};
 use crate::db::notices::{self, NewNotice};
@@ -27,7 +26,8 @@ pub(super) async fn renew(tx: &mut Conn, user_id: i64) -> Result<Vec<RecoveryCod
     Ok(codes)
 }
 
-/// Makes new codes on request: the password is asked for again, or a code where there is none.
+/// Makes new codes on request. It takes a code of the app, or a recovery code, as taking the second factor away does: the
+/// password alone must not get around it.
 ///
 /// # Errors
 /// `Invalid` where there is no second factor.
@@ -35,7 +35,7 @@ pub async fn make_recovery_codes(
     app: &App,
     by: &Actor,
     account: &Account,
-    typed: &str,
+    code: &str,
 ) -> Result<Result<Vec<RecoveryCode>, Problem>, Error> {
     const ACTION: &str = "user.make_recovery_codes";
     if account.totp_secret.is_none() {
@@ -44,33 +44,20 @@ pub async fn make_recovery_codes(
         ));
     }
     let id = account.user.id;
-    let has_password = account.password_hash.is_some();
-    if has_password {
-        if let Some(problem) = prove_password(app, by, account, ACTION, typed).await? {
-            return Ok(Err(problem));
-        }
-    } else if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
+    if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
         return Ok(Err(too_many_codes(app, by, ACTION, too_many).await?));
     }
     let mut tx = app.db.begin().await?;
-    let mut proof = None;
-    if !has_password {
-        proof = second_factor::take(app, &mut tx, account, typed).await?;
-        if proof.is_none() {
-            drop(tx);
-            by.refused(app, ACTION, WRONG_CODE).await?;
-            return Ok(Err(wrong_code()));
-        }
-    }
+    let Some(proof) = second_factor::take(app, &mut tx, account, code).await? else {
+        drop(tx);
+        by.refused(app, ACTION, WRONG_CODE).await?;
+        return Ok(Err(wrong_code()));
+    };
     let codes = renew(&mut tx, id).await?;
-    if let Some(proof) = proof {
-        proof.tell(app, &mut tx, by, account).await?;
-    }
+    proof.tell(app, &mut tx, by, account).await?;
     by.note(app, &mut tx, ACTION, account.user.email.as_str()).await?;
     db::commit(tx).await?;
-    if !has_password {
-        attempts::forget(app, CODES, &id.to_string()).await?;
-    }
+    attempts::forget(app, CODES, &id.to_string()).await?;
     Ok(Ok(codes))
 }
 

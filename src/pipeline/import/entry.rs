@@ -131,16 +131,19 @@ impl Reading {
         if let Some(words) = cell(Field::ConsentWords) {
             consent.words = one_line("text of the consent", words, MAX_CONSENT).map_err(too_long)?;
         }
-        match consented_at {
-            Some(at) => consent.at = at,
-            // It stands with the time of the import: the record says that this is not the day of the consent.
-            None if self.columns.has(Field::ConsentAt) => consent.from.push_str(UNDATED),
-            None => {}
-        }
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
         let status = cell(Field::Status).map(read_status).transpose();
         let status = status.map_err(|says| (Cause::Status, says))?;
         let (event, suppression) = status.unwrap_or((SubscriptionEvent::Import, None));
+        match consented_at {
+            Some(at) => consent.at = at,
+            // It stands with the time of the import: the record says that this is not the day of the consent. Of
+            // whoever left, the source is why they did.
+            None if self.columns.has(Field::ConsentAt) && event != SubscriptionEvent::Leave => {
+                consent.from = undated(&consent.from);
+            }
+            None => {}
+        }
         let name = self.name(record).map_err(too_long)?;
         let tags = cell(Field::Tags).map(tags::split).unwrap_or_default();
         let tags = self.tags(&tags, &mut left_out);
@@ -223,6 +226,11 @@ impl Reading {
         }
         (!topics.is_empty()).then_some(topics)
     }
+}
+
+/// The source of a consent whose date is not known, no longer than others.
+fn undated(from: &str) -> String {
+    from.chars().take(MAX_CONSENT - UNDATED.chars().count()).chain(UNDATED.chars()).collect()
 }
 
 fn lower(text: &str) -> String {
@@ -363,6 +371,19 @@ mod tests {
         assert_eq!((entry.consent.from.as_str(), entry.consent.words.as_str()), ("web form", "I agree"));
         assert_eq!(entry.paused_until, Some(Timestamp::parse("2026-12-24T00:00:00Z").unwrap()));
         assert_eq!(entry.tags, ["vip", "a, b", "press"]);
+    }
+
+    #[test]
+    fn a_consent_without_its_date_says_so_within_its_length_and_a_reason_to_leave_does_not() {
+        let read = |status: &str, from: &str| {
+            let cells = ["ann@example.org", "", "", "", status, "", "", "", "", "", "", from, "", "", ""];
+            read(cells).unwrap().0.consent.from
+        };
+        assert_eq!(read("active", "web form"), format!("web form{UNDATED}"));
+        let longest = read("active", &"x".repeat(MAX_CONSENT));
+        assert!(longest.chars().count() == MAX_CONSENT && longest.ends_with(&format!("xx{UNDATED}")));
+        assert_eq!(read("unsubscribed", "too many mails"), "too many mails");
+        assert_eq!(read("complained", "too many mails"), "too many mails");
     }
 
     #[test]

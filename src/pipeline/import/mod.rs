@@ -9,6 +9,7 @@ mod dates;
 mod decode;
 mod entry;
 mod merge;
+mod old_uploads;
 mod parse;
 pub mod pieces;
 mod records;

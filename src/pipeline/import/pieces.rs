@@ -2,6 +2,7 @@
 //! in memory.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -47,12 +48,21 @@ impl Writer {
     }
 
     async fn put(&mut self) -> Result<(), Error> {
-        let mut conn = self.app.db.conn().await?;
-        let now = self.app.clock.now();
-        uploads::put(&mut conn, &self.stored, self.part, self.number, &self.buffer, now).await?;
+        let mut pauses = db::PAUSES.into_iter();
+        while let Err(error) = self.try_to_put().await {
+            if !is_worth_another_try(&error, &mut pauses).await {
+                return Err(error.into());
+            }
+        }
         self.buffer.clear();
         self.number += 1;
         Ok(())
+    }
+
+    async fn try_to_put(&self) -> Result<(), DbError> {
+        let mut conn = self.app.db.conn().await?;
+        let now = self.app.clock.now();
+        uploads::put(&mut conn, &self.stored, self.part, self.number, &self.buffer, now).await
     }
 }
 
@@ -65,9 +75,7 @@ pub fn read(app: &App, stored: &str, part: Part) -> Pieces {
     let (app, stored) = (app.clone(), stored.to_owned());
     tokio::spawn(async move {
         for number in 0.. {
-            let piece =
-                db::within(async { uploads::get(&mut *app.db.conn().await?, &stored, part, number).await });
-            let Some(piece) = piece.await.transpose() else { return };
+            let Some(piece) = piece(&app, &stored, part, number).await.transpose() else { return };
             let is_last = piece.is_err();
             if sender.send(piece).await.is_err() || is_last {
                 return;
@@ -75,6 +83,29 @@ pub fn read(app: &App, stored: &str, part: Part) -> Pieces {
         }
     });
     pieces
+}
+
+async fn piece(app: &App, stored: &str, part: Part, number: i64) -> Result<Option<Vec<u8>>, DbError> {
+    let mut pauses = db::PAUSES.into_iter();
+    loop {
+        let piece =
+            db::within(async { uploads::get(&mut *app.db.conn().await?, stored, part, number).await }).await;
+        match piece {
+            Err(error) if is_worth_another_try(&error, &mut pauses).await => {}
+            piece => return piece,
+        }
+    }
+}
+
+/// Whether to try again what failed so; comes back when it is time to. Who heard nothing has waited long enough.
+async fn is_worth_another_try(error: &DbError, pauses: &mut impl Iterator<Item = Duration>) -> bool {
+    if !error.passes() || matches!(error, DbError::Silent) {
+        return false;
+    }
+    let Some(pause) = pauses.next() else { return false };
+    tracing::warn!(%error, "a piece of an uploaded file is tried again");
+    tokio::time::sleep(pause).await;
+    true
 }
 
 /// A file for a thread that may wait, of as many bytes as it must have.

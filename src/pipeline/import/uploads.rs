@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::columns::Columns;
 use super::pieces::{self, Pieces, Reader, Writer};
 use super::records::{Record, Records};
-use super::{Field, Files, Group, Notes, Report, Request, decode, import};
+use super::{Field, Files, Group, Notes, Report, Request, decode, import, old_uploads};
 use crate::db;
 use crate::db::imports::{Import, ImportState, NewImport};
 use crate::db::uploads::Part;
@@ -272,8 +272,14 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let bytes = i64::try_from(progress.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-            let mut conn = app.db.conn().await?;
-            db::imports::beat(&mut conn, upload.id, bytes, app.clock.now()).await?;
+            let beat = async {
+                let mut conn = app.db.conn().await?;
+                db::imports::beat(&mut conn, upload.id, bytes, app.clock.now()).await
+            };
+            match beat.await {
+                Err(error) if error.passes() => tracing::warn!(%error, "an import gives no sign of life"),
+                result => result?,
+            }
         }
     };
     tokio::select! {
@@ -333,9 +339,10 @@ pub async fn remove(app: &App, by: &Actor, upload: &Import) -> Result<(), Error>
     Ok(())
 }
 
-/// Removes files that nobody has done anything with for a day, halves of uploads among them.
+/// Removes files that nobody has done anything with for a day, halves of uploads among them, and what an earlier version
+/// left behind.
 pub async fn forget(app: &App) -> Result<(), Error> {
     let since = app.clock.now().plus_millis(-KEPT);
     while db::uploads::forget_some(&mut *app.db.conn().await?, since).await? > 0 {}
-    Ok(())
+    old_uploads::remove(app).await
 }

@@ -1,6 +1,6 @@
 //! The settings as a page has them, all in one form, which somebody else's may have overtaken.
 
-use super::settings::{apply, value};
+use super::settings::{apply, normal, value};
 use crate::db;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::{App, Error};
@@ -42,7 +42,8 @@ pub async fn set_form(app: &App, by: &Actor, id: i64, fields: &[Typed]) -> Resul
     let mut newsletter = found.ok_or_else(|| Error::NotFound(format!("there is no newsletter {id}")))?;
     let (mut changed, mut meanwhile, mut problems, mut theirs) = (vec![], vec![], vec![], vec![]);
     for Typed { key, value: typed, was } in fields {
-        let stored = value(&newsletter, key).unwrap_or_default();
+        // An earlier version kept what a command or a copy brought as it came.
+        let stored = normal(&value(&newsletter, key).unwrap_or_default());
         if stored == *typed {
             continue;
         }

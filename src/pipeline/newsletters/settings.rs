@@ -102,6 +102,11 @@ pub(super) fn apply_pairs(
     Ok(topics)
 }
 
+/// A text as a form sends it back: without space around it, and with ends of lines of one kind.
+pub(super) fn normal(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned()
+}
+
 /// Gives one setting of [`KEYS`] another value, or says what is wrong with that.
 pub(super) fn apply(app: &App, newsletter: &mut Newsletter, key: &str, value: &str) -> Result<(), String> {
     let rules = &mut newsletter.rules;
@@ -114,7 +119,7 @@ pub(super) fn apply(app: &App, newsletter: &mut Newsletter, key: &str, value: &s
         }
         "language" => newsletter.language = values::language(value)?,
         "timezone" => newsletter.zone = parse_zone(value)?,
-        "postal-address" => newsletter.postal_address = value.replace("\\n", "\n"),
+        "postal-address" => newsletter.postal_address = normal(&value.replace("\\n", "\n")),
         "colour" => newsletter.colour = values::colour(value)?,
         "logo-url" => newsletter.logo_url = values::logo(value)?,
         "approval" => rules.approval = one_of(value, Approval::parse(value), &Approval::NAMES)?,

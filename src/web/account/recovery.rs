@@ -18,7 +18,6 @@ use crate::web::{Error, desk, said};
 struct Ask {
     left: i64,
     all: usize,
-    has_password: bool,
     wrong: Wrong,
 }
 
@@ -32,7 +31,6 @@ async fn ask(app: &App, by: &SignedIn, status: StatusCode, problems: &[Problem])
     let content = Ask {
         left: recovery::count(&mut conn, by.user.id).await?,
         all: RECOVERY_CODES,
-        has_password: account.password_hash.is_some(),
         wrong: Wrong::new(problems),
     };
     drop(conn);
@@ -48,8 +46,7 @@ pub async fn show(State(app): State<App>, by: SignedIn) -> Result<Response, Erro
 pub async fn submit(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let by = &act.by;
     let account = accounts::find(&mut *app.db.conn().await?, by.user.id).await?;
-    let typed = act.form.get(if account.password_hash.is_some() { "current" } else { "code" });
-    match accounts::make_recovery_codes(&app, &by.actor(), &account, typed).await? {
+    match accounts::make_recovery_codes(&app, &by.actor(), &account, act.form.get("code")).await? {
         Ok(codes) => given(&app, by, &codes, false),
         Err(problem) => ask(&app, by, StatusCode::UNPROCESSABLE_ENTITY, &[problem]).await,
     }

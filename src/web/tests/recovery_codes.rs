@@ -132,22 +132,25 @@ async fn recovery_codes_are_counted_with_the_codes_of_the_app() {
 }
 
 #[tokio::test]
-async fn new_recovery_codes_are_made_for_the_password_alone_and_end_those_before() {
+async fn new_recovery_codes_take_a_code_and_not_the_password_alone_and_end_those_before() {
     for house in houses().await {
         let (_, ann, codes) = guarded(&house).await;
-        let wrong = ann.act(&house, PAGE, PAGE, &[("current", "a guess or two"), ("code", &codes[0])]).await;
-        assert!(
-            wrong.status == 422 && wrong.body.contains("This is not your password now"),
-            "{}",
-            wrong.body
-        );
-        let made = ann.act(&house, PAGE, PAGE, &[("current", PASSWORD)]).await;
+        for code in ["", PASSWORD, "000000", "AAAA-AAAA-AAAA-AAAA"] {
+            let wrong = ann.act(&house, PAGE, PAGE, &[("current", PASSWORD), ("code", code)]).await;
+            assert!(wrong.status == 422 && wrong.body.contains("This is neither"), "{}", wrong.body);
+        }
+        let made = ann.act(&house, PAGE, PAGE, &[("code", &codes[1])]).await;
         let new = recovery_codes(&made.body);
         assert!(made.status == 200 && new.len() == 10 && new.iter().all(|code| !codes.contains(code)));
         let file = signing_in::between(&made.body, "href=\"data:text/plain;charset", "\"");
         let is_in_file = |code: &String| file.contains(&code.replace('-', "%2D"));
         assert!(new.iter().all(is_in_file) && made.body.contains("download=\"daybreak-recovery-codes.txt\""));
         assert_eq!(made.header("cache-control"), "no-store");
+        let mails = house.mails().await;
+        assert!(
+            matches!(mails.as_slice(), [(_, Notice::RecoveryCode(_))]),
+            "its owner is told of it: {mails:?}"
+        );
         assert_eq!(send(&house, &half_in(&house).await, &codes[0]).await.status, 422);
         assert_eq!(send(&house, &half_in(&house).await, &new[0]).await.status, 303);
         let log = house.log().await;
@@ -159,7 +162,7 @@ async fn new_recovery_codes_are_made_for_the_password_alone_and_end_those_before
         let ben = Browser::new();
         ben.sign_in(&house, "ben@example.org", PASSWORD).await;
         assert_eq!(ben.get(&house, PAGE).await.header("location"), "/account/second-factor");
-        assert_eq!(ben.act(&house, "/account", PAGE, &[("current", PASSWORD)]).await.status, 422);
+        assert_eq!(ben.act(&house, "/account", PAGE, &[("code", &new[1])]).await.status, 422);
         house.close().await;
     }
 }

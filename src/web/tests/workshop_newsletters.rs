@@ -234,6 +234,34 @@ async fn a_save_that_another_admin_s_overtook_is_merged_or_refused_with_both_sho
 }
 
 #[tokio::test]
+async fn a_postal_address_from_elsewhere_can_be_changed_in_the_browser() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let command_line = accounts::Actor::command_line();
+        for (stored, expected) in
+            [("1 Quay\r\nHarwich\r\n", "1 Quay\nHarwich"), ("1 Quay\\nHarwich\\n", "1 Quay\nHarwich")]
+        {
+            let pair = format!("postal-address={stored}");
+            settings::set(&house.app, &command_line, "brief", &[pair]).await.unwrap();
+            assert_eq!(brief(&house).await.postal_address, expected);
+        }
+        // As an earlier version kept it.
+        let mut newsletter = brief(&house).await;
+        newsletter.postal_address = "1 Quay\r\nHarwich\n".to_owned();
+        newsletters::update(&mut house.app.db.conn().await.unwrap(), &newsletter).await.unwrap();
+        let before = house.logged().await.len();
+        let untouched = form_of(&house, &ann, &[]).await;
+        assert_eq!(send(&house, &ann, &untouched).await.status, 303);
+        assert_eq!(house.logged().await.len(), before, "it is not touched");
+        let typed = form_of(&house, &ann, &[("postal-address", "2 Quay\r\nHarwich")]).await;
+        let saved = send(&house, &ann, &typed).await;
+        assert_eq!(saved.status, 303, "{}", saved.body);
+        assert_eq!(brief(&house).await.postal_address, "2 Quay\nHarwich");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_newsletter_is_made_and_what_is_wrong_is_said_by_field() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
