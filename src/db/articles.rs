@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::dialect::{Dialect, Kind};
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
-use crate::domain::article::{AlsoAt, FoundArticle};
+use crate::domain::article::{AlsoAt, FoundArticle, picture_stem};
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::Issue;
 use crate::domain::topic::TopicSet;
@@ -171,10 +171,12 @@ pub async fn refresh(
     found: &FoundArticle,
     topics: TopicSet,
 ) -> Result<bool, DbError> {
+    let (stem, has_any_query) = picture_stem(found.image_url.as_deref().unwrap_or_default());
     let text = sqlx::query(
         "UPDATE articles SET title = $3, summary = $4, body_html = $5, image_url = $6, image_alt = $7, author = $8,
              modified_at = COALESCE($9, modified_at),
-             written_alt = CASE WHEN COALESCE(image_url, '') = COALESCE($6, '') THEN written_alt END
+             written_alt = CASE WHEN SUBSTR(COALESCE(image_url, ''), 1, LENGTH($10)) = $10
+                 AND SUBSTR(COALESCE(image_url, ''), LENGTH($10) + 1, 1) IN ('', '#', $11) THEN written_alt END
          WHERE id = $1 AND source_id = $2
            AND (title <> $3 OR summary <> $4 OR body_html <> $5 OR COALESCE(image_url, '') <> COALESCE($6, '')
                OR COALESCE(image_alt, '') <> COALESCE($7, ''))",
@@ -188,6 +190,8 @@ pub async fn refresh(
     .bind(found.image_alt.as_deref())
     .bind(found.author.as_deref())
     .bind(found.modified_at.map(Timestamp::millis))
+    .bind(stem)
+    .bind(if has_any_query { "?" } else { "" })
     .execute(&mut *conn)
     .await?;
     let labels =

@@ -42,6 +42,19 @@ pub const ALT_CHARS: usize = 300;
 /// The longest link, in characters: mail programs take no longer ones.
 pub const LINK_CHARS: usize = 2_000;
 
+/// What addresses of one picture begin with, and whether a query may follow: where the path names a picture file, the
+/// query only signs, counts or sizes it.
+pub fn picture_stem(url: &str) -> (&str, bool) {
+    let url = url.split('#').next().unwrap_or_default();
+    let path = url.split('?').next().unwrap_or_default();
+    let is_file = path
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| PICTURE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
+    if is_file { (path, true) } else { (url, false) }
+}
+
+const PICTURE_ENDINGS: [&str; 8] = ["avif", "bmp", "gif", "jpeg", "jpg", "png", "svg", "webp"];
+
 /// What makes two items of one source the same article.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
@@ -106,4 +119,22 @@ pub struct IssueArticle {
 pub struct AlsoAt {
     pub source: String,
     pub url: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picture_stem;
+
+    #[test]
+    fn a_query_behind_a_picture_file_does_not_make_another_picture() {
+        for (url, stem) in [
+            ("https://a.example/b.JPG?s=1#c", ("https://a.example/b.JPG", true)),
+            ("https://a.example/b.webp", ("https://a.example/b.webp", true)),
+            ("https://a.example/show?id=5#c", ("https://a.example/show?id=5", false)),
+            ("https://a.example/show.php?file=b.jpg", ("https://a.example/show.php?file=b.jpg", false)),
+            ("", ("", false)),
+        ] {
+            assert_eq!(picture_stem(url), stem);
+        }
+    }
 }

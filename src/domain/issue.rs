@@ -82,6 +82,9 @@ pub struct IssueContent {
     /// The introduction is in the notation of [`super::introduction`]; what was frozen before there was one is plain text.
     #[serde(default)]
     pub has_notation: bool,
+    /// What editors took out since it was frozen, as it was: it comes back with the same words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<IssueArticle>,
 }
 
 impl IssueContent {

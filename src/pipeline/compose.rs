@@ -333,6 +333,7 @@ pub(super) async fn content(
         introduction: draft.introduction.clone(),
         laid_out: draft.edited,
         has_notation: true,
+        out: vec![],
     })
 }
 

@@ -111,11 +111,11 @@ async fn newsletter_of(conn: &mut Conn, issue: &Issue) -> Result<Newsletter, Err
 async fn current(conn: &mut Conn, issue: &Issue) -> Result<(Composition, HashMap<i64, Article>), Error> {
     let mut composition = db::composing::composition(conn, issue).await?;
     let mut articles = db::articles::of_issue(conn, issue.id).await?;
-    if issue.state == IssueState::Frozen {
-        revising::frozen(conn, issue, &mut composition, &mut articles).await?;
-    }
+    let topics = match issue.state {
+        IssueState::Frozen => revising::frozen(conn, issue, &mut composition, &mut articles).await?,
+        _ => db::newsletters::topics(conn, issue.newsletter_id).await?,
+    };
     if !issue.edited {
-        let topics = db::newsletters::topics(conn, issue.newsletter_id).await?;
         let labels: Vec<_> = articles.iter().map(|article| (article.id, article.topics)).collect();
         let texts = std::mem::take(&mut composition.places);
         let with_texts = |place: Place| match texts.iter().find(|other| other.article_id == place.article_id)

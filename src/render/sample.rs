@@ -48,6 +48,7 @@ impl DigestSample {
                 introduction: if is_full { INTRODUCTION.to_owned() } else { String::new() },
                 laid_out: false,
                 has_notation: true,
+                out: vec![],
             },
             schedule: schedule(),
             audience: Audience {

@@ -1,11 +1,12 @@
 //! What editors do to articles themselves, whatever issue they are in.
 
-use super::super::{App, Error, accounts, articles, compose, too_long};
+use super::super::{App, Error, accounts, articles, compose, editors, revising, too_long};
 use super::edit::{may_change, write};
-use super::{By, MOST_ARTICLES, current, shorten};
+use super::{By, MOST_ARTICLES, current, newsletter_of, shorten};
 use crate::db;
 use crate::db::articles::Article;
 use crate::domain::article::{ALT_CHARS, FoundArticle};
+use crate::domain::issue::IssueState;
 use crate::domain::newsletter::Newsletter;
 use crate::sources::text::fold;
 
@@ -127,16 +128,27 @@ pub async fn describe(app: &App, by: By<'_>, id: i64, alt: Alt<'_>) -> Result<Ar
     let mut tx = app.db.begin().await?;
     let article = articles::find(&mut tx, id).await?;
     db::newsletters::lock(&mut tx, article.newsletter_id).await?;
-    for (_, issue_id) in db::articles::standing(&mut tx, &[id]).await? {
-        may_change(&mut tx, issue_id).await?;
+    let standing = db::articles::standing(&mut tx, &[id]).await?;
+    for (_, issue_id) in &standing {
+        may_change(&mut tx, *issue_id).await?;
     }
     db::articles::write_alt(&mut tx, id, words.as_deref()).await?;
+    let article = articles::find(&mut tx, id).await?;
+    for (_, issue_id) in standing {
+        if editors::find_issue(&mut tx, issue_id).await?.state != IssueState::Frozen {
+            continue;
+        }
+        let issue = editors::lock_issue(&mut tx, issue_id).await?;
+        let approval = newsletter_of(&mut tx, &issue).await?.rules.approval;
+        if issue.state == IssueState::Frozen && issue.may_change(approval) {
+            revising::describe(&mut tx, &issue, &article).await?;
+        }
+    }
     if let By::User { user, network } = by {
         let what = format!("article {id}, {}", shorten(&article.title));
         accounts::note(app, &mut tx, user, network, "article.describe", &what, Some(article.newsletter_id))
             .await?;
     }
-    let article = articles::find(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(article)
 }

@@ -279,6 +279,8 @@ pub(super) async fn write(
     db::composing::note(conn, issue.id, &step, before).await?;
     if issue.state == IssueState::Frozen {
         revising::freeze_again(conn, &newsletter, issue.id, before).await?;
+        leave_drafts(app, conn, by, issue, before, &after).await?;
+        compose::refill(conn, &newsletter).await?;
     } else if before.edited && !after.edited {
         let draft = Issue { edited: false, ..issue.clone() };
         let schedules = db::newsletters::schedules_of(conn, newsletter.id).await?;
@@ -290,6 +292,48 @@ pub(super) async fn write(
         accounts::note(app, conn, user, network, "issue.edit", &what, Some(newsletter.id)).await?;
     }
     Ok(Done::Changed { version, what: said })
+}
+
+/// Takes what came into a frozen issue out of the schedule's drafts that editors have touched, by a step of their own:
+/// nobody gets an article twice. Those that nobody has touched let it go when they fill.
+async fn leave_drafts(
+    app: &App,
+    conn: &mut Conn,
+    by: By<'_>,
+    issue: &Issue,
+    before: &Composition,
+    after: &Composition,
+) -> Result<(), Error> {
+    let came = after.places.iter().map(|place| place.article_id).filter(|id| before.place(*id).is_none());
+    let came: Vec<i64> = came.collect();
+    if came.is_empty() {
+        return Ok(());
+    }
+    for draft in db::issues::drafts_of(conn, issue.newsletter_id).await? {
+        if draft.schedule_id != issue.schedule_id {
+            continue;
+        }
+        let places = db::composing::places(conn, draft.id).await?;
+        if !places.iter().any(|place| came.contains(&place.article_id)) {
+            continue;
+        }
+        if db::starts::of(conn, draft.id).await?.is_some() {
+            return Err(Error::Invalid(
+                "this article is in the next issue, which is about to go out: take that back first, on its page \
+                 “Send”"
+                    .to_owned(),
+            ));
+        }
+        if draft.edited {
+            let (was, _) = current(conn, &draft).await?;
+            let mut left = was.clone();
+            for id in &came {
+                left.take_out(*id);
+            }
+            Box::pin(write(app, conn, by, &draft, &was, left, None)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts an article into an issue, or takes it out, as the issue stands now.
@@ -324,12 +368,16 @@ pub async fn undo(app: &App, by: By<'_>, id: i64, step: i64, seen: Option<i64>) 
     let ids: Vec<i64> = after.places.iter().map(|place| place.article_id).collect();
     let there = db::articles::of_ids(&mut tx, issue.newsletter_id, &ids).await?;
     // What is held meanwhile stays out, and leaves its section's heading behind; what it was frozen with stays in.
+    // What has gone into another issue of the schedule since is not sent twice.
     let is_frozen = issue.state == IssueState::Frozen;
-    let may_stand = |id: i64| {
-        is_frozen && stands.contains_key(&id) || there.iter().any(|article| article.id == id && !article.held)
-    };
-    for id in ids.into_iter().filter(|id| !may_stand(*id)) {
-        after.take_out(id);
+    for id in ids {
+        let may_stand = is_frozen && stands.contains_key(&id)
+            || there.iter().any(|article| article.id == id && !article.held)
+                && (before.place(id).is_some()
+                    || !db::articles::has_gone_out(&mut tx, id, issue.schedule_id).await?);
+        if !may_stand {
+            after.take_out(id);
+        }
     }
     let what = format!("went back to before {} {}", whose(&undone, by), undone.what);
     finish(app, tx, by, &issue, &before, after, Some(what)).await

@@ -147,6 +147,13 @@ async fn what_an_editor_writes_of_a_picture_outlives_what_its_source_says_but_no
         };
         refreshed(&with_picture("Ferry", Some("Anew from the feed"))).await;
         assert_eq!(house.alt_in_mail(issue).await, "A ferry at dusk");
+        let signed = FoundArticle {
+            image_url: Some("https://planet.example/pictures/Ferry.jpg?s=1#a".to_owned()),
+            ..with_picture("Ferry", Some("Anew"))
+        };
+        refreshed(&signed).await;
+        refreshed(&with_picture("Ferry", Some("Anew"))).await;
+        assert_eq!(house.alt_in_mail(issue).await, "A ferry at dusk", "it is the same picture");
         let another = FoundArticle {
             image_url: Some("https://planet.example/pictures/other.jpg".to_owned()),
             ..with_picture("Ferry", Some("Another"))
@@ -236,6 +243,27 @@ async fn an_article_by_hand_has_a_picture_in_words_and_nothing_of_it_is_cut() {
         assert!(
             inbox.contains("It has 101 characters, and 100 is the most") && inbox.contains(&"a".repeat(101))
         );
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mute_picture_of_a_held_issue_is_given_words_from_the_checks_or_in_the_inbox() {
+    for house in houses().await {
+        let issue = house.daily().await;
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let ferry = house.pictured("Ferry", None).await;
+        editors::approve(&house.app, issue).await.unwrap();
+        let link = format!("href=\"/desk/issues/{issue}#{}\"", Field::Alt(ferry));
+        assert!(!house.checks(&ann, issue).await.contains(&link), "it is approved");
+        editors::hold(&house.app, issue).await.unwrap();
+        assert!(house.checks(&ann, issue).await.contains(&link));
+        let describe = format!("/desk/inbox/{ferry}/picture");
+        house.submit_as(&ann, &describe, &[("alt", "A ferry at dusk")]).await;
+        assert_eq!(house.alt_in_mail(issue).await, "A ferry at dusk");
+        // What is said of it in the issue stays.
+        house.submit_as(&ann, &describe, &[("alt", "A boat")]).await;
+        assert_eq!(house.alt_in_mail(issue).await, "A ferry at dusk");
         house.close().await;
     }
 }

@@ -132,10 +132,84 @@ async fn what_an_editor_does_not_touch_stays_as_it_was_frozen() {
         let why = composing::put(app, by, id, Act::FillAgain).await.unwrap_err().to_string();
         assert!(why.contains("no longer fills by itself"), "{why}");
         assert_eq!(house.frozen(id).await, ["Harbour"]);
-        // Every step is taken back here, too; what comes in again has the words that it has now.
+        // Every step is taken back here, too; what comes in again has the words that it was frozen with.
         let version = house.issue(id).await.version;
         composing::undo(app, by, id, version, None).await.unwrap();
-        assert_eq!(house.frozen(id).await, ["Harbour", "Another Market"]);
+        assert_eq!(house.frozen(id).await, ["Harbour", "Market"]);
+        // So it has where somebody puts it in anew.
+        composing::put(app, by, id, Act::TakeOut(market)).await.unwrap();
+        composing::put(app, by, id, Act::Put(market)).await.unwrap();
+        assert_eq!(house.frozen(id).await, ["Harbour", "Market"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_into_a_frozen_issue_leaves_the_schedules_next_draft() {
+    for house in houses().await {
+        let id = house.draft().await.id;
+        let (app, by) = (&house.app, composing::By::CommandLine);
+        editors::approve(app, id).await.unwrap();
+        editors::hold(app, id).await.unwrap();
+        let ferry = house.article("Ferry", &[]).await;
+        house.article("Tram", &[]).await;
+        let next = house.fill().await;
+        assert_eq!(house.holds(next).await, ["Tram", "Ferry"]);
+        // One that nobody has touched lets it go at once.
+        composing::put(app, by, id, Act::Put(ferry)).await.unwrap();
+        assert_eq!(house.holds(next).await, ["Tram"]);
+        composing::put(app, by, id, Act::TakeOut(ferry)).await.unwrap();
+        assert_eq!(house.holds(next).await, ["Tram", "Ferry"]);
+        // One that an editor has touched, by a step.
+        composing::put(app, by, next, Act::Move(crate::domain::composition::Item::Article(ferry), -1))
+            .await
+            .unwrap();
+        assert!(house.issue(next).await.edited);
+        composing::put(app, by, id, Act::Put(ferry)).await.unwrap();
+        assert_eq!(house.holds(next).await, ["Tram"]);
+        let mut conn = app.db.conn().await.unwrap();
+        let steps = crate::db::composing::steps(&mut conn, next, 0, 9).await.unwrap();
+        drop(conn);
+        assert_eq!(steps[0].what, "took “Ferry” out");
+        // Taking that step back does not bring it into both.
+        composing::undo(app, by, next, steps[0].version, None).await.unwrap();
+        assert_eq!(house.holds(next).await, ["Tram"]);
+        // Nor does one of the frozen issue, once the next one has it and is frozen.
+        composing::put(app, by, id, Act::TakeOut(ferry)).await.unwrap();
+        composing::put(app, by, next, Act::Put(ferry)).await.unwrap();
+        editors::approve(app, next).await.unwrap();
+        let version = house.issue(id).await.version;
+        composing::undo(app, by, id, version, None).await.unwrap();
+        assert!(!house.frozen(id).await.contains(&"Ferry".to_owned()));
+        assert_eq!(house.holds(next).await, ["Tram", "Ferry"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_issue_keeps_the_names_of_its_sections() {
+    for house in houses().await {
+        let id = house.draft().await.id;
+        let (app, by) = (&house.app, composing::By::CommandLine);
+        editors::approve(app, id).await.unwrap();
+        editors::hold(app, id).await.unwrap();
+        let mut conn = app.db.conn().await.unwrap();
+        let names = async |conn: &mut crate::db::Conn| {
+            let content = issues::content(conn, id).await.unwrap().unwrap();
+            content.topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>()
+        };
+        let frozen = names(&mut conn).await;
+        assert!(!frozen.is_empty());
+        sqlx::query("UPDATE topics SET name = 'Other ' || name").execute(&mut *conn).await.unwrap();
+        drop(conn);
+        let mut words = std::collections::BTreeMap::new();
+        words.insert(crate::domain::composition::Field::Introduction, "Good morning.".to_owned());
+        composing::write_words(app, by, id, &words).await.unwrap();
+        assert_eq!(names(&mut app.db.conn().await.unwrap()).await, frozen);
+        let open = composing::open(app, house.issue(id).await).await.unwrap();
+        let headings: Vec<_> =
+            open.composition.places.into_iter().filter_map(|place| place.heading).collect();
+        assert!(!headings.is_empty() && headings.iter().all(|name| frozen.contains(name)), "{headings:?}");
         house.close().await;
     }
 }

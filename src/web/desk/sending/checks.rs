@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{Opened, Page};
 use crate::domain::composition::Field;
-use crate::domain::issue::IssueState;
 use crate::domain::user::Role;
 use crate::pipeline::checks::{self, Answered};
 use crate::pipeline::doctor::{Finding, State as Grade};
@@ -133,8 +132,7 @@ async fn page(
         Grade::Warning => "It can go out. Something could be better.",
         Grade::Bad => "Something is wrong: put it right before it goes out.",
     };
-    let is_open = opened.issue.state == IssueState::Draft && opened.may_edit;
-    let editor = is_open.then(|| format!("/desk/issues/{}", opened.issue.id));
+    let editor = (opened.may_edit && opened.is_open()).then(|| format!("/desk/issues/{}", opened.issue.id));
     let is_looked = links.is_some();
     let links = links.unwrap_or_default();
     let broken = links.iter().filter(|link| link.state != Grade::Good).count();
