@@ -18,7 +18,7 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// Scripts and styles are files of ours, nothing comes from elsewhere but images, nobody frames us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
-                      img-src 'self' https: data:; frame-src 'self'; form-action 'self'; base-uri 'none'; \
+                      img-src 'self' http: https: data:; frame-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
 /// What no page of ours asks a browser for.

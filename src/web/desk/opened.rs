@@ -77,6 +77,12 @@ impl Opened {
         format!("{} ({})", words::when(at, self.now, self.zone), zone_name(self.zone))
     }
 
+    /// The same behind "until" or "before": "Saturday at 07:00 (Europe/Paris)".
+    pub fn limit(&self, at: Timestamp) -> String {
+        let when = self.when(at);
+        when.strip_prefix("on ").unwrap_or(&when).to_owned()
+    }
+
     /// Whether it can be edited as it stands.
     pub fn is_open(&self) -> bool {
         self.issue.may_change(self.newsletter.rules.approval) && self.starts_at.is_none()
@@ -89,11 +95,11 @@ impl Opened {
         goes_by_itself.then_some(last)
     }
 
-    /// ", and is skipped for good if nobody does by tomorrow at 13:00 (Europe/Paris)", behind a word of approving.
+    /// ", and is skipped for good if nobody does until tomorrow at 13:00 (Europe/Paris)", behind a word of approving.
     pub fn or_skipped(&self) -> String {
         let last = self.skipped_at();
         last.map_or_else(String::new, |at| {
-            format!(", and is skipped for good if nobody does by {}", self.when(at))
+            format!(", and is skipped for good if nobody does until {}", self.limit(at))
         })
     }
 

@@ -309,7 +309,8 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
     let page = format!("/desk/issues/{}", issue.id);
     let sending = format!("{page}/send");
     let last = issue.slot_at.plus_millis(rules.grace() * 60_000);
-    let by = format!("{} ({})", words::when(last, now, found.zone()), zone_name(found.zone()));
+    let by = words::when(last, now, found.zone());
+    let by = format!("{} ({})", by.strip_prefix("on ").unwrap_or(&by), zone_name(found.zone()));
     let why = sentence(issue.reason.as_deref().unwrap_or("an editor holds it"));
     match issue.state {
         // What it lacks has been seen by who sends it.

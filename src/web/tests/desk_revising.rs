@@ -41,7 +41,7 @@ async fn an_approval_is_taken_back_the_issue_edited_and_approved_anew() {
             "Take the approval back and edit",
             "It goes out only once somebody approves it anew, and is skipped for good",
             "Its time stays tomorrow at 07:00 (Europe/Paris).",
-            "is skipped for good if nobody does by tomorrow at 10:00 (Europe/Paris)",
+            "is skipped for good if nobody does until tomorrow at 10:00 (Europe/Paris)",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }

@@ -362,7 +362,8 @@ async fn before(
             let mut conn = app.db.conn().await?;
             start::move_before(&mut conn, issue).await?
         };
-        let until = until.map(|at| format!(", and before {}, when the next issue goes out", opened.when(at)));
+        let until =
+            until.map(|at| format!(", and before {}, when the next issue goes out", opened.limit(at)));
         let freezing = if is_draft { freezing(opened) } else { String::new() };
         let until = until.unwrap_or_default();
         page.move_to = Some(MoveTo {
@@ -399,7 +400,7 @@ fn freezing(opened: &Opened) -> String {
         Approval::UnlessHeld => "editors are told then, and it goes out unless one of them holds it",
         Approval::Required => "editors are told then, and it goes out once one of them approves it",
     };
-    let own = opened.issue.moved_from.map(|at| format!(" Its schedule's own time is {}.", opened.when(at)));
+    let own = opened.issue.moved_from.map(|at| format!(" Its schedule's own time is {}.", opened.limit(at)));
     format!(" Its content freezes {freezes}; {approval}.{}", own.unwrap_or_default())
 }
 

@@ -215,7 +215,7 @@ async fn who_holds_an_issue_is_told_until_when_it_can_still_go_out() {
     for house in houses().await {
         let draft = house.draft().await;
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
-        let until = "and is skipped for good if nobody does by tomorrow at 10:00 (Europe/Paris)";
+        let until = "and is skipped for good if nobody does until tomorrow at 10:00 (Europe/Paris)";
         assert!(house.page_of(&ed, draft.id, "send").await.contains(until));
         house.press(&ed, draft.id, "hold").await;
         assert!(house.page_of(&ed, draft.id, "preview").await.contains(until));
