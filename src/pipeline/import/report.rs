@@ -46,7 +46,7 @@ pub struct Report {
     pub new_tags: Vec<String>,
     /// What there is to say, by its cause.
     pub groups: Vec<Group>,
-    /// The first [`KEPT_NOTES`] notes.
+    /// The first `KEPT_NOTES` notes.
     pub notes: Vec<Note>,
     /// How many there are in all.
     pub notes_in_all: u64,

@@ -25,7 +25,7 @@ pub fn split(cell: &str) -> Vec<String> {
     names
 }
 
-/// A cell that [`split`] reads back.
+/// A cell that `split` reads back.
 pub fn join(names: &[String]) -> String {
     let quoted = |name: &String| match name.contains(BETWEEN) || name.contains('"') {
         true => format!("\"{}\"", name.replace('"', "\"\"")),
