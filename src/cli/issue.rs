@@ -6,7 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use super::send;
 use crate::db;
-use crate::db::deliveries::Said;
+use crate::db::outcomes::Said;
 use crate::domain::address::EmailAddress;
 use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};

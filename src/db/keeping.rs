@@ -1,8 +1,8 @@
 //! Old issues: their deliveries shrink to counts, a batch at a time.
 
 use super::articles::json;
-use super::deliveries::Count;
 use super::dialect::{Dialect, Kind};
+use super::outcomes::Count;
 use super::row::Row;
 use super::{Conn, DbError, sql};
 use crate::domain::calendar::Timestamp;

@@ -4,6 +4,7 @@
 //! A change that must hit one row says so with `one_row`; a list is bound as one JSON value
 //! ([`dialect::Dialect::list`], [`dialect::Dialect::rows`]). `now` is always bound, never the database's clock.
 
+pub mod addressing;
 pub mod archive;
 pub mod articles;
 pub mod attempts;
@@ -23,6 +24,7 @@ pub mod measuring;
 pub mod newsletters;
 pub mod nodes;
 pub mod notices;
+pub mod outcomes;
 pub mod people;
 pub mod recovery;
 pub mod results;

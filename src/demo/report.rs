@@ -72,10 +72,10 @@ async fn outcome(app: &App, id: i64) -> Result<(Outcome, bool), Error> {
     let mut other_schedules = 0;
     for schedule in db::newsletters::schedules_of(&mut conn, newsletter.id).await? {
         if Some(schedule.id) != issue.schedule_id {
-            other_schedules += db::deliveries::followers(&mut conn, newsletter.id, Some(schedule.id)).await?;
+            other_schedules += db::addressing::followers(&mut conn, newsletter.id, Some(schedule.id)).await?;
         }
     }
-    let took = db::deliveries::sending_time(&mut conn, id).await?.unwrap_or(0);
+    let took = db::outcomes::sending_time(&mut conn, id).await?.unwrap_or(0);
     let skipped = status.counts.iter().filter(|count| count.state == S::Skipped.as_str()).map(|count| {
         let reason = count.reason.clone().unwrap_or_default();
         let because =

@@ -1,6 +1,6 @@
 //! Address: decides, for each subscriber, send or not and why, and when.
 
-use crate::db::deliveries::{Addressing, Group, Holding, OwnHour};
+use crate::db::addressing::{Addressing, Group, Holding, OwnHour};
 use crate::db::{self, Conn};
 use crate::domain::calendar::{Timestamp, first_at, parse_zone};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
@@ -103,7 +103,7 @@ impl Reach {
     ) -> Result<Self, Error> {
         let mut hours = vec![];
         if !issue.at_once {
-            hours = db::deliveries::own_hours(conn, newsletter.id, newsletter.zone.name()).await?;
+            hours = db::addressing::own_hours(conn, newsletter.id, newsletter.zone.name()).await?;
             for hour in &mut hours {
                 let zone = parse_zone(&hour.timezone).unwrap_or(newsletter.zone);
                 hour.due_at = first_at(issue.slot_at, hour.at, zone);
@@ -111,7 +111,7 @@ impl Reach {
         }
         let mut languages = vec![];
         if newsletter.rules.match_language {
-            for tag in db::deliveries::languages(conn, newsletter.id, &newsletter.language).await? {
+            for tag in db::addressing::languages(conn, newsletter.id, &newsletter.language).await? {
                 let holding = holding(content, Some(&tag));
                 languages.push((tag, holding));
             }
@@ -145,7 +145,7 @@ async fn write_deliveries(
     now: Timestamp,
 ) -> Result<u64, Error> {
     let reach = Reach::of(conn, newsletter, issue, content).await?;
-    Ok(db::deliveries::address(conn, &reach.addressing(newsletter, issue), now).await?)
+    Ok(db::addressing::address(conn, &reach.addressing(newsletter, issue), now).await?)
 }
 
 /// Whom an issue with this content would go to, if it were addressed now, and whom not.
@@ -157,7 +157,7 @@ pub async fn audience(
     now: Timestamp,
 ) -> Result<Vec<Group>, Error> {
     let reach = Reach::of(conn, newsletter, issue, content).await?;
-    Ok(db::deliveries::audience(conn, &reach.addressing(newsletter, issue), now).await?)
+    Ok(db::addressing::audience(conn, &reach.addressing(newsletter, issue), now).await?)
 }
 
 /// What an issue holds for readers of a language (none: of any).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::db::deliveries::Count;
+use crate::db::outcomes::Count;
 use crate::db::tallies::{self, Tally};
 use crate::db::{self, DbError};
 use crate::domain::calendar::Timestamp;

@@ -66,7 +66,7 @@ pub async fn tell(
         zone: zone.name().to_owned(),
         subject: deliver::subject(app, newsletter, issue, &content),
         articles: content.articles.len() as u64,
-        audience: u64::try_from(db::deliveries::followers(conn, newsletter.id, issue.schedule_id).await?)
+        audience: u64::try_from(db::addressing::followers(conn, newsletter.id, issue.schedule_id).await?)
             .unwrap_or(0),
         url: Some(links::sending(app, issue.id)),
         commands,

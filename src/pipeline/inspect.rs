@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::db;
-use crate::db::deliveries::{Count, Reader, Said, Story};
+use crate::db::deliveries::Reader;
+use crate::db::outcomes::{Count, Said, Story};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Outcome, OutcomeClass, SkipReason};
@@ -204,7 +205,7 @@ async fn find_reader(
     let subscription = db::subscriptions::find(&mut conn, edition.newsletter.id, subscriber.id)
         .await?
         .ok_or_else(unknown)?;
-    let delivery = db::deliveries::find(&mut conn, edition.issue.id, subscriber.id).await?;
+    let delivery = db::outcomes::find(&mut conn, edition.issue.id, subscriber.id).await?;
     let reader = Reader {
         id: subscriber.id,
         email: subscriber.email,
@@ -359,7 +360,7 @@ pub async fn status(app: &App, id: i64) -> Result<Status, Error> {
     let mut conn = app.db.conn().await?;
     let issue = find_issue(&mut conn, id).await?;
     let counts = db::keeping::counts(&mut conn, id).await?;
-    let said = db::deliveries::said(&mut conn, id, 20).await?;
+    let said = db::outcomes::said(&mut conn, id, 20).await?;
     Ok(Status { issue, counts, said })
 }
 
@@ -401,7 +402,7 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<Answer, Err
         let sentence = format!("{email} is not a subscriber (or was erased): no mail goes there.");
         return Ok(Answer::without_delivery("not_a_subscriber", sentence));
     };
-    if let Some(delivery) = db::deliveries::find(&mut conn, id, subscriber.id).await? {
+    if let Some(delivery) = db::outcomes::find(&mut conn, id, subscriber.id).await? {
         return Ok(of_delivery(delivery, &issue, email, app.clock.now()));
     }
     if db::keeping::is_shrunk(&mut conn, id).await? {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::db;
-use crate::db::deliveries::Count;
 use crate::db::measuring::Target;
+use crate::db::outcomes::Count;
 use crate::db::results::{Failure, Late, Past, Totals};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::DeliveryState;

@@ -299,7 +299,7 @@ async fn give_up(app: &App, id: i64, why: &str) -> Result<(), Error> {
 /// What sending an issue means, in figures.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    pub groups: Vec<db::deliveries::Group>,
+    pub groups: Vec<db::addressing::Group>,
     pub articles: usize,
 }
 

@@ -55,7 +55,7 @@ async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {
     let mut end = IssueState::Sent;
     if ours && sent == 0 {
         // Nobody has it, and it is not the readers' fault: it can go out once the relay is put right.
-        let last = db::deliveries::failures(&mut tx, issue.id, 1).await?.pop();
+        let last = db::outcomes::failures(&mut tx, issue.id, 1).await?.pop();
         let said = last.and_then(|story| story.detail).unwrap_or_default();
         reason = Some(format!("the relay refuses every message: {}", without_addresses(&said)));
         end = IssueState::Paused;

@@ -102,7 +102,7 @@ pub async fn disk(app: &App, newsletters: &[Newsletter]) -> Vec<Finding> {
     if let Ok(mut conn) = app.db.conn().await {
         for newsletter in newsletters {
             let followers =
-                db::deliveries::followers(&mut conn, newsletter.id, None).await.unwrap_or_default();
+                db::addressing::followers(&mut conn, newsletter.id, None).await.unwrap_or_default();
             readers += u64::try_from(followers).unwrap_or_default();
         }
     }

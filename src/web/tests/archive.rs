@@ -314,7 +314,7 @@ async fn who_asks_while_too_many_pages_are_made_is_told_when_to_come_back() {
         let ann = EmailAddress::parse("ann@example.org").unwrap();
         let mut conn = house.app.db.conn().await.unwrap();
         let ann = subscribers::find(&mut conn, &ann).await.unwrap().unwrap();
-        let delivery = crate::db::deliveries::find(&mut conn, 1, ann.id).await.unwrap().unwrap();
+        let delivery = crate::db::outcomes::find(&mut conn, 1, ann.id).await.unwrap().unwrap();
         drop(conn);
         let own = format!("/view/{}", house.app.key.sign(&Token::View { delivery_id: delivery.id }));
         let turns = (house.app.pages.turn().await.unwrap(), house.app.pages.turn().await.unwrap());

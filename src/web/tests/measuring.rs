@@ -2,7 +2,7 @@
 
 use super::sending::with_relay;
 use super::*;
-use crate::db::{deliveries, measuring as kept};
+use crate::db::{measuring as kept, outcomes};
 use crate::domain::measuring::{ANY_LINK, PICTURE};
 use crate::domain::subscription::SuppressionReason;
 use crate::mail::catcher::Mailbox;
@@ -276,7 +276,7 @@ async fn links_lead_on_when_their_reader_and_their_delivery_are_gone() {
         assert_eq!(keep::shrink(&house.app).await.unwrap().len(), 1);
         let mut conn = house.app.db.conn().await.unwrap();
         let ben_id = house.subscriber_id("ben@example.org").await;
-        assert!(deliveries::find(&mut conn, id, ben_id).await.unwrap().is_none());
+        assert!(outcomes::find(&mut conn, id, ben_id).await.unwrap().is_none());
         assert_eq!(crate::db::testing::count(&mut conn, "visits").await, 0);
         drop(conn);
         for link in [&ann, &ben] {

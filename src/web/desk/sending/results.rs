@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::measured::{self, MeasuredPart};
 use super::words::{number, span};
 use super::{Opened, Page};
-use crate::db::deliveries::Count;
+use crate::db::outcomes::Count;
 use crate::db::results::{Late, Past, Totals};
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::user::Role;
