@@ -198,7 +198,9 @@ fn pages(town: &Town) -> Vec<(&'static str, String)> {
         ("the audit log, a rare action", "/office/audit?action=user.remove".to_owned()),
         ("the audit log, from its middle on", format!("/office/audit?before={}", town.middle)),
         ("issues", "/desk/issues".to_owned()),
-        ("an issue's deliveries while it goes out", "/desk/issues/1/live".to_owned()),
+        ("an issue's deliveries while it goes out", "/desk/issues/2/live".to_owned()),
+        ("what has become of them so far", "/desk/issues/2/results".to_owned()),
+        ("how an issue went out", "/desk/issues/1/live".to_owned()),
         ("what became of an issue's deliveries", "/desk/issues/1/results".to_owned()),
     ]
 }
@@ -355,8 +357,10 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
          FROM subscribers WHERE id % 70 = 0"
             .to_owned(),
         format!(
-            "INSERT INTO issues (newsletter_id, number, slot_at, slot_date, cutoff_at, state, created_at, addressed_at)
-             VALUES ({brief}, 1, 1767225600000, '2026-01-01', 1767225600000, 'sent', 0, 1767225600000)"
+            "INSERT INTO issues (newsletter_id, number, slot_at, slot_date, cutoff_at, state, created_at, addressed_at,
+                 finished_at)
+             VALUES ({brief}, 1, 1767225600000, '2026-01-01', 1767225600000, 'sent', 0, 1767225600000, 1767226600000),
+                 ({brief}, 2, 1767312000000, '2026-01-02', 1767312000000, 'sending', 0, 1767312000000, NULL)"
         ),
         "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail, not_before, due_at,
              updated_at)
@@ -364,6 +368,14 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
              CASE WHEN s.subscriber_id % 100 = 7 THEN 'bad_address' END,
              CASE WHEN s.subscriber_id % 100 = 7 THEN '550 5.1.1 no such user' END, 0, 0, 1767225600000
          FROM subscriptions s WHERE s.newsletter_id = 1"
+            .to_owned(),
+        // One that has gone out to half of its readers.
+        "INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, state, reason, detail, not_before, due_at,
+             updated_at)
+         SELECT 2, d.subscriber_id, d.subscription_id,
+             CASE WHEN d.id % 2 = 0 THEN 'queued' WHEN d.id % 1000 = 17 THEN 'deferred' ELSE d.state END,
+             CASE WHEN d.id % 2 = 1 THEN d.reason END, CASE WHEN d.id % 2 = 1 THEN d.detail END, 0, 0, 1767312000000
+         FROM deliveries d WHERE d.issue_id = 1"
             .to_owned(),
         "INSERT INTO segments (name, filter, created_at)
          SELECT 'Segment ' || id, 'newsletter=brief&state=active&q=quill' || id, 0 FROM subscribers WHERE id <= 200"

@@ -1,5 +1,6 @@
 //! Who did what, and who was refused what.
 
+use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, sql};
 use crate::domain::calendar::Timestamp;
@@ -120,10 +121,10 @@ enum Value {
 /// At most `limit` lines, the newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entry>, DbError> {
     let Some((least, most)) = between(conn, filter).await? else { return Ok(vec![]) };
-    let below = format!("{}.%", filter.action);
+    let dialect = Dialect::of(conn);
     let mut conditions = vec![];
     let mut values = vec![];
-    let mut add = |condition: &'static str, of: Vec<Value>| {
+    let mut add = |condition: &str, of: Vec<Value>| {
         // Only what is filtered by is in the statement: with a condition for what may be empty, no index is used.
         let mut text = condition.to_owned();
         for value in of {
@@ -136,7 +137,9 @@ pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<En
         add("who = ?", vec![Value::Text(filter.who.clone())]);
     }
     if !filter.action.is_empty() {
-        add("(action = ? OR action LIKE ?)", vec![Value::Text(filter.action.clone()), Value::Text(below)]);
+        // One action, or all that is done to one kind of thing: each has an index.
+        let key = if filter.action.contains('.') { "action".to_owned() } else { dialect.noun("action") };
+        add(&format!("{key} = ?"), vec![Value::Text(filter.action.clone())]);
     }
     if let Some(id) = filter.newsletter_id {
         add("newsletter_id = ?", vec![Value::Int(id)]);

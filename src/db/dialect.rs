@@ -65,6 +65,14 @@ impl Dialect {
         }
     }
 
+    /// What an action of the audit log was done to, as its index has it: `user` of `user.remove`.
+    pub fn noun(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("substr({column}, 1, instr({column} || '.', '.') - 1)"),
+            Self::Postgres => format!("split_part({column}, '.', 1)"),
+        }
+    }
+
     /// The query whose rows are the ids of the people who have words, as [`Dialect::words`] writes them in `placeholder`.
     pub fn having_words(self, placeholder: &str) -> String {
         match self {

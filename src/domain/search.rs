@@ -2,6 +2,7 @@
 //!
 //! Both are cut and folded here, so that a search finds the same people on either database.
 
+use super::address::parse_domain;
 use super::issue::folded;
 
 /// Letters of a word that count: no index takes words without end, and nobody types more.
@@ -43,6 +44,9 @@ pub struct Search {
     terms: Vec<Term>,
 }
 
+/// A word, and whether its beginning is enough.
+pub type Word<'s> = (&'s str, bool);
+
 /// What stands between two spaces of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
@@ -57,9 +61,9 @@ impl Search {
     /// Reads a search as it was typed. None where something was, but no letter and no digit.
     pub fn parse(text: &str) -> Option<Self> {
         let mut terms: Vec<Term> = vec![];
-        for typed in text.split_whitespace() {
+        for typed in text.split_whitespace().map(as_stored) {
             let term = Term {
-                phrase: words_of(typed),
+                phrase: words_of(&typed),
                 domain: typed.strip_prefix('@').map(str::to_lowercase).filter(|domain| !domain.is_empty()),
             };
             let says_something = term.phrase.contains(char::is_alphanumeric);
@@ -86,13 +90,30 @@ impl Search {
         }
     }
 
-    /// Words that whoever is found must have, each with whether its beginning is enough: few have them all, where few
-    /// have the terms. The `@`, which everybody has, is left out, and so is the beginning of a word behind two whole ones:
-    /// the `com` of an address says little, and half of a list has it.
-    pub fn words(&self) -> Vec<(&str, bool)> {
-        let mut words: Vec<(&str, bool)> = vec![];
-        for term in &self.terms {
-            let mut its: Vec<(&str, bool)> =
+    /// How the domains of those who are found begin.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| term.domain.as_deref())
+    }
+
+    /// What to ask an index of words for, one after the other, until few have it: words that whoever is found has, each
+    /// with whether its beginning is enough. Whole words come first, and then the longest beginning: an index looks a
+    /// word up, but reads all that begin in one way, and `com` is what most of a list begins with.
+    pub fn attempts(&self) -> Vec<Vec<Word<'_>>> {
+        let all = self.words();
+        let whole: Vec<Word<'_>> = all.iter().copied().filter(|(_, is_begun)| !is_begun).collect();
+        let longest = all.iter().copied().filter(|(_, is_begun)| *is_begun).max_by_key(|(word, _)| word.len());
+        let mut attempts = vec![whole, longest.into_iter().collect(), all];
+        attempts.retain(|words| !words.is_empty());
+        attempts.dedup();
+        attempts
+    }
+
+    /// All words but those of domains. The `@`, which everybody has, is left out, and so is the beginning of a word
+    /// behind two whole ones: it says little.
+    fn words(&self) -> Vec<Word<'_>> {
+        let mut words: Vec<Word<'_>> = vec![];
+        for term in self.terms.iter().filter(|term| term.domain.is_none()) {
+            let mut its: Vec<Word<'_>> =
                 term.phrase.split_whitespace().map(|word| (word, false)).collect();
             if let Some(last) = its.last_mut() {
                 last.1 = true;
@@ -106,6 +127,15 @@ impl Search {
         words.sort_unstable();
         words.dedup();
         words
+    }
+}
+
+/// What was typed, with a domain of other letters than ASCII's as addresses have it: `xn--bcher-kva.example`.
+fn as_stored(typed: &str) -> String {
+    let domain = typed.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii());
+    match domain.map(|(local, domain)| (local, parse_domain(domain))) {
+        Some((local, Ok(domain))) => format!("{local}@{domain}"),
+        _ => typed.to_owned(),
     }
 }
 
@@ -135,10 +165,11 @@ mod tests {
             [(" ann", None), (" example org", None), (" @ mail example", Some("mail.example"))]
         );
         let words = search.words();
-        assert_eq!(
-            words,
-            [("ann", true), ("example", false), ("example", true), ("mail", false), ("org", true)]
-        );
+        assert_eq!(words, [("ann", true), ("example", false), ("org", true)]);
+        let attempts = |text: &str| Search::parse(text).unwrap().attempts().len();
+        assert_eq!(search.attempts(), [vec![("example", false)], vec![("org", true)], words]);
+        assert_eq!(search.domains().collect::<Vec<_>>(), ["mail.example"]);
+        assert_eq!(["ann", "ann@", "@example.org", "ann smi"].map(attempts), [1, 1, 0, 2]);
         assert_eq!(Search::parse("ann@").unwrap().words(), [("ann", false)]);
         let address = Search::parse("ann@example.com").unwrap();
         assert_eq!(address.terms()[0].phrase, " ann @ example com");

@@ -258,7 +258,7 @@ fn has(dialect: Dialect, term: &Term) -> Condition {
 }
 
 /// What comes behind everything that begins so.
-fn past(words: &str) -> String {
+pub fn past(words: &str) -> String {
     format!("{words}\u{10ffff}")
 }
 

@@ -3,7 +3,7 @@
 use super::super::dialect::{Dialect, Kind};
 use super::super::row::Row;
 use super::super::{Conn, Db, DbError, sql as statement};
-use super::sql::{People, Road, Stretch};
+use super::sql::{People, Road, Stretch, past};
 use super::{Filter, Place};
 use crate::domain::search::{Search, words_of};
 
@@ -62,17 +62,35 @@ async fn newest(conn: &mut Conn) -> Result<u64, DbError> {
     Ok(u64::try_from(Row::new(&row, "subscribers").int("newest")?).unwrap_or(0))
 }
 
-/// Everybody who has the words; none where they are more than [`MOST`].
+/// At most [`MOST`] people, among whom is everybody who is looked for; none where no index says so.
 async fn having(conn: &mut Conn, search: &Search) -> Result<Option<People>, DbError> {
     let dialect = Dialect::of(conn);
-    let query = statement(format!("{} LIMIT $2", dialect.having_words("$1")));
-    let most = i64::try_from(MOST).unwrap_or(i64::MAX);
-    let query = sqlx::query(query).bind(dialect.words(&search.words())).bind(most + 1).persistent(false);
+    for domain in search.domains() {
+        let key = dialect.domain("email");
+        let query = format!("SELECT id FROM subscribers WHERE {key} >= $1 AND {key} < $2");
+        if let Some(people) = few(conn, query, vec![domain.to_owned(), past(domain)]).await? {
+            return Ok(Some(people));
+        }
+    }
+    for words in search.attempts() {
+        let query = dialect.having_words("$1");
+        if let Some(people) = few(conn, query, vec![dialect.words(&words)]).await? {
+            return Ok(Some(people));
+        }
+    }
+    Ok(None)
+}
+
+/// The people whom a query finds; none where they are more than [`MOST`].
+async fn few(conn: &mut Conn, query: String, values: Vec<String>) -> Result<Option<People>, DbError> {
+    let dialect = Dialect::of(conn);
+    let query = statement(format!("{query} LIMIT {}", MOST + 1));
+    let query = values.into_iter().fold(sqlx::query(query).persistent(false), sqlx::query::Query::bind);
     let rows = query.fetch_all(conn).await?;
     if rows.len() > usize::try_from(MOST).unwrap_or(usize::MAX) {
         return Ok(None);
     }
-    let ids = rows.iter().map(|row| Row::new(row, "subscriber_words").int("id"));
+    let ids = rows.iter().map(|row| Row::new(row, "subscribers").int("id"));
     Ok(Some(People::new(dialect, &ids.collect::<Result<Vec<_>, _>>()?)))
 }
 

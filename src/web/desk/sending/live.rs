@@ -51,8 +51,8 @@ const MOST_FAILURES: u32 = 5;
 
 /// What is known of an issue at one moment.
 #[derive(Debug)]
-struct Moment {
-    progress: Progress,
+pub struct Moment {
+    pub progress: Progress,
     /// Messages a second; none where it cannot be told.
     rate: Option<f64>,
     failures: Vec<Failure>,
@@ -90,6 +90,13 @@ impl Hub {
         watched.insert(id, Arc::downgrade(&moments));
         tokio::spawn(self.clone().watch(app.clone(), id, moments));
         receiver
+    }
+
+    /// How far an issue is, counted now or a moment ago.
+    pub async fn look(&self, app: &App, id: i64) -> Result<Arc<Moment>, Error> {
+        let mut moments = self.join(app, id);
+        let moment = moments.wait_for(Option::is_some).await.ok().and_then(|moment| moment.clone());
+        moment.ok_or(Error::Slow)
     }
 
     /// Counts until nobody looks on, or there is no more to see.
@@ -273,10 +280,7 @@ pub async fn show(
     Segment(id): Segment,
 ) -> Result<Response, Error> {
     let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.watch").await?;
-    // Whoever reloads shares the counting with those who look on.
-    let mut moments = hub.join(&app, opened.issue.id);
-    let moment = moments.wait_for(Option::is_some).await.ok().and_then(|moment| moment.clone());
-    let moment = moment.ok_or(Error::Slow)?;
+    let moment = hub.look(&app, opened.issue.id).await?;
     let page = LivePage {
         figures: figures(&opened, &moment),
         events: opened.path("events"),

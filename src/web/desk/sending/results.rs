@@ -1,16 +1,19 @@
 //! What became of an issue, and how it compares with those before it.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::live::Hub;
 use super::measured::{self, MeasuredPart};
 use super::words::{number, span};
 use super::{Opened, Page};
 use crate::db::outcomes::Count;
 use crate::db::results::{Late, Past, Totals};
 use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::issue::IssueState;
 use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::results::{self, Left, Progress};
@@ -105,9 +108,18 @@ struct Bar {
 }
 
 /// `GET /desk/issues/{id}/results`
-pub async fn show(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Result<Response, Error> {
+pub async fn show(
+    State(app): State<App>,
+    Extension(hub): Extension<Hub>,
+    by: SignedIn,
+    Segment(id): Segment,
+) -> Result<Response, Error> {
     let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.results").await?;
-    let progress = results::progress(&app, opened.issue.id).await?;
+    let progress = match opened.issue.state {
+        // Whoever reloads shares the counting with those who look on.
+        IssueState::Sending => hub.look(&app, opened.issue.id).await?.progress.clone(),
+        _ => results::progress(&app, opened.issue.id).await?,
+    };
     let left = results::left(&app, &progress).await?;
     let late = results::late(&app, &progress, left.as_ref()).await?;
     let measured = results::measured(&app, &opened.issue).await?;
