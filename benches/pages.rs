@@ -353,7 +353,9 @@ async fn settle(app: &App, subscribers: u64) -> Result<Town, Box<dyn Error>> {
         "UPDATE subscriptions SET paused_until = 4102444800000 WHERE subscriber_id % 1000 = 3".to_owned(),
         format!("INSERT INTO subscriber_tags (tag_id, subscriber_id) SELECT {tag}, id FROM subscribers WHERE id % 500 = 1"),
         "INSERT INTO suppressions (email_hash, email, reason, detail, created_at)
-         SELECT email_hash, email, CASE WHEN id % 70000 = 0 THEN 'complained' ELSE 'bounced' END, '', created_at
+         SELECT email_hash, email, CASE WHEN id % 70000 = 0 THEN 'complained' ELSE 'bounced' END, '',
+             -- One in ten since the last issue.
+             CASE WHEN id % 700 = 0 THEN 1767312000000 ELSE 1767000000000 END + id
          FROM subscribers WHERE id % 70 = 0"
             .to_owned(),
         format!(

@@ -12,8 +12,9 @@ use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::{Issue, IssueState};
 use crate::pipeline::composing::{self, By};
-use crate::pipeline::inspect::{self, Answer};
+use crate::pipeline::why::{self, Answer};
 use crate::pipeline::{App, Error, editors};
+use crate::pipeline::{inspect, test_mail};
 
 #[derive(Subcommand, Debug)]
 pub enum IssueCommand {
@@ -125,7 +126,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Test { which, to } => {
             let id = filling(app, &which).await?;
             let to = EmailAddress::parse(&to).map_err(Error::Invalid)?;
-            let outcome = inspect::test(app, id, &to).await?;
+            let outcome = test_mail::test(app, id, &to).await?;
             if outcome.class != OutcomeClass::Sent {
                 return Err(Error::Io(format!("the test was not sent: {}", outcome.detail)));
             }
@@ -159,8 +160,9 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
             if wait {
                 send::wait(app, output, issue.id).await?;
             } else if now {
+                let day = issue.slot_date.format("%-d %B %Y");
                 output.say(format!(
-                    "Issue {id} goes out now, by the running `daybreak serve` (or add --wait)."
+                    "Issue {id} goes out now as the issue of {day}, by the running `daybreak serve` (or add --wait)."
                 ));
             } else {
                 output.say(format!("Issue {id} is approved and goes out at {}.", issue.slot_at));
@@ -182,7 +184,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Why { which, email } => {
             let id = gone_out(app, &which).await?;
             let email = EmailAddress::parse(&email).map_err(Error::Invalid)?;
-            let answer = inspect::why(app, id, &email).await?;
+            let answer = why::why(app, id, &email).await?;
             output.one(&answer_as_json(id, &answer), &[("", answer.sentence)]);
         }
     }
@@ -322,7 +324,7 @@ fn answer_as_json(issue: i64, answer: &Answer) -> serde_json::Value {
 }
 
 pub async fn status(app: &App, output: Output, id: i64) -> Result<(), Error> {
-    let status = inspect::status(app, id).await?;
+    let status = why::status(app, id).await?;
     let shown = json!({
         "issue": as_json(&status.issue),
         "deliveries": status.counts,

@@ -51,7 +51,7 @@ pub fn run(overrides: Option<&Path>, output: Output, command: TemplateCommand) -
                     MAILS.join(", ")
                 )));
             }
-            let mail = Renderer::new(overrides)?.render_sample(&name)?;
+            let mail = Renderer::new(overrides)?.render_sample(&name, None)?;
             let values = HoleValues::default();
             match format {
                 Format::Html => output.raw(&mail.html.fill(&values, escape_html)),

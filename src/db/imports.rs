@@ -57,6 +57,8 @@ pub struct Import {
     pub columns: Option<String>,
     pub consent_words: String,
     pub state: ImportState,
+    /// How often somebody has begun to read it.
+    pub run: i64,
     /// How many bytes are read.
     pub progress: i64,
     /// What came of it in numbers, JSON.
@@ -66,7 +68,7 @@ pub struct Import {
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, newsletter_id, who, file_name, stored, bytes, columns, consent_words, state, progress, \
+const COLUMNS: &str = "id, newsletter_id, who, file_name, stored, bytes, columns, consent_words, state, run, progress, \
      report, error, beat_at, created_at";
 
 fn import(row: &sqlx::any::AnyRow) -> Result<Import, DbError> {
@@ -81,6 +83,7 @@ fn import(row: &sqlx::any::AnyRow) -> Result<Import, DbError> {
         columns: row.opt_text("columns")?,
         consent_words: row.text("consent_words")?,
         state: row.parsed("state", ImportState::parse)?,
+        run: row.int("run")?,
         progress: row.int("progress")?,
         report: row.opt_text("report")?,
         error: row.opt_text("error")?,
@@ -145,7 +148,8 @@ pub async fn begin(
         }
     };
     let result = sqlx::query(sql(format!(
-        "UPDATE imports SET state = $2, columns = $3, consent_words = $4, progress = 0, error = NULL, beat_at = $5
+        "UPDATE imports SET state = $2, run = run + 1, columns = $3, consent_words = $4, progress = 0, error = NULL,
+             beat_at = $5
          WHERE id = $1 AND {may}"
     )))
     .bind(id)
@@ -159,10 +163,14 @@ pub async fn begin(
     Ok(result.rows_affected() == 1)
 }
 
-/// A sign of life.
-pub async fn beat(conn: &mut Conn, id: i64, progress: i64, now: Timestamp) -> Result<(), DbError> {
-    let result = sqlx::query("UPDATE imports SET progress = $2, beat_at = $3 WHERE id = $1")
+/// A sign of life of a run.
+///
+/// # Errors
+/// [`DbError::WrongRows`] where another run has begun since.
+pub async fn beat(conn: &mut Conn, id: i64, run: i64, progress: i64, now: Timestamp) -> Result<(), DbError> {
+    let result = sqlx::query("UPDATE imports SET progress = $3, beat_at = $4 WHERE id = $1 AND run = $2")
         .bind(id)
+        .bind(run)
         .bind(progress)
         .bind(now.millis())
         .execute(conn)
@@ -170,19 +178,25 @@ pub async fn beat(conn: &mut Conn, id: i64, progress: i64, now: Timestamp) -> Re
     one_row("an import's progress", &result)
 }
 
-/// Writes what came of it.
+/// Writes what came of a run.
+///
+/// # Errors
+/// [`DbError::WrongRows`] where another run has begun since.
 pub async fn finish(
     conn: &mut Conn,
     id: i64,
+    run: i64,
     state: ImportState,
     report: Option<&str>,
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE imports SET state = $2, report = COALESCE($3, report), error = $4, beat_at = $5 WHERE id = $1",
+        "UPDATE imports SET state = $3, report = COALESCE($4, report), error = $5, beat_at = $6
+         WHERE id = $1 AND run = $2",
     )
     .bind(id)
+    .bind(run)
     .bind(state.as_str())
     .bind(report)
     .bind(error)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::db;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::issue::{Issue, IssueState};
-use crate::pipeline::{App, Error, deliver, inspect};
+use crate::pipeline::{App, Error, deliver, why};
 
 /// What became of all issues.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,7 +62,7 @@ pub async fn report(app: &App, issues: &[Issue], caught: u64) -> Result<Report, 
 /// What became of an issue, and whether nothing of it is missing.
 async fn outcome(app: &App, id: i64) -> Result<(Outcome, bool), Error> {
     use DeliveryState as S;
-    let status = inspect::status(app, id).await?;
+    let status = why::status(app, id).await?;
     let issue = &status.issue;
     let mut conn = app.db.conn().await?;
     let newsletter = db::newsletters::get(&mut conn, issue.newsletter_id)

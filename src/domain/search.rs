@@ -101,7 +101,8 @@ impl Search {
     pub fn attempts(&self) -> Vec<Vec<Word<'_>>> {
         let all = self.words();
         let whole: Vec<Word<'_>> = all.iter().copied().filter(|(_, is_begun)| !is_begun).collect();
-        let longest = all.iter().copied().filter(|(_, is_begun)| *is_begun).max_by_key(|(word, _)| word.len());
+        let longest =
+            all.iter().copied().filter(|(_, is_begun)| *is_begun).max_by_key(|(word, _)| word.len());
         let mut attempts = vec![whole, longest.into_iter().collect(), all];
         attempts.retain(|words| !words.is_empty());
         attempts.dedup();
@@ -113,8 +114,7 @@ impl Search {
     fn words(&self) -> Vec<Word<'_>> {
         let mut words: Vec<Word<'_>> = vec![];
         for term in self.terms.iter().filter(|term| term.domain.is_none()) {
-            let mut its: Vec<Word<'_>> =
-                term.phrase.split_whitespace().map(|word| (word, false)).collect();
+            let mut its: Vec<Word<'_>> = term.phrase.split_whitespace().map(|word| (word, false)).collect();
             if let Some(last) = its.last_mut() {
                 last.1 = true;
             }

@@ -41,9 +41,11 @@ pub mod story;
 pub mod subscribe;
 pub mod system;
 pub mod templates;
+pub mod test_mail;
 #[cfg(test)]
 pub mod testing;
 pub mod topics;
+pub mod why;
 
 pub use self::app::App;
 use crate::db::DbError;

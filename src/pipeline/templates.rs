@@ -14,6 +14,7 @@ use super::{App, Error, accounts, inspect};
 use crate::db;
 use crate::db::templates::Version;
 use crate::domain::mail::{HoleValues, RenderedMail, escape_html};
+use crate::domain::newsletter::Newsletter;
 use crate::domain::user::User;
 use crate::render::{MAX_BYTES, RenderError, Renderer, TemplateProblem, Texts, is_changeable, is_template};
 
@@ -250,6 +251,7 @@ pub async fn preview(
     }
     let texts = with(app, file, Some(text)).await?;
     let edition = if mail == "digest" { newest(app, content).await? } else { None };
+    let newsletter = if mail == "digest" { None } else { newsletter_of(app, content).await? };
     let values = match &edition {
         Some(edition) => hole_values(app, &inspect::nobody(edition)?, 0, 0),
         None => HoleValues::default(),
@@ -259,11 +261,11 @@ pub async fn preview(
         let renderer = renderer.with(&texts, until).map_err(|error| error.problems)?;
         let rendered = match &edition {
             Some(edition) => renderer.digest_for(&edition.input(&edition.default_audience()), &values),
-            None => renderer.render_sample(&mail),
+            None => renderer.render_sample(&mail, newsletter.as_ref()),
         };
         // All of it may be in another language than the newsletter's.
         let rendered = match rendered {
-            Err(RenderError::NoArticles) => renderer.render_sample(&mail),
+            Err(RenderError::NoArticles) => renderer.render_sample(&mail, newsletter.as_ref()),
             rendered => rendered,
         };
         rendered.map_err(|error| match error {
@@ -280,6 +282,18 @@ pub async fn preview(
         }
     };
     Ok(rendered.await?.map(filled))
+}
+
+/// The newsletter that a notice is shown for.
+async fn newsletter_of(app: &App, content: Content) -> Result<Option<Newsletter>, Error> {
+    let mut newsletters = match content {
+        Content::MadeUp => vec![],
+        _ => db::newsletters::list(&mut *app.db.conn().await?).await?,
+    };
+    if let Content::NewestOf(id) = content {
+        newsletters.retain(|newsletter| newsletter.id == id);
+    }
+    Ok(newsletters.into_iter().next())
 }
 
 /// The newest issue with articles.

@@ -6,6 +6,7 @@ use super::error::{RenderError, TemplateProblem};
 use super::sample::{self, DigestSample};
 use super::{MAILS, Renderer, contrast};
 use crate::domain::mail::{HoleValues, RenderedMail, escape_html};
+use crate::domain::newsletter::Newsletter;
 
 /// Audiences that differ in words, direction, number of articles, and in what their articles have.
 const DIGESTS: [(&str, usize, bool); 6] = [
@@ -47,7 +48,7 @@ pub(super) fn faint(renderer: &Renderer) -> Vec<String> {
     let mut found: Vec<(&str, Faint)> = vec![];
     for mail in MAILS {
         // What cannot be rendered is a problem of another kind.
-        let Ok(rendered) = render_sample(renderer, mail) else { continue };
+        let Ok(rendered) = render_sample(renderer, mail, None) else { continue };
         for faint in contrast::faint(&rendered.html.fill(&sample::reader(), escape_html)) {
             let is_same = |other: &Faint| {
                 (other.scheme, &other.text, &other.ground) == (faint.scheme, &faint.text, &faint.ground)
@@ -100,13 +101,17 @@ fn look(mail: &str, rendered: &RenderedMail) -> Option<TemplateProblem> {
 
 const NO_WAY_OUT: &str = "no link to leave the newsletter: print {{unsubscribe_url}}, the law asks for it";
 
-/// One mail with its first sample.
-pub(super) fn render_sample(renderer: &Renderer, mail: &str) -> Result<RenderedMail, RenderError> {
+/// One mail with its first sample; a notice as that of a newsletter, if one is given.
+pub(super) fn render_sample(
+    renderer: &Renderer,
+    mail: &str,
+    of: Option<&Newsletter>,
+) -> Result<RenderedMail, RenderError> {
     if mail == "digest" {
         let sample = DigestSample::new("en", 7, true);
         return renderer.digest_for(&sample.input(), &sample::reader());
     }
-    match sample::notice(mail) {
+    match of.map_or_else(|| sample::notice(mail), |of| sample::notice_of(mail, of)) {
         Some(notice) => renderer.notice(&notice),
         None => {
             let message = format!("there is no mail of this name: it is one of {}", MAILS.join(", "));

@@ -310,12 +310,12 @@ impl Renderer {
         check::lines(self, PREHEADER_LINE, line).map(|_| ())
     }
 
-    /// A mail of [`MAILS`] with made-up content, its holes filled.
+    /// A mail of [`MAILS`] with made-up content, its holes filled; a notice as that of a newsletter, if one is given.
     ///
     /// # Errors
     /// [`RenderError::Template`] where there is no such mail, or a template of one's own is at fault.
-    pub fn render_sample(&self, name: &str) -> Result<RenderedMail, RenderError> {
-        check::render_sample(self, name)
+    pub fn render_sample(&self, name: &str, of: Option<&Newsletter>) -> Result<RenderedMail, RenderError> {
+        check::render_sample(self, name, of)
     }
 
     /// Writes the embedded templates into `folder`, to start one's own from; returns the files written.

@@ -107,13 +107,19 @@ pub(super) fn full_context(mail: &str) -> Value {
 
 /// The notice of this name with everything in it.
 pub(super) fn notice(mail: &str) -> Option<Notice> {
-    let newsletter = Publication::from(&newsletter(true));
+    notice_of(mail, &newsletter(true))
+}
+
+/// The same of a newsletter that there is.
+pub(super) fn notice_of(mail: &str, of: &Newsletter) -> Option<Notice> {
+    let newsletter = Publication::from(of);
+    let (language, zone) = (of.language.clone(), of.zone.name().to_owned());
     let issue = |reason: &str, commands: &[(&str, &str)]| IssueNotice {
         newsletter: newsletter.clone(),
         issue_id: 128,
         number: 128,
         slot_at: SLOT,
-        zone: "Europe/Paris".to_owned(),
+        zone: zone.clone(),
         subject: "The night train returns and 6 more".to_owned(),
         articles: 7,
         audience: 12_480,
@@ -128,8 +134,8 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
         [("Look at it", "daybreak issue preview 128"), ("Approve it", "daybreak issue approve 128")];
     Some(match mail {
         "confirm" => Notice::Confirm(Confirm {
-            language: "en".to_owned(),
-            zone: "Europe/Paris".to_owned(),
+            language: language.clone(),
+            zone: zone.clone(),
             newsletters: vec![
                 newsletter.clone(),
                 Publication { name: "The Week in Trains".to_owned(), ..newsletter.clone() },
@@ -138,27 +144,27 @@ pub(super) fn notice(mail: &str) -> Option<Notice> {
             valid_until: Some(SLOT),
         }),
         "welcome" => Notice::Welcome(Welcome {
-            language: "en".to_owned(),
-            zone: "Europe/Paris".to_owned(),
+            language: language.clone(),
+            zone: zone.clone(),
             newsletter,
             next_issue: Some(SLOT),
             unsubscribe_url: reader().unsubscribe_url,
             preferences_url: Some(reader().preferences_url),
         }),
         "goodbye" => Notice::Goodbye(Goodbye {
-            language: "en".to_owned(),
+            language: language.clone(),
             newsletter,
             resubscribe_url: Some("https://news.example/morning-brief".to_owned()),
         }),
         "address" => Notice::Address(ConfirmAddress {
-            language: "en".to_owned(),
-            zone: "Europe/Paris".to_owned(),
+            language: language.clone(),
+            zone: zone.clone(),
             newsletter,
             confirm_url: "https://news.example/address/7Qk2mW".to_owned(),
             valid_until: SLOT,
         }),
         "moved" => Notice::Moved(Moved {
-            language: "en".to_owned(),
+            language: language.clone(),
             newsletter,
             preferences_url: reader().preferences_url,
         }),

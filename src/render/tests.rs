@@ -416,7 +416,7 @@ fn notices_are_in_the_readers_language() {
 #[test]
 fn a_postal_address_keeps_its_lines() {
     for mail in ["digest", "confirm", "welcome", "goodbye"] {
-        let mail = renderer().render_sample(mail).unwrap();
+        let mail = renderer().render_sample(mail, None).unwrap();
         assert!(
             plain(&mail.text)
                 .ends_with("\nDaybreak Press\n1 Quay Street\nHarwich CO12 3HH\nUnited Kingdom\n")
@@ -430,7 +430,7 @@ fn a_postal_address_keeps_its_lines() {
 
 #[test]
 fn one_confirmation_serves_several_newsletters() {
-    let mail = renderer().render_sample("confirm").unwrap();
+    let mail = renderer().render_sample("confirm", None).unwrap();
     assert_eq!(plain(&mail.subject), "Please confirm: Morning Brief, The Week in Trains");
     let text = plain(&mail.text);
     assert!(text.contains("- Morning Brief\n") && text.contains("- The Week in Trains\n"), "{text}");
@@ -439,7 +439,7 @@ fn one_confirmation_serves_several_newsletters() {
 
 #[test]
 fn an_unknown_sample_is_an_error_that_lists_the_mails() {
-    let error = renderer().render_sample("digset").unwrap_err().to_string();
+    let error = renderer().render_sample("digset", None).unwrap_err().to_string();
     assert!(error.contains("digest, confirm"), "{error}");
 }
 

@@ -175,7 +175,7 @@ async fn an_editor_composes_tests_sends_and_watches_it_to_its_end() {
         ann.find("//h2[contains(., '31 of 31 done')]/span[. = 'sent']").await;
         ann.find("//*[@data-live = 'failures']/li[contains(., 'unknown@example.net')]").await;
         ann.press("Results").await;
-        ann.find("//dt[. = 'Delivered to the relay']/following-sibling::dd[1][. = '30']").await;
+        ann.find("//dt[. = 'Sent']/following-sibling::dd[1][. = '30']").await;
         ann.find("//dt[. = 'Failed']/following-sibling::dd[1][. = '1']").await;
         assert_eq!(ann.logged_errors().await, [""; 0]);
         let got = mail_to(&sink, "reader7@example.net", 1).await;
@@ -232,7 +232,7 @@ async fn without_scripts_an_editor_composes_sends_and_watches_it_to_its_end() {
         // The page loads itself anew.
         browser.find("//h2[contains(., '30 of 30 done')]/span[. = 'sent']").await;
         browser.press("Results").await;
-        browser.find("//dt[. = 'Delivered to the relay']/following-sibling::dd[1][. = '30']").await;
+        browser.find("//dt[. = 'Sent']/following-sibling::dd[1][. = '30']").await;
         assert_eq!(mail_to(&sink, "reader7@example.net", 1).await.subject, "As it is written");
         service.stop().await;
     })

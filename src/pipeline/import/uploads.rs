@@ -239,7 +239,16 @@ async fn work(app: &App, id: i64) -> Result<(), Error> {
         Err(error) => (ImportState::Failed, None, Some(error.to_string())),
     };
     let mut conn = app.db.conn().await?;
-    db::imports::finish(&mut conn, id, state, report.as_deref(), error.as_deref(), app.clock.now()).await?;
+    db::imports::finish(
+        &mut conn,
+        id,
+        upload.run,
+        state,
+        report.as_deref(),
+        error.as_deref(),
+        app.clock.now(),
+    )
+    .await?;
     drop(conn);
     if state == ImportState::Done {
         // What was taken in is among the people.
@@ -274,7 +283,7 @@ async fn read(app: &App, upload: &Import, dry_run: bool) -> Result<Report, Error
             let bytes = i64::try_from(progress.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
             let beat = async {
                 let mut conn = app.db.conn().await?;
-                db::imports::beat(&mut conn, upload.id, bytes, app.clock.now()).await
+                db::imports::beat(&mut conn, upload.id, upload.run, bytes, app.clock.now()).await
             };
             match beat.await {
                 Err(error) if error.passes() => tracing::warn!(%error, "an import gives no sign of life"),

@@ -305,7 +305,16 @@ impl Around {
                     .and_then(|id| self.schedules.get(&id))
                     .map_or_else(|| "the issue".to_owned(), |schedule| format!("“{schedule}”")),
             };
-            let (act, verb) = if is_in { ("take", "Take out of") } else { ("put", "Put into") };
+            let is_out = |other: &&Issue| {
+                other.schedule_id == issue.schedule_id
+                    && matches!(other.state, IssueState::Sending | IssueState::Paused | IssueState::Sent)
+            };
+            let (act, verb) = match is_in {
+                true => ("take", "Take out of"),
+                // Its readers have had it.
+                false if in_issues.iter().any(is_out) => ("put", "Put again into"),
+                false => ("put", "Put into"),
+            };
             Draft { issue: issue.id, act, words: format!("{verb} {which}") }
         };
         Row {

@@ -151,7 +151,7 @@ fn title(issue: &Issue, newsletter: &Newsletter, schedule: Option<&Schedule>) ->
 fn says(issue: &Issue, articles: i64, sent: Option<i64>) -> String {
     let articles = words::count(articles, "article");
     match (issue.state, sent, &issue.reason) {
-        (IssueState::Sent, Some(sent), _) => format!("{articles}, {} delivered", words::number(sent)),
+        (IssueState::Sent, Some(sent), _) => format!("{articles}, {} sent", words::number(sent)),
         (IssueState::Skipped | IssueState::Cancelled | IssueState::Paused, _, Some(reason)) => {
             format!("{articles}: {reason}")
         }

@@ -414,7 +414,7 @@ async fn last(
             None => "Its results are being counted.".to_owned(),
             Some(results) => {
                 let all = results.sent + results.failed + results.open;
-                let mut says = format!("{} of {} delivered", words::number(results.sent), words::number(all));
+                let mut says = format!("{} of {} sent", words::number(results.sent), words::number(all));
                 for (count, what) in [(results.failed, "failed"), (results.open, "still to come")] {
                     if count > 0 {
                         says.push_str(&format!(", {} {what}", words::number(count)));

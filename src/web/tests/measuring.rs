@@ -129,7 +129,7 @@ async fn a_measured_link_leads_to_the_bare_article_and_counts_people_once() {
             assert!(page.contains("http://127.0.0.1:9/harbour") && !page.contains("/c/"), "{page}");
         }
         let results = house.get_as(&viewer, &format!("/desk/issues/{id}/results")).await.body;
-        for part in ["Followed a link", "50.0 % of delivered", "Opened, as an estimate", "Harbour", "Market"]
+        for part in ["Followed a link", "50.0 % of those sent", "Opened, as an estimate", "Harbour", "Market"]
         {
             assert!(results.contains(part), "{part}: {results}");
         }
@@ -285,7 +285,7 @@ async fn links_lead_on_when_their_reader_and_their_delivery_are_gone() {
         assert_eq!(house.counted(id, ANY_LINK).await, (2, 0));
         let again = house.sign_in("again@example.org", Role::Viewer).await;
         let results = house.get_as(&again, &path).await.body;
-        assert!(results.contains(complaint) && results.contains("100 % of delivered"), "{results}");
+        assert!(results.contains(complaint) && results.contains("100 % of those sent"), "{results}");
         house.close().await;
     }
 }

@@ -228,6 +228,15 @@ async fn an_import_whose_process_died_is_run_again() {
         assert!(page.body.contains("Import again from the start"), "{}", page.body);
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 303);
         assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
+        // The process that was taken for dead comes back, and changes nothing any more.
+        let mut conn = house.app.db.conn().await.unwrap();
+        let run = imports::get(&mut conn, id).await.unwrap().unwrap().run;
+        let now = house.app.clock.now();
+        assert!(imports::beat(&mut conn, id, run - 1, 5, now).await.is_err());
+        let failed = ImportState::Failed;
+        assert!(imports::finish(&mut conn, id, run - 1, failed, None, Some("frozen"), now).await.is_err());
+        drop(conn);
+        assert_eq!(figures(&house.settled(&ed, &path).await), ["2", "0", "0", "2"]);
         house.close().await;
     }
 }

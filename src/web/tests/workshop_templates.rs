@@ -16,7 +16,7 @@ async fn another(house: &House) -> App {
 }
 
 fn subject(app: &App) -> String {
-    let mail = app.renderer.render_sample("welcome").unwrap();
+    let mail = app.renderer.render_sample("welcome", None).unwrap();
     mail.subject.fill(&crate::domain::mail::HoleValues::default(), str::to_owned)
 }
 
@@ -158,7 +158,10 @@ async fn a_preview_is_made_of_what_is_typed_and_can_do_nothing() {
         let shown =
             house.submit_as(&ann, &format!("{html}/preview"), &[("text", hostile), ("part", "html")]).await;
         assert_eq!(shown.status, 200);
-        assert!(shown.body.contains("Typed for Morning Brief"), "{}", shown.body);
+        assert!(shown.body.contains("Typed for brief"), "{}", shown.body);
+        let made_up = [("text", hostile), ("part", "html"), ("content", "made-up")];
+        let made_up = house.submit_as(&ann, &format!("{html}/preview"), &made_up).await;
+        assert!(made_up.body.contains("Typed for Morning Brief"), "{}", made_up.body);
         let policy = shown.header("content-security-policy");
         for part in [
             "sandbox;",
@@ -331,7 +334,7 @@ async fn mails_about_who_gets_in_are_not_made_with_what_was_saved() {
         tx.commit().await.unwrap();
         templates::refresh(&house.app).await.unwrap();
         let parts = |mail: &str| {
-            let mail = house.app.renderer.render_sample(mail).unwrap();
+            let mail = house.app.renderer.render_sample(mail, None).unwrap();
             let values = crate::domain::mail::HoleValues::default();
             mail.html.fill(&values, str::to_owned) + &mail.text.fill(&values, str::to_owned)
         };

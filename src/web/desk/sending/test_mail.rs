@@ -9,8 +9,8 @@ use super::{Opened, Page};
 use crate::domain::address::EmailAddress;
 use crate::domain::user::Role;
 use crate::pipeline::App;
-use crate::pipeline::inspect::{self, MOST_TESTERS, Tested};
 use crate::pipeline::start::By;
+use crate::pipeline::test_mail::{self, MOST_TESTERS, Tested};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk;
@@ -59,7 +59,7 @@ pub async fn send(State(app): State<App>, Segment(id): Segment, act: Act) -> Res
         Err(why) => return wrong(why),
     };
     let from = By { user: &by.user, network: &by.network };
-    match inspect::tests(&app, from, opened.issue.id, &to).await {
+    match test_mail::tests(&app, from, opened.issue.id, &to).await {
         Ok(tested) => {
             let results = tested.into_iter().map(Said::from).collect();
             page(&by, &opened, StatusCode::OK, typed.clone(), String::new(), results)
