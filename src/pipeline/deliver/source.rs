@@ -1,5 +1,8 @@
 //! Claims what is due and makes jobs of it.
 
+mod notices;
+mod relays;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -13,15 +16,14 @@ use crate::db::deliveries::{Claimed, Place, Reader};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::{DeliveryState, Next, without_addresses};
 use crate::domain::issue::{Issue, IssueState};
-use crate::domain::notice::Notice;
-use crate::mail::message::Letter;
 use crate::pipeline::editors::{self, Note};
 
+use self::notices::NOTICES;
+use self::relays::Report;
 use super::super::Error;
-use super::cohort::{self, Cohorts, Edition};
+use super::cohort::{Cohorts, Edition};
 use super::hold::{Hold, Table};
-use super::job::{DeliveryJob, Job, NoticeJob};
-use super::line::Line;
+use super::job::{DeliveryJob, Job};
 use super::recorder::{DOMAIN_LIMIT, Done, Settled};
 use super::{NOTHING_DUE, Outbox, Outlook, Shared, record_refusals, within};
 
@@ -36,27 +38,8 @@ const BATCH_LASTS: Range<Duration> = Duration::from_millis(40)..Duration::from_m
 /// How soon lanes with messages in them are looked after again.
 const LANES: Duration = Duration::from_millis(20);
 
-/// What is known of the relays, for who looks at an issue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Report {
-    /// Why nothing goes out, where nothing does.
-    waiting: Option<String>,
-    /// Relays that will not get better by themselves: a wrong password, a certificate that does not match.
-    ours: Vec<String>,
-}
-
-/// How often the same state of the relays is noted at most: with issues that have started meanwhile, or once more where
-/// that failed.
-const REPORT: Duration = Duration::from_secs(1);
-
-/// So many connections in a row, seconds apart, that every relay refuses for a reason of ours pause what is under way.
-const REFUSED_CONNECTIONS: u32 = 3;
-
 /// How often an issue's queue is looked through from its beginning: for what was given back meanwhile.
 const ANEW: Duration = Duration::from_secs(2);
-
-/// Notices claimed at a time.
-const NOTICES: i64 = 20;
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,20 +50,6 @@ pub enum Took {
     Waits(Duration),
     /// No relay takes mail before this time has passed.
     NoRelay(Duration),
-}
-
-/// Why a notice cannot be sent.
-enum Unsendable {
-    /// The database failed, or a row is damaged: it is tried again.
-    Now(Error),
-    /// The mail itself is at fault.
-    Ever(String),
-}
-
-impl<E: Into<Error>> From<E> for Unsendable {
-    fn from(error: E) -> Self {
-        Self::Now(error.into())
-    }
 }
 
 pub struct JobSource {
@@ -343,176 +312,10 @@ impl JobSource {
         Ok(db::commit(tx).await?)
     }
 
-    async fn take_notices(&mut self, limit: i64, outbox: &mut Outbox) -> Result<Took, Error> {
-        let shared = Arc::clone(&self.shared);
-        let claimed = {
-            let _gate = shared.claims.claiming().await;
-            let claim = async {
-                let mut conn = shared.app.db.conn().await?;
-                db::notices::claim(&mut conn, &shared.node, shared.app.clock.now(), limit).await
-            };
-            let notices = within(claim).await?.into_iter();
-            let held =
-                notices.filter_map(|notice| Some((shared.claims.hold(Table::Notices, notice.id)?, notice)));
-            held.collect::<Vec<_>>()
-        };
-        let took = if claimed.is_empty() { Took::Nothing } else { Took::Some };
-        for (hold, notice) in claimed {
-            let id = notice.id;
-            match self.notice_job(notice, hold).await {
-                Ok(job) => outbox.put(Job::Notice(Box::new(job))),
-                Err((Unsendable::Now(error), _)) if is_of_database(&error) => return Err(error),
-                // It is let go: the lease's keeper gives it back, and meanwhile others go out.
-                Err((Unsendable::Now(error), _)) => {
-                    tracing::error!(notice = id, %error, "a mail waits until somebody mends this");
-                }
-                Err((Unsendable::Ever(why), hold)) => {
-                    tracing::error!(notice = id, why, "a mail cannot be written");
-                    let next = Next::Fail { suppress: false };
-                    self.record(Done::Notice { id, next, attempts: 0, detail: why }, hold).await;
-                }
-            }
-        }
-        self.flush(outbox).await?;
-        Ok(took)
-    }
-
-    async fn notice_job(
-        &self,
-        queued: db::notices::Notice,
-        hold: Hold,
-    ) -> Result<NoticeJob, (Unsendable, Hold)> {
-        match self.write_notice(&queued).await {
-            Ok((letter, from, signer)) => Ok(NoticeJob { notice: queued, letter, from, signer, hold }),
-            Err(why) => Err((why, hold)),
-        }
-    }
-
-    async fn write_notice(&self, queued: &db::notices::Notice) -> Result<super::job::Written, Unsendable> {
-        let app = &self.shared.app;
-        let mut conn = app.db.conn().await?;
-        if db::suppressions::is_suppressed(&mut conn, &app.key, &queued.email).await? {
-            return Err(Unsendable::Ever("the address is on the suppression list".to_owned()));
-        }
-        let newsletter = db::newsletters::get(&mut conn, queued.newsletter_id)
-            .await?
-            .ok_or_else(|| Unsendable::Ever("its newsletter is gone".to_owned()))?;
-        let from = newsletter.from.address.clone();
-        let signer = cohort::signer(&mut conn, from.domain()).await?;
-        let notice: Notice =
-            serde_json::from_str(&queued.content).map_err(|error| Unsendable::Ever(error.to_string()))?;
-        let mail = app.renderer.notice(&notice).map_err(|error| Unsendable::Ever(error.to_string()))?;
-        let mut head = cohort::head(&newsletter);
-        head.auto_submitted = true;
-        Ok((Letter::new(&head, &mail), from, signer.map(Arc::new)))
-    }
-
     async fn record(&self, done: Done, hold: Hold) {
         if self.outcomes.send(Settled { done, suppress: None, hold, room: None }).await.is_err() {
             self.shared.stop_now("outcomes are no longer recorded");
         }
-    }
-
-    /// Writes to the issues under way that no relay can be reached, also to those that start meanwhile, and clears it
-    /// when one can. What only people can mend, such as a wrong password, is mailed to the editors once.
-    pub async fn report_relays(&mut self) {
-        let report = self.report();
-        if report == Report::default() && self.reported.as_ref().is_some_and(|(known, _)| *known == report) {
-            return;
-        }
-        if self.reporting.as_ref().is_some_and(|(last, at)| *last == report && at.elapsed() < REPORT) {
-            return;
-        }
-        self.reporting = Some((report.clone(), Instant::now()));
-        match self.note(&report).await {
-            Ok(issues) => self.reported = Some((report, issues)),
-            Err(error) => tracing::warn!(%error, "the relays' state cannot be noted"),
-        }
-    }
-
-    /// Pauses the issues under way where every relay has refused us several times in a row, a wrong password for
-    /// instance: that does not get better by itself, and too many tries lock an account.
-    pub async fn give_up(&mut self) -> Result<(), Error> {
-        let troubles: Option<Vec<_>> = self.shared.lines.iter().map(|line| line.state.trouble()).collect();
-        let refused = troubles.filter(|all| {
-            all.iter().all(|trouble| trouble.is_ours && trouble.failures >= REFUSED_CONNECTIONS)
-        });
-        let Some(refused) = refused else {
-            self.given_up_at = 0;
-            return Ok(());
-        };
-        let failures = refused.iter().map(|trouble| trouble.failures).sum();
-        if failures <= self.given_up_at {
-            return Ok(());
-        }
-        let why: Vec<_> = refused.iter().map(|trouble| trouble.why.as_str()).collect();
-        for issue in self.sending().await? {
-            let why = format!(
-                "no relay takes mail from us: {}; put it right, see `daybreak doctor`, and resume the issue",
-                why.join("; ")
-            );
-            self.stop_issue(issue.id, &why).await?;
-        }
-        self.given_up_at = failures;
-        Ok(())
-    }
-
-    fn report(&self) -> Report {
-        let (lines, now) = (&self.shared.lines, self.shared.app.clock.now());
-        let trouble = |line: &Arc<Line>| {
-            let mut trouble = line.state.trouble()?;
-            trouble.why = without_addresses(&trouble.why);
-            Some((line.relay.url.clone(), trouble))
-        };
-        let troubles: Vec<_> = lines.iter().filter_map(trouble).collect();
-        let used_up = lines.iter().filter(|line| line.limits.is_used_up(now)).count();
-        let takes_none =
-            lines.iter().all(|line| line.limits.is_used_up(now) || line.state.trouble().is_some());
-        let waiting = match (used_up, troubles.first()) {
-            _ if !takes_none => None,
-            (0, Some((_, trouble))) if lines.len() == 1 => {
-                Some(format!("waiting for the relay, and trying again: {}", trouble.why))
-            }
-            (0, Some((relay, trouble))) => {
-                Some(format!("waiting for the relays, and trying again: {relay}: {}", trouble.why))
-            }
-            (_, Some((relay, trouble))) => Some(format!(
-                "waiting: what the relays may be sent today is used up, and {relay} takes nothing ({}); sending goes \
-                 on when it does, or at 00:00 UTC",
-                trouble.why
-            )),
-            (_, None) if lines.len() == 1 => Some(
-                "waiting: the relay's limit for today is used up; sending goes on at 00:00 UTC, with what is not \
-                 stale by then".to_owned(),
-            ),
-            (_, None) => Some(
-                "waiting: the relays' limits for today are used up; sending goes on at 00:00 UTC, with what is not \
-                 stale by then".to_owned(),
-            ),
-        };
-        let ours = troubles.iter().filter(|(_, trouble)| trouble.is_ours);
-        let ours =
-            ours.map(|(relay, trouble)| format!("{relay} takes no mail from us: {}", trouble.why)).collect();
-        Report { waiting, ours }
-    }
-
-    /// Notes with each issue under way what the relays do, and returns them.
-    async fn note(&self, report: &Report) -> Result<Vec<i64>, Error> {
-        let issues = self.sending().await?;
-        let known = self.reported.as_ref().filter(|(reported, _)| reported == report);
-        for issue in &issues {
-            if known.is_some_and(|(_, noted)| noted.contains(&issue.id)) {
-                continue;
-            }
-            let mut tx = self.shared.app.db.begin().await?;
-            db::issues::set_reason(&mut tx, issue.id, report.waiting.as_deref()).await?;
-            if !report.ours.is_empty() {
-                let others = format!("{}; other relays carry on", report.ours.join("; "));
-                self.tell(&mut tx, issue.id, report.waiting.as_ref().unwrap_or(&others)).await?;
-            }
-            db::commit(tx).await?;
-        }
-        Ok(issues.iter().map(|issue| issue.id).collect())
     }
 }
 
