@@ -55,10 +55,12 @@ pub struct Past {
     pub clicked: Option<i64>,
 }
 
-/// The issues of a newsletter that went out, up to one with this slot, the latest first.
+/// The issues of a schedule that went out, and those for every reader, up to one with this slot, the latest first. No
+/// schedule: all of the newsletter.
 pub async fn past(
     conn: &mut Conn,
     newsletter_id: i64,
+    schedule_id: Option<i64>,
     up_to: Timestamp,
     limit: i64,
 ) -> Result<Vec<Past>, DbError> {
@@ -69,9 +71,11 @@ pub async fn past(
          LEFT JOIN issue_totals t ON t.issue_id = i.id
          LEFT JOIN issue_visits v ON v.issue_id = i.id AND v.link = 0
          WHERE i.newsletter_id = $1 AND i.slot_at <= $2 AND i.addressed_at IS NOT NULL
+             AND ($4 = 0 OR i.schedule_id IS NULL OR i.schedule_id = $4)
          ORDER BY i.slot_at DESC, i.id DESC LIMIT $3",
     );
-    let rows = query.bind(newsletter_id).bind(up_to.millis()).bind(limit).fetch_all(conn).await?;
+    let query = query.bind(newsletter_id).bind(up_to.millis()).bind(limit).bind(schedule_id.unwrap_or(0));
+    let rows = query.fetch_all(conn).await?;
     let past = |row| {
         let row = Row::new(row, "issues");
         let (sent, failed, skipped) = (row.opt_int("sent")?, row.opt_int("failed")?, row.opt_int("skipped")?);
@@ -91,36 +95,44 @@ pub async fn past(
     rows.iter().map(past).collect()
 }
 
-/// When the newsletter's next issue after this time was addressed, if one was.
+/// When the next issue after this time was addressed, if one was, that readers of the schedule got. No schedule: any of
+/// the newsletter.
 pub async fn next_addressed(
     conn: &mut Conn,
     newsletter_id: i64,
+    schedule_id: Option<i64>,
     after: Timestamp,
 ) -> Result<Option<Timestamp>, DbError> {
     let row = sqlx::query(
-        "SELECT MIN(addressed_at) AS addressed_at FROM issues WHERE newsletter_id = $1 AND addressed_at > $2",
+        "SELECT MIN(addressed_at) AS addressed_at FROM issues
+         WHERE newsletter_id = $1 AND addressed_at > $2 AND ($3 = 0 OR schedule_id IS NULL OR schedule_id = $3)",
     )
     .bind(newsletter_id)
     .bind(after.millis())
+    .bind(schedule_id.unwrap_or(0))
     .fetch_one(conn)
     .await?;
     Row::new(&row, "issues").opt_time("addressed_at")
 }
 
-/// How many readers left a newsletter within a time, by what they gave as the reason, most first. Who has come back
-/// since is not counted.
+/// How many readers of a schedule left its newsletter within a time, by what they gave as the reason, most first. No
+/// schedule: of all. Who has come back since is not counted.
 pub async fn left(
     conn: &mut Conn,
     newsletter_id: i64,
+    schedule_id: Option<i64>,
     from: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<(Option<String>, i64)>, DbError> {
     let query = sqlx::query(
         "SELECT left_reason, COUNT(*) AS count FROM subscriptions
          WHERE newsletter_id = $1 AND left_at >= $2 AND left_at < $3 AND left_at IS NOT NULL
+             AND ($4 = 0 OR schedule_id = $4 OR (schedule_id IS NULL
+                  AND $4 = (SELECT MIN(id) FROM schedules WHERE newsletter_id = $1)))
          GROUP BY left_reason ORDER BY COUNT(*) DESC, left_reason LIMIT 20",
     );
-    let rows = query.bind(newsletter_id).bind(from.millis()).bind(until.millis()).fetch_all(conn).await?;
+    let query = query.bind(newsletter_id).bind(from.millis()).bind(until.millis());
+    let rows = query.bind(schedule_id.unwrap_or(0)).fetch_all(conn).await?;
     let group = |row| {
         let row = Row::new(row, "subscriptions");
         Ok((row.opt_text("left_reason")?, row.int("count")?))
@@ -289,4 +301,57 @@ pub async fn tests_since(conn: &mut Conn, user_id: i64, since: Timestamp) -> Res
     .fetch_one(conn)
     .await?;
     Row::new(&row, "audit").int("count")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{a_newsletter, databases};
+
+    #[tokio::test]
+    async fn who_leaves_counts_for_the_schedule_that_they_followed() {
+        for test in databases().await {
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut conn = test.db.conn().await.unwrap();
+            for statement in [
+                "INSERT INTO schedules (id, newsletter_id, name, recurrence, at_minute, timezone, starts_at)
+                 VALUES (1, 1, 'daily', 'daily', 420, 'UTC', 0), (2, 1, 'weekly', 'mon', 480, 'UTC', 0)",
+                "INSERT INTO issues (id, newsletter_id, schedule_id, number, slot_at, slot_date, cutoff_at, state, created_at,
+                     addressed_at)
+                 VALUES (1, 1, 1, 1, 100, '2026-01-01', 100, 'sent', 0, 100),
+                     (2, 1, 2, 2, 101, '2026-01-01', 101, 'sent', 0, 101),
+                     (3, 1, 1, 3, 500, '2026-01-02', 500, 'sent', 0, 500)",
+                "INSERT INTO subscribers (id, email, email_hash, name, created_at, updated_at)
+                 VALUES (1, 'a@b.example', 'a', '', 0, 0), (2, 'b@b.example', 'b', '', 0, 0),
+                     (3, 'c@b.example', 'c', '', 0, 0)",
+                "INSERT INTO subscriptions (newsletter_id, subscriber_id, schedule_id, status, topics, left_at, left_reason,
+                     created_at, updated_at)
+                 VALUES (1, 1, NULL, 'unsubscribed', 0, 200, 'link', 0, 0),
+                     (1, 2, 2, 'unsubscribed', 0, 600, 'one-click', 0, 0), (1, 3, 1, 'unsubscribed', 0, 600, NULL, 0, 0)",
+            ] {
+                sqlx::query(statement).execute(&mut *conn).await.unwrap();
+            }
+            let at = Timestamp::from_millis;
+            let next = async |conn: &mut Conn, schedule, from| {
+                next_addressed(conn, newsletter, schedule, at(from)).await.unwrap().map(Timestamp::millis)
+            };
+            assert_eq!(next(&mut conn, Some(1), 100).await, Some(500));
+            assert_eq!(next(&mut conn, Some(2), 101).await, None);
+            assert_eq!(next(&mut conn, None, 100).await, Some(101));
+            let gone = async |conn: &mut Conn, schedule, from, until| {
+                left(conn, newsletter, schedule, at(from), at(until)).await.unwrap()
+            };
+            let (link, one_click) = ((Some("link".to_owned()), 1), (Some("one-click".to_owned()), 1));
+            assert_eq!(gone(&mut conn, Some(1), 100, 500).await, [link]);
+            assert_eq!(gone(&mut conn, Some(1), 500, 900).await, [(None, 1)]);
+            assert_eq!(gone(&mut conn, Some(2), 101, 900).await, [one_click]);
+            assert_eq!(gone(&mut conn, None, 100, 900).await.len(), 3);
+            let numbers = async |conn: &mut Conn, schedule| {
+                let past = past(conn, newsletter, schedule, at(900), 9).await.unwrap();
+                past.iter().map(|issue| issue.number).collect::<Vec<_>>()
+            };
+            assert_eq!(numbers(&mut conn, Some(1)).await, [3, 1]);
+            assert_eq!(numbers(&mut conn, None).await, [3, 2, 1]);
+        }
+    }
 }

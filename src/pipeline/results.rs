@@ -82,7 +82,7 @@ pub async fn failures(app: &App, id: i64) -> Result<Vec<Failure>, Error> {
     Ok(db::results::failures(&mut *app.db.conn().await?, id, TOLD).await?)
 }
 
-/// How many left the newsletter between this issue and its next one, by reason, and until when that was counted.
+/// How many of an issue's readers left the newsletter between it and their next one, by reason, and until when that was counted.
 #[derive(Clone, Debug)]
 pub struct Left {
     pub until: Timestamp,
@@ -99,11 +99,11 @@ impl Left {
 
 pub async fn left(app: &App, progress: &Progress) -> Result<Option<Left>, Error> {
     let Some(from) = progress.addressed_at else { return Ok(None) };
-    let newsletter_id = progress.issue.newsletter_id;
+    let (newsletter_id, schedule_id) = (progress.issue.newsletter_id, progress.issue.schedule_id);
     let mut conn = app.db.conn().await?;
-    let next = db::results::next_addressed(&mut conn, newsletter_id, from).await?;
+    let next = db::results::next_addressed(&mut conn, newsletter_id, schedule_id, from).await?;
     let until = next.unwrap_or(progress.at.plus_millis(1));
-    let groups = db::results::left(&mut conn, newsletter_id, from, until).await?;
+    let groups = db::results::left(&mut conn, newsletter_id, schedule_id, from, until).await?;
     Ok(Some(Left { until, is_closed: next.is_some(), groups }))
 }
 
@@ -152,11 +152,12 @@ pub async fn measured(app: &App, issue: &Issue) -> Result<Option<Measured>, Erro
     }))
 }
 
-/// The newsletter's last issues up to this one, the oldest first, with how each ended or how far it is.
+/// The last issues of the same schedule up to this one, the oldest first, with how each ended or how far it is.
 pub async fn past(app: &App, progress: &Progress) -> Result<Vec<(Past, Totals)>, Error> {
     let issue = &progress.issue;
     let mut conn = app.db.conn().await?;
-    let mut past = db::results::past(&mut conn, issue.newsletter_id, issue.slot_at, IN_CHART).await?;
+    let (newsletter_id, schedule_id) = (issue.newsletter_id, issue.schedule_id);
+    let mut past = db::results::past(&mut conn, newsletter_id, schedule_id, issue.slot_at, IN_CHART).await?;
     past.reverse();
     let mut all = vec![];
     for one in past {
