@@ -1,11 +1,13 @@
 //! What editors do with an issue: approve, hold, send, pause, resume, cancel; and what they are told.
 
+use chrono_tz::Tz;
+
 use crate::db::notices::NewNotice;
 use crate::db::{self, Conn};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::domain::issue::{Issue, IssueEvent, IssueState, transition};
-use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::newsletter::{Approval, Newsletter, Schedule};
 use crate::domain::notice::{Command, IssueNotice, Notice};
 
 use super::{App, Error, compose, deliver, links};
@@ -70,7 +72,10 @@ pub async fn tell(
             .unwrap_or(0),
         url: Some(links::sending(app, issue.id)),
         commands,
-        reason: issue.reason.clone().unwrap_or_default(),
+        reason: match note {
+            Note::Ready => what_next(newsletter, issue, zone),
+            Note::Held | Note::Failed => issue.reason.clone().unwrap_or_default(),
+        },
     };
     let notice = match note {
         Note::Ready => Notice::Ready(notice),
@@ -91,6 +96,24 @@ pub async fn tell(
         db::notices::queue(conn, &new, now).await?;
     }
     Ok(())
+}
+
+/// What happens to an issue that is ready if nobody does anything, or what somebody must do.
+fn what_next(newsletter: &Newsletter, issue: &Issue, zone: Tz) -> String {
+    match (newsletter.rules.approval, issue.held) {
+        (_, true) => "It is held: it does not go out before an editor approves it.".to_owned(),
+        (Approval::UnlessHeld, false) => {
+            "It goes out at that time by itself, unless an editor holds it.".to_owned()
+        }
+        (Approval::Required | Approval::Automatic, false) => {
+            let last = issue.slot_at.plus_millis(newsletter.rules.grace() * 60 * 1000).in_zone(zone);
+            format!(
+                "It goes out once an editor approves it. If nobody has by {}, it is skipped, and its articles wait for \
+                 the next issue.",
+                last.format("%H:%M on %-d %B")
+            )
+        }
+    }
 }
 
 /// Names what an editor is told: the same about an issue in another state is news, and so is what happens to it after

@@ -75,6 +75,8 @@ struct Typed {
 struct Wrong {
     url: String,
     topics: String,
+    /// Some of the topics are not there yet.
+    is_new: bool,
 }
 
 #[derive(Serialize)]
@@ -202,10 +204,16 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let typed = act.form.get("topics");
     let topics = named(typed);
     let typed = Typed { url: url.to_owned(), topics: typed.to_owned() };
-    let wrong = Wrong {
+    let mut wrong = Wrong {
         url: too_long(url.trim(), LINK_CHARS).unwrap_or_default(),
         topics: wrong_topic(&topics).unwrap_or_default(),
+        is_new: false,
     };
+    if wrong.topics.is_empty()
+        && let Some(says) = new_topic(&app, &act, newsletter.id, &topics).await?
+    {
+        (wrong.topics, wrong.is_new) = (says, true);
+    }
     if !wrong.url.is_empty() || !wrong.topics.is_empty() {
         return page(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, slug, typed, wrong).await;
     }
@@ -237,6 +245,30 @@ fn wrong_topic(topics: &[String]) -> Option<String> {
     })
 }
 
+/// What to ask before a topic is made that readers could choose at once: it may be a slip of the keys. None where the
+/// form says that it is meant, or where all are there.
+async fn new_topic(
+    app: &App,
+    act: &Act,
+    newsletter_id: i64,
+    named: &[String],
+) -> Result<Option<String>, Error> {
+    let topics = db::newsletters::topics(&mut *app.db.conn().await?, newsletter_id).await?;
+    let is_known =
+        |name: &str| slug_of(name).is_some_and(|slug| topics.iter().any(|topic| topic.slug == slug));
+    let new: Vec<String> =
+        named.iter().filter(|name| !is_known(name)).map(|name| format!("“{name}”")).collect();
+    if new.is_empty() || topics.is_empty() || act.form.get("new") == "yes" {
+        return Ok(None);
+    }
+    let known: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
+    Ok(Some(format!(
+        "{} is not among the topics yet: there are {}. Choose one of them, or tick below that readers are to have a new one.",
+        words::list(&new),
+        words::list(&known)
+    )))
+}
+
 /// What is written down of an address that may be anything.
 fn shortened(text: &str) -> String {
     text.chars().take(200).collect()
@@ -254,6 +286,8 @@ struct Opened {
     /// The source's topics as they are typed, and what is wrong with them.
     topics: String,
     wrong_topics: String,
+    /// What is wrong is that some of them are not there yet.
+    new_topics: bool,
 }
 
 #[derive(Serialize)]
@@ -305,25 +339,36 @@ async fn open(State(app): State<App>, by: SignedIn, Segment(id): Segment) -> Res
     one(&app, &by, StatusCode::OK, source, newsletter, None).await
 }
 
-/// A source's page; `wrong` are topics that were typed and cannot be, and why.
+/// Topics that were typed and cannot be, and why.
+struct WrongTopics {
+    typed: String,
+    says: String,
+    is_new: bool,
+}
+
+/// A source's page.
 async fn one(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
     source: Source,
     newsletter: Newsletter,
-    wrong: Option<(String, String)>,
+    wrong: Option<WrongTopics>,
 ) -> Result<Response, Error> {
     let mut conn = app.db.conn().await?;
     let topics = db::newsletters::topics(&mut conn, newsletter.id).await?;
     let articles = db::articles::of_source(&mut conn, newsletter.id, source.id, ARTICLES).await?;
     drop(conn);
     let names = topics.iter().filter(|topic| source.topics.contains(topic)).map(|topic| topic.name.as_str());
-    let (typed, wrong_topics) =
-        wrong.unwrap_or_else(|| (names.collect::<Vec<_>>().join(", "), String::new()));
+    let wrong = wrong.unwrap_or_else(|| WrongTopics {
+        typed: names.collect::<Vec<_>>().join(", "),
+        says: String::new(),
+        is_new: false,
+    });
     let page = Opened {
-        topics: typed,
-        wrong_topics,
+        topics: wrong.typed,
+        wrong_topics: wrong.says,
+        new_topics: wrong.is_new,
         may_edit: by.user.may(Role::Editor, newsletter.id),
         source: row(app, newsletter.zone, &topics, &source),
         articles: articles.into_iter().map(|article| told(app, newsletter.zone, &topics, article)).collect(),
@@ -347,9 +392,16 @@ async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> R
     let source = allowed(&app, &act, &id, "source.topics").await?;
     let typed = act.form.get("topics");
     let topics = named(typed);
+    let mut is_new = false;
     let done = match wrong_topic(&topics) {
         Some(says) => Err(pipeline::Error::Invalid(says)),
-        None => sources::set_topics(&app, &act.by.actor(), source.id, &topics).await,
+        None => match new_topic(&app, &act, source.newsletter_id, &topics).await? {
+            Some(says) => {
+                is_new = true;
+                Err(pipeline::Error::Invalid(says))
+            }
+            None => sources::set_topics(&app, &act.by.actor(), source.id, &topics).await,
+        },
     };
     match done {
         Ok(source) => {
@@ -358,7 +410,7 @@ async fn set_topics(State(app): State<App>, Segment(id): Segment, act: Act) -> R
         }
         Err(pipeline::Error::Invalid(says)) => {
             let (source, newsletter) = find(&app, &id).await?;
-            let wrong = Some((typed.to_owned(), says));
+            let wrong = Some(WrongTopics { typed: typed.to_owned(), says, is_new });
             one(&app, &act.by, StatusCode::UNPROCESSABLE_ENTITY, source, newsletter, wrong).await
         }
         Err(error) => Err(error.into()),

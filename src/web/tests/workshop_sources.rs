@@ -212,6 +212,16 @@ async fn a_sources_topics_are_changed_on_its_page() {
         let path = house.submit_as(&ed, "/desk/sources", &fields).await.header("location").to_owned();
         let topics =
             async |typed: &str| house.submit_as(&ed, &format!("{path}/topics"), &[("topics", typed)]).await;
+        // Readers could choose a slip of the keys at once.
+        let asked = topics("Weather, Sea").await;
+        assert_eq!(asked.status, 422);
+        for part in
+            ["“Weather” is not among the topics yet: there are", "name=\"new\"", "value=\"Weather, Sea\""]
+        {
+            assert!(asked.body.contains(part), "{part}: {}", asked.body);
+        }
+        let meant = [("topics", "Weather, Sea"), ("new", "yes")];
+        assert_eq!(house.submit_as(&ed, &format!("{path}/topics"), &meant).await.status, 303);
         assert_eq!(topics("Weather, Sea").await.status, 303);
         let page = house.get_as(&ed, &path).await.body;
         assert!(
