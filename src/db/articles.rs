@@ -384,11 +384,11 @@ pub async fn tellings(conn: &mut Conn, story_ids: &[i64]) -> Result<Vec<Article>
     sqlx::query(query).bind(json(&story_ids)).fetch_all(conn).await?.iter().map(article).collect()
 }
 
-/// Makes a telling a story of its own.
-pub async fn stand_alone(conn: &mut Conn, id: i64) -> Result<(), DbError> {
-    let result =
-        sqlx::query("UPDATE articles SET story_id = NULL WHERE id = $1").bind(id).execute(conn).await?;
-    one_row("parting an article from a story", &result)
+/// Makes an article a telling of a story; none: a story of its own.
+pub async fn set_story(conn: &mut Conn, id: i64, story_id: Option<i64>) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE articles SET story_id = $2 WHERE id = $1");
+    let result = query.bind(id).bind(story_id).execute(conn).await?;
+    one_row("changing an article's story", &result)
 }
 
 /// Where articles stand: article and issue, of issues that are neither skipped nor cancelled.

@@ -13,7 +13,7 @@ use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::user::User;
 
-pub use self::article::{Alt, add, describe, flag, stand_alone};
+pub use self::article::{Alt, add, describe, flag, set_story};
 pub use self::edit::{Act, Done, Edit, edit, problems, put, undo, write_words};
 use super::{App, Error, compose, revising};
 

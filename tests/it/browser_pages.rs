@@ -225,6 +225,7 @@ fn pages(world: &World) -> Vec<Page> {
         page("desk-sources", at("/desk/sources")).by(Who::Editor),
         page("desk-source", at("/desk/sources/1")).by(Who::Editor),
         page("desk-templates", at("/desk/templates")).by(Who::Editor),
+        page("desk-template-help", at("/desk/templates/help")).by(Who::Editor),
         page("desk-template", at("/desk/templates/digest/body.mjml.hbs")).by(Who::Editor),
         page("newsletters", at("/office/newsletters")).by(Who::Admin),
         page("newsletter", at("/office/newsletters/brief")).by(Who::Admin),

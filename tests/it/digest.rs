@@ -267,6 +267,7 @@ async fn an_issue_goes_out_unless_an_editor_holds_it() {
         assert_eq!(digests_of(&sink, "ann@example.net").len(), 1, "it is held");
         let notes = digests_of(&sink, "ed@example.org");
         assert_eq!(notes.len(), 3, "ready, ready, and held");
+        assert!(notes[0].text.contains("by itself, unless an editor holds it"), "{}", notes[0].text);
         assert!(notes[2].text.contains("daybreak issue approve 2"), "{}", notes[2].text);
         assert!(daybreak.why(2, "ann@example.net").await.contains("has not gone out yet"));
         daybreak.run(&["issue", "approve", "2"]).await;

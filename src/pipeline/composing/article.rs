@@ -65,19 +65,31 @@ pub async fn flag(
     Ok(article)
 }
 
-/// Parts an article from the story it was taken for a telling of.
-pub async fn stand_alone(app: &App, by: By<'_>, id: i64) -> Result<Article, Error> {
+/// Parts an article from the story it was taken for a telling of (none), or puts it back there.
+///
+/// # Errors
+/// `Invalid` where the story is another newsletter's, or is itself told by another article, or the article is told by
+/// others.
+pub async fn set_story(app: &App, by: By<'_>, id: i64, story_id: Option<i64>) -> Result<Article, Error> {
     let mut tx = app.db.begin().await?;
+    let newsletter_id = articles::find(&mut tx, id).await?.newsletter_id;
+    db::newsletters::lock(&mut tx, newsletter_id).await?;
     let article = articles::find(&mut tx, id).await?;
-    db::newsletters::lock(&mut tx, article.newsletter_id).await?;
-    db::articles::stand_alone(&mut tx, id).await?;
+    if let Some(story_id) = story_id {
+        let story = articles::find(&mut tx, story_id).await?;
+        let is_told = !db::articles::tellings(&mut tx, &[id]).await?.is_empty();
+        if story.newsletter_id != newsletter_id || story.story_id.is_some() || story_id == id || is_told {
+            return Err(Error::Invalid("These two can no longer be told as one story.".to_owned()));
+        }
+    }
+    db::articles::set_story(&mut tx, id, story_id).await?;
     if let Some(newsletter) = db::newsletters::get(&mut tx, article.newsletter_id).await? {
         compose::refill(&mut tx, &newsletter).await?;
     }
     if let By::User { user, network } = by {
         let what = format!("article {id}, {}", shorten(&article.title));
-        accounts::note(app, &mut tx, user, network, "article.part", &what, Some(article.newsletter_id))
-            .await?;
+        let action = if story_id.is_some() { "article.join" } else { "article.part" };
+        accounts::note(app, &mut tx, user, network, action, &what, Some(article.newsletter_id)).await?;
     }
     let article = articles::find(&mut tx, id).await?;
     db::commit(tx).await?;

@@ -353,7 +353,7 @@ impl Around {
 }
 
 /// `POST /desk/inbox/{article}/{act}`: `put` into the issue of the field `issue`, `take` out of it, `hold`, `release`,
-/// `pin`, `unpin`, or `part` from the story that it is taken for.
+/// `pin`, `unpin`, `part` from the story that it is taken for, or `join-ID` to go back to it.
 async fn act(
     State(app): State<App>,
     path: Result<Path<(i64, String)>, PathRejection>,
@@ -361,7 +361,8 @@ async fn act(
 ) -> Result<Response, Error> {
     let Path((id, verb)) = path.map_err(|_| Error::NotFound)?;
     let article = db::articles::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)?;
-    let action = format!("article.{}", if verb.len() < 12 { verb.as_str() } else { "?" });
+    let name = verb.split('-').next().unwrap_or_default();
+    let action = format!("article.{}", if name.len() < 12 { name } else { "?" });
     act.by.require(&app, Role::Editor, article.newsletter_id, &action, &article.title).await?;
     let by = By::User { user: &act.by.user, network: &act.by.network };
     let said = match verb.as_str() {
@@ -385,8 +386,21 @@ async fn act(
             undo(format!("“{}” takes its place among the others.", article.title), id, "pin", "Pin it")
         }
         "part" => {
-            composing::stand_alone(&app, by, id).await?;
-            Said { words: format!("“{}” is a story of its own.", article.title), ..Said::default() }
+            composing::set_story(&app, by, id, None).await?;
+            let words =
+                format!("“{}” is a story of its own, and may go into issues like any other.", article.title);
+            match article.story_id {
+                Some(story) => undo(words, id, &format!("join-{story}"), "It is the same story after all"),
+                None => Said { words, ..Said::default() },
+            }
+        }
+        // How the one above is undone.
+        _ if verb.starts_with("join-") => {
+            let story = verb["join-".len()..].parse().map_err(|_| Error::NotFound)?;
+            composing::set_story(&app, by, id, Some(story)).await?;
+            Said {
+                words: format!("“{}” is told with that story again.", article.title), ..Said::default()
+            }
         }
         _ => return Err(Error::NotFound),
     };

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::inbox::{Typed, show, view};
 use crate::db;
 use crate::db::articles::Article;
-use crate::domain::article::ALT_CHARS;
 use crate::domain::user::Role;
 use crate::pipeline::composing::{self, Alt, By};
 use crate::pipeline::{self, App};
@@ -27,7 +26,6 @@ pub struct PictureForm {
     is_decorative: bool,
     /// Nobody has said anything of it.
     is_mute: bool,
-    most: usize,
     problem: String,
 }
 
@@ -43,7 +41,6 @@ impl PictureForm {
                 alt: article.image_alt.clone().unwrap_or_default(),
                 is_decorative: article.image_alt.as_deref() == Some(""),
                 is_mute: article.image_alt.is_none(),
-                most: ALT_CHARS,
                 problem: String::new(),
             },
         })
@@ -92,7 +89,6 @@ pub async fn describe(
                 alt: typed.to_owned(),
                 is_decorative,
                 is_mute: false,
-                most: ALT_CHARS,
                 problem,
             };
             let typed = Typed { picture: Some(picture), ..Typed::default() };

@@ -22,7 +22,6 @@ pub struct Text {
     value: String,
     /// The mark of what is stored now.
     was: String,
-    limit: usize,
     problem: Option<String>,
     /// What somebody else wrote there meanwhile.
     theirs: Option<String>,
@@ -243,7 +242,6 @@ fn text(open: &Open, kept: &Kept<'_>, field: Field) -> Text {
     Text {
         name: field.to_string(),
         was: mark(stored),
-        limit: field.limit(),
         problem: match kept {
             Kept::Problems(_, problems, _) => problems.get(&field).cloned(),
             _ => None,
@@ -266,7 +264,6 @@ fn heading(open: &Open, stored: &Composition, kept: &Kept<'_>, merged: Option<&M
     Text {
         name: field.to_string(),
         was: mark(stored.own(field).unwrap_or_default()),
-        limit: field.limit(),
         problem: match kept {
             Kept::Problems(_, problems, _) => problems.get(&field).cloned(),
             _ => None,

@@ -16,6 +16,7 @@ mod paging;
 mod sending;
 mod sources;
 mod starting;
+mod template_help;
 mod templates;
 mod today;
 pub(super) mod words;

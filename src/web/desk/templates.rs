@@ -11,8 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::show;
 use super::words::Moment;
+use super::{show, template_help};
 use crate::db;
 use crate::db::templates::Version;
 use crate::domain::user::Role;
@@ -36,6 +36,7 @@ const PREVIEW_POLICY: &str = "sandbox; default-src 'none'; style-src 'self' 'uns
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/desk/templates", get(list))
+        .route("/desk/templates/help", get(template_help::show))
         .route("/desk/templates/{folder}/{name}", get(open).post(submit))
         .route("/desk/templates/{folder}/{name}/preview", post(preview))
         .route("/desk/templates/{folder}/{name}/default", post(to_default))
@@ -52,7 +53,7 @@ fn named(path: Named) -> Result<String, Error> {
 }
 
 /// Templates make every newsletter's mails.
-async fn may(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
+pub(super) async fn may(app: &App, by: &SignedIn, action: &str, what: &str) -> Result<(), Error> {
     by.require_everywhere(app, Role::Editor, action, what).await
 }
 

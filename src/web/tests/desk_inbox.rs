@@ -122,6 +122,15 @@ async fn tellings_of_one_story_are_folded_under_the_first() {
         house.submit_as(&ann, &format!("/desk/inbox/{other}/part"), &[]).await;
         let inbox = house.get_as(&ann, "/desk/inbox").await.body;
         assert!(inbox.contains(&format!("id=\"a{other}\"")) && !inbox.contains("Same story"), "{inbox}");
+        // It can be undone, and nothing else be made of it.
+        let join = async |id: i64, story: i64| {
+            house.submit_as(&ann, &format!("/desk/inbox/{id}/join-{story}"), &[]).await.status.as_u16()
+        };
+        assert_eq!(join(other, ferry).await, 303);
+        assert!(house.get_as(&ann, "/desk/inbox").await.body.contains("Same story: 1 more"));
+        for (id, story, status) in [(ferry, other, 422), (ferry, ferry, 422), (other, 999, 404)] {
+            assert_eq!(join(id, story).await, status, "{id} into {story}");
+        }
         house.close().await;
     }
 }

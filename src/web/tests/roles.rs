@@ -51,6 +51,7 @@ pub(super) const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/desk/sources/{source}/poll", None, Some(Of(Editor))),
     ("/desk/sources/{source}/remove", None, Some(Of(Editor))),
     ("/desk/templates", Some(Everywhere(Editor)), None),
+    ("/desk/templates/help", Some(Everywhere(Editor)), None),
     ("/desk/templates/{folder}/{name}", Some(Everywhere(Editor)), Some(Everywhere(Editor))),
     ("/desk/templates/{folder}/{name}/preview", None, Some(Everywhere(Editor))),
     ("/desk/templates/{folder}/{name}/default", None, Some(Everywhere(Editor))),

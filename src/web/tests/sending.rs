@@ -684,6 +684,10 @@ async fn the_mail_that_asks_for_approval_leads_to_the_page_with_the_button() {
         house.beat().await;
         let mails = house.mails().await;
         let Some((_, Notice::Ready(ready))) = mails.first() else { panic!("nobody is asked: {mails:?}") };
+        assert!(
+            ready.reason.starts_with("It goes out once an editor approves it. If nobody has by"),
+            "{ready:?}"
+        );
         let path = path_of(ready.url.as_deref().unwrap());
         assert_eq!(path, format!("/desk/issues/{}/send", draft.id));
         let asked = house.get(&path).await;

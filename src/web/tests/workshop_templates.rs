@@ -382,3 +382,17 @@ async fn a_template_with_text_that_is_hard_to_read_is_saved_and_the_editor_is_to
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn what_templates_can_print_is_read_where_they_are_edited() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        assert!(house.get_as(&ann, SUBJECT).await.body.contains("href=\"/desk/templates/help\""));
+        let page = house.get_as(&ann, "/desk/templates/help").await;
+        assert_eq!(page.status, 200);
+        for part in ["<h2>Subject and preheader</h2>", "<code>{{#if x}}", "<th>name</th>", "tabindex=\"0\""] {
+            assert!(page.body.contains(part), "{part}: {}", page.body);
+        }
+        house.close().await;
+    }
+}
