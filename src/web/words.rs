@@ -64,6 +64,9 @@ pub fn next_issue(next: Option<NextIssue>, now: Timestamp) -> String {
     let Some(next) = next else {
         return "You will get the next issue as soon as it is out.".to_owned();
     };
+    if next.at <= now {
+        return "The next issue is on its way to you.".to_owned();
+    }
     let at = next.at.in_zone(next.zone);
     let day = day(&at, &now.in_zone(next.zone));
     format!("You will get the next issue {day} at {} ({}).", at.format("%H:%M"), zone_name(next.zone))
@@ -124,5 +127,6 @@ mod tests {
             assert_eq!(said, format!("You will get the next issue {words} (Europe/Paris)."));
         }
         assert!(next_issue(None, now).contains("as soon as it is out"));
+        assert!(next_issue(Some(NextIssue { at: now, zone }), now).contains("on its way"));
     }
 }

@@ -3,8 +3,9 @@
 use chrono_tz::Tz;
 
 use super::super::Error;
+use super::next::next_issue;
 use super::sign_up::{VALID, welcome};
-use super::{NextIssue, followed, next_issue};
+use super::{NextIssue, followed};
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
@@ -61,7 +62,7 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
             return Ok(Confirmation::Expired);
         }
         if let Some(rows) = read(&mut conn, subscription).await? {
-            found.push(rows.asked(now, false));
+            found.push(rows.asked(&mut conn, now, false).await?);
         }
     }
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -100,7 +101,7 @@ pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation,
             let Rows { newsletter, subscriber, subscription, .. } = &rows;
             welcome(&mut tx, app, &event, newsletter, subscriber, subscription, now).await?;
         }
-        found.push(rows.asked(now, is_new));
+        found.push(rows.asked(&mut tx, now, is_new).await?);
     }
     tx.commit().await.map_err(DbError::from)?;
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -124,10 +125,12 @@ async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows
 }
 
 impl Rows {
-    fn asked(self, now: Timestamp, is_new: bool) -> Asked {
+    async fn asked(self, conn: &mut Conn, now: Timestamp, is_new: bool) -> Result<Asked, Error> {
+        let Self { newsletter, schedules, subscriber, subscription, .. } = &self;
+        let next = next_issue(conn, newsletter, schedules, subscriber, subscription, now).await?;
         let chosen = self.topics.iter().filter(|topic| self.subscription.topics.contains(topic));
         let zone = self.subscriber.zone.unwrap_or(self.newsletter.zone);
-        Asked {
+        Ok(Asked {
             subscriber_id: self.subscriber.id,
             email: self.subscriber.email.clone(),
             name: self.subscriber.name.clone(),
@@ -136,8 +139,8 @@ impl Rows {
             schedule: followed(&self.schedules, &self.subscription).cloned(),
             is_new,
             status: self.subscription.status,
-            next: next_issue(&self.newsletter, &self.schedules, &self.subscriber, &self.subscription, now),
+            next,
             newsletter: self.newsletter,
-        }
+        })
     }
 }

@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 
 use super::super::Error;
 use super::leave::{LeaveReason, can_return, end, take_back};
-use super::{NextIssue, followed, next_issue};
+use super::next::next_issue;
+use super::{NextIssue, followed};
 use crate::db::subscriptions::{Choice, Stored};
 use crate::db::{Conn, DbError, measuring, newsletters, subscribers, subscriptions, suppressions};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
@@ -125,9 +126,9 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
         let Some(newsletter) = newsletters::get(conn, id).await? else { continue };
         let schedules = newsletters::schedules_of(conn, id).await?;
         let topics = newsletters::topics(conn, id).await?;
-        let from = stored.subscription.paused_until.filter(|until| *until > now);
+        let paused_until = stored.subscription.paused_until.filter(|until| *until > now);
         let next =
-            next_issue(&newsletter, &schedules, &subscriber, &stored.subscription, from.unwrap_or(now));
+            next_issue(conn, &newsletter, &schedules, &subscriber, &stored.subscription, now).await?;
         let can_return = can_return(&stored, now);
         follows.push(Following {
             newsletter,
@@ -135,7 +136,7 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
             topics,
             next,
             can_return,
-            paused_until: from,
+            paused_until,
             stored,
         });
     }

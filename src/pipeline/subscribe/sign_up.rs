@@ -3,7 +3,8 @@
 use chrono_tz::Tz;
 
 use super::super::{Error, links};
-use super::{next_issue, queue, queue_at};
+use super::next::next_issue;
+use super::{queue, queue_at};
 use crate::db::notices::Queued;
 use crate::db::subscriptions::{Changed, Choice};
 use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
@@ -380,13 +381,14 @@ pub(super) async fn welcome(
     now: Timestamp,
 ) -> Result<(), Error> {
     let schedules = newsletters::schedules_of(tx, newsletter.id).await?;
-    let next = next_issue(newsletter, &schedules, subscriber, subscription, now);
+    let next = next_issue(tx, newsletter, &schedules, subscriber, subscription, now).await?;
     let zone = next.map_or(subscriber.zone.unwrap_or(newsletter.zone), |next| next.zone);
     let notice = Notice::Welcome(Welcome {
         language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
         zone: zone.name().to_owned(),
         newsletter: Publication::from(newsletter),
-        next_issue: next.map(|next| next.at),
+        // What is on its way needs no announcing.
+        next_issue: next.map(|next| next.at).filter(|at| *at > now),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
         preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email)),
     });
