@@ -21,17 +21,19 @@ async fn an_issue_sent_before_its_slot_is_not_promised_for_its_slot() {
         let home = house.preferences_of("ann@example.org").await;
         let page = house.get(&home).await.body;
         assert!(page.contains("tomorrow at 07:00 (Europe/Paris)"), "{page}");
+        // Early on the day itself.
+        house.app.clock.set(draft.slot_at.plus_millis(-2 * HOUR));
         editors::send(&house.app, draft.id, true).await.unwrap();
         house.beat().await;
         let page = house.get(&home).await.body;
         assert!(page.contains("The next issue is on its way to you."), "{page}");
         house.deliver().await;
         let page = house.get(&home).await.body;
-        assert!(page.contains("on Monday at 07:00 (Europe/Paris)"), "{page}");
+        assert!(page.contains("tomorrow at 07:00 (Europe/Paris)"), "{page}");
 
         house.sign_up("cleo@example.org").await;
         let page = house.post(&confirm_path(&house.mails().await), FORM, "").await.body;
-        assert!(page.contains("on Monday at 07:00 (Europe/Paris)"), "{page}");
+        assert!(page.contains("tomorrow at 07:00 (Europe/Paris)"), "{page}");
         let mails = house.mails().await;
         let Some((_, Notice::Welcome(welcome))) = mails.first() else { panic!("no welcome: {mails:?}") };
         assert_eq!(welcome.next_issue, Timestamp::parse("2026-11-23T06:00:00Z"));
