@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike as _};
 use chrono_tz::Tz;
 
 use crate::domain::calendar::{Recurrence, Slots, Timestamp};
+use crate::domain::newsletter::Schedule;
 use crate::pipeline::subscribe::NextIssue;
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -11,6 +12,25 @@ const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 /// When a schedule's issues come, for instance "Mondays at 09:00 (Europe/Paris)".
 pub fn frequency(slots: &Slots) -> String {
     format!("{} at {} ({})", days(slots.recurrence), slots.at, zone_name(slots.zone))
+}
+
+/// When the issues of a newsletter come that its readers choose among, for instance "Every day at 07:00, or Mondays at
+/// 08:00 (Europe/Paris)"; empty where no schedule tells.
+pub fn frequencies(schedules: &[&Schedule]) -> String {
+    let Some((last, before)) = schedules.split_last() else { return String::new() };
+    let one_zone = before.iter().all(|schedule| schedule.slots.zone == last.slots.zone);
+    let words = |(index, schedule): (usize, &&Schedule)| {
+        let slots = &schedule.slots;
+        let all = if one_zone { format!("{} at {}", days(slots.recurrence), slots.at) } else { frequency(slots) };
+        if index == 0 || DAYS.iter().any(|day| all.starts_with(day)) {
+            return all;
+        }
+        let (first, rest) = all.split_at(1);
+        format!("{}{rest}", first.to_lowercase())
+    };
+    let all: Vec<String> = schedules.iter().enumerate().map(words).collect();
+    let all = all.join(", or ");
+    if one_zone { format!("{all} ({})", zone_name(last.slots.zone)) } else { all }
 }
 
 fn days(recurrence: Recurrence) -> String {

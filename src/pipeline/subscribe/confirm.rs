@@ -75,7 +75,8 @@ fn is_replaced(subscription: &Subscription, expires: Timestamp) -> bool {
 }
 
 /// Makes active what is still pending of a sign-up, and queues a welcome for each. The consent on record is from then
-/// on the one given here, from the network address `from`, to the words of the sign-up. Pressing the button again
+/// on that of the network address `from`, to the words and at the time of the sign-up: somebody else may have sent that
+/// form from elsewhere, and when it was confirmed is on record beside it. Pressing the button again
 /// changes nothing, and who has left since is not brought back.
 pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation, Error> {
     let Some(Token::Confirm { subscription_ids, expires }) = app.key.read(token) else {
@@ -94,8 +95,11 @@ pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation,
         }
         let Some(rows) = read(&mut tx, changed.now).await? else { continue };
         if is_new {
-            let words = rows.subscription.consent.as_ref().map(|consent| consent.words.clone());
-            let consent = Consent { at: now, from: from.to_owned(), words: words.unwrap_or_default() };
+            let asked = rows.subscription.consent.as_ref();
+            // A file can tell of a consent in the future.
+            let at = asked.map_or(now, |asked| asked.at.min(now));
+            let words = asked.map(|asked| asked.words.clone()).unwrap_or_default();
+            let consent = Consent { at, from: from.to_owned(), words };
             subscriptions::agree(&mut tx, id, &consent, now).await?;
             let event = format!("welcome:{id}:{}", now.millis());
             let Rows { newsletter, subscriber, subscription, .. } = &rows;
