@@ -69,7 +69,8 @@ impl EmailAddress {
     /// The address as people know it: the domain in its own script, unless that comes out as another domain, or a label mixes
     /// Latin letters with those of other scripts, which may look the same.
     pub fn readable(&self) -> String {
-        let (domain, decoded) = Uts46::new().to_unicode(self.domain().as_bytes(), AsciiDenyList::STD3, Hyphens::Allow);
+        let (domain, decoded) =
+            Uts46::new().to_unicode(self.domain().as_bytes(), AsciiDenyList::STD3, Hyphens::Allow);
         let is_plain = decoded.is_ok()
             && to_a_labels(&domain).is_ok_and(|labels| labels == self.domain())
             && domain.split('.').all(|label| !is_mixed(label));
@@ -200,6 +201,16 @@ mod tests {
     #[test]
     fn an_address_is_trimmed_and_folded() {
         assert_eq!(parse("  Ann.O'Brien+News@Example.ORG\n").unwrap(), "ann.o'brien+news@example.org");
+    }
+
+    #[test]
+    fn an_address_is_readable_unless_that_could_mislead() {
+        let readable = |text: &str| EmailAddress::parse(text).unwrap().readable();
+        assert_eq!(readable("ann@Bücher.example"), "ann@bücher.example");
+        assert_eq!(readable("ann@例え.テスト"), "ann@例え.テスト");
+        assert_eq!(readable("ann@example.org"), "ann@example.org");
+        // A Cyrillic letter among Latin ones.
+        assert_eq!(readable("ann@\u{430}pple.example"), "ann@xn--pple-43d.example");
     }
 
     #[test]

@@ -40,7 +40,10 @@ impl Offer {
     fn new(asked: &Asked) -> Self {
         let hour = asked.hour.map(|(hour, zone)| format!("{hour} ({})", words::zone_name(zone)));
         Self {
-            shown: Shown::new(&asked.newsletter, asked.schedule.as_ref().filter(|schedule| !schedule.paused).as_slice()),
+            shown: Shown::new(
+                &asked.newsletter,
+                asked.schedule.as_ref().filter(|schedule| !schedule.paused).as_slice(),
+            ),
             topics: words::list(&asked.topics),
             hour: hour.unwrap_or_default(),
         }

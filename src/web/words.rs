@@ -21,7 +21,8 @@ pub fn frequencies(schedules: &[&Schedule]) -> String {
     let one_zone = before.iter().all(|schedule| schedule.slots.zone == last.slots.zone);
     let words = |(index, schedule): (usize, &&Schedule)| {
         let slots = &schedule.slots;
-        let all = if one_zone { format!("{} at {}", days(slots.recurrence), slots.at) } else { frequency(slots) };
+        let all =
+            if one_zone { format!("{} at {}", days(slots.recurrence), slots.at) } else { frequency(slots) };
         if index == 0 || DAYS.iter().any(|day| all.starts_with(day)) {
             return all;
         }
@@ -128,6 +129,31 @@ mod tests {
             };
             assert_eq!(frequency(&slots), format!("{words} at 09:00 (America/New York)"));
         }
+    }
+
+    #[test]
+    fn several_schedules_are_said_in_one_sentence() {
+        let schedule = |days: &str, zone| Schedule {
+            id: 0,
+            newsletter_id: 0,
+            name: String::new(),
+            slots: Slots {
+                recurrence: Recurrence::parse(days).unwrap(),
+                at: TimeOfDay::parse("9:00").unwrap(),
+                zone,
+            },
+            paused: false,
+            starts_at: Timestamp::from_millis(0),
+        };
+        let paris = chrono_tz::Europe::Paris;
+        let [daily, workdays, weekly] = ["daily", "mon-fri", "weekly"].map(|days| schedule(days, paris));
+        let monthly = schedule("monthly", chrono_tz::UTC);
+        assert_eq!(frequencies(&[]), "");
+        assert_eq!(frequencies(&[&daily]), frequency(&daily.slots));
+        let all = "Monday to Friday at 09:00, or Mondays at 09:00, or every day at 09:00 (Europe/Paris)";
+        assert_eq!(frequencies(&[&workdays, &weekly, &daily]), all);
+        let all = "Every day at 09:00 (Europe/Paris), or on the 1st of each month at 09:00 (UTC)";
+        assert_eq!(frequencies(&[&daily, &monthly]), all);
     }
 
     #[test]

@@ -123,7 +123,10 @@ async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange,
     if subscriber.email == to {
         return Ok((AddressChange::Done { subscriber_id, to }, None));
     }
-    if app.key.address_mark(&subscriber.email) != from {
+    // Once somebody has taken their address back, the link by which it was changed does not change it again.
+    let made_at = expires.plus_millis(-if is_back { RECALL } else { VALID });
+    let is_overtaken = subscribers::moved_at(conn, subscriber_id).await?.is_some_and(|at| at > made_at);
+    if is_overtaken || app.key.address_mark(&subscriber.email) != from {
         return Ok((AddressChange::Expired, None));
     }
     let is_taken = subscribers::find(conn, &to).await?.is_some();

@@ -127,18 +127,9 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
         let schedules = newsletters::schedules_of(conn, id).await?;
         let topics = newsletters::topics(conn, id).await?;
         let paused_until = stored.subscription.paused_until.filter(|until| *until > now);
-        let next =
-            next_issue(conn, &newsletter, &schedules, &subscriber, &stored.subscription, now).await?;
+        let next = next_issue(conn, &newsletter, &schedules, &subscriber, &stored.subscription, now).await?;
         let can_return = can_return(&stored, now);
-        follows.push(Following {
-            newsletter,
-            schedules,
-            topics,
-            next,
-            can_return,
-            paused_until,
-            stored,
-        });
+        follows.push(Following { newsletter, schedules, topics, next, can_return, paused_until, stored });
     }
     Ok(Some(Person { subscriber, suppressed, unmeasured, follows }))
 }

@@ -54,7 +54,8 @@ pub async fn undo(State(app): State<App>, manages: Manages) -> Result<Response, 
     manages.person(&app).await?;
     subscribe::take_back_some(&app, manages.subscriber_id, only(&manages)).await?;
     let person = manages.person(&app).await?;
-    let came_back = person.active().any(|following| only(&manages).is_none_or(|slug| slug == following.newsletter.slug));
+    let came_back =
+        person.active().any(|following| only(&manages).is_none_or(|slug| slug == following.newsletter.slug));
     Ok(manages.back(if came_back { "back" } else { "too-late" }))
 }
 
