@@ -77,6 +77,27 @@ async fn who_gets_it_already_is_mailed_that_nothing_has_changed() {
 }
 
 #[tokio::test]
+async fn what_was_left_with_one_press_was_left_on_one_day() {
+    for house in houses().await {
+        let other = a_newsletter(&house.app.db, "other").await;
+        let mut tx = house.app.db.begin().await.unwrap();
+        let mut newsletter = newsletters::get(&mut tx, other).await.unwrap().unwrap();
+        newsletter.zone = chrono_tz::Pacific::Kiritimati;
+        newsletters::update(&mut tx, &newsletter).await.unwrap();
+        tx.commit().await.unwrap();
+        let fields = [("email", "ann@example.org"), ("newsletter", "brief"), ("newsletter", "other")];
+        house.submit("/subscribe", &fields).await;
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        let home = house.preferences_of("ann@example.org").await;
+        // Another day has begun in Kiritimati.
+        house.pass(4 * HOUR);
+        let page = follow(&house, house.submit(&format!("{home}/leave"), &[]).await).await.body;
+        assert_eq!(page.matches("You left it on Saturday, 21 November 2026").count(), 2, "{page}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn undoing_too_late_says_so() {
     for house in houses().await {
         let home = reader(&house, "ann@example.org").await;

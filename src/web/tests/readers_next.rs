@@ -6,7 +6,8 @@ use crate::pipeline::editors;
 use crate::web::readers::preferences;
 
 impl House {
-    async fn preferences_of(&self, email: &str) -> String {
+    /// The path of somebody's preferences.
+    pub(super) async fn preferences_of(&self, email: &str) -> String {
         let email = EmailAddress::parse(email).unwrap();
         let mut conn = self.app.db.conn().await.unwrap();
         let subscriber = subscribers::find(&mut conn, &email).await.unwrap().unwrap();
