@@ -241,6 +241,22 @@ pub async fn drafts_of(conn: &mut Conn, newsletter_id: i64) -> Result<Vec<Issue>
     sqlx::query(query).bind(newsletter_id).fetch_all(conn).await?.iter().map(issue).collect()
 }
 
+/// What is still to go out on a schedule, by slot; and what was approved for every reader of the newsletter.
+pub async fn to_come(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<Vec<Issue>, DbError> {
+    let query = sql(format!(
+        "SELECT {COLUMNS} FROM issues
+         WHERE newsletter_id = $1 AND state IN ('draft', 'frozen', 'approved')
+           AND (schedule_id = $2 OR (schedule_id IS NULL AND state = 'approved'))
+         ORDER BY slot_at, id"
+    ));
+    let rows = sqlx::query(query).bind(newsletter_id).bind(schedule_id.unwrap_or(0)).fetch_all(conn).await?;
+    rows.iter().map(issue).collect()
+}
+
 /// What a schedule's next slot must come after: the date and instant of its latest regular issue that is no longer a
 /// draft.
 pub async fn last_slot(conn: &mut Conn, schedule_id: i64) -> Result<Option<(Timestamp, NaiveDate)>, DbError> {

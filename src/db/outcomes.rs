@@ -6,6 +6,7 @@ use super::row::Row;
 use super::{Conn, DbError, sql};
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::subscription::Subscription;
 
 /// How many deliveries of an issue are in which state, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +54,32 @@ pub async fn find(conn: &mut Conn, issue_id: i64, subscriber_id: i64) -> Result<
     let query = sql(format!("{STORY} WHERE issue_id = $1 AND subscriber_id = $2"));
     let row = sqlx::query(query).bind(issue_id).bind(subscriber_id).fetch_optional(conn).await?;
     row.as_ref().map(story).transpose()
+}
+
+/// When the mail is due that waits for a reader, no sooner than `from`, and whether its issue is going out rather than
+/// paused; of several, the first.
+pub async fn next_due(
+    conn: &mut Conn,
+    subscription: &Subscription,
+    from: Option<Timestamp>,
+) -> Result<Option<(Timestamp, bool)>, DbError> {
+    let row = sqlx::query(
+        "SELECT d.id, d.due_at, CASE WHEN i.state = 'sending' THEN 1 ELSE 0 END AS is_going
+         FROM deliveries d JOIN issues i ON i.id = d.issue_id
+         WHERE d.subscriber_id = $1 AND d.subscription_id = $2 AND d.state IN ('queued', 'claimed', 'deferred')
+           AND i.state IN ('sending', 'paused') AND d.due_at >= $3
+         ORDER BY d.due_at, d.id LIMIT 1",
+    )
+    .bind(subscription.subscriber_id)
+    .bind(subscription.id)
+    .bind(from.map_or(0, Timestamp::millis))
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let row = Row::new(&row, "deliveries");
+        Ok((row.time("due_at")?, row.flag("is_going")?))
+    })
+    .transpose()
 }
 
 /// The latest failures of an issue.

@@ -84,7 +84,8 @@ pub async fn set_address(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let result = sqlx::query(
-        "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, updated_at = $3, email_words = $5
+        "UPDATE subscribers SET email = $1, email_hash = $2, has_moved = 1, moved_at = $3, updated_at = $3,
+             email_words = $5
          WHERE id = $4",
     )
     .bind(email.as_str())
@@ -102,6 +103,13 @@ pub async fn has_moved(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     let row = sqlx::query("SELECT id, has_moved FROM subscribers WHERE id = $1").bind(id);
     let row = row.fetch_optional(conn).await?;
     row.map_or(Ok(false), |row| Row::new(&row, "subscribers").flag("has_moved"))
+}
+
+/// When a person's address last changed, where that is on record.
+pub async fn moved_at(conn: &mut Conn, id: i64) -> Result<Option<Timestamp>, DbError> {
+    let row = sqlx::query("SELECT id, moved_at FROM subscribers WHERE id = $1").bind(id);
+    let row = row.fetch_optional(conn).await?;
+    row.map_or(Ok(None), |row| Row::new(&row, "subscribers").opt_time("moved_at"))
 }
 
 /// When a person's row was written first and last.

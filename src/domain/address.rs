@@ -66,6 +66,17 @@ impl EmailAddress {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// The address as people know it: the domain in its own script, unless that comes out as another domain, or a label mixes
+    /// Latin letters with those of other scripts, which may look the same.
+    pub fn readable(&self) -> String {
+        let (domain, decoded) =
+            Uts46::new().to_unicode(self.domain().as_bytes(), AsciiDenyList::STD3, Hyphens::Allow);
+        let is_plain = decoded.is_ok()
+            && to_a_labels(&domain).is_ok_and(|labels| labels == self.domain())
+            && domain.split('.').all(|label| !is_mixed(label));
+        format!("{}@{}", self.local(), if is_plain { &*domain } else { self.domain() })
+    }
+
     /// Whether mailing it needs `SMTPUTF8` (RFC 6531): its local part is not ASCII.
     pub fn needs_smtputf8(&self) -> bool {
         !self.0.is_ascii()
@@ -92,6 +103,14 @@ impl fmt::Display for EmailAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
+}
+
+/// Whether a label has both Latin and other letters.
+fn is_mixed(label: &str) -> bool {
+    let is_latin =
+        |letter: char| matches!(letter, 'a'..='z' | '\u{df}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}');
+    let mut letters = label.chars().filter(|letter| letter.is_alphabetic());
+    letters.clone().any(is_latin) && !letters.all(is_latin)
 }
 
 /// What is wrong with a character that may stand nowhere in an address.
@@ -182,6 +201,16 @@ mod tests {
     #[test]
     fn an_address_is_trimmed_and_folded() {
         assert_eq!(parse("  Ann.O'Brien+News@Example.ORG\n").unwrap(), "ann.o'brien+news@example.org");
+    }
+
+    #[test]
+    fn an_address_is_readable_unless_that_could_mislead() {
+        let readable = |text: &str| EmailAddress::parse(text).unwrap().readable();
+        assert_eq!(readable("ann@Bücher.example"), "ann@bücher.example");
+        assert_eq!(readable("ann@例え.テスト"), "ann@例え.テスト");
+        assert_eq!(readable("ann@example.org"), "ann@example.org");
+        // A Cyrillic letter among Latin ones.
+        assert_eq!(readable("ann@\u{430}pple.example"), "ann@xn--pple-43d.example");
     }
 
     #[test]

@@ -94,6 +94,12 @@ pub fn direction(tag: &str) -> &'static str {
     if is_rtl(tag) { "rtl" } else { "ltr" }
 }
 
+/// The colon behind words, with the space that the language writes before it: one at which no line ends.
+pub fn colon(tag: &str) -> &'static str {
+    let is_french = normalise(tag).is_some_and(|tag| primary(&tag) == "fr");
+    if is_french { "\u{a0}:" } else { ":" }
+}
+
 /// The day of `time` in `zone` as `language` writes it in full, for instance "Sunday, 22 November 2026".
 pub fn long_date(time: Timestamp, zone: Tz, language: &str) -> String {
     let local = time.in_zone(zone);

@@ -121,6 +121,9 @@ pub struct Welcome {
     /// IANA name; an unknown one reads as UTC.
     pub zone: String,
     pub newsletter: Publication,
+    /// They get it already, and signed up again or asked for the links.
+    #[serde(default)]
+    pub again: bool,
     /// The slot of the reader's first issue, where a schedule tells it.
     pub next_issue: Option<Timestamp>,
     pub unsubscribe_url: String,
@@ -143,6 +146,9 @@ pub struct ConfirmAddress {
     pub zone: String,
     /// One of those that the reader gets: the mail comes from it.
     pub newsletter: Publication,
+    /// All that the reader gets; empty in a mail that was queued before they were named.
+    #[serde(default)]
+    pub newsletters: Vec<Publication>,
     /// The page with the button that changes the address.
     pub confirm_url: String,
     pub valid_until: Timestamp,
@@ -153,7 +159,7 @@ pub struct Moved {
     pub language: String,
     /// One of those that the reader gets: the mail comes from it.
     pub newsletter: Publication,
-    /// Where whoever did not ask for it changes it back.
+    /// Where whoever did not ask for it takes the address back; empty where it was just taken back.
     pub preferences_url: String,
 }
 

@@ -99,8 +99,9 @@ pub struct Subscription {
 /// When, from where and to which words somebody agreed to be mailed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
+    /// Of a sign-up: when its form was sent; when it was confirmed is told beside it.
     pub at: Timestamp,
-    /// A network address, a page, or the file of an import.
+    /// A network address, a page, or the file of an import; once a sign-up is confirmed, where that was done from.
     pub from: String,
     /// The words that were agreed to.
     pub words: String,

@@ -27,8 +27,9 @@ pub enum Token {
     /// Without a mark it is one of those that were made before there was one: it counts for who never changed their
     /// address. Without an end it never expires.
     Manage { subscriber_id: i64, mark: Option<AddressMark>, expires: Option<Timestamp> },
-    /// Have this person's mails go to another address, until then.
-    Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark },
+    /// Have this person's mails go to another address, until then; `is_back` where it is the one that they had before, whose
+    /// owner was mailed this link.
+    Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark, is_back: bool },
 }
 
 /// Eight octets of an address's keyed hash: enough to see whether a person's address is still the one that a token was
@@ -143,8 +144,8 @@ fn encode(token: &Token) -> Vec<u8> {
             bytes.extend(mark.iter().flatten());
             bytes.extend(expires.iter().flat_map(|expires| expires.millis().to_be_bytes()));
         }
-        Token::Move { subscriber_id, expires, to, from } => {
-            bytes.push(b'A');
+        Token::Move { subscriber_id, expires, to, from, is_back } => {
+            bytes.push(if *is_back { b'B' } else { b'A' });
             bytes.extend_from_slice(&subscriber_id.to_be_bytes());
             bytes.extend_from_slice(&expires.millis().to_be_bytes());
             bytes.extend_from_slice(from);
@@ -156,8 +157,8 @@ fn encode(token: &Token) -> Vec<u8> {
 
 fn decode(payload: &[u8]) -> Option<Token> {
     let (kind, rest) = payload.split_first()?;
-    if *kind == b'A' {
-        return decode_move(rest);
+    if matches!(kind, b'A' | b'B') {
+        return decode_move(rest, *kind == b'B');
     }
     let numbers: Vec<i64> =
         rest.chunks(8).map(|chunk| chunk.try_into().ok().map(i64::from_be_bytes)).collect::<Option<_>>()?;
@@ -182,7 +183,7 @@ fn decode(payload: &[u8]) -> Option<Token> {
     }
 }
 
-fn decode_move(rest: &[u8]) -> Option<Token> {
+fn decode_move(rest: &[u8], is_back: bool) -> Option<Token> {
     let (subscriber_id, rest) = rest.split_first_chunk()?;
     let (expires, rest) = rest.split_first_chunk()?;
     let (from, to) = rest.split_first_chunk()?;
@@ -191,6 +192,7 @@ fn decode_move(rest: &[u8]) -> Option<Token> {
         expires: Timestamp::from_millis(i64::from_be_bytes(*expires)),
         to: EmailAddress::parse(std::str::from_utf8(to).ok()?).ok()?,
         from: *from,
+        is_back,
     })
 }
 
@@ -198,18 +200,20 @@ fn decode_move(rest: &[u8]) -> Option<Token> {
 mod tests {
     use super::*;
 
-    fn tokens() -> [Token; 8] {
+    fn a_move(is_back: bool) -> Token {
+        let to = EmailAddress::parse("jörg@example.org").unwrap();
+        let (expires, from) = (Timestamp::from_millis(5), [1, 2, 3, 4, 5, 6, 7, 8]);
+        Token::Move { subscriber_id: 9, expires, to, from, is_back }
+    }
+
+    fn tokens() -> [Token; 9] {
         let (mark, expires) = (Some([255, 2, 3, 4, 5, 6, 7, 8]), Some(Timestamp::from_millis(5)));
         [
             Token::Manage { subscriber_id: 9, mark: None, expires: None },
             Token::Manage { subscriber_id: 9, mark, expires: None },
             Token::Manage { subscriber_id: 9, mark, expires },
-            Token::Move {
-                subscriber_id: 9,
-                expires: Timestamp::from_millis(5),
-                to: EmailAddress::parse("jörg@example.org").unwrap(),
-                from: [1, 2, 3, 4, 5, 6, 7, 8],
-            },
+            a_move(false),
+            a_move(true),
             Token::Leave { subscription_id: 7 },
             Token::View { delivery_id: i64::MAX },
             Token::Visit { issue_id: 3, delivery_id: 4 },

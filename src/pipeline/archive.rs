@@ -29,6 +29,8 @@ pub struct Published {
     /// The same for machines, for instance 2026-11-22.
     pub date_iso: String,
     pub slot_at: Timestamp,
+    /// Its schedule, where the newsletter has several: two issues of one day are told apart by it. Else empty.
+    pub schedule: String,
     pub content: IssueContent,
 }
 
@@ -98,6 +100,7 @@ fn published(
         date: long_date(issue.slot_at, zone, &newsletter.language),
         date_iso: issue.slot_at.in_zone(zone).date_naive().to_string(),
         slot_at: issue.slot_at,
+        schedule: schedule.filter(|_| schedules.len() > 1).map(|one| one.name.clone()).unwrap_or_default(),
         content,
     })
 }

@@ -6,7 +6,7 @@ use crate::db::articles::Article;
 use crate::db::issues::NewDraft;
 use crate::db::{self, Conn};
 use crate::domain::article::IssueArticle;
-use crate::domain::calendar::{Slots, Timestamp};
+use crate::domain::calendar::{Slot, Slots, Timestamp};
 use crate::domain::composition::Field;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::newsletter::{Approval, Newsletter, Order, Schedule};
@@ -155,9 +155,7 @@ async fn ensure_draft(
             "slots to come had been skipped by a clock that was ahead"
         );
     }
-    let last = db::issues::last_slot(conn, schedule.id).await?;
-    let after = last.map_or(schedule.starts_at, |(slot, _)| slot.max(schedule.starts_at));
-    let Some(slot) = schedule.slots.next(after, last.map(|(_, date)| date)) else { return Ok(None) };
+    let Some(slot) = next_slot(conn, schedule).await? else { return Ok(None) };
     let cutoff_at = cutoff_of(newsletter, slot.at);
     match db::issues::draft_of(conn, newsletter.id, Some(schedule.id)).await? {
         Some(draft) if draft.slot_at == slot.at && draft.cutoff_at == cutoff_at => Ok(Some(draft)),
@@ -185,6 +183,13 @@ async fn ensure_draft(
             }
         }
     }
+}
+
+/// The first slot of a schedule that no issue was frozen for, or skipped.
+pub(super) async fn next_slot(conn: &mut Conn, schedule: &Schedule) -> Result<Option<Slot>, Error> {
+    let last = db::issues::last_slot(conn, schedule.id).await?;
+    let after = last.map_or(schedule.starts_at, |(slot, _)| slot.max(schedule.starts_at));
+    Ok(schedule.slots.next(after, last.map(|(_, date)| date)))
 }
 
 /// Puts into a draft what belongs there now, and returns it in order. What an editor has touched stays as it is: what

@@ -223,7 +223,7 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     let edition = load(app, issue_id).await?;
     let values = HoleValues {
         // The address of this page is passed on: whoever has it can have the link mailed to the reader.
-        preferences_url: links::unsubscribe(app, subscription_id),
+        preferences_url: format!("{}#keep", links::unsubscribe(app, subscription_id)),
         ..hole_values(app, &reader, subscription_id, delivery_id)
     };
     let rendering = turn.render(move || {

@@ -1,7 +1,6 @@
 //! The addresses of the pages that mails and pages link to.
 
 use crate::domain::address::EmailAddress;
-use crate::domain::calendar::Timestamp;
 use crate::domain::token::Token;
 use crate::pipeline::App;
 
@@ -22,18 +21,8 @@ pub fn subscribe(app: &App, slug: &str) -> String {
 
 /// The page on which a person with this address changes what comes.
 pub fn preferences(app: &App, subscriber_id: i64, email: &EmailAddress) -> String {
-    preferences_until(app, subscriber_id, email, None)
-}
-
-/// The same, until then.
-pub fn preferences_until(
-    app: &App,
-    subscriber_id: i64,
-    email: &EmailAddress,
-    expires: Option<Timestamp>,
-) -> String {
-    let mark = Some(app.key.address_mark(email));
-    format!("{}/preferences/{}", base(app), app.key.sign(&Token::Manage { subscriber_id, mark, expires }))
+    let token = Token::Manage { subscriber_id, mark: Some(app.key.address_mark(email)), expires: None };
+    format!("{}/preferences/{}", base(app), app.key.sign(&token))
 }
 
 /// The page with the button that changes an address as `token` says.

@@ -10,7 +10,7 @@ use super::holes::{clean, mark};
 use crate::domain::article::IssueArticle;
 use crate::domain::introduction::Block;
 use crate::domain::issue::IssueContent;
-use crate::domain::language::{direction, is_rtl, is_same_language, long_date};
+use crate::domain::language::{colon, direction, is_rtl, is_same_language, long_date};
 use crate::domain::mail::{Hole, HoleValues};
 use crate::domain::words::{Words, fill, words};
 
@@ -51,6 +51,7 @@ struct DigestContext<'a> {
     direction: &'static str,
     is_rtl: bool,
     align: &'static str,
+    colon: &'static str,
     words: Value,
 }
 
@@ -110,6 +111,7 @@ pub(super) fn digest(
         direction: direction(&audience.language),
         is_rtl: is_rtl(&audience.language),
         align: align(is_rtl(&audience.language)),
+        colon: colon(&audience.language),
         words: digest_words(input, words, others.len()),
     };
     serde_json::to_value(context).expect("strings, numbers and lists are JSON")
@@ -140,6 +142,9 @@ fn newsletter(input: &DigestInput<'_>) -> Value {
         "name": clean(&newsletter.name),
         "slug": clean(&newsletter.slug),
         "description": clean(&newsletter.description),
+        "language": newsletter.language,
+        "direction": direction(&newsletter.language),
+        "align": align(is_rtl(&newsletter.language)),
         "colour": colour,
         "colour_dark": colour_dark,
         "logo_url": newsletter.logo_url.as_deref().and_then(web_url),

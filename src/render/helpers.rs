@@ -65,7 +65,9 @@ pub(super) fn count(value: &serde_json::Value) -> Option<usize> {
 pub(super) fn wrap(text: &str, columns: usize, indent: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + 16);
     let mut column = 0;
-    for word in text.split_whitespace() {
+    // A no-break space is part of its word.
+    let words = text.split(|letter: char| letter.is_whitespace() && letter != '\u{a0}');
+    for word in words.filter(|word| !word.is_empty()) {
         let width = width(word);
         if column == 0 {
             wrapped.push_str(indent);

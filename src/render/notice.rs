@@ -8,7 +8,7 @@ use super::colour;
 use super::context::{align, postal_lines};
 use super::holes::clean;
 use crate::domain::calendar::{Timestamp, parse_zone};
-use crate::domain::language::{direction, is_rtl, long_date, time_of_day};
+use crate::domain::language::{colon, direction, is_rtl, long_date, time_of_day};
 use crate::domain::notice::{
     Access, CodeUsed, Confirm, ConfirmAddress, Goodbye, IssueNotice, Moved, Notice, Publication, Welcome,
 };
@@ -31,6 +31,7 @@ pub(super) fn notice(notice: &Notice) -> Value {
     context["direction"] = json!(direction(language));
     context["is_rtl"] = json!(is_rtl(language));
     context["align"] = json!(align(is_rtl(language)));
+    context["colon"] = json!(colon(language));
     context
 }
 
@@ -66,7 +67,7 @@ fn welcome(welcome: &Welcome) -> Value {
         "preferences_url": welcome.preferences_url.as_deref().and_then(web_url),
         "words": {
             "subject": fill(words.welcome_subject, &[("newsletter", &name)]),
-            "text": fill(words.welcome_text, &[("newsletter", &name)]),
+            "text": fill(if welcome.again { words.again_text } else { words.welcome_text }, &[("newsletter", &name)]),
             "next_issue": next,
             "add_sender": fill(words.add_sender, &[("address", &clean(&welcome.newsletter.from))]),
             "leave": words.leave,
@@ -92,8 +93,13 @@ fn goodbye(goodbye: &Goodbye) -> Value {
 
 fn address(address: &ConfirmAddress) -> Value {
     let (_, words) = words(&address.language);
+    let newsletters = match address.newsletters.as_slice() {
+        [] => std::slice::from_ref(&address.newsletter),
+        all => all,
+    };
     json!({
         "newsletter": publication(&address.newsletter),
+        "newsletters": newsletters.iter().map(publication).collect::<Vec<_>>(),
         "confirm_url": web_url(&address.confirm_url),
         "words": {
             "subject": words.address_subject,
@@ -115,6 +121,7 @@ fn moved(moved: &Moved) -> Value {
             "subject": words.moved_subject,
             "text": words.moved_text,
             "mistake": words.moved_mistake,
+            "button": words.moved_button,
             "preferences": words.preferences,
         },
     })
@@ -181,9 +188,11 @@ fn publication(publication: &Publication) -> Value {
     })
 }
 
+/// A sentence with a time, whose zone is named as on the pages: mails are read anywhere.
 fn when(sentence: &str, time: Timestamp, zone_name: &str, language: &str) -> String {
     let zone = zone(zone_name);
-    let (date, hour) = (long_date(time, zone, language), time_of_day(time, zone, language));
+    let date = long_date(time, zone, language);
+    let hour = format!("{} ({})", time_of_day(time, zone, language), zone.name().replace('_', " "));
     fill(sentence, &[("date", &date), ("time", &hour)])
 }
 

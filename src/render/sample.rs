@@ -147,6 +147,7 @@ pub(super) fn notice_of(mail: &str, of: &Newsletter) -> Option<Notice> {
             language: language.clone(),
             zone: zone.clone(),
             newsletter,
+            again: false,
             next_issue: Some(SLOT),
             unsubscribe_url: reader().unsubscribe_url,
             preferences_url: Some(reader().preferences_url),
@@ -159,6 +160,7 @@ pub(super) fn notice_of(mail: &str, of: &Newsletter) -> Option<Notice> {
         "address" => Notice::Address(ConfirmAddress {
             language: language.clone(),
             zone: zone.clone(),
+            newsletters: vec![newsletter.clone()],
             newsletter,
             confirm_url: "https://news.example/address/7Qk2mW".to_owned(),
             valid_until: SLOT,
@@ -166,7 +168,7 @@ pub(super) fn notice_of(mail: &str, of: &Newsletter) -> Option<Notice> {
         "moved" => Notice::Moved(Moved {
             language: language.clone(),
             newsletter,
-            preferences_url: reader().preferences_url,
+            preferences_url: "https://news.example/address/7Qk2mW".to_owned(),
         }),
         "ready" => Notice::Ready(issue("It goes out only when an editor approves it.", &commands)),
         "held" => Notice::Held(issue("Held by Grace: the lead's figures are wrong.", &commands)),

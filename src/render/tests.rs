@@ -313,6 +313,7 @@ fn an_arabic_digest_reads_from_the_right_and_an_english_story_in_it_from_the_lef
     // The editor writes in the newsletter's language, whichever way the reader's goes.
     assert!(html.contains("<p class=\"ink\" dir=\"auto\" style=\"margin-top:16px\">Good morning."), "{html}");
     assert!(html.contains("dir=\"ltr\" style=\"text-align:left\" lang=\"en\""));
+    assert!(html.contains("<div dir=\"ltr\" lang=\"en\" style=\"text-align:left\">"), "{html}");
     assert!(html.contains("text-align:right"));
     assert!(html.contains("الأحد، 22 نوفمبر 2026 · العدد 128"));
 }
@@ -411,6 +412,27 @@ fn notices_are_in_the_readers_language() {
         subject("failed", "de"),
         "Not sent: Morning Brief, Sunday, 22 November 2026, 07:00 (Europe/Paris)"
     );
+}
+
+#[test]
+fn a_time_in_a_notice_names_its_zone_and_a_colon_stands_as_the_language_sets_it() {
+    let text = |mail: &str, language: &str| {
+        let mut notice = sample::notice(mail).unwrap();
+        match &mut notice {
+            Notice::Welcome(welcome) => welcome.language = language.to_owned(),
+            Notice::Confirm(confirm) => confirm.language = language.to_owned(),
+            _ => {}
+        }
+        plain(&renderer().notice(&notice).unwrap().text)
+    };
+    let one_line = |text: &str| text.split('\n').collect::<Vec<_>>().join(" ");
+    let welcome = text("welcome", "en");
+    assert!(one_line(&welcome).contains("07:00 (Europe/Paris)."), "{welcome}");
+    let confirm = text("confirm", "fr");
+    assert!(one_line(&confirm).contains("07:00 (Europe/Paris)."), "{confirm}");
+    assert!(confirm.contains("Oui, je veux la recevoir\u{a0}:\n"), "{confirm}");
+    assert!(confirm.contains("adresse\u{a0}:\n"), "{confirm}");
+    assert!(text("confirm", "de").contains(":\n") && !text("confirm", "de").contains('\u{a0}'));
 }
 
 #[test]

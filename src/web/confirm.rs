@@ -40,7 +40,10 @@ impl Offer {
     fn new(asked: &Asked) -> Self {
         let hour = asked.hour.map(|(hour, zone)| format!("{hour} ({})", words::zone_name(zone)));
         Self {
-            shown: Shown::new(&asked.newsletter, asked.schedule.as_ref().filter(|schedule| !schedule.paused)),
+            shown: Shown::new(
+                &asked.newsletter,
+                asked.schedule.as_ref().filter(|schedule| !schedule.paused).as_slice(),
+            ),
             topics: words::list(&asked.topics),
             hour: hour.unwrap_or_default(),
         }
@@ -131,7 +134,7 @@ fn outcome(app: &App, found: Vec<Asked>) -> Result<Response, Error> {
         confirmed,
         preferences,
         senders,
-        left: left.iter().map(|asked| Shown::new(&asked.newsletter, None)).collect(),
+        left: left.iter().map(|asked| Shown::new(&asked.newsletter, &[])).collect(),
     };
     page::page(StatusCode::OK, name, &outcome)
 }

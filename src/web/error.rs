@@ -28,6 +28,8 @@ pub enum Error {
     BadToken,
     /// 404: a link of ours whose reader is erased, or never was: tests and previews have such links.
     Nobody,
+    /// 404: a mail that cannot be shown in a browser any more.
+    NoCopy,
     /// 405: the page is there, but not for this method.
     Method,
     /// 408: the request did not come to its end in time, or the answer did not; it may have been done all the same.
@@ -138,6 +140,13 @@ impl Error {
                 "Nobody is known under this link",
                 "Either everything about the reader was deleted, or the mail was a test or a preview. If mail still \
                  comes to you, follow the link in the latest one.",
+            ),
+            Self::NoCopy => (
+                StatusCode::NOT_FOUND,
+                "This copy is not here any more",
+                "A reader’s own copy goes when everything about the reader is deleted, some time after it was sent, and \
+                 when the reader chose other topics since, of which it has nothing. Tests and previews have none. Past \
+                 issues, as everybody may read them, are in the newsletter’s archive.",
             ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,

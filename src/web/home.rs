@@ -21,33 +21,35 @@ pub struct Shown {
     pub description: String,
     pub language: String,
     pub dir: &'static str,
-    /// "Mondays at 09:00 (Europe/Paris)"; empty where readers choose, or no schedule tells.
+    /// "Every day at 07:00, or Mondays at 09:00 (Europe/Paris)"; empty where no schedule tells, or the page says it
+    /// elsewhere.
     pub frequency: String,
     /// Whether it is ticked in a form.
     pub chosen: bool,
 }
 
 impl Shown {
-    pub fn new(newsletter: &Newsletter, schedule: Option<&Schedule>) -> Self {
+    /// With the schedules that a reader gets it by, or has the choice of.
+    pub fn new(newsletter: &Newsletter, schedules: &[&Schedule]) -> Self {
         Self {
             slug: newsletter.slug.clone(),
             name: newsletter.name.clone(),
             description: newsletter.description.clone(),
             language: newsletter.language.clone(),
             dir: direction(&newsletter.language),
-            frequency: schedule.map_or_else(String::new, |schedule| words::frequency(&schedule.slots)),
+            frequency: words::frequencies(schedules),
             chosen: false,
         }
     }
 }
 
-/// Every newsletter, with what its readers get unless they choose.
+/// Every newsletter, with when it comes.
 async fn newsletters(conn: &mut Conn) -> Result<Vec<Shown>, DbError> {
     let all = newsletters::list(conn).await?;
     let schedules = newsletters::schedules(conn).await?;
     let shown = all.iter().map(|newsletter| {
-        let first = schedules.iter().find(|schedule| schedule.newsletter_id == newsletter.id);
-        Shown::new(newsletter, first.filter(|schedule| !schedule.paused))
+        let of_it = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);
+        Shown::new(newsletter, &of_it.filter(|schedule| !schedule.paused).collect::<Vec<_>>())
     });
     Ok(shown.collect())
 }

@@ -78,7 +78,7 @@ pub async fn submit(
 /// The answer to whoever signs up, whatever came of it.
 fn check_inbox(typed: &Typed, email: &EmailAddress) -> Result<Response, Error> {
     let back = if typed.page.is_empty() { "/subscribe".into() } else { format!("/subscribe/{}", typed.page) };
-    let page = CheckInbox { title: "Check your inbox", email: email.to_string(), days: CONFIRM_DAYS, back };
+    let page = CheckInbox { title: "Check your inbox", email: email.readable(), days: CONFIRM_DAYS, back };
     page::page(StatusCode::OK, "check_inbox", &page)
 }
 

@@ -258,7 +258,7 @@ pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Re
         let own = typed.own.iter().find(|own| own.newsletter == newsletter.slug);
         let topics = own.map_or(&[][..], |own| &own.topics);
         let schedule = own.and_then(|own| own.schedule.as_deref()).unwrap_or_default();
-        let mut shown = Shown::new(newsletter, of_it.first());
+        let mut shown = Shown::new(newsletter, &of_it.iter().collect::<Vec<_>>());
         shown.chosen = only || typed.newsletters.contains(&shown.slug);
         let schedules = schedule_choices(&of_it, schedule);
         let topics: Vec<TopicChoice> = newsletters::topics(conn, newsletter.id)
@@ -302,7 +302,7 @@ pub async fn of_one(
     drop(conn);
     let one = One {
         // Where there is a choice, the choice says how often.
-        shown: Shown::new(&newsletter, schedules.first().filter(|_| schedules.len() == 1)),
+        shown: Shown::new(&newsletter, schedules.first().filter(|_| schedules.len() == 1).as_slice()),
         schedules: schedule_choices(&schedules, &typed.schedule),
         topics: topics.iter().map(|topic| topic_choice(topic, &typed.topics)).collect(),
         hours: if schedules.is_empty() { vec![] } else { hour_choices(&typed.hour) },

@@ -35,7 +35,7 @@ pub async fn show(State(app): State<App>, Segment(token): Segment) -> Result<Res
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => nobody(),
         LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, can_return, .. } => {
-            left(&token, *newsletter, false, can_return)
+            left(&token, *newsletter, Before::Nothing, can_return)
         }
         LeaveLink::Of { newsletter, status, .. } => {
             let is_active = status == SubscriptionStatus::Active;
@@ -67,7 +67,8 @@ pub async fn submit(
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => nobody(),
         LeaveLink::Of { newsletter, can_return, .. } => {
-            left(&token, *newsletter, answer.is_some(), can_return)
+            let before = if answer.is_some() { Before::Answered } else { Before::Nothing };
+            left(&token, *newsletter, before, can_return)
         }
     }
 }
@@ -91,7 +92,9 @@ pub async fn mail_link(State(app): State<App>, Segment(token): Segment) -> Resul
             let title = "Look into your inbox".to_owned();
             page::page(StatusCode::OK, "readers/link_mailed", &About { title, name, language })
         }
-        LeaveLink::Of { newsletter, can_return, .. } => left(&token, *newsletter, false, can_return),
+        LeaveLink::Of { newsletter, can_return, .. } => {
+            left(&token, *newsletter, Before::Nothing, can_return)
+        }
     }
 }
 
@@ -101,7 +104,7 @@ pub async fn undo(State(app): State<App>, Segment(token): Segment) -> Result<Res
         LeaveLink::Forged => Err(Error::BadToken),
         LeaveLink::Gone => nobody(),
         LeaveLink::Of { newsletter, status: SubscriptionStatus::Unsubscribed, .. } => {
-            left(&token, *newsletter, false, false)
+            left(&token, *newsletter, Before::TooLate, false)
         }
         LeaveLink::Of { newsletter, .. } => {
             let back = About {
@@ -131,6 +134,8 @@ struct Left {
     slug: String,
     language: String,
     thanked: bool,
+    /// They would undo it, and cannot any more.
+    too_late: bool,
     /// Where the answer goes.
     leave: String,
     /// Where the button that takes it back leads; empty where it is too late.
@@ -145,13 +150,25 @@ pub struct Reason {
     words: &'static str,
 }
 
-fn left(token: &str, newsletter: Newsletter, thanked: bool, can_return: bool) -> Result<Response, Error> {
+/// What was done before somebody sees that they have left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// They said why.
+    Answered,
+    /// They pressed to undo it, and it was too late.
+    TooLate,
+}
+
+fn left(token: &str, newsletter: Newsletter, before: Before, can_return: bool) -> Result<Response, Error> {
     let Newsletter { name, slug, language, .. } = newsletter;
     let title = format!("You have left {name}");
     let leave = format!("/unsubscribe/{token}");
     let undo = if can_return { format!("/unsubscribe/{token}/undo") } else { String::new() };
     let reasons = reasons();
-    page::page(StatusCode::OK, "left", &Left { title, name, slug, language, thanked, leave, undo, reasons })
+    let (thanked, too_late) = (before == Before::Answered, before == Before::TooLate);
+    let left = Left { title, name, slug, language, thanked, too_late, leave, undo, reasons };
+    page::page(StatusCode::OK, "left", &left)
 }
 
 /// What a reader can say about why they leave.

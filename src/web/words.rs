@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike as _};
 use chrono_tz::Tz;
 
 use crate::domain::calendar::{Recurrence, Slots, Timestamp};
+use crate::domain::newsletter::Schedule;
 use crate::pipeline::subscribe::NextIssue;
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -11,6 +12,26 @@ const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 /// When a schedule's issues come, for instance "Mondays at 09:00 (Europe/Paris)".
 pub fn frequency(slots: &Slots) -> String {
     format!("{} at {} ({})", days(slots.recurrence), slots.at, zone_name(slots.zone))
+}
+
+/// When the issues of a newsletter come that its readers choose among, for instance "Every day at 07:00, or Mondays at
+/// 08:00 (Europe/Paris)"; empty where no schedule tells.
+pub fn frequencies(schedules: &[&Schedule]) -> String {
+    let Some((last, before)) = schedules.split_last() else { return String::new() };
+    let one_zone = before.iter().all(|schedule| schedule.slots.zone == last.slots.zone);
+    let words = |(index, schedule): (usize, &&Schedule)| {
+        let slots = &schedule.slots;
+        let all =
+            if one_zone { format!("{} at {}", days(slots.recurrence), slots.at) } else { frequency(slots) };
+        if index == 0 || DAYS.iter().any(|day| all.starts_with(day)) {
+            return all;
+        }
+        let (first, rest) = all.split_at(1);
+        format!("{}{rest}", first.to_lowercase())
+    };
+    let all: Vec<String> = schedules.iter().enumerate().map(words).collect();
+    let all = all.join(", or ");
+    if one_zone { format!("{all} ({})", zone_name(last.slots.zone)) } else { all }
 }
 
 fn days(recurrence: Recurrence) -> String {
@@ -64,6 +85,9 @@ pub fn next_issue(next: Option<NextIssue>, now: Timestamp) -> String {
     let Some(next) = next else {
         return "You will get the next issue as soon as it is out.".to_owned();
     };
+    if next.at <= now {
+        return "The next issue is on its way to you.".to_owned();
+    }
     let at = next.at.in_zone(next.zone);
     let day = day(&at, &now.in_zone(next.zone));
     format!("You will get the next issue {day} at {} ({}).", at.format("%H:%M"), zone_name(next.zone))
@@ -108,6 +132,31 @@ mod tests {
     }
 
     #[test]
+    fn several_schedules_are_said_in_one_sentence() {
+        let schedule = |days: &str, zone| Schedule {
+            id: 0,
+            newsletter_id: 0,
+            name: String::new(),
+            slots: Slots {
+                recurrence: Recurrence::parse(days).unwrap(),
+                at: TimeOfDay::parse("9:00").unwrap(),
+                zone,
+            },
+            paused: false,
+            starts_at: Timestamp::from_millis(0),
+        };
+        let paris = chrono_tz::Europe::Paris;
+        let [daily, workdays, weekly] = ["daily", "mon-fri", "weekly"].map(|days| schedule(days, paris));
+        let monthly = schedule("monthly", chrono_tz::UTC);
+        assert_eq!(frequencies(&[]), "");
+        assert_eq!(frequencies(&[&daily]), frequency(&daily.slots));
+        let all = "Monday to Friday at 09:00, or Mondays at 09:00, or every day at 09:00 (Europe/Paris)";
+        assert_eq!(frequencies(&[&workdays, &weekly, &daily]), all);
+        let all = "Every day at 09:00 (Europe/Paris), or on the 1st of each month at 09:00 (UTC)";
+        assert_eq!(frequencies(&[&daily, &monthly]), all);
+    }
+
+    #[test]
     fn the_next_issue_is_said_as_people_say_it() {
         let zone = chrono_tz::Europe::Paris;
         // Saturday, 23:30 in Paris.
@@ -124,5 +173,6 @@ mod tests {
             assert_eq!(said, format!("You will get the next issue {words} (Europe/Paris)."));
         }
         assert!(next_issue(None, now).contains("as soon as it is out"));
+        assert!(next_issue(Some(NextIssue { at: now, zone }), now).contains("on its way"));
     }
 }

@@ -74,6 +74,8 @@ pub struct Words {
     pub welcome_subject: &'static str,
     /// `{newsletter}`
     pub welcome_text: &'static str,
+    /// In its place, to who gets the newsletter already. `{newsletter}`
+    pub again_text: &'static str,
     /// `{date}`, `{time}`
     pub next_issue: &'static str,
     /// `{address}`: what the newsletter is sent from.
@@ -85,12 +87,14 @@ pub struct Words {
     pub goodbye_mistake: &'static str,
     pub subscribe_again: &'static str,
     pub address_subject: &'static str,
+    /// Before the names of the newsletters.
     pub address_ask: &'static str,
     pub address_button: &'static str,
     pub address_ignore: &'static str,
     pub moved_subject: &'static str,
     pub moved_text: &'static str,
     pub moved_mistake: &'static str,
+    pub moved_button: &'static str,
 }
 
 /// The fixed words for readers of `language`, or the English ones.

@@ -3,8 +3,9 @@
 use chrono_tz::Tz;
 
 use super::super::Error;
+use super::next::next_issue;
 use super::sign_up::{VALID, welcome};
-use super::{NextIssue, followed, next_issue};
+use super::{NextIssue, followed};
 use crate::db::{Conn, DbError, newsletters, subscribers, subscriptions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{TimeOfDay, Timestamp};
@@ -61,7 +62,7 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
             return Ok(Confirmation::Expired);
         }
         if let Some(rows) = read(&mut conn, subscription).await? {
-            found.push(rows.asked(now, false));
+            found.push(rows.asked(&mut conn, now, false).await?);
         }
     }
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -74,7 +75,8 @@ fn is_replaced(subscription: &Subscription, expires: Timestamp) -> bool {
 }
 
 /// Makes active what is still pending of a sign-up, and queues a welcome for each. The consent on record is from then
-/// on the one given here, from the network address `from`, to the words of the sign-up. Pressing the button again
+/// on that of the network address `from`, to the words and at the time of the sign-up: somebody else may have sent that
+/// form from elsewhere, and when it was confirmed is on record beside it. Pressing the button again
 /// changes nothing, and who has left since is not brought back.
 pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation, Error> {
     let Some(Token::Confirm { subscription_ids, expires }) = app.key.read(token) else {
@@ -93,14 +95,17 @@ pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation,
         }
         let Some(rows) = read(&mut tx, changed.now).await? else { continue };
         if is_new {
-            let words = rows.subscription.consent.as_ref().map(|consent| consent.words.clone());
-            let consent = Consent { at: now, from: from.to_owned(), words: words.unwrap_or_default() };
+            let asked = rows.subscription.consent.as_ref();
+            // A file can tell of a consent in the future.
+            let at = asked.map_or(now, |asked| asked.at.min(now));
+            let words = asked.map(|asked| asked.words.clone()).unwrap_or_default();
+            let consent = Consent { at, from: from.to_owned(), words };
             subscriptions::agree(&mut tx, id, &consent, now).await?;
             let event = format!("welcome:{id}:{}", now.millis());
             let Rows { newsletter, subscriber, subscription, .. } = &rows;
             welcome(&mut tx, app, &event, newsletter, subscriber, subscription, now).await?;
         }
-        found.push(rows.asked(now, is_new));
+        found.push(rows.asked(&mut tx, now, is_new).await?);
     }
     tx.commit().await.map_err(DbError::from)?;
     Ok(if found.is_empty() { Confirmation::Expired } else { Confirmation::Found(found) })
@@ -124,10 +129,12 @@ async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows
 }
 
 impl Rows {
-    fn asked(self, now: Timestamp, is_new: bool) -> Asked {
+    async fn asked(self, conn: &mut Conn, now: Timestamp, is_new: bool) -> Result<Asked, Error> {
+        let Self { newsletter, schedules, subscriber, subscription, .. } = &self;
+        let next = next_issue(conn, newsletter, schedules, subscriber, subscription, now).await?;
         let chosen = self.topics.iter().filter(|topic| self.subscription.topics.contains(topic));
         let zone = self.subscriber.zone.unwrap_or(self.newsletter.zone);
-        Asked {
+        Ok(Asked {
             subscriber_id: self.subscriber.id,
             email: self.subscriber.email.clone(),
             name: self.subscriber.name.clone(),
@@ -136,8 +143,8 @@ impl Rows {
             schedule: followed(&self.schedules, &self.subscription).cloned(),
             is_new,
             status: self.subscription.status,
-            next: next_issue(&self.newsletter, &self.schedules, &self.subscriber, &self.subscription, now),
+            next,
             newsletter: self.newsletter,
-        }
+        })
     }
 }

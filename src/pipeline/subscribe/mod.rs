@@ -6,6 +6,7 @@
 mod confirm;
 mod leave;
 mod moving;
+mod next;
 mod preferences;
 mod refuse;
 mod sign_up;
@@ -13,6 +14,7 @@ mod sign_up;
 pub use confirm::{Asked, Confirmation, confirm, peek};
 pub use leave::{LeaveLink, LeaveReason, UNDO_MILLIS, come_back, leave, mail_link, whose};
 pub use moving::{AddressChange, ask_to_move, move_to, peek_move};
+pub use next::NextIssue;
 pub use preferences::{
     About, Choices, Following, MAX_PAUSE_DAYS, Managed, Person, about, choose, leave_some, pause, person,
     take_back_some, whose_preferences,
@@ -20,46 +22,18 @@ pub use preferences::{
 pub use refuse::{check_list, why_not};
 pub use sign_up::{CONFIRM_DAYS, MAX_NEWSLETTERS, Own, SignUp, Taken, clean_name, sign_up};
 
-use chrono_tz::Tz;
-
 use super::Error;
 use crate::db::{Conn, notices, suppressions};
-use crate::domain::calendar::{Timestamp, first_at};
-use crate::domain::newsletter::{Newsletter, Schedule};
+use crate::domain::calendar::Timestamp;
+use crate::domain::newsletter::Schedule;
 use crate::domain::notice::Notice;
 use crate::domain::subscription::{Subscriber, Subscription};
 use crate::pipeline::App;
-
-/// When a reader's next issue comes, and the zone to say it in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NextIssue {
-    pub at: Timestamp,
-    pub zone: Tz,
-}
 
 /// The schedule that a subscription follows: its own choice, or the newsletter's first.
 pub fn followed<'s>(schedules: &'s [Schedule], subscription: &Subscription) -> Option<&'s Schedule> {
     let chosen = schedules.iter().find(|schedule| Some(schedule.id) == subscription.schedule_id);
     chosen.or(schedules.first())
-}
-
-/// When a reader's next issue comes; none where no schedule tells.
-fn next_issue(
-    newsletter: &Newsletter,
-    schedules: &[Schedule],
-    subscriber: &Subscriber,
-    subscription: &Subscription,
-    now: Timestamp,
-) -> Option<NextIssue> {
-    let schedule = followed(schedules, subscription).filter(|schedule| !schedule.paused)?;
-    let slot = schedule.slots.next(now.max(schedule.starts_at), None)?;
-    Some(match subscription.hour {
-        None => NextIssue { at: slot.at, zone: subscriber.zone.unwrap_or(schedule.slots.zone) },
-        Some(hour) => {
-            let zone = subscriber.zone.unwrap_or(newsletter.zone);
-            NextIssue { at: first_at(slot.at, hour, zone), zone }
-        }
-    })
 }
 
 /// Queues `notice` for a subscriber, once per `event`; an address that must not be mailed gets nothing.

@@ -17,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 /// How long the link in the mail to the new address works.
 const VALID: i64 = 2 * DAY;
 
-/// How long whoever has the address before can change it back.
+/// How long whoever has the address before can take it back.
 const RECALL: i64 = 7 * DAY;
 
 /// How many new addresses a person may name in a day.
@@ -52,11 +52,13 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
         expires,
         to: to.clone(),
         from: app.key.address_mark(&asking.subscriber.email),
+        is_back: false,
     };
     let notice = Notice::Address(ConfirmAddress {
         language: language(&asking.subscriber, newsletter),
         zone: asking.subscriber.zone.unwrap_or(newsletter.zone).name().to_owned(),
         newsletter: Publication::from(newsletter),
+        newsletters: asking.active().map(|following| Publication::from(&following.newsletter)).collect(),
         confirm_url: links::new_address(app, &token),
         valid_until: expires,
     });
@@ -93,8 +95,8 @@ pub enum AddressChange {
     Forged,
     /// It is too old, or the person was erased, or has changed their address otherwise since.
     Expired,
-    /// It waits for the button.
-    Asked { to: EmailAddress },
+    /// It waits for the button; `is_back` where it is the address that they had before.
+    Asked { to: EmailAddress, is_back: bool },
     /// Somebody gets newsletters at the new address already: both stay as they are.
     Taken { to: EmailAddress },
     /// The person's mails go there.
@@ -109,7 +111,7 @@ pub async fn peek_move(app: &App, token: &str) -> Result<AddressChange, Error> {
 
 /// What the link leads to, and whose address it changes.
 async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange, Option<Subscriber>), Error> {
-    let Some(Token::Move { subscriber_id, expires, to, from }) = app.key.read(token) else {
+    let Some(Token::Move { subscriber_id, expires, to, from, is_back }) = app.key.read(token) else {
         return Ok((AddressChange::Forged, None));
     };
     let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else {
@@ -121,23 +123,29 @@ async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange,
     if subscriber.email == to {
         return Ok((AddressChange::Done { subscriber_id, to }, None));
     }
-    if app.key.address_mark(&subscriber.email) != from {
+    // Once somebody has taken their address back, the link by which it was changed does not change it again.
+    let made_at = expires.plus_millis(-if is_back { RECALL } else { VALID });
+    let is_overtaken = subscribers::moved_at(conn, subscriber_id).await?.is_some_and(|at| at > made_at);
+    if is_overtaken || app.key.address_mark(&subscriber.email) != from {
         return Ok((AddressChange::Expired, None));
     }
     let is_taken = subscribers::find(conn, &to).await?.is_some();
     Ok(if is_taken {
         (AddressChange::Taken { to }, None)
     } else {
-        (AddressChange::Asked { to }, Some(subscriber))
+        (AddressChange::Asked { to, is_back }, Some(subscriber))
     })
 }
 
-/// Has a person's mails go to the address that the link was sent to, and tells the address before.
+/// Has a person's mails go to the address that the link was sent to, and tells the address before: with a link to take it
+/// back, unless it is what was just taken back.
+///
+/// Whoever had the address first has the last word: two people who both can read a link do not change it for ever.
 pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let (found, subscriber) = look(&mut tx, app, token).await?;
-    let (AddressChange::Asked { to }, Some(before)) = (&found, subscriber) else { return Ok(found) };
+    let (AddressChange::Asked { to, is_back }, Some(before)) = (&found, subscriber) else { return Ok(found) };
     match subscribers::set_address(&mut tx, &app.key, before.id, to, now).await {
         Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to: to.clone() }),
         changed => changed?,
@@ -145,10 +153,17 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
     // What went to the address before is no more about anybody.
     notices::forget(&mut tx, &before.email).await?;
     if let Some(newsletter) = first_newsletter(&mut tx, before.id).await? {
+        let back = Token::Move {
+            subscriber_id: before.id,
+            expires: now.plus_millis(RECALL),
+            to: before.email.clone(),
+            from: app.key.address_mark(to),
+            is_back: true,
+        };
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: links::preferences_until(app, before.id, to, Some(now.plus_millis(RECALL))),
+            preferences_url: if *is_back { String::new() } else { links::new_address(app, &back) },
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;

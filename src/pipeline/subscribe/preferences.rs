@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 
 use super::super::Error;
 use super::leave::{LeaveReason, can_return, end, take_back};
-use super::{NextIssue, followed, next_issue};
+use super::next::next_issue;
+use super::{NextIssue, followed};
 use crate::db::subscriptions::{Choice, Stored};
 use crate::db::{Conn, DbError, measuring, newsletters, subscribers, subscriptions, suppressions};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
@@ -125,34 +126,25 @@ async fn read(conn: &mut Conn, app: &App, subscriber_id: i64) -> Result<Option<P
         let Some(newsletter) = newsletters::get(conn, id).await? else { continue };
         let schedules = newsletters::schedules_of(conn, id).await?;
         let topics = newsletters::topics(conn, id).await?;
-        let from = stored.subscription.paused_until.filter(|until| *until > now);
-        let next =
-            next_issue(&newsletter, &schedules, &subscriber, &stored.subscription, from.unwrap_or(now));
+        let paused_until = stored.subscription.paused_until.filter(|until| *until > now);
+        let next = next_issue(conn, &newsletter, &schedules, &subscriber, &stored.subscription, now).await?;
         let can_return = can_return(&stored, now);
-        follows.push(Following {
-            newsletter,
-            schedules,
-            topics,
-            next,
-            can_return,
-            paused_until: from,
-            stored,
-        });
+        follows.push(Following { newsletter, schedules, topics, next, can_return, paused_until, stored });
     }
     Ok(Some(Person { subscriber, suppressed, unmeasured, follows }))
 }
 
-/// What a person tells about themselves.
-#[derive(Clone, Debug)]
+/// What a person changes of what they told about themselves; what is none stays as it is.
+#[derive(Clone, Debug, Default)]
 pub struct About {
     /// May be empty.
-    pub name: String,
-    /// None: each newsletter's own.
-    pub language: Option<String>,
-    pub zone: Option<Tz>,
+    pub name: Option<String>,
+    /// None within: each newsletter's own.
+    pub language: Option<Option<String>>,
+    pub zone: Option<Option<Tz>>,
 }
 
-/// Writes what a person tells about themselves.
+/// Writes what a person changes about themselves.
 ///
 /// # Errors
 /// [`Error::NotFound`] where they were erased.
@@ -160,9 +152,9 @@ pub async fn about(app: &App, subscriber_id: i64, about: About) -> Result<(), Er
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let mut subscriber = known(&mut tx, subscriber_id).await?;
-    subscriber.name = about.name;
-    subscriber.language = about.language;
-    subscriber.zone = about.zone;
+    subscriber.name = about.name.unwrap_or(subscriber.name);
+    subscriber.language = about.language.unwrap_or(subscriber.language);
+    subscriber.zone = about.zone.unwrap_or(subscriber.zone);
     subscribers::update(&mut tx, &subscriber, now).await?;
     Ok(tx.commit().await.map_err(DbError::from)?)
 }
@@ -172,20 +164,19 @@ async fn known(tx: &mut Conn, subscriber_id: i64) -> Result<Subscriber, Error> {
     found.ok_or_else(|| Error::NotFound("nobody is known under this link any more".to_owned()))
 }
 
-/// What a reader chooses about one newsletter.
-#[derive(Clone, Debug)]
+/// What a reader changes about one newsletter; what is none stays as it is.
+#[derive(Clone, Debug, Default)]
 pub struct Choices {
-    /// Slugs; none: every topic.
-    pub topics: Vec<String>,
-    /// The schedule's name; none: the first.
+    /// Slugs; empty: every topic.
+    pub topics: Option<Vec<String>>,
+    /// The schedule's name; one that there is not changes nothing.
     pub schedule: Option<String>,
-    /// None: when the issue is out.
-    pub hour: Option<TimeOfDay>,
-    /// None: it stays as it is.
+    /// None within: when the issue is out.
+    pub hour: Option<Option<TimeOfDay>>,
     pub zone: Option<Tz>,
 }
 
-/// Writes what a reader chose about a newsletter that they get.
+/// Writes what a reader changes about a newsletter that they get.
 ///
 /// # Errors
 /// [`Error::NotFound`] where they do not get it.
@@ -193,17 +184,20 @@ pub async fn choose(app: &App, subscriber_id: i64, slug: &str, choices: &Choices
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let (person, following) = follows(&mut tx, app, subscriber_id, slug).await?;
-    let wanted = following.topics.iter().filter(|topic| choices.topics.contains(&topic.slug));
+    let before = &following.stored.subscription;
     // Whoever ticks every topic wants all of them, also those to come.
     let all = following.topics.iter().fold(TopicSet::EMPTY, TopicSet::with);
-    let topics = Some(wanted.fold(TopicSet::EMPTY, TopicSet::with)).filter(|topics| *topics != all);
+    let topics = choices.topics.as_ref().map_or(before.topics, |slugs| {
+        let wanted = following.topics.iter().filter(|topic| slugs.contains(&topic.slug));
+        let wanted = wanted.fold(TopicSet::EMPTY, TopicSet::with);
+        if wanted == all { TopicSet::EMPTY } else { wanted }
+    });
     let offers = following.offers();
     let schedule = offers.iter().find(|schedule| Some(&schedule.name) == choices.schedule.as_ref());
-    let before = following.stored.subscription.schedule_id;
     let choice = Choice {
-        schedule_id: schedule.map_or(before, |schedule| Some(schedule.id)),
-        topics: topics.unwrap_or(TopicSet::EMPTY),
-        hour: choices.hour,
+        schedule_id: schedule.map_or(before.schedule_id, |schedule| Some(schedule.id)),
+        topics,
+        hour: choices.hour.unwrap_or(before.hour),
     };
     subscriptions::choose(&mut tx, following.stored.subscription.id, choice, now).await?;
     if choices.zone.is_some() && choices.zone != person.subscriber.zone {

@@ -3,7 +3,8 @@
 use chrono_tz::Tz;
 
 use super::super::{Error, links};
-use super::{next_issue, queue, queue_at};
+use super::next::next_issue;
+use super::{queue, queue_at};
 use crate::db::notices::Queued;
 use crate::db::subscriptions::{Changed, Choice};
 use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
@@ -355,7 +356,7 @@ async fn repeat_welcome(
     welcome_again(tx, app, newsletter, subscriber, &changed.now, now).await
 }
 
-/// Queues the welcome again, with its links: one mail a day.
+/// Queues the mail that says that a newsletter comes already, with the links of the welcome: one a day.
 pub(super) async fn welcome_again(
     tx: &mut Conn,
     app: &App,
@@ -366,7 +367,9 @@ pub(super) async fn welcome_again(
 ) -> Result<(), Error> {
     let day = now.millis().div_euclid(24 * HOUR);
     let event = format!("again:{}:{day}", app.key.address_hash(&subscriber.email));
-    welcome(tx, app, &event, newsletter, subscriber, subscription, now).await
+    let again = welcome_mail(tx, app, newsletter, subscriber, subscription, now).await?;
+    let notice = Notice::Welcome(Welcome { again: true, ..again });
+    queue(tx, app, &event, newsletter.id, subscriber, &notice).await
 }
 
 /// Queues the mail that says that a newsletter will come, and when.
@@ -379,16 +382,29 @@ pub(super) async fn welcome(
     subscription: &Subscription,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let notice = Notice::Welcome(welcome_mail(tx, app, newsletter, subscriber, subscription, now).await?);
+    queue(tx, app, event, newsletter.id, subscriber, &notice).await
+}
+
+async fn welcome_mail(
+    tx: &mut Conn,
+    app: &App,
+    newsletter: &Newsletter,
+    subscriber: &Subscriber,
+    subscription: &Subscription,
+    now: Timestamp,
+) -> Result<Welcome, Error> {
     let schedules = newsletters::schedules_of(tx, newsletter.id).await?;
-    let next = next_issue(newsletter, &schedules, subscriber, subscription, now);
+    let next = next_issue(tx, newsletter, &schedules, subscriber, subscription, now).await?;
     let zone = next.map_or(subscriber.zone.unwrap_or(newsletter.zone), |next| next.zone);
-    let notice = Notice::Welcome(Welcome {
+    Ok(Welcome {
         language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
         zone: zone.name().to_owned(),
         newsletter: Publication::from(newsletter),
-        next_issue: next.map(|next| next.at),
+        again: false,
+        // What is on its way needs no announcing.
+        next_issue: next.map(|next| next.at).filter(|at| *at > now),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
         preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email)),
-    });
-    queue(tx, app, event, newsletter.id, subscriber, &notice).await
+    })
 }

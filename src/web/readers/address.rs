@@ -18,7 +18,7 @@ use crate::pipeline::subscribe::{self, AddressChange};
 struct AddressPage<'a> {
     title: String,
     home: &'a str,
-    current: &'a str,
+    current: String,
     email: &'a str,
     problems: &'a [Problem],
     wrong_email: Option<&'a str>,
@@ -33,7 +33,7 @@ fn address_page(
     let address = AddressPage {
         title: titled("Change your address", problems),
         home: &manages.home,
-        current: current.as_str(),
+        current: current.readable(),
         email,
         problems,
         wrong_email: of_field(problems, "email"),
@@ -51,8 +51,8 @@ pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, 
 struct Asked<'a> {
     title: &'static str,
     home: &'a str,
-    email: &'a str,
-    current: &'a str,
+    email: String,
+    current: String,
 }
 
 /// `POST /preferences/{token}/address`: "check the new inbox", the same for every address.
@@ -79,8 +79,8 @@ pub async fn ask(State(app): State<App>, manages: Manages, request: Request) -> 
     let asked = Asked {
         title: "Check your new inbox",
         home: &manages.home,
-        email: to.as_str(),
-        current: current.as_str(),
+        email: to.readable(),
+        current: current.readable(),
     };
     page::page(StatusCode::OK, "readers/address_asked", &asked)
 }
@@ -92,6 +92,8 @@ struct ConfirmPage {
     /// Empty where there is nothing to go back to.
     home: String,
     is_asked: bool,
+    /// It is the address that they had before.
+    is_back: bool,
     is_taken: bool,
 }
 
@@ -108,22 +110,30 @@ pub async fn confirm(State(app): State<App>, Segment(token): Segment) -> Result<
 }
 
 fn answer(app: &App, change: AddressChange) -> Result<Response, Error> {
-    let page = |title, email: EmailAddress, home: String, is_asked, is_taken| {
-        let confirm = ConfirmPage { title, email: email.to_string(), home, is_asked, is_taken };
-        page::page(StatusCode::OK, "readers/address_confirm", &confirm)
+    let page = |title, email: EmailAddress| ConfirmPage {
+        title,
+        email: email.readable(),
+        home: String::new(),
+        is_asked: false,
+        is_back: false,
+        is_taken: false,
     };
-    match change {
-        AddressChange::Forged => Err(Error::BadToken),
-        AddressChange::Expired => expired(),
-        AddressChange::Asked { to } => page("Confirm your new address", to, String::new(), true, false),
+    let shown = match change {
+        AddressChange::Forged => return Err(Error::BadToken),
+        AddressChange::Expired => return expired(),
+        AddressChange::Asked { to, is_back } => {
+            let title = if is_back { "Take your old address back" } else { "Confirm your new address" };
+            ConfirmPage { is_asked: true, is_back, ..page(title, to) }
+        }
         AddressChange::Taken { to } => {
-            page("Somebody reads at this address already", to, String::new(), false, true)
+            ConfirmPage { is_taken: true, ..page("Somebody reads at this address already", to) }
         }
         AddressChange::Done { subscriber_id, to } => {
-            let shown = to.clone();
-            page("Your address is changed", to, preferences::path(app, subscriber_id, &shown), false, false)
+            let home = preferences::path(app, subscriber_id, &to);
+            ConfirmPage { home, ..page("Your address is changed", to) }
         }
-    }
+    };
+    page::page(StatusCode::OK, "readers/address_confirm", &shown)
 }
 
 #[derive(Serialize)]

@@ -55,6 +55,8 @@ struct Row {
     title: String,
     date: String,
     date_iso: String,
+    /// Which of the newsletter's schedules it is of; empty where it has one.
+    schedule: String,
     summary: String,
 }
 
@@ -69,9 +71,9 @@ struct Bar<'a> {
 
 impl From<Published> for Row {
     fn from(issue: Published) -> Self {
-        let Published { number, title, date, date_iso, content, .. } = issue;
+        let Published { number, title, date, date_iso, schedule, content, .. } = issue;
         let summary = content.articles.into_iter().next().map(|lead| lead.summary).unwrap_or_default();
-        Self { number, title, date, date_iso, summary }
+        Self { number, title, date, date_iso, schedule, summary }
     }
 }
 

@@ -71,12 +71,20 @@ fn write(app: &App, newsletter: &Newsletter, made_at: Timestamp, issues: &[Publi
             "<entry>\n<id>{address}</id>\n<title>{title}</title>\n<updated>{at}</updated>\n<published>{at}</published>\n\
              <link rel=\"alternate\" type=\"text/html\" href=\"{address}\"/>\n<content type=\"html\">{content}</content>\n\
              </entry>\n",
-            title = escape(&issue.title),
+            title = escape(&title(issue)),
             at = issue.slot_at,
             content = escape(&content),
         );
     }
     feed + "</feed>\n"
+}
+
+/// An issue's title, with its schedule where the newsletter has several.
+fn title(issue: &Published) -> String {
+    match issue.schedule.as_str() {
+        "" => issue.title.clone(),
+        schedule => format!("{} · {schedule}", issue.title),
+    }
 }
 
 fn author(newsletter: &Newsletter) -> &str {

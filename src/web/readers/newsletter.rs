@@ -10,7 +10,7 @@ use super::super::sign_up_form::{
     zones,
 };
 use super::super::{Error, page, words};
-use super::preferences::{Manages, day_words, of_field, parse_day, pause_days, status, titled};
+use super::preferences::{Manages, day_words, is_changed, of_field, parse_day, pause_days, status, titled};
 use crate::domain::calendar::{TimeOfDay, parse_zone};
 use crate::domain::subscription::SubscriptionStatus;
 use crate::pipeline;
@@ -36,6 +36,8 @@ struct ChoicesPage<'a> {
     name: &'a str,
     language: &'a str,
     problems: &'a [Problem],
+    /// What the form showed when it was opened.
+    was: &'a Chosen,
     schedules: Vec<ScheduleChoice>,
     topics: Vec<TopicChoice>,
     hours: Vec<HourChoice>,
@@ -47,6 +49,7 @@ struct ChoicesPage<'a> {
 }
 
 /// What was chosen, as a form holds it.
+#[derive(Serialize)]
 struct Chosen {
     schedule: String,
     topics: Vec<String>,
@@ -54,10 +57,23 @@ struct Chosen {
     timezone: String,
 }
 
+impl Chosen {
+    /// As it was sent, in fields whose names begin so.
+    fn read(form: &Form, prefix: &str) -> Self {
+        let one = |name: &str| form.get(&format!("{prefix}{name}")).to_owned();
+        Self {
+            schedule: one("schedule"),
+            topics: form.all(&format!("{prefix}topic")),
+            hour: one("hour"),
+            timezone: one("timezone"),
+        }
+    }
+}
+
 fn choices_page(
     manages: &Manages,
     following: &Following,
-    chosen: &Chosen,
+    (chosen, was): (&Chosen, &Chosen),
     problems: &[Problem],
 ) -> Result<Response, Error> {
     let newsletter = &following.newsletter;
@@ -68,6 +84,7 @@ fn choices_page(
         name: &newsletter.name,
         language: &newsletter.language,
         problems,
+        was,
         schedules: schedule_choices(&following.offers(), &chosen.schedule),
         topics: following.topics.iter().map(|topic| topic_choice(topic, &chosen.topics)).collect(),
         hours: hour_choices(&chosen.hour),
@@ -91,28 +108,30 @@ pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, 
         hour: subscription.hour.map(|hour| hour.to_string()).unwrap_or_default(),
         timezone: person.subscriber.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
     };
-    choices_page(&manages, &following, &chosen, &[])
+    choices_page(&manages, &following, (&chosen, &chosen), &[])
 }
 
-/// `POST /preferences/{token}/newsletters/{slug}`
+/// `POST /preferences/{token}/newsletters/{slug}`: what this form changed, and nothing that was changed elsewhere since it
+/// was opened.
 pub async fn submit(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    let chosen = Chosen {
-        schedule: form.get("schedule").to_owned(),
-        topics: form.all("topic"),
-        hour: form.get("hour").to_owned(),
-        timezone: form.get("timezone").to_owned(),
-    };
+    let (chosen, was) = (Chosen::read(&form, ""), Chosen::read(&form, "was-"));
     let (_, following) = followed(&app, &manages).await?;
     let mut problems = vec![];
     let mut note = |field, says: String| problems.push(Problem::new(field, &says));
     let hour = optional(&chosen.hour, TimeOfDay::parse).map_err(|says| note("hour", says)).ok();
     let zone = optional(&chosen.timezone, parse_zone).map_err(|says| note("timezone", says)).ok();
     let (Some(hour), Some(zone)) = (hour, zone) else {
-        return choices_page(&manages, &following, &chosen, &problems);
+        return choices_page(&manages, &following, (&chosen, &was), &problems);
     };
-    let schedule = (!chosen.schedule.is_empty()).then_some(chosen.schedule);
-    let choices = Choices { topics: chosen.topics, schedule, hour, zone };
+    // Nothing but this tells a form that showed no topic from one that does not say what it showed.
+    let tells = form.fields().any(|(name, _)| name == "was-hour");
+    let choices = Choices {
+        topics: (!tells || chosen.topics != was.topics).then_some(chosen.topics),
+        schedule: is_changed(&form, "schedule", &chosen.schedule).then_some(chosen.schedule),
+        hour: is_changed(&form, "hour", &chosen.hour).then_some(hour),
+        zone: zone.filter(|_| is_changed(&form, "timezone", &chosen.timezone)),
+    };
     subscribe::choose(&app, manages.subscriber_id, &manages.slug, &choices).await?;
     Ok(manages.back("saved"))
 }

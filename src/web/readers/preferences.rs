@@ -13,9 +13,9 @@ use super::super::sign_up_form::{Problem, optional, zones};
 use super::super::{Error, page, words};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Timestamp, parse_zone};
-use crate::domain::language::{direction, normalise};
+use crate::domain::language::{direction, normalise, primary};
 use crate::domain::newsletter::Newsletter;
-use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::subscription::{Subscriber, SubscriptionStatus};
 use crate::domain::token::Token;
 use crate::pipeline::subscribe::{self, About, Following, Managed, Person};
 use crate::pipeline::{App, measuring};
@@ -89,12 +89,23 @@ fn done_words(query: Option<&str>) -> &'static str {
     }
 }
 
+/// What the page says where something could not be done.
+fn refused_words(query: Option<&str>) -> &'static str {
+    match query.and_then(|query| query.strip_prefix("done=")) {
+        Some("too-late") => {
+            "It is too late to undo that: it can be undone for a day after you left. Sign up again instead."
+        }
+        _ => "",
+    }
+}
+
 #[derive(Serialize)]
 struct Overview<'a> {
     title: &'static str,
     home: &'a str,
     done: &'static str,
-    email: &'a str,
+    refused: &'static str,
+    email: String,
     name: &'a str,
     language: String,
     zone: String,
@@ -140,6 +151,9 @@ fn row<'a>(following: &'a Following, person: &Person, now: Timestamp) -> Row<'a>
     let hour = subscription.hour.map(|hour| format!("{hour} ({})", words::zone_name(zone)));
     let schedule = following.schedule().filter(|schedule| !schedule.paused);
     let frequency = schedule.map(|schedule| words::frequency(&schedule.slots));
+    // What was left with one press was left on one day.
+    let first = person.follows.first().map_or(zone, |first| first.newsletter.zone);
+    let one_zone = person.subscriber.zone.unwrap_or(first);
     let day = |time: Option<Timestamp>| time.map(|time| day_words(time, zone)).unwrap_or_default();
     let is_active = subscription.status == SubscriptionStatus::Active;
     let left = following.stored.left_at.filter(|_| subscription.status == SubscriptionStatus::Unsubscribed);
@@ -155,7 +169,7 @@ fn row<'a>(following: &'a Following, person: &Person, now: Timestamp) -> Row<'a>
         topics: words::list(&topics),
         paused: day(following.paused_until),
         next: if is_active { words::next_issue(following.next, now) } else { String::new() },
-        left: day(left),
+        left: left.map(|at| day_words(at, one_zone)).unwrap_or_default(),
         can_return: following.can_return,
     }
 }
@@ -181,7 +195,8 @@ pub async fn show(
         title: "What you get",
         home: &manages.home,
         done: done_words(query.as_deref()),
-        email: subscriber.email.as_str(),
+        refused: refused_words(query.as_deref()),
+        email: subscriber.email.readable(),
         name: &subscriber.name,
         language: subscriber.language.as_deref().map(language_name).unwrap_or_default(),
         zone: subscriber.zone.map(words::zone_name).unwrap_or_default(),
@@ -223,9 +238,14 @@ const LANGUAGES: [(&str, &str); 10] = [
     ("pt", "Português"),
 ];
 
+/// A language by its own name where mails have words in it, with the region as it is written; else its tag.
 fn language_name(tag: &str) -> String {
-    let known = LANGUAGES.iter().find(|(known, _)| *known == tag);
-    known.map_or_else(|| tag.to_owned(), |(_, name)| (*name).to_owned())
+    let known = LANGUAGES.iter().find(|(known, _)| *known == primary(tag));
+    match (known, tag.split_once('-')) {
+        (Some((_, name)), None) => (*name).to_owned(),
+        (Some((_, name)), Some((_, region))) => format!("{name} ({region})"),
+        (None, _) => tag.to_owned(),
+    }
 }
 
 #[derive(Serialize)]
@@ -233,6 +253,8 @@ struct AboutPage<'a> {
     title: String,
     home: &'a str,
     name: &'a str,
+    /// What the form showed when it was opened.
+    was: &'a Told,
     languages: Vec<LanguageChoice<'a>>,
     timezone: &'a str,
     zones: Vec<&'static str>,
@@ -245,27 +267,42 @@ struct AboutPage<'a> {
 #[derive(Serialize)]
 struct LanguageChoice<'a> {
     tag: &'a str,
-    name: &'a str,
+    name: String,
     chosen: bool,
 }
 
-fn about_page(
-    manages: &Manages,
-    name: &str,
-    language: &str,
-    timezone: &str,
-    problems: &[Problem],
-) -> Result<Response, Error> {
-    let mut languages = LANGUAGES.to_vec();
-    // What an import or a form brought is kept, whatever it is.
-    if !language.is_empty() && !languages.iter().any(|(tag, _)| *tag == language) {
-        languages.push((language, language));
+/// What somebody tells about themselves, as a form holds it.
+#[derive(Serialize)]
+struct Told {
+    name: String,
+    language: String,
+    timezone: String,
+}
+
+impl Told {
+    fn of(subscriber: &Subscriber) -> Self {
+        Self {
+            name: subscriber.name.clone(),
+            language: subscriber.language.clone().unwrap_or_default(),
+            timezone: subscriber.zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
+        }
     }
-    let chosen = |(tag, name)| LanguageChoice { tag, name, chosen: tag == language };
+}
+
+fn about_page(manages: &Manages, told: &Told, was: &Told, problems: &[Problem]) -> Result<Response, Error> {
+    let Told { name, language, timezone } = told;
+    let language = language.as_str();
+    let mut languages: Vec<&str> = LANGUAGES.iter().map(|(tag, _)| *tag).collect();
+    // What an import or a form brought is kept, whatever it is.
+    if !language.is_empty() && !languages.contains(&language) {
+        languages.push(language);
+    }
+    let chosen = |tag| LanguageChoice { tag, name: language_name(tag), chosen: tag == language };
     let about = AboutPage {
         title: titled("About you", problems),
         home: &manages.home,
         name,
+        was,
         languages: languages.into_iter().map(chosen).collect(),
         timezone,
         zones: zones(),
@@ -295,14 +332,20 @@ pub fn status(problems: &[Problem]) -> StatusCode {
 /// `GET /preferences/{token}/about`
 pub async fn show_about(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
     let subscriber = manages.person(&app).await?.subscriber;
-    let language = subscriber.language.unwrap_or_default();
-    about_page(&manages, &subscriber.name, &language, subscriber.zone.map_or("", |zone| zone.name()), &[])
+    let told = Told::of(&subscriber);
+    about_page(&manages, &told, &told, &[])
 }
 
-/// `POST /preferences/{token}/about`
+/// `POST /preferences/{token}/about`: what this form changed, and nothing that was changed elsewhere since it was opened.
 pub async fn about(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    let (name, language, timezone) = (form.get("name"), form.get("language"), form.get("timezone"));
+    let told = |prefix: &str| Told {
+        name: form.get(&format!("{prefix}name")).to_owned(),
+        language: form.get(&format!("{prefix}language")).to_owned(),
+        timezone: form.get(&format!("{prefix}timezone")).to_owned(),
+    };
+    let (typed, was) = (told(""), told("was-"));
+    let Told { name, language, timezone } = &typed;
     let mut problems = vec![];
     let mut note = |field, says: String| problems.push(Problem::new(field, &says));
     let read_name = subscribe::clean_name(name).map_err(|says| note("name", says)).ok();
@@ -311,11 +354,24 @@ pub async fn about(State(app): State<App>, manages: Manages, request: Request) -
     let read_language = read_language.map_err(|says| note("language", says)).ok();
     let read_zone = optional(timezone, parse_zone).map_err(|says| note("timezone", says)).ok();
     let (Some(name), Some(language), Some(zone)) = (read_name, read_language, read_zone) else {
-        return about_page(&manages, name, language, timezone, &problems);
+        return about_page(&manages, &typed, &was, &problems);
     };
     manages.person(&app).await?;
-    subscribe::about(&app, manages.subscriber_id, About { name, language, zone }).await?;
+    let changed = |field: &str, typed: &str| is_changed(&form, field, typed);
+    let about = About {
+        name: changed("name", &typed.name).then_some(name),
+        language: changed("language", &typed.language).then_some(language),
+        zone: changed("timezone", &typed.timezone).then_some(zone),
+    };
+    subscribe::about(&app, manages.subscriber_id, about).await?;
     Ok(manages.back("saved"))
+}
+
+/// Whether a field was changed in its form, which tells what it showed in `was-…`; one that does not was not opened here,
+/// and all of it counts.
+pub fn is_changed(form: &Form, field: &str, typed: &str) -> bool {
+    let was = format!("was-{field}");
+    !form.fields().any(|(name, value)| name == was && value == typed)
 }
 
 /// The day after `now` in a zone, and the last day that a pause can end, as date fields take them.

@@ -30,11 +30,16 @@ fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
 impl House {
     /// Sends out an issue with these articles, and returns its id and number.
     async fn publish(&self, articles: &[(&str, &str)]) -> (i64, i64) {
+        self.publish_on(None, articles).await
+    }
+
+    /// The same of a schedule.
+    async fn publish_on(&self, schedule_id: Option<i64>, articles: &[(&str, &str)]) -> (i64, i64) {
         let now = self.app.clock.now();
         let mut tx = self.app.db.begin().await.unwrap();
         let draft = NewDraft {
             newsletter_id: self.brief,
-            schedule_id: None,
+            schedule_id,
             slot_at: now,
             slot_date: now.to_utc().date_naive(),
             cutoff_at: now,
@@ -71,6 +76,22 @@ async fn the_archive_lists_what_went_out_the_newest_first_page_by_page() {
         assert!(house.get("/archive/brief?before=1").await.body.contains("There are no earlier issues"));
         assert_eq!(house.get("/archive/no-such").await.status, 404);
         assert_eq!(house.get("/archive/brief?before=x").await.status, 404);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn issues_of_several_schedules_name_theirs() {
+    for house in houses().await {
+        let daily = house.schedule(house.brief, "daily", "daily", "07:00").await;
+        house.publish_on(Some(daily), &[("Harbour", "A summary.")]).await;
+        assert!(!house.get("/archive/brief").await.body.contains(">daily<"), "it has but one");
+        let weekly = house.schedule(house.brief, "weekly", "weekly", "08:00").await;
+        house.publish_on(Some(weekly), &[("Harbour", "A summary.")]).await;
+        let list = house.get("/archive/brief").await.body;
+        assert!(list.contains(">daily</span> · No. 1") && list.contains(">weekly</span> · No. 2"), "{list}");
+        let feed = house.get("/archive/brief/feed.atom").await.body;
+        assert!(feed.contains(" · daily</title>") && feed.contains(" · weekly</title>"), "{feed}");
         house.close().await;
     }
 }

@@ -448,7 +448,13 @@ async fn whoever_confirms_sees_what_was_chosen_and_the_consent_is_theirs() {
             house.client.post(format!("{}{path}", house.base)).header("x-forwarded-for", "203.0.113.9");
         assert_eq!(request.send().await.unwrap().status(), 200);
         let given = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
-        assert_eq!((given.at, given.from.as_str()), (house.app.clock.now(), "203.0.113.9"));
+        assert_eq!(
+            (given.at, given.from.as_str()),
+            (asked.at, "203.0.113.9"),
+            "agreed when the form was sent"
+        );
+        let confirmed_at = house.stored("ann@example.org").await.remove(0).confirmed_at;
+        assert_eq!(confirmed_at, Some(asked.at.plus_millis(HOUR)));
         assert_eq!((asked.from.as_str(), asked.words), ("127.0.0.1", given.words));
         house.close().await;
     }

@@ -32,6 +32,8 @@ mod office_users;
 mod one_time_links;
 mod pages;
 mod readers;
+mod readers_again;
+mod readers_next;
 mod recovery_codes;
 mod refusals;
 mod roles;

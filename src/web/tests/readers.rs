@@ -9,7 +9,7 @@ use crate::pipeline::people;
 const DAY: i64 = 24 * HOUR;
 
 /// Subscribes somebody to `brief`, and returns the path of their preferences, from the welcome.
-async fn reader(house: &House, email: &str) -> String {
+pub(super) async fn reader(house: &House, email: &str) -> String {
     house.sign_up(email).await;
     assert_eq!(house.post(&confirm_path(&house.mails().await), FORM, "").await.status, 200);
     let mails = house.mails().await;
@@ -18,12 +18,15 @@ async fn reader(house: &House, email: &str) -> String {
 }
 
 /// A page that leads on, followed.
-async fn follow(house: &House, answer: Answer) -> Answer {
+pub(super) async fn follow(house: &House, answer: Answer) -> Answer {
     assert_eq!(answer.status, 303, "{}", answer.body);
     house.get(answer.header("location")).await
 }
 
-async fn subscriber(house: &House, email: &str) -> Option<crate::domain::subscription::Subscriber> {
+pub(super) async fn subscriber(
+    house: &House,
+    email: &str,
+) -> Option<crate::domain::subscription::Subscriber> {
     let email = EmailAddress::parse(email).unwrap();
     subscribers::find(&mut house.app.db.conn().await.unwrap(), &email).await.unwrap()
 }
@@ -208,7 +211,11 @@ async fn the_page_after_leaving_by_the_mails_link_has_an_undo() {
         house.pass(DAY + 1);
         assert!(!house.get(&leave).await.body.contains("/undo"));
         let late = house.post(&format!("{leave}/undo"), FORM, "").await;
-        assert!(late.body.contains("You have left"));
+        assert!(
+            late.body.contains("You have left") && late.body.contains("too late to undo"),
+            "{}",
+            late.body
+        );
         assert_eq!(house.statuses("ann@example.org").await, ["unsubscribed"]);
         // Who never left is not touched, and nobody is told.
         house.mails().await;
@@ -235,7 +242,7 @@ async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told
         assert!(subscriber(&house, "new@example.org").await.is_none(), "a GET changes nothing");
 
         let done = house.post(&path, FORM, "").await.body;
-        assert!(done.contains("Your newsletters go to your new address"), "{done}");
+        assert!(done.contains("Your newsletters go to this address"), "{done}");
         let home = format!("/preferences/{}", between(&done, "/preferences/", "\""));
         assert_eq!(house.get(&home).await.status, 200);
         assert_eq!(house.statuses("new@example.org").await, ["active"]);
@@ -252,7 +259,7 @@ async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told
         assert_eq!(house.submit(&format!("{before}/erase"), &[]).await.status, 410);
 
         // Again it says the same. Once the address has changed otherwise, the link of before does nothing.
-        assert!(house.post(&path, FORM, "").await.body.contains("Your newsletters go to your new address"));
+        assert!(house.post(&path, FORM, "").await.body.contains("Your newsletters go to this address"));
         house.submit(&format!("{home}/address"), &[("email", "third@example.org")]).await;
         let mails = house.mails().await;
         let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
@@ -264,7 +271,7 @@ async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told
     }
 }
 
-fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+pub(super) fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map_or("", |(found, _)| found)
 }
 
@@ -434,9 +441,18 @@ async fn erasing_leaves_only_what_keeps_the_address_from_being_mailed() {
         house.submit(&format!("{home}/address"), &[("email", "ann-new@example.org")]).await;
         let page = house.get(&format!("{home}/erase")).await.body;
         assert!(page.contains("Erase everything about me") && page.contains("cannot be undone"), "{page}");
+        assert!(
+            page.contains("can then not sign up here again") && page.contains("mailto:editors@"),
+            "{page}"
+        );
         assert_eq!(house.statuses("ann@example.org").await, ["active"], "a GET changes nothing");
         let erased = house.post(&format!("{home}/erase"), FORM, "").await;
         assert!(erased.status == 200 && erased.body.contains("You are erased"), "{}", erased.body);
+        for part in
+            ["cannot sign up here again", "mailto:editors@example.org", "those to articles still lead there"]
+        {
+            assert!(erased.body.contains(part), "{part}: {}", erased.body);
+        }
         let left = every_text(&house.app.db).await;
         assert!(!left.contains("ann"), "{left}");
         let email = EmailAddress::parse("ann@example.org").unwrap();
