@@ -283,10 +283,18 @@ impl Composition {
     }
 }
 
-/// Moves an item by so many places, as far as there are any.
+/// Moves an item by so many places, as far as there are any. The lead goes down past articles alone: were it only past
+/// the heading below it, it would lead as before.
 pub fn shift(items: &mut Vec<Item>, item: Item, by: isize) {
     let Some(from) = items.iter().position(|other| *other == item) else { return };
-    let to = from.saturating_add_signed(by).min(items.len() - 1);
+    let end = items.len() - 1;
+    let to = match usize::try_from(by) {
+        Ok(by) if from == 0 && by > 0 => {
+            let is_article = |index: &usize| matches!(items[*index], Item::Article(_));
+            (1..=end).filter(is_article).nth(by - 1).unwrap_or(end)
+        }
+        _ => from.saturating_add_signed(by).min(end),
+    };
     let item = items.remove(from);
     items.insert(to, item);
 }
@@ -327,7 +335,10 @@ pub fn difference(before: &Composition, after: &Composition, title: &dyn Fn(i64)
     let stayed: Vec<i64> = old.iter().copied().filter(|id| new.contains(id)).collect();
     let now: Vec<i64> = new.iter().copied().filter(|id| old.contains(id)).collect();
     said.extend(moved(&stayed, &now, title));
-    said.extend(headings(before, after, &stayed, &now));
+    said.extend(headings(before, after));
+    if said.is_empty() {
+        said.extend(moved_headings(before, after, title));
+    }
     for id in now {
         let (Some(was), Some(is)) = (before.place(id), after.place(id)) else { continue };
         for (what, was, is) in [
@@ -373,7 +384,7 @@ fn moved(before: &[i64], after: &[i64], title: &dyn Fn(i64) -> String) -> Option
     })
 }
 
-fn headings(before: &Composition, after: &Composition, stayed: &[i64], now: &[i64]) -> Vec<String> {
+fn headings(before: &Composition, after: &Composition) -> Vec<String> {
     let all = |of: &Composition| -> Vec<String> {
         of.places.iter().filter_map(|place| place.heading.clone()).collect()
     };
@@ -385,16 +396,35 @@ fn headings(before: &Composition, after: &Composition, stayed: &[i64], now: &[i6
     said.extend(
         old.iter().filter(|name| !new.contains(name)).map(|name| format!("removed the heading “{name}”")),
     );
-    // That it stands above another article is told, where it is not told by the articles' own moves.
-    let above = |of: &Composition| of.places.iter().map(|place| place.heading.clone()).collect::<Vec<_>>();
-    if said.is_empty()
-        && stayed == now
-        && before.places.len() == after.places.len()
-        && above(before) != above(after)
-    {
-        said.push("moved a heading".to_owned());
-    }
     said
+}
+
+/// What became of the same headings over the same articles in the same order. That one article went over a heading, or
+/// the heading over it, is one and the same: it is told of the article, for which it decides the section.
+fn moved_headings(before: &Composition, after: &Composition, title: &dyn Fn(i64) -> String) -> Option<String> {
+    let (was, is) = (before.sections(), after.sections());
+    let differs: Vec<usize> = (0..is.len()).filter(|index| was.get(*index) != is.get(*index)).collect();
+    let one = match differs[..] {
+        [] => {
+            let above = |of: &Composition| of.places.iter().map(|place| place.heading.clone()).collect::<Vec<_>>();
+            return (above(before) != above(after)).then(|| "moved a heading".to_owned());
+        }
+        [one] => one,
+        _ => {
+            let mut names: Vec<&str> = differs.iter().filter_map(|index| is[*index].or(was[*index])).collect();
+            names.dedup();
+            return Some(match names[..] {
+                [name] => format!("moved the heading “{name}”"),
+                _ => "moved headings".to_owned(),
+            });
+        }
+    };
+    let title = title(after.places[one].article_id);
+    Some(match (was[one], is[one]) {
+        (Some(from), None) => format!("moved “{title}” above the heading “{from}”"),
+        (Some(from), Some(to)) => format!("moved “{title}” from “{from}” to “{to}”"),
+        (None, to) => format!("moved “{title}” below the heading “{}”", to.unwrap_or_default()),
+    })
 }
 
 #[cfg(test)]
@@ -437,8 +467,19 @@ mod tests {
         // Beyond the ends nothing moves, and the lead has no heading.
         assert_eq!(moving(&issue, Item::Article(1), -1), "1 2 World 3 4 Sport 5");
         assert_eq!(moving(&issue, Item::Heading(3), -9), "1 World 2 3 4 Sport 5");
+        assert_eq!(moving(&issue, Item::Article(1), 9), "2 World 3 4 Sport 5 1");
         // A section without an article is none.
         assert_eq!(moving(&issue, Item::Article(5), -1), "1 2 World 3 4 5");
+    }
+
+    #[test]
+    fn the_lead_goes_down_behind_the_next_article_also_past_a_heading() {
+        let issue = composition(&[(1, None), (2, Some("World")), (3, None), (4, Some("Sport"))]);
+        assert_eq!(moving(&issue, Item::Article(1), 1), "2 World 1 3 Sport 4");
+        assert_eq!(moving(&issue, Item::Article(1), 2), "2 World 3 1 Sport 4");
+        let issue = composition(&[(1, None), (2, None), (3, Some("World"))]);
+        assert_eq!(moving(&issue, Item::Article(1), 1), "2 1 World 3");
+        assert_eq!(moving(&composition(&[(1, None)]), Item::Article(1), 1), "1");
     }
 
     #[test]
@@ -509,6 +550,27 @@ mod tests {
             "wrote the alternative text of “Story 1”; said that the picture of “Story 2” is decorative"
         );
         assert_eq!(moving(&before, Item::Article(2), 2), "1 World 3 2 4");
+    }
+
+    #[test]
+    fn an_article_that_goes_over_a_heading_is_told_by_its_section() {
+        let title = |id: i64| format!("Story {id}");
+        let before = composition(&[(1, None), (2, None), (3, Some("World")), (4, None), (5, Some("Sport"))]);
+        let told = |item: Item, by: isize| {
+            let (mut items, mut after) = (before.items(), before.clone());
+            shift(&mut items, item, by);
+            after.arrange(&items);
+            difference(&before, &after, &title).join("; ")
+        };
+        assert_eq!(told(Item::Article(3), -1), "moved “Story 3” above the heading “World”");
+        assert_eq!(told(Item::Article(2), 1), "moved “Story 2” below the heading “World”");
+        assert_eq!(told(Item::Article(4), 1), "moved “Story 4” from “World” to “Sport”");
+        assert_eq!(told(Item::Heading(3), -1), "moved “Story 2” below the heading “World”");
+        // A section that is left without an article is told as what it is.
+        assert_eq!(told(Item::Article(5), -1), "removed the heading “Sport”");
+        let before = composition(&[(1, None), (2, Some("World")), (3, None), (4, None)]);
+        let after = composition(&[(1, None), (2, None), (3, None), (4, Some("World"))]);
+        assert_eq!(difference(&before, &after, &title), ["moved the heading “World”"]);
     }
 
     #[test]

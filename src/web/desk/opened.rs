@@ -201,7 +201,7 @@ impl Opened {
     }
 
     /// Where the issue stands, in a sentence or two.
-    fn says(&self) -> String {
+    pub fn says(&self) -> String {
         let (issue, slot) = (&self.issue, self.when(self.issue.slot_at));
         let because = issue.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let froze = match issue.frozen_at {

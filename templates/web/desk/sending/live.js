@@ -3,7 +3,7 @@
 const box = document.querySelector("[data-events]");
 if (box) {
   const parts = (name) => document.querySelectorAll(`[data-live="${name}"]`);
-  const texts = ["headline", "sent", "waiting", "deferred", "failed", "skipped", "speed", "left", "reason"];
+  const texts = ["headline", "sent", "waiting", "deferred", "failed", "skipped", "speed", "left", "reason", "says", "act"];
 
   const row = ({ who, state, said, at }) => {
     const item = document.createElement("li");
@@ -28,8 +28,8 @@ if (box) {
 
   const show = (figures) => {
     // The page of an issue that has not started shows no figures yet.
-    if (figures.has_begun && "waits" in box.dataset) {
-      location.reload();
+    if ("waits" in box.dataset) {
+      if (figures.has_begun) location.reload();
       return;
     }
     for (const name of texts) {
