@@ -30,6 +30,11 @@ pub fn count(many: i64, what: &str) -> String {
     format!("{} {what}{ending}", number(many))
 }
 
+/// "14 of 59 readers".
+pub fn of_readers(some: i64, all: i64) -> String {
+    format!("{} of {}", number(some), count(all, "reader"))
+}
+
 /// The hour in a zone: 07:00.
 pub fn hour(at: Timestamp, zone: Tz) -> String {
     at.in_zone(zone).format("%H:%M").to_string()

@@ -27,7 +27,7 @@ use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::results::{self, Progress};
 use crate::web::auth::SignedIn;
-use crate::web::desk::words::state_at;
+use crate::web::desk::words::{of_readers, state_at};
 use crate::web::form::Segment;
 use crate::web::serve::Closing;
 use crate::web::words::zone_name;
@@ -243,7 +243,13 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
     let issue = &opened.issue;
     let is_sending = issue.state == IssueState::Sending;
     let count = |state: DeliveryState| progress.count(state);
-    let (done, all) = (progress.done(), progress.all());
+    let (done, all) = (progress.done(), progress.all() + progress.cut_off());
+    let headline = match issue.state {
+        IssueState::Cancelled => {
+            format!("{} had it when it was cancelled", of_readers(count(DeliveryState::Sent), all))
+        }
+        _ => format!("{} of {} done", number(done), number(all)),
+    };
     let rate = moment.rate.filter(|rate| *rate > 0.0);
     let speed = match rate {
         _ if !is_sending => "–".to_owned(),
@@ -275,7 +281,7 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         class: state.tone,
         says: opened.says(),
         act: if issue.state == IssueState::Paused { "Go on or cancel" } else { "Pause or cancel" },
-        headline: format!("{} of {} done", number(done), number(all)),
+        headline,
         percent: if all == 0 { 100 } else { done * 100 / all },
         sent: number(count(DeliveryState::Sent)),
         waiting: number(count(DeliveryState::Queued) + count(DeliveryState::Claimed)),
