@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::show;
-use super::words::{Moment, common_zone, count, hour, state};
+use super::words::{Moment, common_zone, count, date_elsewhere, hour, state};
 use crate::db;
 use crate::domain::calendar::{self, Shown, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -174,7 +174,7 @@ fn days(
             continue;
         };
         let date = entry.at.in_zone(zone).date_naive();
-        days.entry(date).or_default().slots.push(slot(newsletter, entry, zone));
+        days.entry(date).or_default().slots.push(slot(newsletter, entry, zone, now));
     }
     for (zone, changes) in changes(newsletters, now, until) {
         for change in changes {
@@ -240,7 +240,7 @@ fn changes(
     zones.into_iter().map(|zone| (zone, calendar::clock_changes(zone, now, until))).collect()
 }
 
-fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz) -> Slot {
+fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz, now: Timestamp) -> Slot {
     let schedule = entry.schedule.as_ref();
     let (state, kind) = match (&entry.issue, schedule) {
         (Some(issue), _) => {
@@ -251,7 +251,9 @@ fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz) -> Slot {
         (None, _) => ("to come", ""),
     };
     let elsewhere = schedule.filter(|schedule| schedule.slots.zone != zone).map(|schedule| {
-        format!("{}, {} {}", schedule.name, schedule.slots.at, zone_name(schedule.slots.zone))
+        let own = schedule.slots.zone;
+        let date = date_elsewhere(entry.at, now, own, zone).map(|date| format!(" ({date})"));
+        format!("{}, {} {}{}", schedule.name, schedule.slots.at, zone_name(own), date.unwrap_or_default())
     });
     let extra = entry.issue.as_ref().is_some_and(|issue| issue.edition > 0);
     let what = elsewhere.or_else(|| schedule.map(|schedule| schedule.name.clone()));

@@ -119,7 +119,10 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
             href: format!("/desk/issues/{}", issue.id),
             title: title(issue, newsletter, of(issue).filter(|_| has_several(newsletter))),
             state: words::state(issue),
-            slot: Moment::of(words::when(issue.slot_at, now, zone), issue.slot_at, zone),
+            slot: {
+                let own = own_zone(issue).unwrap_or(zone);
+                Moment::of(words::when_own(issue.slot_at, now, own, zone), issue.slot_at, own)
+            },
             says: says(issue, articles.get(&issue.id).copied().unwrap_or(0), results.get(&issue.id)),
         })
     };

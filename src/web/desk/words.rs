@@ -58,6 +58,28 @@ pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     format!("{} at {}", day(at, now, zone), hour(at, zone))
 }
 
+/// Whether clocks of two zones show the same at a moment.
+fn show_alike(at: Timestamp, one: Tz, other: Tz) -> bool {
+    at.in_zone(one).naive_local() == at.in_zone(other).naive_local()
+}
+
+/// The day of a time that is told in its own zone, where the page's other times are in another one: "23 November". There
+/// "tomorrow" may be today. None where both are the same.
+pub fn date_elsewhere(at: Timestamp, now: Timestamp, own: Tz, page: Tz) -> Option<String> {
+    let is_alike = show_alike(at, own, page) && show_alike(now, own, page);
+    (!is_alike).then(|| at.in_zone(own).format("%-d %B").to_string())
+}
+
+/// When something goes out, on a page with times of several zones: the day is that of its own zone, and where clocks of
+/// the page's zone show another time, zone and date stand with it: "tomorrow at 06:30 America/Montreal (23 November)".
+pub fn when_own(at: Timestamp, now: Timestamp, own: Tz, page: Tz) -> String {
+    let when = when(at, now, own);
+    match date_elsewhere(at, now, own, page) {
+        Some(date) => format!("{when} {} ({date})", zone_name(own)),
+        None => when,
+    }
+}
+
 /// How long ago within a day, and when before: "5 minutes ago", "yesterday at 07:00".
 pub fn ago(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     match (now.millis() - at.millis()) / MINUTE {
@@ -214,6 +236,14 @@ mod tests {
         let (paris, tokyo) = (chrono_tz::Europe::Paris, chrono_tz::Asia::Tokyo);
         assert_eq!(common_zone(&[tokyo, paris, paris]), paris);
         assert_eq!((common_zone(&[tokyo, paris]), common_zone(&[])), (tokyo, Tz::UTC));
+        // The day is that of the zone where it goes out: early in Paris it is the evening before in Montreal.
+        let (early, montreal) = (at("2026-11-23T03:12:00Z"), chrono_tz::America::Montreal);
+        let slot = at("2026-11-23T11:30:00Z");
+        assert_eq!(
+            when_own(slot, early, montreal, paris),
+            "tomorrow at 06:30 America/Montreal (23 November)"
+        );
+        assert_eq!(when_own(slot, early, chrono_tz::Europe::Berlin, paris), "today at 12:30");
         // In UTC the zone is said, and exactly it always is.
         let past = Moment::past(at("2026-11-20T08:30:00Z"), now, Tz::UTC);
         assert_eq!(
