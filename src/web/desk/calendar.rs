@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::show;
-use super::words::{Moment, common_zone, count, date_elsewhere, hour, state};
+use super::words::{Moment, count, date_elsewhere, hour, lists_zone, state};
 use crate::db;
 use crate::domain::calendar::{self, Shown, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -130,10 +130,11 @@ async fn page(
     let now = app.clock.now();
     let until = now.plus_millis(WEEKS * WEEK);
     let mut entries = coming(&app, &newsletters, until).await?;
-    let paused = paused(&app, &newsletters).await?;
+    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
+    let paused = paused(&newsletters, &schedules);
     let is_cut = entries.len() > MOST;
     entries.truncate(MOST);
-    let zone = common_zone(&newsletters.iter().map(|newsletter| newsletter.zone).collect::<Vec<_>>());
+    let zone = lists_zone(newsletters.iter(), &schedules);
     let page = Page {
         newsletters: choices,
         weeks: weeks(days(&newsletters, &entries, zone, now, until), now.in_zone(zone).date_naive()),
@@ -145,8 +146,7 @@ async fn page(
     show(&by, StatusCode::OK, "/desk/calendar", "Calendar", "desk/calendar", &page)
 }
 
-async fn paused(app: &App, newsletters: &[Newsletter]) -> Result<Vec<Paused>, Error> {
-    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
+fn paused(newsletters: &[Newsletter], schedules: &[Schedule]) -> Vec<Paused> {
     let of = |schedule: &Schedule| {
         let newsletter = newsletters.iter().find(|newsletter| newsletter.id == schedule.newsletter_id)?;
         Some(Paused {
@@ -156,7 +156,7 @@ async fn paused(app: &App, newsletters: &[Newsletter]) -> Result<Vec<Paused>, Er
             frequency: frequency(&schedule.slots),
         })
     };
-    Ok(schedules.iter().filter(|schedule| schedule.paused).filter_map(of).collect())
+    schedules.iter().filter(|schedule| schedule.paused).filter_map(of).collect()
 }
 
 fn days(

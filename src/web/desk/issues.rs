@@ -112,7 +112,8 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
     let has_several = |newsletter: &Newsletter| {
         schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id).count() > 1
     };
-    let zone = words::common_zone(&issues.iter().filter_map(own_zone).collect::<Vec<_>>());
+    let shown = newsletters.iter().filter(|newsletter| chosen.contains(&newsletter.id));
+    let zone = words::lists_zone(shown, &schedules);
     let row = |issue: &Issue| {
         let newsletter = find(issue)?;
         Some(Row {

@@ -50,11 +50,12 @@ impl Opened {
         let mut conn = app.db.conn().await?;
         let newsletter =
             db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
-        let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+        let mut schedules = db::newsletters::schedules(&mut conn).await?;
         let starts_at = db::starts::of(&mut conn, issue.id).await?;
         let all = db::newsletters::list(&mut conn).await?;
         let seen = all.iter().filter(|newsletter| by.user.may(Role::Viewer, newsletter.id));
-        let lists_zone = words::common_zone(&seen.map(|newsletter| newsletter.zone).collect::<Vec<_>>());
+        let lists_zone = words::lists_zone(seen, &schedules);
+        schedules.retain(|schedule| schedule.newsletter_id == newsletter.id);
         drop(conn);
         let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
         Ok(Self {

@@ -198,8 +198,7 @@ async fn find<'n>(
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
     let counts = db::issues::article_counts(conn, &ids).await?;
     let mut headlines = db::issues::headlines(conn, &ids, HEADLINES).await?;
-    let lists_zone =
-        words::common_zone(&newsletters.iter().map(|newsletter| newsletter.zone).collect::<Vec<_>>());
+    let lists_zone = words::lists_zone(newsletters.iter(), schedules);
     let mut found = vec![];
     for issue in issues {
         let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::SkipReason;
 use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::web::words::zone_name;
 
 const MINUTE: i64 = 60 * 1000;
@@ -133,6 +134,20 @@ pub fn common_zone(zones: &[Tz]) -> Tz {
     let count = |zone: Tz| zones.iter().filter(|other| **other == zone).count();
     // The last of equals would win: the first is wanted.
     zones.iter().rev().copied().max_by_key(|zone| count(*zone)).unwrap_or(Tz::UTC)
+}
+
+/// The zone that a list of the issues of these newsletters is told in: the one in which most of their schedules go out.
+pub fn lists_zone<'n>(newsletters: impl Iterator<Item = &'n Newsletter>, schedules: &[Schedule]) -> Tz {
+    let mut zones = vec![];
+    for newsletter in newsletters {
+        let own = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);
+        let before = zones.len();
+        zones.extend(own.map(|schedule| schedule.slots.zone));
+        if zones.len() == before {
+            zones.push(newsletter.zone);
+        }
+    }
+    common_zone(&zones)
 }
 
 /// Whose issue it is: "Tomorrow’s", "Friday’s", "The 21 December".

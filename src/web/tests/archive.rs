@@ -216,7 +216,7 @@ async fn an_issue_that_was_cancelled_halfway_stays_readable_and_its_numbers_are_
         assert!(!house.get("/archive/brief/feed.atom").await.body.contains("night train"));
         for (path, words) in [
             ("/desk".to_owned(), "It was cancelled when 1 of 3 readers had it: an editor cancelled it."),
-            ("/desk/issues".to_owned(), "1 article: an editor cancelled it when 1 of 3 readers had it"),
+            ("/desk/issues".to_owned(), "articles: an editor cancelled it when 1 of 3 readers had it"),
             (format!("/desk/issues/{id}/live"), "1 of 3 readers had it when it was cancelled"),
             (format!("/desk/issues/{id}/results"), "It was cancelled when 1 of 3 readers had it."),
             (format!("/desk/issues/{id}/results"), "33.3 %"),

@@ -145,16 +145,17 @@ async fn a_day_is_that_of_the_zone_where_the_issue_goes_out() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Editor).await;
         let (actor, zone) = (Actor::command_line(), Some("America/Montreal"));
-        let settings = ["name=Morning Brief".to_owned(), "zone=Europe/Paris".to_owned()];
-        set_up::set(&house.app, &actor, "brief", &settings).await.unwrap();
-        set_up::add_schedule(&house.app, &actor, "brief", None, "6:30", zone, "daily").await.unwrap();
+        house.daily().await;
+        set_up::add_schedule(&house.app, &actor, "brief", Some("west"), "6:30", zone, "daily").await.unwrap();
         // Early in the morning in Paris it is the evening before in Montreal.
         house.app.clock.set(Timestamp::parse("2026-11-23T03:12:00Z").unwrap());
-        let id = house.fill().await;
-        house.article("Ferry", &[]).await;
+        house.fill().await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let id = db::issues::drafts_of(&mut conn, house.brief).await.unwrap().pop().unwrap().id;
+        drop(conn);
         let own = "tomorrow at 06:30";
         for (path, words) in [
-            ("/desk".to_owned(), "Tomorrow’s <em>Morning Brief</em>".to_owned()),
+            ("/desk".to_owned(), "Tomorrow’s <em>Morning Brief</em> (west)".to_owned()),
             ("/desk".to_owned(), "at 06:30 America/Montreal on 23 November".to_owned()),
             ("/desk/issues".to_owned(), format!("{own} America/Montreal (23 November)")),
             (format!("/desk/issues/{id}"), format!("{own} (America/Montreal, 23 November)")),

@@ -318,7 +318,7 @@ pub async fn show(
     let mut opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.watch").await?;
     let moment = hub.look(&app, opened.issue.id).await?;
     // What was counted for others a moment ago may be older than what was found now: the head and the figures say one.
-    if moment.progress.at >= opened.now || moment.progress.is_over() {
+    if moment.progress.at > opened.now || moment.progress.is_over() {
         opened.issue = moment.progress.issue.clone();
     }
     let page = LivePage {
