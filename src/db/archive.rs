@@ -13,7 +13,8 @@ use super::issues::{COLUMNS, issue};
 const PUBLIC: &str = "words IS NOT NULL AND number > 0 AND state IN ('sending', 'paused', 'sent')";
 
 /// What has a page: also what was cancelled once readers had it.
-const READABLE: &str = "words IS NOT NULL AND number > 0 AND (state IN ('sending', 'paused', 'sent') OR (state = 'cancelled'
+const READABLE: &str =
+    "words IS NOT NULL AND number > 0 AND (state IN ('sending', 'paused', 'sent') OR (state = 'cancelled'
     AND EXISTS (SELECT 1 FROM issue_totals t WHERE t.issue_id = issues.id AND t.sent > 0)))";
 
 /// Puts an issue into the archive; `words` is what it is found by ([`crate::domain::issue::folded`]).

@@ -401,17 +401,23 @@ fn headings(before: &Composition, after: &Composition) -> Vec<String> {
 
 /// What became of the same headings over the same articles in the same order. That one article went over a heading, or
 /// the heading over it, is one and the same: it is told of the article, for which it decides the section.
-fn moved_headings(before: &Composition, after: &Composition, title: &dyn Fn(i64) -> String) -> Option<String> {
+fn moved_headings(
+    before: &Composition,
+    after: &Composition,
+    title: &dyn Fn(i64) -> String,
+) -> Option<String> {
     let (was, is) = (before.sections(), after.sections());
     let differs: Vec<usize> = (0..is.len()).filter(|index| was.get(*index) != is.get(*index)).collect();
     let one = match differs[..] {
         [] => {
-            let above = |of: &Composition| of.places.iter().map(|place| place.heading.clone()).collect::<Vec<_>>();
+            let above =
+                |of: &Composition| of.places.iter().map(|place| place.heading.clone()).collect::<Vec<_>>();
             return (above(before) != above(after)).then(|| "moved a heading".to_owned());
         }
         [one] => one,
         _ => {
-            let mut names: Vec<&str> = differs.iter().filter_map(|index| is[*index].or(was[*index])).collect();
+            let mut names: Vec<&str> =
+                differs.iter().filter_map(|index| is[*index].or(was[*index])).collect();
             names.dedup();
             return Some(match names[..] {
                 [name] => format!("moved the heading “{name}”"),

@@ -149,7 +149,9 @@ pub async fn bar(app: &App, id: i64, email: &EmailAddress) -> Result<Option<Bar>
     let skipped = match subscription.status {
         SubscriptionStatus::Pending => Some(SkipReason::Unconfirmed),
         SubscriptionStatus::Unsubscribed => Some(SkipReason::Unsubscribed),
-        _ if db::suppressions::is_suppressed(&mut conn, &app.key, email).await? => Some(SkipReason::Suppressed),
+        _ if db::suppressions::is_suppressed(&mut conn, &app.key, email).await? => {
+            Some(SkipReason::Suppressed)
+        }
         _ if subscription.paused_until.is_some_and(|until| until > goes_at) => Some(SkipReason::Paused),
         SubscriptionStatus::Active => None,
     };

@@ -80,7 +80,8 @@ async fn tell_one(
         (IssueState::Cancelled, _) => format!("It was cancelled: {reason}."),
         (_, None) => "Its results are being counted.".to_owned(),
         (_, Some(results)) => {
-            let mut says = format!("{} of {} sent", words::number(results.sent), words::number(results.all()));
+            let mut says =
+                format!("{} of {} sent", words::number(results.sent), words::number(results.all()));
             for (count, what) in [(results.failed, "failed"), (results.open, "still to come")] {
                 if count > 0 {
                     says.push_str(&format!(", {} {what}", words::number(count)));

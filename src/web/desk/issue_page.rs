@@ -153,8 +153,14 @@ mod tests {
         assert!(what == few && more.is_none());
         let (what, more) = folded(&format!("{few}; changed the preheader; wrote the headline of “A; B”"));
         let more = more.unwrap();
-        assert_eq!((what.as_str(), more.words.as_str()), ("put “Ferry; a story” in; took “Storm” out", "and 3 more"));
-        assert_eq!(more.whats, ["changed the subject", "changed the preheader", "wrote the headline of “A; B”"]);
+        assert_eq!(
+            (what.as_str(), more.words.as_str()),
+            ("put “Ferry; a story” in; took “Storm” out", "and 3 more")
+        );
+        assert_eq!(
+            more.whats,
+            ["changed the subject", "changed the preheader", "wrote the headline of “A; B”"]
+        );
     }
 
     #[test]

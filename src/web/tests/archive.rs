@@ -4,12 +4,12 @@ use super::*;
 use crate::db::deliveries;
 use crate::db::issues::{self, NewDraft};
 use crate::domain::article::IssueArticle;
-use crate::domain::issue::{IssueContent, IssueState};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::issue::{IssueContent, IssueState};
 use crate::domain::topic::TopicSet;
 use crate::pipeline::deliver::finish;
-use crate::pipeline::{address, editors};
 use crate::pipeline::inspect::{self, Whom};
+use crate::pipeline::{address, editors};
 
 fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
     IssueArticle {

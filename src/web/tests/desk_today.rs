@@ -156,7 +156,7 @@ async fn a_day_is_that_of_the_zone_where_the_issue_goes_out() {
         let own = "tomorrow at 06:30";
         for (path, words) in [
             ("/desk".to_owned(), "Tomorrow’s <em>Morning Brief</em> (west)".to_owned()),
-            ("/desk".to_owned(), "at 06:30 America/Montreal on 23 November".to_owned()),
+            ("/desk".to_owned(), "06:30 America/Montreal on 23 November".to_owned()),
             ("/desk/issues".to_owned(), format!("{own} America/Montreal (23 November)")),
             (format!("/desk/issues/{id}"), format!("{own} (America/Montreal, 23 November)")),
             ("/desk/calendar".to_owned(), "06:30 America/Montreal (23 November)".to_owned()),

@@ -219,9 +219,17 @@ async fn a_preview_says_who_gets_nothing_and_why() {
         let draft = house.draft().await;
         let ed = house.sign_in("ed@example.org", Role::Editor).await;
         let actor = crate::pipeline::accounts::Actor::command_line();
-        crate::pipeline::newsletters::add_schedule(&house.app, &actor, "brief", Some("weekly"), "8:00", None, "sun")
-            .await
-            .unwrap();
+        crate::pipeline::newsletters::add_schedule(
+            &house.app,
+            &actor,
+            "brief",
+            Some("weekly"),
+            "8:00",
+            None,
+            "sun",
+        )
+        .await
+        .unwrap();
         let path = format!("/desk/issues/{}/preview?as=ann%40example.org", draft.id);
         let gets = house.get_as(&ed, &path).await.body;
         assert!(gets.contains("As ann@example.org gets it.") && !gets.contains("gets nothing"), "{gets}");
@@ -649,7 +657,10 @@ async fn a_pause_is_told_by_the_whole_page_and_by_its_events() {
         let path = format!("/desk/issues/{id}");
         let live = format!("{path}/live");
         let page = house.get_as(&ed, &live).await.body;
-        assert!(page.contains("data-live=\"says\">It is going out.") && page.contains("Pause or cancel"), "{page}");
+        assert!(
+            page.contains("data-live=\"says\">It is going out.") && page.contains("Pause or cancel"),
+            "{page}"
+        );
         let request = house.client.get(format!("{}{path}/events", house.base)).header("cookie", &ed.cookie);
         let mut stream = request.send().await.unwrap();
         let mut told = async |words: &str| {
@@ -665,7 +676,10 @@ async fn a_pause_is_told_by_the_whole_page_and_by_its_events() {
         house.press(&ed, id, "pause").await;
         // Others look on, and the page says at once what the events say.
         let page = house.get_as(&ed, &live).await.body;
-        assert!(page.contains("data-live=\"says\">It stands still") && page.contains("Go on or cancel"), "{page}");
+        assert!(
+            page.contains("data-live=\"says\">It stands still") && page.contains("Go on or cancel"),
+            "{page}"
+        );
         assert!(!page.contains(">going out<") && page.matches(">paused<").count() == 2, "{page}");
         told("\"state\":\"paused\",\"class\":\"bad\",\"says\":\"It stands still").await;
         house.press(&ed, id, "resume").await;

@@ -258,9 +258,7 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         None => "–".to_owned(),
     };
     let left = match rate {
-        Some(rate) if is_sending && done < all => {
-            span(((all - done) as f64 / rate * 1000.0) as i64)
-        }
+        Some(rate) if is_sending && done < all => span(((all - done) as f64 / rate * 1000.0) as i64),
         _ => "–".to_owned(),
     };
     let state = state_at(issue, opened.starts_at);
@@ -424,7 +422,8 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         // Twelve seconds until the first message, then 120 a minute.
-        let steady: Vec<(bool, i64)> = (0..12).map(|_| (true, 0)).chain((1..10).map(|n| (true, 2 * n))).collect();
+        let steady: Vec<(bool, i64)> =
+            (0..12).map(|_| (true, 0)).chain((1..10).map(|n| (true, 2 * n))).collect();
         let told = rates(&mut pace, start, &steady);
         assert!(told[..16].iter().all(Option::is_none), "{told:?}");
         assert!(told[16..].iter().all(|rate| *rate == Some(120)), "{told:?}");
