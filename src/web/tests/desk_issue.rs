@@ -58,9 +58,12 @@ async fn the_lead_goes_down_past_a_heading_and_an_emptied_heading_is_told() {
         let [ferry, cup, lead] = [ferry, cup, lead].map(|id| id.to_string());
         assert_eq!(items(&page), format!("{lead} {h_ferry} {ferry} {h_cup} {cup}"));
         // What would change nothing has no button: the first heading up, the last one down.
-        assert!(!page.contains(&format!("value=\"up:{h_ferry}\"")), "{page}");
-        assert!(page.contains(&format!("value=\"down:{h_ferry}\"")), "{page}");
-        assert!(!page.contains(&format!("value=\"down:{h_cup}\"")), "{page}");
+        for (button, is_hidden) in [("up", true), ("down", false)] {
+            let shown =
+                format!("value=\"{button}:{h_ferry}\"{}", if is_hidden { " hidden" } else { " data-step" });
+            assert!(page.contains(&shown), "{shown}: {page}");
+        }
+        assert!(page.contains(&format!("value=\"down:{h_cup}\" hidden")), "{page}");
         let answer = house.send_issue(&ann, issue, &fields(&page), &format!("down:{lead}")).await;
         assert_eq!(answer.header("location"), format!("/desk/issues/{issue}#i{lead}"));
         assert_eq!(house.holds(issue).await, ["Ferry", "Storm", "Cup"]);

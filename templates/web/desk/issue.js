@@ -85,12 +85,12 @@ async function send(words) {
 }
 
 const name = (row) => row.querySelector("textarea.headline, textarea.section-name")?.value.trim() || "It";
+const isHeading = (row) => row.classList.contains("heading");
 const rows = () => [...list.querySelectorAll(":scope > [data-item]")];
 
 // Brings what was moved into the order that is kept: the lead stands above all headings, and a heading above an article.
 // Then places the buttons that make no sense at the ends, and the size of the lead.
 function settle() {
-  const isHeading = (row) => row.classList.contains("heading");
   const moved = rows();
   const lead = moved.findIndex((row) => !isHeading(row));
   if (lead > 0) moved[lead].after(...moved.slice(0, lead));
@@ -126,9 +126,13 @@ function move(row, by) {
   const from = all.indexOf(row);
   let to = from + by;
   // The lead goes down past the headings below it: under one of them it would lead as before.
-  while (from === 0 && to + 1 < all.length && all[to].classList.contains("heading")) to += 1;
+  while (from === 0 && to + 1 < all.length && isHeading(all[to])) to += 1;
   if (to < 0 || to >= all.length) {
     said.textContent = by < 0 ? "It is at the top." : "It is at the end.";
+    return;
+  }
+  if (isHeading(row) && to === all.length - 1) {
+    said.textContent = "It is at the end: a heading stands above an article.";
     return;
   }
   if (by < 0) all[to].before(row);

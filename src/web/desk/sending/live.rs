@@ -210,7 +210,7 @@ struct Figures {
     class: &'static str,
     /// Where the issue stands, as the page's head says it.
     says: String,
-    /// What the button leads to.
+    /// What the button leads to; empty where nothing is left to do.
     act: &'static str,
     headline: String,
     percent: i64,
@@ -278,7 +278,11 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         state: state.words,
         class: state.tone,
         says: opened.says(),
-        act: if issue.state == IssueState::Paused { "Go on or cancel" } else { "Pause or cancel" },
+        act: match issue.state {
+            IssueState::Cancelled => "",
+            IssueState::Paused => "Go on or cancel",
+            _ => "Pause or cancel",
+        },
         headline,
         percent: if all == 0 { 100 } else { done * 100 / all },
         sent: number(count(DeliveryState::Sent)),

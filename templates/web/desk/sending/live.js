@@ -36,6 +36,7 @@ if (box) {
       // Unchanged words are left alone: a screen reader would say them again.
       for (const part of parts(name)) if (part.textContent !== figures[name]) part.textContent = figures[name];
     }
+    for (const part of parts("act")) part.hidden = !figures.act;
     for (const part of parts("reason")) part.hidden = !figures.reason;
     for (const part of parts("percent")) part.value = figures.percent;
     for (const part of parts("state")) {
