@@ -1,6 +1,7 @@
 //! The archive: issues that went out, as anybody may read them.
 //!
-//! An issue is in the archive from the moment it is addressed, and no more once it is cancelled.
+//! An issue is in the archive from the moment it is addressed. One that is cancelled is listed no more; where readers
+//! have it, its page stays: their mail leads there.
 
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
@@ -8,8 +9,13 @@ use crate::domain::issue::{Issue, IssueContent};
 
 use super::issues::{COLUMNS, issue};
 
-/// What is in the archive.
+/// What is listed in the archive.
 const PUBLIC: &str = "words IS NOT NULL AND number > 0 AND state IN ('sending', 'paused', 'sent')";
+
+/// What has a page: also what was cancelled once readers had it.
+const READABLE: &str =
+    "words IS NOT NULL AND number > 0 AND (state IN ('sending', 'paused', 'sent') OR (state = 'cancelled'
+    AND EXISTS (SELECT 1 FROM issue_totals t WHERE t.issue_id = issues.id AND t.sent > 0)))";
 
 /// Puts an issue into the archive; `words` is what it is found by ([`crate::domain::issue::folded`]).
 pub async fn publish(conn: &mut Conn, issue_id: i64, words: &str) -> Result<(), DbError> {
@@ -43,10 +49,10 @@ pub async fn list(
 /// How many words of a search count.
 pub const MOST_WORDS: usize = 6;
 
-/// The issue of this number without what it holds, where it is in the archive.
+/// The issue of this number without what it holds, where it has a page in the archive.
 pub async fn find(conn: &mut Conn, newsletter_id: i64, number: i64) -> Result<Option<Issue>, DbError> {
     let statement = sql(format!(
-        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND number = $2 AND {PUBLIC}
+        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND number = $2 AND {READABLE}
          ORDER BY id DESC LIMIT 1"
     ));
     let row = sqlx::query(statement).bind(newsletter_id).bind(number).fetch_optional(conn).await?;

@@ -209,13 +209,19 @@ pub async fn headlines(
     Ok(headlines)
 }
 
-/// A newsletter's latest issue that has come to its end.
-pub async fn last_ended(conn: &mut Conn, newsletter_id: i64) -> Result<Option<Issue>, DbError> {
+/// The latest issue of a schedule (none: of a newsletter without one) that has come to its end.
+pub async fn last_ended(
+    conn: &mut Conn,
+    newsletter_id: i64,
+    schedule_id: Option<i64>,
+) -> Result<Option<Issue>, DbError> {
     let query = sql(format!(
-        "SELECT {COLUMNS} FROM issues WHERE newsletter_id = $1 AND state IN ('sent', 'cancelled', 'skipped')
+        "SELECT {COLUMNS} FROM issues
+         WHERE newsletter_id = $1 AND COALESCE(schedule_id, 0) = $2 AND state IN ('sent', 'cancelled', 'skipped')
          ORDER BY slot_at DESC, id DESC LIMIT 1"
     ));
-    sqlx::query(query).bind(newsletter_id).fetch_optional(conn).await?.as_ref().map(issue).transpose()
+    let query = sqlx::query(query).bind(newsletter_id).bind(schedule_id.unwrap_or(0));
+    query.fetch_optional(conn).await?.as_ref().map(issue).transpose()
 }
 
 /// The draft of a schedule (none: of a newsletter without one), if there is one.

@@ -42,6 +42,20 @@ pub async fn keep_totals(conn: &mut Conn, issue_id: i64, totals: Totals) -> Resu
     Ok(())
 }
 
+/// Issues that were cancelled while they went out, and of which nobody kept how they ended: nothing of theirs is on its
+/// way any more.
+pub async fn cancelled_and_uncounted(conn: &mut Conn) -> Result<Vec<i64>, DbError> {
+    let rows = sqlx::query(
+        "SELECT i.id FROM issues i WHERE i.state = 'cancelled' AND i.addressed_at IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM issue_totals t WHERE t.issue_id = i.id)
+             AND NOT EXISTS (SELECT 1 FROM deliveries d
+                 WHERE d.issue_id = i.id AND d.state IN ('queued', 'claimed', 'deferred'))",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Row::new(row, "issues").int("id")).collect()
+}
+
 /// An issue in the chart over issues.
 #[derive(Clone, Debug)]
 pub struct Past {

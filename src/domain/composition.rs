@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::article::{ALT_CHARS, SUMMARY_CHARS, TITLE_CHARS};
 use super::topic::{Topic, TopicSet};
 
+pub use difference::difference;
 pub use layout::{Layout, Merged, Order, merge};
 
+mod difference;
 mod layout;
 
 /// Everything about a draft that editors change, and that an undo brings back.
@@ -283,10 +285,18 @@ impl Composition {
     }
 }
 
-/// Moves an item by so many places, as far as there are any.
+/// Moves an item by so many places, as far as there are any. The lead goes down past articles alone: were it only past
+/// the heading below it, it would lead as before.
 pub fn shift(items: &mut Vec<Item>, item: Item, by: isize) {
     let Some(from) = items.iter().position(|other| *other == item) else { return };
-    let to = from.saturating_add_signed(by).min(items.len() - 1);
+    let end = items.len() - 1;
+    let to = match usize::try_from(by) {
+        Ok(by) if from == 0 && by > 0 => {
+            let is_article = |index: &usize| matches!(items[*index], Item::Article(_));
+            (1..=end).filter(is_article).nth(by - 1).unwrap_or(end)
+        }
+        _ => from.saturating_add_signed(by).min(end),
+    };
     let item = items.remove(from);
     items.insert(to, item);
 }
@@ -314,89 +324,6 @@ pub fn ticked_where_empty(alt: &str) -> &'static str {
     if alt.is_empty() { YES } else { "" }
 }
 
-/// What steps call a picture's words.
-const ALT: &str = "alternative text";
-
-/// What an edit did, in words: "put “Ferry” in", "changed the subject". Empty where nothing differs.
-pub fn difference(before: &Composition, after: &Composition, title: &dyn Fn(i64) -> String) -> Vec<String> {
-    let mut said = vec![];
-    let ids = |of: &Composition| of.places.iter().map(|place| place.article_id).collect::<Vec<_>>();
-    let (old, new) = (ids(before), ids(after));
-    said.extend(new.iter().filter(|id| !old.contains(id)).map(|id| format!("put “{}” in", title(*id))));
-    said.extend(old.iter().filter(|id| !new.contains(id)).map(|id| format!("took “{}” out", title(*id))));
-    let stayed: Vec<i64> = old.iter().copied().filter(|id| new.contains(id)).collect();
-    let now: Vec<i64> = new.iter().copied().filter(|id| old.contains(id)).collect();
-    said.extend(moved(&stayed, &now, title));
-    said.extend(headings(before, after, &stayed, &now));
-    for id in now {
-        let (Some(was), Some(is)) = (before.place(id), after.place(id)) else { continue };
-        for (what, was, is) in [
-            ("headline", &was.headline, &is.headline),
-            ("summary", &was.summary, &is.summary),
-            (ALT, &was.image_alt, &is.image_alt),
-        ] {
-            match is {
-                _ if was == is => {}
-                Some(text) if text.is_empty() && what == ALT => {
-                    said.push(format!("said that the picture of “{}” is decorative", title(id)));
-                }
-                Some(_) => said.push(format!("wrote the {what} of “{}”", title(id))),
-                None => said.push(format!("went back to the article's own {what} of “{}”", title(id))),
-            }
-        }
-    }
-    if before.introduction != after.introduction {
-        said.push("changed the introduction".to_owned());
-    }
-    if before.subject != after.subject {
-        said.push("changed the subject".to_owned());
-    }
-    if before.preheader != after.preheader {
-        said.push("changed the preheader".to_owned());
-    }
-    if before.edited && !after.edited {
-        said.push("let it fill by itself again".to_owned());
-    }
-    said
-}
-
-fn moved(before: &[i64], after: &[i64], title: &dyn Fn(i64) -> String) -> Option<String> {
-    let differs: Vec<usize> = (0..before.len()).filter(|index| before[*index] != after[*index]).collect();
-    let (first, last) = (*differs.first()?, *differs.last()?);
-    let went_up = before[last] == after[first] && before[first..last] == after[first + 1..=last];
-    let went_down = before[first] == after[last] && before[first + 1..=last] == after[first..last];
-    Some(match (went_up, went_down) {
-        (true, _) if first == 0 => format!("moved “{}” to the top", title(after[first])),
-        (true, _) => format!("moved “{}” up", title(after[first])),
-        (_, true) => format!("moved “{}” down", title(after[last])),
-        _ => "changed the order".to_owned(),
-    })
-}
-
-fn headings(before: &Composition, after: &Composition, stayed: &[i64], now: &[i64]) -> Vec<String> {
-    let all = |of: &Composition| -> Vec<String> {
-        of.places.iter().filter_map(|place| place.heading.clone()).collect()
-    };
-    let (old, new) = (all(before), all(after));
-    let mut said: Vec<String> = vec![];
-    said.extend(
-        new.iter().filter(|name| !old.contains(name)).map(|name| format!("wrote the heading “{name}”")),
-    );
-    said.extend(
-        old.iter().filter(|name| !new.contains(name)).map(|name| format!("removed the heading “{name}”")),
-    );
-    // That it stands above another article is told, where it is not told by the articles' own moves.
-    let above = |of: &Composition| of.places.iter().map(|place| place.heading.clone()).collect::<Vec<_>>();
-    if said.is_empty()
-        && stayed == now
-        && before.places.len() == after.places.len()
-        && above(before) != above(after)
-    {
-        said.push("moved a heading".to_owned());
-    }
-    said
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,7 +344,7 @@ mod tests {
         composition.items().into_iter().map(item).collect::<Vec<_>>().join(" ")
     }
 
-    fn moving(composition: &Composition, item: Item, by: isize) -> String {
+    pub(super) fn moving(composition: &Composition, item: Item, by: isize) -> String {
         let mut items = composition.items();
         shift(&mut items, item, by);
         let mut after = composition.clone();
@@ -437,8 +364,19 @@ mod tests {
         // Beyond the ends nothing moves, and the lead has no heading.
         assert_eq!(moving(&issue, Item::Article(1), -1), "1 2 World 3 4 Sport 5");
         assert_eq!(moving(&issue, Item::Heading(3), -9), "1 World 2 3 4 Sport 5");
+        assert_eq!(moving(&issue, Item::Article(1), 9), "2 World 3 4 Sport 5 1");
         // A section without an article is none.
         assert_eq!(moving(&issue, Item::Article(5), -1), "1 2 World 3 4 5");
+    }
+
+    #[test]
+    fn the_lead_goes_down_behind_the_next_article_also_past_a_heading() {
+        let issue = composition(&[(1, None), (2, Some("World")), (3, None), (4, Some("Sport"))]);
+        assert_eq!(moving(&issue, Item::Article(1), 1), "2 World 1 3 Sport 4");
+        assert_eq!(moving(&issue, Item::Article(1), 2), "2 World 3 1 Sport 4");
+        let issue = composition(&[(1, None), (2, None), (3, Some("World"))]);
+        assert_eq!(moving(&issue, Item::Article(1), 1), "2 1 World 3");
+        assert_eq!(moving(&composition(&[(1, None)]), Item::Article(1), 1), "1");
     }
 
     #[test]
@@ -478,37 +416,6 @@ mod tests {
         let articles = [(1, set(2)), (2, set(2)), (3, set(0)), (4, set(3)), (5, set(2))];
         let issue = Composition { places: by_topic(&articles, &topics), ..Composition::default() };
         assert_eq!(shown(&issue), "1 3 World 4 Sport 2 5");
-    }
-
-    #[test]
-    fn an_edit_is_told_in_words() {
-        let title = |id: i64| format!("Story {id}");
-        let told = |before: &Composition, after: &Composition| difference(before, after, &title).join("; ");
-        let before = composition(&[(1, None), (2, None), (3, Some("World")), (4, None)]);
-        assert_eq!(told(&before, &before), "");
-        let mut after = before.clone();
-        after.lead_with(4);
-        assert_eq!(told(&before, &after), "moved “Story 4” to the top");
-        after.put(5, &[]);
-        after.take_out(2);
-        after.subject = Some("Hello".to_owned());
-        let words = "put “Story 5” in; took “Story 2” out; moved “Story 4” to the top; changed the subject";
-        assert_eq!(told(&before, &after), words);
-        let mut after = before.clone();
-        after.set(Field::Headline(2), Some("Shorter".to_owned()));
-        after.set(Field::Heading(3), Some("Abroad".to_owned()));
-        assert_eq!(
-            told(&before, &after),
-            "wrote the heading “Abroad”; removed the heading “World”; wrote the headline of “Story 2”"
-        );
-        let mut after = before.clone();
-        after.set(Field::Alt(1), Some("A harbour".to_owned()));
-        after.set(Field::Decorative(2), Some(YES.to_owned()));
-        assert_eq!(
-            told(&before, &after),
-            "wrote the alternative text of “Story 1”; said that the picture of “Story 2” is decorative"
-        );
-        assert_eq!(moving(&before, Item::Article(2), 2), "1 World 3 2 4");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub enum Added {
 /// Reads an article page by its link.
 pub async fn fetch(fetcher: &Fetcher, link: &str) -> Result<FoundArticle, Error> {
     let cannot = |why: String| Error::Io(format!("{link}: {why}"));
-    let url = Url::parse(link.trim()).map_err(|error| cannot(format!("this is not a link: {error}")))?;
+    let url = Url::parse(link.trim()).map_err(|_| Error::Invalid(no_link(link)))?;
     match fetcher.get(&url, &Validators::default()).await.map_err(|error| cannot(error.to_string()))? {
         Fetched::NotModified { .. } => {
             Err(cannot("the server says that it has not changed, though it was not asked".to_owned()))
@@ -114,14 +114,16 @@ pub enum OwnField {
     ImageAlt,
 }
 
+fn no_link(text: &str) -> String {
+    format!("“{}” is not a link: write the whole address, https://…", text.trim().escape_debug())
+}
+
 /// What is wrong with an article before it is kept, each in a sentence that says what to do.
 pub fn problems(new: &ByHand) -> Vec<(OwnField, String)> {
     let link = |link: &Option<String>| {
         let link = link.as_deref()?.trim();
         let is_link = || Url::parse(link).ok().and_then(web_link).is_some();
-        let is_none =
-            || format!("“{}” is not a link: write the whole address, https://…", link.escape_debug());
-        too_long(link, LINK_CHARS).or_else(|| (!is_link()).then(is_none))
+        too_long(link, LINK_CHARS).or_else(|| (!is_link()).then(|| no_link(link)))
     };
     let text = |text: &Option<String>, most: usize| too_long(&fold(text.as_deref()?), most);
     let title = match clean_title(&new.title) {

@@ -83,18 +83,38 @@ pub struct Results {
     pub failed: i64,
     /// Not decided yet: queued, on the wire, or put off.
     pub open: i64,
+    /// Not sent any more, because the issue was cancelled.
+    pub cut_off: i64,
     pub counted_at: Timestamp,
+}
+
+impl Results {
+    fn of(tally: &Tally) -> Self {
+        let is_cut_off = |count: &Count| count.reason.as_deref() == Some(SkipReason::Cancelled.as_str());
+        Self {
+            sent: of_state(tally, DeliveryState::Sent),
+            failed: of_state(tally, DeliveryState::Failed),
+            open: open(tally),
+            cut_off: counts_of(tally).into_iter().filter(is_cut_off).map(|count| count.count).sum(),
+            counted_at: tally.at,
+        }
+    }
+
+    /// Whom the issue was to reach.
+    pub fn all(&self) -> i64 {
+        self.sent + self.failed + self.open + self.cut_off
+    }
+}
+
+/// The results of an issue as they were counted last; a list does not count.
+pub async fn kept_results(conn: &mut db::Conn, issue_id: i64) -> Result<Option<Results>, Error> {
+    Ok(tallies::get(conn, issue_id, Kind::Results.into()).await?.as_ref().map(Results::of))
 }
 
 /// The results of an issue that was addressed; none while they are counted for the first time.
 pub async fn results(app: &App, issue: &Issue) -> Result<Option<Results>, Error> {
     let Some(tally) = tally(app, issue, Kind::Results).await? else { return Ok(None) };
-    Ok(Some(Results {
-        sent: of_state(&tally, DeliveryState::Sent),
-        failed: of_state(&tally, DeliveryState::Failed),
-        open: open(&tally),
-        counted_at: tally.at,
-    }))
+    Ok(Some(Results::of(&tally)))
 }
 
 /// Keeps the results of an issue that has just ended, so that no page has to count them.

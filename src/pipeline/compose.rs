@@ -141,7 +141,7 @@ pub(super) fn cutoff_of(newsletter: &Newsletter, slot_at: Timestamp) -> Timestam
 }
 
 /// The schedule's draft, made or moved to where its next slot is now.
-async fn ensure_draft(
+pub(super) async fn ensure_draft(
     conn: &mut Conn,
     newsletter: &Newsletter,
     schedule: &Schedule,

@@ -7,7 +7,7 @@ use crate::db::measuring::Target;
 use crate::db::outcomes::Count;
 use crate::db::results::{Failure, Late, Past, Totals};
 use crate::domain::calendar::Timestamp;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::measuring::Measure;
 
@@ -38,6 +38,12 @@ impl Progress {
     /// Messages to be sent: everybody but those who get none.
     pub fn all(&self) -> i64 {
         self.counts.iter().map(|count| count.count).sum::<i64>() - self.count(DeliveryState::Skipped)
+    }
+
+    /// Messages that are not sent any more, because the issue was cancelled.
+    pub fn cut_off(&self) -> i64 {
+        let is_cut_off = |count: &&Count| count.reason.as_deref() == Some(SkipReason::Cancelled.as_str());
+        self.counts.iter().filter(is_cut_off).map(|count| count.count).sum()
     }
 
     /// Messages that have come to their end.

@@ -3,7 +3,7 @@
 use super::accounts::Actor;
 use super::editors::find_newsletter;
 use super::newsletters::slug;
-use super::{App, Error};
+use super::{App, Error, compose};
 use crate::db;
 use crate::domain::calendar::{Recurrence, Slot, Slots, TimeOfDay, parse_zone};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -80,9 +80,23 @@ pub async fn change(
     schedule.slots = slots;
     schedule.starts_at = app.clock.now();
     db::newsletters::update_schedule(&mut tx, &schedule).await?;
+    move_draft(app, &mut tx, newsletter, &schedule).await?;
     note_schedule(app, &mut tx, by, "schedule.change", &newsletter.slug, &schedule).await?;
     db::commit(tx).await?;
     Ok(schedule)
+}
+
+/// Brings the issue that a schedule fills to its new time at once: the desk shows no other.
+async fn move_draft(
+    app: &App,
+    conn: &mut db::Conn,
+    newsletter: &Newsletter,
+    schedule: &Schedule,
+) -> Result<(), Error> {
+    if !schedule.paused {
+        compose::ensure_draft(conn, newsletter, schedule, app.clock.now()).await?;
+    }
+    Ok(())
 }
 
 /// Removes a schedule that nobody chose and that no issue went out on; the issue that it is filling goes with it.
@@ -133,6 +147,7 @@ pub async fn pause_schedule(
         schedule.starts_at = app.clock.now();
     }
     db::newsletters::update_schedule(&mut tx, &schedule).await?;
+    move_draft(app, &mut tx, &newsletter, &schedule).await?;
     let action = if paused { "schedule.pause" } else { "schedule.resume" };
     note_schedule(app, &mut tx, by, action, slug, &schedule).await?;
     db::commit(tx).await?;

@@ -97,6 +97,82 @@ pub async fn why(app: &App, id: i64, email: &EmailAddress) -> Result<Answer, Err
     Ok(of_subscription(&subscription, &schedules, &issue, email, app.clock.now()))
 }
 
+/// Why a subscriber of the newsletter gets nothing of an issue whatever it holds: did not, or would not as things stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bar {
+    Skipped(SkipReason),
+    /// They follow one schedule, and the issue is for another.
+    OtherSchedule {
+        follows: String,
+        issue_is_for: String,
+    },
+    /// They subscribed after it was addressed.
+    TooLate,
+    /// The mail was refused, or could not be delivered.
+    Failed,
+    /// Nobody gets it any more.
+    Ended(IssueState),
+}
+
+/// Why somebody gets nothing of an issue; none where they have it, or get it as far as it is known.
+pub async fn bar(app: &App, id: i64, email: &EmailAddress) -> Result<Option<Bar>, Error> {
+    let mut conn = app.db.conn().await?;
+    let issue = find_issue(&mut conn, id).await?;
+    let Some(subscriber) = db::subscribers::find(&mut conn, email).await? else { return Ok(None) };
+    if let Some(delivery) = db::outcomes::find(&mut conn, id, subscriber.id).await? {
+        let reason = delivery.reason.as_deref().and_then(SkipReason::parse);
+        return Ok(match delivery.state {
+            DeliveryState::Skipped => reason.map(Bar::Skipped),
+            DeliveryState::Failed => Some(Bar::Failed),
+            DeliveryState::Queued | DeliveryState::Deferred if issue.state == IssueState::Cancelled => {
+                Some(Bar::Skipped(SkipReason::Cancelled))
+            }
+            _ => None,
+        });
+    }
+    if db::keeping::is_shrunk(&mut conn, id).await? {
+        return Ok(None);
+    }
+    let Some(subscription) = db::subscriptions::find(&mut conn, issue.newsletter_id, subscriber.id).await?
+    else {
+        return Ok(None);
+    };
+    let schedules = db::newsletters::schedules_of(&mut conn, issue.newsletter_id).await?;
+    if let Some((follows, issue_is_for)) = other_schedule(&subscription, &schedules, &issue) {
+        return Ok(Some(Bar::OtherSchedule { follows, issue_is_for }));
+    }
+    if matches!(issue.state, IssueState::Cancelled | IssueState::Skipped) {
+        return Ok(Some(Bar::Ended(issue.state)));
+    }
+    // A pause that ends before the issue goes out is over by then.
+    let goes_at = issue.slot_at.max(app.clock.now());
+    let skipped = match subscription.status {
+        SubscriptionStatus::Pending => Some(SkipReason::Unconfirmed),
+        SubscriptionStatus::Unsubscribed => Some(SkipReason::Unsubscribed),
+        _ if db::suppressions::is_suppressed(&mut conn, &app.key, email).await? => {
+            Some(SkipReason::Suppressed)
+        }
+        _ if subscription.paused_until.is_some_and(|until| until > goes_at) => Some(SkipReason::Paused),
+        SubscriptionStatus::Active => None,
+    };
+    let is_addressed = matches!(issue.state, IssueState::Sending | IssueState::Sent | IssueState::Paused);
+    Ok(skipped.map(Bar::Skipped).or(is_addressed.then_some(Bar::TooLate)))
+}
+
+/// The schedule that somebody follows and the one that an issue is for, where these are two.
+fn other_schedule(
+    subscription: &Subscription,
+    schedules: &[Schedule],
+    issue: &Issue,
+) -> Option<(String, String)> {
+    let own = subscription.schedule_id.or(schedules.first().map(|schedule| schedule.id));
+    let name = |id: Option<i64>| {
+        let schedule = schedules.iter().find(|schedule| Some(schedule.id) == id);
+        schedule.map_or("none", |schedule| schedule.name.as_str()).to_owned()
+    };
+    (issue.schedule_id.is_some() && own != issue.schedule_id).then(|| (name(own), name(issue.schedule_id)))
+}
+
 /// The answer for a subscriber of the newsletter for whom there is no delivery.
 fn of_subscription(
     subscription: &Subscription,
@@ -127,13 +203,7 @@ fn of_subscription(
             Answer { detail, ..Answer::without_delivery(&format!("issue_{state}"), sentence) }
         }
         IssueState::Sending | IssueState::Sent | IssueState::Paused => {
-            let own = subscription.schedule_id.or(schedules.first().map(|schedule| schedule.id));
-            let name = |id: Option<i64>| {
-                let schedule = schedules.iter().find(|schedule| Some(schedule.id) == id);
-                schedule.map_or("none", |schedule| schedule.name.as_str())
-            };
-            if issue.schedule_id.is_some() && own != issue.schedule_id {
-                let (follows, went) = (name(own), name(issue.schedule_id));
+            if let Some((follows, went)) = other_schedule(subscription, schedules, issue) {
                 let sentence =
                     format!("{email} follows the schedule “{follows}”, and issue {id} went to “{went}”.");
                 Answer::without_delivery("other_schedule", sentence)

@@ -158,3 +158,59 @@ async fn an_editor_drags_and_goes_on_while_a_save_is_under_way() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lead_goes_down_and_a_heading_that_goes_is_told_with_the_way_back() {
+    let Some(browser) = Browser::start().await else { return };
+    on_sqlite(async |daybreak| {
+        let (_feeds, base) = brief(daybreak).await;
+        let service = daybreak.serve(&["--role", "web"]).await;
+        service.pages().await;
+        sign_in_as(daybreak, &browser, "Ann", &["--role", "editor"]).await;
+        let issue = daybreak.issues("brief").await[0]["id"].as_i64().unwrap();
+        let page = format!("{base}/desk/issues/{issue}");
+        browser.open(&page).await;
+        // Sport is a section of one article, at the end; another one is begun right below the lead.
+        let field = "document.querySelectorAll('.story')[1].querySelector('.section-name').value = 'Next'";
+        browser.run(field).await;
+        browser.press("Save").await;
+        browser.is_told("Wrote the heading “Next”").await;
+        let rows = "return [...document.querySelectorAll('[data-item] :is(.headline, .section-name)')] \
+                    .filter((field) => !field.closest('details')).map((field) => field.value)";
+        let headings = "SELECT heading FROM issue_articles WHERE heading IS NOT NULL ORDER BY position";
+
+        let stored = order(daybreak).await;
+        let lead = "document.querySelector('.lead-story')";
+        browser.run(&format!("{lead}.querySelector('[data-grip]').focus()")).await;
+        browser.type_keys(&ARROW_DOWN.to_string()).await;
+        browser.is_told("place 3 of").await;
+        browser.is_told("Saved.").await;
+        let after = order(daybreak).await;
+        assert_eq!([&after[0], &after[1]], [&stored[1], &stored[0]]);
+        let seen = browser.run(rows).await;
+        browser.open(&page).await;
+        assert_eq!(browser.run(rows).await, seen, "the page stood as it is stored");
+        // No key brings the first heading above the lead.
+        browser.run("document.querySelector('.heading [data-grip]').focus()").await;
+        browser.type_keys(&ARROW_UP.to_string()).await;
+        browser.is_told("a heading stands below the lead").await;
+        assert_eq!(order(daybreak).await, after);
+
+        let before = daybreak.texts(headings).await;
+        browser
+            .run(
+                "[...document.querySelectorAll('.story')].at(-1).querySelector('[data-step=\"-1\"]').click()",
+            )
+            .await;
+        browser.is_told("The heading “Sport” has no article below it any more, and was removed.").await;
+        browser.is_told("Saved.").await;
+        assert_eq!(daybreak.texts(headings).await, before[..before.len() - 1]);
+        let seen = browser.run(rows).await;
+        assert!(!seen.to_string().contains("Sport"), "{seen}");
+        browser.press("Undo").await;
+        browser.is_told("Went back").await;
+        assert_eq!(daybreak.texts(headings).await, before);
+        service.stop().await;
+    })
+    .await;
+}

@@ -22,6 +22,7 @@ pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
         let mut conn = app.db.conn().await?;
         while db::deliveries::cancel(&mut conn, issue_id, CANCEL_BATCH, app.clock.now()).await? > 0 {}
     }
+    keep_cancelled(app).await?;
     let mut finished = vec![];
     for issue in sending {
         match finish_one(app, &issue).await {
@@ -33,6 +34,20 @@ pub async fn finish(app: &App) -> Result<Vec<i64>, Error> {
         }
     }
     Ok(finished)
+}
+
+/// Keeps how far issues came that were cancelled on their way: pages say it, and who has one can read it.
+async fn keep_cancelled(app: &App) -> Result<(), Error> {
+    let uncounted =
+        db::within(async { db::results::cancelled_and_uncounted(&mut *app.db.conn().await?).await }).await?;
+    for issue_id in uncounted {
+        let mut tx = app.db.begin().await?;
+        let counts = db::keeping::counts(&mut tx, issue_id).await?;
+        db::results::keep_totals(&mut tx, issue_id, results::totals_of(&counts)).await?;
+        audience::keep_results(&mut tx, issue_id, &counts, app.clock.now()).await?;
+        db::commit(tx).await?;
+    }
+    Ok(())
 }
 
 async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {

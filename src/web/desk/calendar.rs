@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::show;
-use super::words::{Moment, common_zone, count, hour, state};
+use super::words::{Moment, count, date_elsewhere, hour, lists_zone, state};
 use crate::db;
 use crate::domain::calendar::{self, Shown, Timestamp};
 use crate::domain::newsletter::{Newsletter, Schedule};
@@ -130,10 +130,11 @@ async fn page(
     let now = app.clock.now();
     let until = now.plus_millis(WEEKS * WEEK);
     let mut entries = coming(&app, &newsletters, until).await?;
-    let paused = paused(&app, &newsletters).await?;
+    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
+    let paused = paused(&newsletters, &schedules);
     let is_cut = entries.len() > MOST;
     entries.truncate(MOST);
-    let zone = common_zone(&newsletters.iter().map(|newsletter| newsletter.zone).collect::<Vec<_>>());
+    let zone = lists_zone(newsletters.iter(), &schedules);
     let page = Page {
         newsletters: choices,
         weeks: weeks(days(&newsletters, &entries, zone, now, until), now.in_zone(zone).date_naive()),
@@ -145,8 +146,7 @@ async fn page(
     show(&by, StatusCode::OK, "/desk/calendar", "Calendar", "desk/calendar", &page)
 }
 
-async fn paused(app: &App, newsletters: &[Newsletter]) -> Result<Vec<Paused>, Error> {
-    let schedules = db::newsletters::schedules(&mut *app.db.conn().await?).await?;
+fn paused(newsletters: &[Newsletter], schedules: &[Schedule]) -> Vec<Paused> {
     let of = |schedule: &Schedule| {
         let newsletter = newsletters.iter().find(|newsletter| newsletter.id == schedule.newsletter_id)?;
         Some(Paused {
@@ -156,7 +156,7 @@ async fn paused(app: &App, newsletters: &[Newsletter]) -> Result<Vec<Paused>, Er
             frequency: frequency(&schedule.slots),
         })
     };
-    Ok(schedules.iter().filter(|schedule| schedule.paused).filter_map(of).collect())
+    schedules.iter().filter(|schedule| schedule.paused).filter_map(of).collect()
 }
 
 fn days(
@@ -174,7 +174,7 @@ fn days(
             continue;
         };
         let date = entry.at.in_zone(zone).date_naive();
-        days.entry(date).or_default().slots.push(slot(newsletter, entry, zone));
+        days.entry(date).or_default().slots.push(slot(newsletter, entry, zone, now));
     }
     for (zone, changes) in changes(newsletters, now, until) {
         for change in changes {
@@ -240,7 +240,7 @@ fn changes(
     zones.into_iter().map(|zone| (zone, calendar::clock_changes(zone, now, until))).collect()
 }
 
-fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz) -> Slot {
+fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz, now: Timestamp) -> Slot {
     let schedule = entry.schedule.as_ref();
     let (state, kind) = match (&entry.issue, schedule) {
         (Some(issue), _) => {
@@ -251,7 +251,9 @@ fn slot(newsletter: &Newsletter, entry: &Entry, zone: Tz) -> Slot {
         (None, _) => ("to come", ""),
     };
     let elsewhere = schedule.filter(|schedule| schedule.slots.zone != zone).map(|schedule| {
-        format!("{}, {} {}", schedule.name, schedule.slots.at, zone_name(schedule.slots.zone))
+        let own = schedule.slots.zone;
+        let date = date_elsewhere(entry.at, now, own, zone).map(|date| format!(" ({date})"));
+        format!("{}, {} {}{}", schedule.name, schedule.slots.at, zone_name(own), date.unwrap_or_default())
     });
     let extra = entry.issue.as_ref().is_some_and(|issue| issue.edition > 0);
     let what = elsewhere.or_else(|| schedule.map(|schedule| schedule.name.clone()));

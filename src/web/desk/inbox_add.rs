@@ -13,7 +13,7 @@ use crate::domain::newsletter::Newsletter;
 use crate::domain::user::Role;
 use crate::pipeline::articles::{Added, ByHand, OwnField};
 use crate::pipeline::composing::{self, By};
-use crate::pipeline::{App, articles, collect, too_long};
+use crate::pipeline::{self, App, articles, collect, too_long};
 use crate::web::Error;
 use crate::web::auth::Act;
 use crate::web::form::Form;
@@ -155,6 +155,10 @@ async fn by_link(app: &App, typed: &mut AddForm) -> Option<FoundArticle> {
     };
     match fetched {
         Ok(found) => Some(found),
+        Err(pipeline::Error::Invalid(says)) => {
+            link.problem = says;
+            None
+        }
         Err(error) => {
             link.problem = format!("{error}. Check the link, or write title and summary by hand below.");
             typed.url.value.clone_from(&link.value);

@@ -156,7 +156,12 @@ async fn save(
         Done::Unchanged if is_script => saved(&app, id, typed.version).await,
         Done::Changed { version, what } => {
             let said = Said {
-                words: sentence(&what),
+                words: match typed.act {
+                    Some(composing::Act::FillAgain) => {
+                        "It fills by itself again, in the newsletter’s order.".to_owned()
+                    }
+                    _ => sentence(&what),
+                },
                 undo: format!("/desk/issues/{id}/undo/{version}"),
                 undo_words: "Undo".to_owned(),
             };

@@ -44,7 +44,9 @@ struct Row {
     item: String,
     id: i64,
     is_lead: bool,
-    is_last: bool,
+    /// It can go up, and down. A heading stands below the lead and above an article.
+    rises: bool,
+    sinks: bool,
     /// A heading that stands here; or, of an article without one above it, where to write one.
     heading: Option<Text>,
     article: Option<ArticleRow>,
@@ -288,14 +290,15 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
     let places = &open.composition.places;
     let items = open.composition.items();
     let row = |(index, item): (usize, &Item)| {
-        let (is_lead, is_last) = (index == 0, index + 1 == items.len());
+        let (is_lead, below) = (index == 0, items.len() - 1 - index);
         let item_text = item.to_string();
         match *item {
             Item::Heading(id) => Some(Row {
                 item: item_text,
                 id,
                 is_lead,
-                is_last,
+                rises: index > 1,
+                sinks: below > 1,
                 heading: Some(text(Field::Heading(id))),
                 article: None,
             }),
@@ -307,7 +310,8 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
                     item: item_text,
                     id,
                     is_lead,
-                    is_last,
+                    rises: !is_lead,
+                    sinks: below > 0,
                     heading: (!is_lead && place.heading.is_none()).then(|| text(Field::Heading(id))),
                     article: Some(ArticleRow {
                         title: article.title.clone(),

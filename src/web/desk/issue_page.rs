@@ -56,15 +56,55 @@ pub struct StepView {
     version: i64,
     who: String,
     what: String,
+    /// What else was done in it, where that was much.
+    more: Option<More>,
     at: Moment,
 }
 
+#[derive(Serialize)]
+struct More {
+    words: String,
+    whats: Vec<String>,
+}
+
+/// What of a step is told at once, where there is more than one thing besides.
+const TOLD: usize = 2;
+
+/// A step in words, and what is folded under it.
+fn folded(what: &str) -> (String, Option<More>) {
+    let parts = parts(what);
+    if parts.len() <= TOLD + 1 {
+        return (what.to_owned(), None);
+    }
+    let (told, rest) = parts.split_at(TOLD);
+    let whats: Vec<String> = rest.iter().map(|part| (*part).to_owned()).collect();
+    (told.join("; "), Some(More { words: format!("and {} more", whats.len()), whats }))
+}
+
+/// The changes of a step, which stand one behind the other: "put “Ferry; a story” in; changed the subject". A title may
+/// have the same sign in it.
+fn parts(what: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (vec![], 0, 0_usize);
+    for (index, letter) in what.char_indices() {
+        match letter {
+            '“' => depth += 1,
+            '”' => depth = depth.saturating_sub(1),
+            ';' if depth == 0 && what[index..].starts_with("; ") => {
+                parts.push(&what[start..index]);
+                start = index + 2;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&what[start..]);
+    parts
+}
+
 pub fn steps(steps: Vec<Step>, now: Timestamp, zone: chrono_tz::Tz) -> Vec<StepView> {
-    let view = |step: Step| StepView {
-        version: step.version,
-        who: step.who,
-        what: step.what,
-        at: Moment::past(step.at, now, zone),
+    let view = |step: Step| {
+        let (what, more) = folded(&step.what);
+        let at = Moment::past(step.at, now, zone);
+        StepView { version: step.version, who: step.who, what, more, at }
     };
     steps.into_iter().map(view).collect()
 }
@@ -105,6 +145,23 @@ pub fn sentence(what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_of_many_changes_is_folded_behind_the_first_two() {
+        let few = "put “Ferry; a story” in; took “Storm” out; changed the subject";
+        let (what, more) = folded(few);
+        assert!(what == few && more.is_none());
+        let (what, more) = folded(&format!("{few}; changed the preheader; wrote the headline of “A; B”"));
+        let more = more.unwrap();
+        assert_eq!(
+            (what.as_str(), more.words.as_str()),
+            ("put “Ferry; a story” in; took “Storm” out", "and 3 more")
+        );
+        assert_eq!(
+            more.whats,
+            ["changed the subject", "changed the preheader", "wrote the headline of “A; B”"]
+        );
+    }
 
     #[test]
     fn a_line_is_measured_as_inboxes_show_it() {

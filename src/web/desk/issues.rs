@@ -13,10 +13,10 @@ use serde::Serialize;
 use super::paging::{self, Pages};
 use super::words::{self, Moment, State as Shown};
 use crate::db;
-use crate::db::tallies::Kind;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::domain::user::Role;
+use crate::pipeline::audience::{self, Results};
 use crate::pipeline::{App, editors};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
@@ -92,11 +92,12 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
         paging::cut(&mut issues, from, PAGE, "/desk/issues", &rest, |issue| (issue.slot_at, issue.id));
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
     let articles = db::issues::article_counts(&mut conn, &ids).await?;
-    let mut sent = HashMap::new();
-    for issue in issues.iter().filter(|issue| issue.state == IssueState::Sent) {
-        // What was counted before: a list does not count.
-        if let Some(tally) = db::tallies::get(&mut conn, issue.id, Kind::Results).await? {
-            sent.insert(issue.id, tally.of("sent"));
+    let mut results = HashMap::new();
+    for issue in &issues {
+        if matches!(issue.state, IssueState::Sent | IssueState::Cancelled)
+            && let Some(kept) = audience::kept_results(&mut conn, issue.id).await?
+        {
+            results.insert(issue.id, kept);
         }
     }
     drop(conn);
@@ -111,15 +112,19 @@ async fn list(State(app): State<App>, by: SignedIn, RawQuery(query): RawQuery) -
     let has_several = |newsletter: &Newsletter| {
         schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id).count() > 1
     };
-    let zone = words::common_zone(&issues.iter().filter_map(own_zone).collect::<Vec<_>>());
+    let shown = newsletters.iter().filter(|newsletter| chosen.contains(&newsletter.id));
+    let zone = words::lists_zone(shown, &schedules);
     let row = |issue: &Issue| {
         let newsletter = find(issue)?;
         Some(Row {
             href: format!("/desk/issues/{}", issue.id),
             title: title(issue, newsletter, of(issue).filter(|_| has_several(newsletter))),
             state: words::state(issue),
-            slot: Moment::of(words::when(issue.slot_at, now, zone), issue.slot_at, zone),
-            says: says(issue, articles.get(&issue.id).copied().unwrap_or(0), sent.get(&issue.id).copied()),
+            slot: {
+                let own = own_zone(issue).unwrap_or(zone);
+                Moment::of(words::when_own(issue.slot_at, now, own, zone), issue.slot_at, own)
+            },
+            says: says(issue, articles.get(&issue.id).copied().unwrap_or(0), results.get(&issue.id)),
         })
     };
     let page = List {
@@ -148,10 +153,14 @@ fn title(issue: &Issue, newsletter: &Newsletter, schedule: Option<&Schedule>) ->
     format!("{}{schedule}{number}", newsletter.name)
 }
 
-fn says(issue: &Issue, articles: i64, sent: Option<i64>) -> String {
+fn says(issue: &Issue, articles: i64, results: Option<&Results>) -> String {
     let articles = words::count(articles, "article");
-    match (issue.state, sent, &issue.reason) {
-        (IssueState::Sent, Some(sent), _) => format!("{articles}, {} sent", words::number(sent)),
+    match (issue.state, results, &issue.reason) {
+        (IssueState::Sent, Some(results), _) => format!("{articles}, {} sent", words::number(results.sent)),
+        (IssueState::Cancelled, Some(results), reason) if results.all() > 0 => {
+            let reason = reason.as_deref().unwrap_or("it was cancelled");
+            format!("{articles}: {reason} when {} had it", words::of_readers(results.sent, results.all()))
+        }
         (IssueState::Skipped | IssueState::Cancelled | IssueState::Paused, _, Some(reason)) => {
             format!("{articles}: {reason}")
         }

@@ -1,6 +1,7 @@
 //! The editors' desk: today, what came in, the issues and their sending, the calendar, sources, templates.
 
 mod calendar;
+mod ended;
 mod frame;
 mod inbox;
 mod inbox_add;

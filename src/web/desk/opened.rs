@@ -22,6 +22,8 @@ pub struct Opened {
     pub newsletter: Newsletter,
     /// The zone that its times are said in.
     pub zone: chrono_tz::Tz,
+    /// The zone of the pages that list it.
+    lists_zone: chrono_tz::Tz,
     /// Its schedule's name, where the newsletter has several.
     schedule: Option<String>,
     /// When it starts, where an editor sends it now.
@@ -48,12 +50,17 @@ impl Opened {
         let mut conn = app.db.conn().await?;
         let newsletter =
             db::newsletters::get(&mut conn, issue.newsletter_id).await?.ok_or(Error::NotFound)?;
-        let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
+        let mut schedules = db::newsletters::schedules(&mut conn).await?;
         let starts_at = db::starts::of(&mut conn, issue.id).await?;
+        let all = db::newsletters::list(&mut conn).await?;
+        let seen = all.iter().filter(|newsletter| by.user.may(Role::Viewer, newsletter.id));
+        let lists_zone = words::lists_zone(seen, &schedules);
+        schedules.retain(|schedule| schedule.newsletter_id == newsletter.id);
         drop(conn);
         let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
         Ok(Self {
             zone: schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone),
+            lists_zone,
             schedule: schedule.filter(|_| schedules.len() > 1).map(|schedule| schedule.name.clone()),
             may_edit: by.user.may(Role::Editor, newsletter.id),
             is_scheduled: schedule.is_some_and(|schedule| !schedule.paused),
@@ -72,15 +79,24 @@ impl Opened {
         }
     }
 
-    /// "today at 07:00 (Europe/Paris)"
+    /// "today at 07:00 (Europe/Paris)"; with the date, where lists are in another zone.
     pub fn when(&self, at: Timestamp) -> String {
-        format!("{} ({})", words::when(at, self.now, self.zone), zone_name(self.zone))
+        let date = words::date_elsewhere(at, self.now, self.zone, self.lists_zone);
+        let date = date.map(|date| format!(", {date}")).unwrap_or_default();
+        format!("{} ({}{date})", words::when(at, self.now, self.zone), zone_name(self.zone))
     }
 
     /// The same behind "until" or "before": "Saturday at 07:00 (Europe/Paris)".
     pub fn limit(&self, at: Timestamp) -> String {
         let when = self.when(at);
         when.strip_prefix("on ").unwrap_or(&when).to_owned()
+    }
+
+    /// The day of its schedule whose one issue it is, whenever it goes out: "Tuesday, 24 November". None for one that is
+    /// not its schedule's, or is an extra edition.
+    pub fn day(&self) -> Option<String> {
+        let is_regular = self.issue.schedule_id.is_some() && self.issue.edition == 0;
+        is_regular.then(|| self.issue.slot_date.format("%A, %-d %B").to_string())
     }
 
     /// Whether it can be edited as it stands.
@@ -201,7 +217,7 @@ impl Opened {
     }
 
     /// Where the issue stands, in a sentence or two.
-    fn says(&self) -> String {
+    pub fn says(&self) -> String {
         let (issue, slot) = (&self.issue, self.when(self.issue.slot_at));
         let because = issue.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let froze = match issue.frozen_at {

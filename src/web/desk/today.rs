@@ -9,12 +9,14 @@ use chrono_tz::Tz;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
+use super::ended::{self, Last};
 use super::issue_page::sentence;
 use super::issues::visible;
 use super::starting::Starting;
 use super::words::{self, Moment};
 use crate::db;
 use crate::domain::calendar::Timestamp;
+use crate::domain::delivery::SkipReason;
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::{Approval, Newsletter, Schedule};
 use crate::domain::user::Role;
@@ -47,7 +49,8 @@ struct Paper {
     /// There is no schedule, and so no issue comes by itself.
     is_unscheduled: bool,
     may_start: bool,
-    last: Option<Last>,
+    /// The last that ended, of each schedule.
+    lasts: Vec<Last>,
 }
 
 /// An issue that has not come to its end.
@@ -77,13 +80,6 @@ struct Need {
     tone: &'static str,
 }
 
-#[derive(Serialize)]
-struct Last {
-    href: String,
-    title: String,
-    says: String,
-}
-
 /// What is known of an issue before its readers are counted.
 struct Found<'n> {
     newsletter: &'n Newsletter,
@@ -95,6 +91,32 @@ struct Found<'n> {
     waiting: i64,
     /// When it starts, where an editor sends it now.
     starts_at: Option<Timestamp>,
+    /// Its date, where lists tell it in another zone.
+    date: Option<String>,
+}
+
+/// Who gets it, or has it; none while that is counted for the first time.
+struct Counted {
+    audience: Option<Audience>,
+    results: Option<Results>,
+}
+
+impl Counted {
+    async fn of(app: &App, issue: &Issue) -> Result<Self, Error> {
+        Ok(match is_out(issue) {
+            true => Self { audience: None, results: audience::results(app, issue).await? },
+            false => Self { audience: audience::audience(app, issue).await?, results: None },
+        })
+    }
+
+    fn at(&self) -> Option<Timestamp> {
+        let at = self.audience.as_ref().map(|audience| audience.counted_at);
+        at.or(self.results.as_ref().map(|results| results.counted_at))
+    }
+}
+
+fn is_out(issue: &Issue) -> bool {
+    matches!(issue.state, IssueState::Sending | IssueState::Paused)
 }
 
 impl Found<'_> {
@@ -117,30 +139,36 @@ async fn show(State(app): State<App>, by: SignedIn) -> Result<Response, Error> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
     let schedules = db::newsletters::schedules(&mut conn).await?;
-    let found = find(&mut conn, &newsletters, &schedules).await?;
-    let mut needs: Vec<Need> = found.iter().flat_map(|found| needs_of(found, now)).collect();
+    let found = find(&mut conn, &newsletters, &schedules, now).await?;
+    let mut others = vec![];
     let mut ended = vec![];
     for newsletter in &newsletters {
         let sources = db::sources::list(&mut conn, Some(newsletter.id)).await?;
-        needs.extend(failing(newsletter, &sources));
-        needs.extend(paused(newsletter, &schedules));
-        ended.push(db::issues::last_ended(&mut conn, newsletter.id).await?);
+        others.extend(failing(newsletter, &sources));
+        others.extend(paused(newsletter, &schedules));
+        ended.push(ended::last(&mut conn, newsletter, &schedules).await?);
     }
     // Counting takes a connection of its own: two at once would run the pool dry.
     drop(conn);
-    let coming = try_join_all(found.iter().map(|found| coming(&app, &by, found, now))).await?;
-    let lasts = newsletters.iter().zip(&ended).map(|(newsletter, issue)| last(&app, newsletter, issue, now));
+    let counted = try_join_all(found.iter().map(|found| Counted::of(&app, &found.issue))).await?;
+    let counted: Vec<(&Found<'_>, Counted)> = found.iter().zip(counted).collect();
+    let mut needs: Vec<Need> =
+        counted.iter().flat_map(|(found, counted)| needs_of(found, counted, now)).collect();
+    needs.extend(others);
+    let coming = counted.iter().map(|(found, counted)| coming(&by, found, counted, now));
+    let lasts =
+        newsletters.iter().zip(&ended).map(|(newsletter, ended)| ended::tell(&app, newsletter, ended, now));
     let lasts = try_join_all(lasts).await?;
     let mut papers: Vec<Paper> = newsletters
         .iter()
         .zip(lasts)
-        .map(|(newsletter, last)| Paper {
+        .map(|(newsletter, lasts)| Paper {
             name: newsletter.name.clone(),
             slug: newsletter.slug.clone(),
             issues: vec![],
             is_unscheduled: !schedules.iter().any(|schedule| schedule.newsletter_id == newsletter.id),
             may_start: by.user.may(Role::Editor, newsletter.id),
-            last,
+            lasts,
         })
         .collect();
     for (found, coming) in found.iter().zip(coming) {
@@ -157,6 +185,7 @@ async fn find<'n>(
     conn: &mut db::Conn,
     newsletters: &'n [Newsletter],
     schedules: &'n [Schedule],
+    now: Timestamp,
 ) -> Result<Vec<Found<'n>>, Error> {
     const STATES: [IssueState; 5] = [
         IssueState::Draft,
@@ -169,6 +198,7 @@ async fn find<'n>(
     let ids: Vec<i64> = issues.iter().map(|issue| issue.id).collect();
     let counts = db::issues::article_counts(conn, &ids).await?;
     let mut headlines = db::issues::headlines(conn, &ids, HEADLINES).await?;
+    let lists_zone = words::lists_zone(newsletters.iter(), schedules);
     let mut found = vec![];
     for issue in issues {
         let Some(newsletter) = newsletters.iter().find(|newsletter| newsletter.id == issue.newsletter_id)
@@ -185,7 +215,9 @@ async fn find<'n>(
             _ => 0,
         };
         let of_newsletter = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);
+        let zone = schedule.map_or(newsletter.zone, |schedule| schedule.slots.zone);
         found.push(Found {
+            date: words::date_elsewhere(issue.slot_at, now, zone, lists_zone),
             starts_at: db::starts::of(conn, issue.id).await?,
             has_several: of_newsletter.count() > 1,
             articles: counts.get(&issue.id).copied().unwrap_or(0),
@@ -199,24 +231,17 @@ async fn find<'n>(
     Ok(found)
 }
 
-async fn coming(app: &App, by: &SignedIn, found: &Found<'_>, now: Timestamp) -> Result<Coming, Error> {
-    let issue = &found.issue;
-    let is_out = matches!(issue.state, IssueState::Sending | IssueState::Paused);
-    let audience = if is_out { None } else { audience::audience(app, issue).await? };
-    let results = if is_out { audience::results(app, issue).await? } else { None };
-    let others = audience.as_ref().and_then(others);
-    let at = audience.as_ref().map(|audience| audience.counted_at);
-    let counted = at.or(results.as_ref().map(|results| results.counted_at));
-    let zone = found.zone();
-    Ok(Coming {
-        href: match is_out {
+fn coming(by: &SignedIn, found: &Found<'_>, counted: &Counted, now: Timestamp) -> Coming {
+    let (issue, zone) = (&found.issue, found.zone());
+    Coming {
+        href: match is_out(issue) {
             true => format!("/desk/issues/{}/live", issue.id),
             false => format!("/desk/issues/{}", issue.id),
         },
         whose: words::whose(issue.slot_at, now, zone),
         name: found.newsletter.name.clone(),
         schedule: found.schedule.filter(|_| found.has_several).map(|schedule| schedule.name.clone()),
-        says: says(found, audience.as_ref(), results.as_ref(), now),
+        says: says(found, counted, now),
         holds: match (issue.state, issue.edited) {
             (IssueState::Draft, false) if found.waiting == 0 => {
                 format!("{} in.", words::count(found.articles, "article"))
@@ -229,81 +254,102 @@ async fn coming(app: &App, by: &SignedIn, found: &Found<'_>, now: Timestamp) -> 
             _ => format!("{}.", words::count(found.articles, "article")),
         },
         headlines: found.headlines.clone(),
-        others,
-        counted: counted.map(|at| Moment::past(at, now, zone)),
+        others: counted.audience.as_ref().and_then(|audience| others(found, audience)),
+        counted: counted.at().map(|at| Moment::past(at, now, zone)),
         starting: found.starts_at.map(|at| {
             let may_take_back = by.user.may(Role::Editor, issue.newsletter_id);
             Starting::of(issue, at, now, zone, may_take_back, "today", "/desk".to_owned())
         }),
-    })
+    }
 }
 
 /// What happens to it and when, behind its name.
-fn says(found: &Found<'_>, audience: Option<&Audience>, results: Option<&Results>, now: Timestamp) -> String {
+fn says(found: &Found<'_>, counted: &Counted, now: Timestamp) -> String {
     let (issue, zone) = (&found.issue, found.zone());
-    let readers = match audience {
+    let readers = match &counted.audience {
         Some(audience) => words::count(audience.readers, "reader"),
         None => "its readers, who are being counted,".to_owned(),
     };
     // Its name says the day already.
-    let at = format!("{} {}", words::hour(issue.slot_at, zone), zone_name(zone));
-    let out = match results {
-        Some(results) => format!(
-            "{} of {} have it",
-            words::number(results.sent),
-            words::count(results.sent + results.failed + results.open, "reader")
-        ),
+    let date = found.date.as_ref().map(|date| format!(" on {date}")).unwrap_or_default();
+    let at = format!("{} {}{date}", words::hour(issue.slot_at, zone), zone_name(zone));
+    let out = match &counted.results {
+        Some(results) => format!("{} have it", words::of_readers(results.sent, results.all())),
         None => "its readers are being counted".to_owned(),
     };
     let because = issue.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    match (issue.state, issue.held, found.newsletter.rules.approval) {
-        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, ..) if found.starts_at.is_some() => {
+    let once = match (issue.state, issue.held, found.newsletter.rules.approval) {
+        (IssueState::Draft, true, _) => ", once it is no longer held",
+        (IssueState::Draft | IssueState::Frozen, _, Approval::Required) => ", once an editor approves it",
+        (IssueState::Draft | IssueState::Frozen, _, Approval::UnlessHeld) => ", unless an editor holds it",
+        _ => "",
+    };
+    match (issue.state, issue.held) {
+        (IssueState::Draft | IssueState::Frozen | IssueState::Approved, _) if found.starts_at.is_some() => {
             format!("is about to go out to {readers}.")
         }
-        (IssueState::Draft, _, _) if issue.schedule_id.is_none() => {
+        // Whom it would go to depends on what it holds.
+        (IssueState::Draft, _) if issue.schedule_id.is_none() && found.articles == 0 => {
+            "is filling and goes out when an editor sends it.".to_owned()
+        }
+        (IssueState::Draft, _) if issue.schedule_id.is_none() => {
             format!("is filling and goes to {readers} when an editor sends it.")
         }
-        (IssueState::Draft, held, _) => {
+        (IssueState::Draft, _) => {
             let same_day =
                 issue.cutoff_at.in_zone(zone).date_naive() == issue.slot_at.in_zone(zone).date_naive();
             let cutoff = match same_day {
                 true => format!("at {}", words::hour(issue.cutoff_at, zone)),
                 false => words::when(issue.cutoff_at, now, zone),
             };
-            let once = if held { ", once it is no longer held" } else { "" };
-            format!("freezes {cutoff} and goes to {readers} at {at}{once}.")
+            match found.articles {
+                0 => format!("freezes {cutoff}; its time is {at}{once}."),
+                _ => format!("freezes {cutoff} and goes to {readers} at {at}{once}."),
+            }
         }
-        (IssueState::Frozen, true, _) => {
+        (IssueState::Frozen, true) => {
             format!("is frozen and held: it goes to {readers} once it is approved.")
         }
-        (IssueState::Frozen, false, Approval::Required) => {
-            format!("is frozen and goes to {readers} at {at}, once an editor approves it.")
+        (IssueState::Frozen | IssueState::Approved, _) => {
+            format!("is frozen and goes to {readers} at {at}{once}.")
         }
-        (IssueState::Frozen, false, Approval::UnlessHeld) => {
-            format!("is frozen and goes to {readers} at {at}, unless an editor holds it.")
-        }
-        (IssueState::Frozen | IssueState::Approved, _, _) => {
-            format!("is frozen and goes to {readers} at {at}.")
-        }
-        (IssueState::Sending, _, _) => format!("is going out: {out}{because}."),
-        (IssueState::Paused, _, _) => format!("is paused: {out}{because}."),
-        (IssueState::Sent | IssueState::Cancelled | IssueState::Skipped, _, _) => "has ended.".to_owned(),
+        (IssueState::Sending, _) => format!("is going out: {out}{because}."),
+        (IssueState::Paused, _) => format!("is paused: {out}{because}."),
+        (IssueState::Sent | IssueState::Cancelled | IssueState::Skipped, _) => "has ended.".to_owned(),
     }
 }
 
 /// "612 will not get it: 400 have not confirmed, 212 have paused it."
-fn others(audience: &Audience) -> Option<String> {
-    let all: i64 = audience.others.iter().map(|(_, count)| count).sum();
-    let reasons: Vec<String> = audience
-        .others
+fn others(found: &Found<'_>, audience: &Audience) -> Option<String> {
+    let mut others = audience.others.clone();
+    if found.articles == 0 {
+        // In an issue without an article nobody finds anything: that is no choice of theirs.
+        others.retain(|(reason, _)| *reason != SkipReason::NoArticles);
+    }
+    let all: i64 = others.iter().map(|(_, count)| count).sum();
+    let reasons: Vec<String> = others
         .iter()
         .map(|(reason, count)| format!("{} {}", words::number(*count), words::reason(*reason, *count)))
         .collect();
     (all > 0).then(|| format!("{} will not get it: {}.", words::number(all), reasons.join(", ")))
 }
 
+/// Why nobody gets what it holds.
+fn nobody(found: &Found<'_>, audience: &Audience) -> Option<String> {
+    if found.articles == 0 || audience.readers > 0 {
+        return None;
+    }
+    Some(match (audience.others.is_empty(), found.schedule.filter(|_| found.has_several)) {
+        (true, Some(schedule)) => {
+            format!("It goes to nobody: no reader of {} follows “{}”.", found.newsletter.name, schedule.name)
+        }
+        (true, None) => format!("It goes to nobody: {} has no reader yet.", found.newsletter.name),
+        (false, _) => "It goes to nobody: none of its readers gets it as things stand.".to_owned(),
+    })
+}
+
 /// What an issue lacks, or waits for.
-fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
+fn needs_of(found: &Found<'_>, counted: &Counted, now: Timestamp) -> Vec<Need> {
     let (issue, rules) = (&found.issue, &found.newsletter.rules);
     let mut said: Vec<(&'static str, String, String)> = vec![];
     let page = format!("/desk/issues/{}", issue.id);
@@ -312,6 +358,10 @@ fn needs_of(found: &Found<'_>, now: Timestamp) -> Vec<Need> {
     let by = words::when(last, now, found.zone());
     let by = format!("{} ({})", by.strip_prefix("on ").unwrap_or(&by), zone_name(found.zone()));
     let why = sentence(issue.reason.as_deref().unwrap_or("an editor holds it"));
+    let nobody = counted.audience.as_ref().and_then(|audience| nobody(found, audience));
+    if let Some(says) = nobody.filter(|_| found.starts_at.is_none()) {
+        said.push(("warn", says, page.clone()));
+    }
     match issue.state {
         // What it lacks has been seen by who sends it.
         _ if found.starts_at.is_some() => {}
@@ -396,39 +446,4 @@ fn paused(newsletter: &Newsletter, schedules: &[Schedule]) -> Option<Need> {
         }
     };
     Some(Need { href: "/desk/calendar".to_owned(), title: newsletter.name.clone(), says, tone: "warn" })
-}
-
-/// What became of the issue that ended last.
-async fn last(
-    app: &App,
-    newsletter: &Newsletter,
-    issue: &Option<Issue>,
-    now: Timestamp,
-) -> Result<Option<Last>, Error> {
-    let Some(issue) = issue else { return Ok(None) };
-    let reason = issue.reason.as_deref().unwrap_or("no reason was noted");
-    let says = match issue.state {
-        IssueState::Skipped => format!("It was skipped: {reason}."),
-        IssueState::Cancelled => format!("It was cancelled: {reason}."),
-        _ => match audience::results(app, issue).await? {
-            None => "Its results are being counted.".to_owned(),
-            Some(results) => {
-                let all = results.sent + results.failed + results.open;
-                let mut says = format!("{} of {} sent", words::number(results.sent), words::number(all));
-                for (count, what) in [(results.failed, "failed"), (results.open, "still to come")] {
-                    if count > 0 {
-                        says.push_str(&format!(", {} {what}", words::number(count)));
-                    }
-                }
-                format!("{says}.")
-            }
-        },
-    };
-    let number = if issue.number > 0 { format!(", No. {}", issue.number) } else { String::new() };
-    let title = format!("{} {}{number}", words::whose(issue.slot_at, now, newsletter.zone), newsletter.name);
-    let href = match issue.state {
-        IssueState::Sent => format!("/desk/issues/{}/results", issue.id),
-        _ => format!("/desk/issues/{}", issue.id),
-    };
-    Ok(Some(Last { href, title, says }))
 }

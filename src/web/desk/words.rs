@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::calendar::Timestamp;
 use crate::domain::delivery::SkipReason;
 use crate::domain::issue::{Issue, IssueState};
+use crate::domain::newsletter::{Newsletter, Schedule};
 use crate::web::words::zone_name;
 
 const MINUTE: i64 = 60 * 1000;
@@ -30,6 +31,11 @@ pub fn count(many: i64, what: &str) -> String {
     format!("{} {what}{ending}", number(many))
 }
 
+/// "14 of 59 readers".
+pub fn of_readers(some: i64, all: i64) -> String {
+    format!("{} of {}", number(some), count(all, "reader"))
+}
+
 /// The hour in a zone: 07:00.
 pub fn hour(at: Timestamp, zone: Tz) -> String {
     at.in_zone(zone).format("%H:%M").to_string()
@@ -51,6 +57,28 @@ pub fn day(at: Timestamp, now: Timestamp, zone: Tz) -> String {
 /// "tomorrow at 07:00".
 pub fn when(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     format!("{} at {}", day(at, now, zone), hour(at, zone))
+}
+
+/// Whether clocks of two zones show the same at a moment.
+fn show_alike(at: Timestamp, one: Tz, other: Tz) -> bool {
+    at.in_zone(one).naive_local() == at.in_zone(other).naive_local()
+}
+
+/// The day of a time that is told in its own zone, where the page's other times are in another one: "23 November". There
+/// "tomorrow" may be today. None where both are the same.
+pub fn date_elsewhere(at: Timestamp, now: Timestamp, own: Tz, page: Tz) -> Option<String> {
+    let is_alike = show_alike(at, own, page) && show_alike(now, own, page);
+    (!is_alike).then(|| at.in_zone(own).format("%-d %B").to_string())
+}
+
+/// When something goes out, on a page with times of several zones: the day is that of its own zone, and where clocks of
+/// the page's zone show another time, zone and date stand with it: "tomorrow at 06:30 America/Montreal (23 November)".
+pub fn when_own(at: Timestamp, now: Timestamp, own: Tz, page: Tz) -> String {
+    let when = when(at, now, own);
+    match date_elsewhere(at, now, own, page) {
+        Some(date) => format!("{when} {} ({date})", zone_name(own)),
+        None => when,
+    }
 }
 
 /// How long ago within a day, and when before: "5 minutes ago", "yesterday at 07:00".
@@ -106,6 +134,20 @@ pub fn common_zone(zones: &[Tz]) -> Tz {
     let count = |zone: Tz| zones.iter().filter(|other| **other == zone).count();
     // The last of equals would win: the first is wanted.
     zones.iter().rev().copied().max_by_key(|zone| count(*zone)).unwrap_or(Tz::UTC)
+}
+
+/// The zone that a list of the issues of these newsletters is told in: the one in which most of their schedules go out.
+pub fn lists_zone<'n>(newsletters: impl Iterator<Item = &'n Newsletter>, schedules: &[Schedule]) -> Tz {
+    let mut zones = vec![];
+    for newsletter in newsletters {
+        let own = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);
+        let before = zones.len();
+        zones.extend(own.map(|schedule| schedule.slots.zone));
+        if zones.len() == before {
+            zones.push(newsletter.zone);
+        }
+    }
+    common_zone(&zones)
 }
 
 /// Whose issue it is: "Tomorrow’s", "Friday’s", "The 21 December".
@@ -209,6 +251,14 @@ mod tests {
         let (paris, tokyo) = (chrono_tz::Europe::Paris, chrono_tz::Asia::Tokyo);
         assert_eq!(common_zone(&[tokyo, paris, paris]), paris);
         assert_eq!((common_zone(&[tokyo, paris]), common_zone(&[])), (tokyo, Tz::UTC));
+        // The day is that of the zone where it goes out: early in Paris it is the evening before in Montreal.
+        let (early, montreal) = (at("2026-11-23T03:12:00Z"), chrono_tz::America::Montreal);
+        let slot = at("2026-11-23T11:30:00Z");
+        assert_eq!(
+            when_own(slot, early, montreal, paris),
+            "tomorrow at 06:30 America/Montreal (23 November)"
+        );
+        assert_eq!(when_own(slot, early, chrono_tz::Europe::Berlin, paris), "today at 12:30");
         // In UTC the zone is said, and exactly it always is.
         let past = Moment::past(at("2026-11-20T08:30:00Z"), now, Tz::UTC);
         assert_eq!(

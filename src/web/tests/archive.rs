@@ -1,12 +1,15 @@
 //! The archive, the feed, and the newsletter's own page.
 
 use super::*;
+use crate::db::deliveries;
 use crate::db::issues::{self, NewDraft};
 use crate::domain::article::IssueArticle;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::issue::{IssueContent, IssueState};
 use crate::domain::topic::TopicSet;
-use crate::pipeline::address;
+use crate::pipeline::deliver::finish;
 use crate::pipeline::inspect::{self, Whom};
+use crate::pipeline::{address, editors};
 
 fn article(id: i64, headline: &str, summary: &str) -> IssueArticle {
     IssueArticle {
@@ -194,13 +197,54 @@ async fn an_issue_is_a_page_that_holds_nothing_of_any_reader() {
         {
             assert_eq!(house.get(path).await.status, 404, "{path}");
         }
-        // What is cancelled is taken out, and what has not gone out is not in.
+        // What is cancelled before anybody has it is taken out, and what has not gone out is not in.
         let mut conn = house.app.db.conn().await.unwrap();
         let now = house.app.clock.now();
         issues::advance(&mut conn, id, IssueState::Sending, IssueState::Cancelled, None, now).await.unwrap();
         drop(conn);
         assert_eq!(house.get(&format!("/archive/brief/{number}")).await.status, 404);
         assert!(!house.get("/archive/brief").await.body.contains("night train"));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_issue_that_was_cancelled_halfway_stays_readable_and_its_numbers_are_told() {
+    for house in houses().await {
+        let ann = house.sign_in("viewer@example.org", Role::Viewer).await;
+        for name in ["one", "two", "three"] {
+            house.subscribe(&format!("{name}@example.org")).await;
+        }
+        let (id, number) = house.publish(&[("The night train is back", "Beds again.")]).await;
+        let now = house.app.clock.now();
+        let mut conn = house.app.db.conn().await.unwrap();
+        let claimed = deliveries::claim(&mut conn, id, "test", now, 1, None).await.unwrap();
+        let sent = deliveries::Record {
+            id: claimed[0].1,
+            state: DeliveryState::Sent,
+            reason: None,
+            detail: None,
+            not_before: None,
+            attempted: true,
+        };
+        deliveries::record(&mut conn, "test", &[sent], now).await.unwrap();
+        drop(conn);
+        editors::cancel(&house.app, id).await.unwrap();
+        finish(&house.app).await.unwrap();
+        // Who has it can read and share it; nobody else is led to it.
+        assert_eq!(house.get(&format!("/archive/brief/{number}")).await.status, 200);
+        assert!(!house.get("/archive/brief").await.body.contains("night train"));
+        assert!(!house.get("/archive/brief/feed.atom").await.body.contains("night train"));
+        for (path, words) in [
+            ("/desk".to_owned(), "It was cancelled when 1 of 3 readers had it: an editor cancelled it."),
+            ("/desk/issues".to_owned(), "articles: an editor cancelled it when 1 of 3 readers had it"),
+            (format!("/desk/issues/{id}/live"), "1 of 3 readers had it when it was cancelled"),
+            (format!("/desk/issues/{id}/results"), "It was cancelled when 1 of 3 readers had it."),
+            (format!("/desk/issues/{id}/results"), "33.3 %"),
+        ] {
+            let page = house.get_as(&ann, &path).await.body;
+            assert!(page.contains(words), "{path}: {words}: {page}");
+        }
         house.close().await;
     }
 }

@@ -85,6 +85,8 @@ async fn editors_bring_articles_by_hand_and_by_link() {
             let answer = house.submit_as(&ann, "/desk/inbox", &fields).await;
             assert_eq!(answer.status, 422, "{link}");
             assert!(answer.body.contains("id=\"link-problem\""), "{link}: {}", answer.body);
+            let is_said = answer.body.contains("“not a link” is not a link: write the whole address");
+            assert_eq!(is_said, link == "not a link", "{}", answer.body);
         }
         assert_eq!(house.holds(issue).await, ["A column"]);
         house.close().await;

@@ -42,6 +42,47 @@ async fn new_articles_go_in_by_themselves_until_an_editor_touches_the_issue() {
 }
 
 #[tokio::test]
+async fn the_lead_goes_down_past_a_heading_and_an_emptied_heading_is_told() {
+    for house in houses().await {
+        let issue = house.daily().await;
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let ferry = house.article("Ferry", &["World"]).await;
+        let cup = house.article("Cup", &["Sport"]).await;
+        let lead = house.article("Storm", &[]).await;
+        let page = house.get_as(&ann, &format!("/desk/issues/{issue}")).await.body;
+        let items = |page: &str| {
+            let items = fields(page).into_iter().filter(|(name, _)| name == "item").map(|(_, value)| value);
+            items.collect::<Vec<_>>().join(" ")
+        };
+        let [h_ferry, h_cup] = [ferry, cup].map(|id| format!("h{id}"));
+        let [ferry, cup, lead] = [ferry, cup, lead].map(|id| id.to_string());
+        assert_eq!(items(&page), format!("{lead} {h_ferry} {ferry} {h_cup} {cup}"));
+        // What would change nothing has no button: the first heading up, the last one down.
+        for (button, is_hidden) in [("up", true), ("down", false)] {
+            let shown =
+                format!("value=\"{button}:{h_ferry}\"{}", if is_hidden { " hidden" } else { " data-step" });
+            assert!(page.contains(&shown), "{shown}: {page}");
+        }
+        assert!(page.contains(&format!("value=\"down:{h_cup}\" hidden")), "{page}");
+        let answer = house.send_issue(&ann, issue, &fields(&page), &format!("down:{lead}")).await;
+        assert_eq!(answer.header("location"), format!("/desk/issues/{issue}#i{lead}"));
+        assert_eq!(house.holds(issue).await, ["Ferry", "Storm", "Cup"]);
+        let page = house.get_as(&ann, &format!("/desk/issues/{issue}")).await.body;
+        assert!(page.contains("moved “Ferry” to the top"), "{page}");
+        assert_eq!(items(&page), format!("{ferry} h{lead} {lead} {h_cup} {cup}"));
+        // Over the heading it is told as what it is, and so is a heading that is left with nothing.
+        house.send_issue(&ann, issue, &fields(&page), &format!("up:{cup}")).await;
+        let page = house.get_as(&ann, &format!("/desk/issues/{issue}")).await.body;
+        assert_eq!(items(&page), format!("{ferry} h{lead} {lead} {cup}"));
+        assert!(page.contains("removed the heading “Sport”"), "{page}");
+        house.send_issue(&ann, issue, &fields(&page), &format!("up:{lead}")).await;
+        let page = house.get_as(&ann, &format!("/desk/issues/{issue}")).await.body;
+        assert!(page.contains("moved “Storm” above the heading “World”"), "{page}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_written_for_the_mail_is_in_the_mail_and_not_in_the_article() {
     for house in houses().await {
         let issue = house.daily().await;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::db;
 use crate::pipeline::accounts::Actor;
-use crate::pipeline::{compose, editors, newsletters as set_up};
+use crate::pipeline::{compose, editors, newsletters as set_up, schedules};
 
 #[tokio::test]
 async fn today_says_what_goes_out_when_and_to_whom() {
@@ -67,6 +67,123 @@ async fn what_needs_a_decision_is_said() {
         needs(&house.get_as(&ann, "/desk").await, "Its schedule “daily” is paused");
         editors::cancel(&house.app, issue).await.unwrap();
         assert!(house.get_as(&ann, "/desk").await.body.contains("It was cancelled: an editor cancelled it."));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn today_promises_nothing_that_waits_for_an_editor() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        house.subscribe("one@example.org").await;
+        house.daily().await;
+        house.article("Ferry", &[]).await;
+        let says = "and goes to 1 reader at 07:00 Europe/Paris";
+        for (rule, once) in [
+            ("automatic", "."),
+            ("required", ", once an editor approves it."),
+            ("unless-held", ", unless an editor holds it."),
+        ] {
+            let settings = [format!("approval={rule}")];
+            set_up::set(&house.app, &Actor::command_line(), "brief", &settings).await.unwrap();
+            let today = counted(&house, &ann, "1 reader").await;
+            assert!(today.contains(&format!("freezes at 06:30 {says}{once}")), "{rule}: {today}");
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn today_says_why_nobody_gets_an_issue() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        house.subscribe("one@example.org").await;
+        house.daily().await;
+        let empty = house.get_as(&ann, "/desk").await.body;
+        // It has no article: that is nobody's choice of topics, and not the number of its readers.
+        assert!(empty.contains("freezes at 06:30; its time is 07:00 Europe/Paris."), "{empty}");
+        assert!(!empty.contains("on their topics") && !empty.contains("0 readers"), "{empty}");
+        let send = house.get_as(&ann, &format!("/desk/issues/{}/send", house.fill().await)).await.body;
+        assert!(send.contains("No article is in it") && !send.contains("Others get nothing"), "{send}");
+        let (actor, zone) = (Actor::command_line(), Some("Europe/Paris"));
+        set_up::add_schedule(&house.app, &actor, "brief", Some("weekly"), "8:00", zone, "sun").await.unwrap();
+        house.article("Ferry", &[]).await;
+        let today = counted(&house, &ann, "0 readers").await;
+        let needs = today.split("id=\"needs\"").nth(1).unwrap();
+        assert!(needs.contains("It goes to nobody: no reader of Morning Brief follows “weekly”."), "{needs}");
+        assert_eq!(needs.matches("It goes to nobody").count(), 1, "{needs}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn today_tells_the_last_issue_of_each_schedule() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let daily = house.daily().await;
+        let (actor, zone) = (Actor::command_line(), Some("Europe/Paris"));
+        set_up::add_schedule(&house.app, &actor, "brief", Some("weekly"), "7:00", zone, "sun").await.unwrap();
+        house.fill().await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let drafts = db::issues::drafts_of(&mut conn, house.brief).await.unwrap();
+        drop(conn);
+        let weekly = drafts.iter().find(|draft| draft.id != daily).unwrap().id;
+        for id in [daily, weekly] {
+            editors::cancel(&house.app, id).await.unwrap();
+        }
+        let today = house.get_as(&ann, "/desk").await.body;
+        for (id, name) in [(daily, "daily"), (weekly, "weekly")] {
+            let last = format!("Last: <a href=\"/desk/issues/{id}\">Tomorrow’s Morning Brief ({name})</a>.");
+            assert!(today.contains(&last), "{last}: {today}");
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_day_is_that_of_the_zone_where_the_issue_goes_out() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let (actor, zone) = (Actor::command_line(), Some("America/Montreal"));
+        house.daily().await;
+        set_up::add_schedule(&house.app, &actor, "brief", Some("west"), "6:30", zone, "daily").await.unwrap();
+        // Early in the morning in Paris it is the evening before in Montreal.
+        house.app.clock.set(Timestamp::parse("2026-11-23T03:12:00Z").unwrap());
+        house.fill().await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let id = db::issues::drafts_of(&mut conn, house.brief).await.unwrap().pop().unwrap().id;
+        drop(conn);
+        let own = "tomorrow at 06:30";
+        for (path, words) in [
+            ("/desk".to_owned(), "Tomorrow’s <em>Morning Brief</em> (west)".to_owned()),
+            ("/desk".to_owned(), "06:30 America/Montreal on 23 November".to_owned()),
+            ("/desk/issues".to_owned(), format!("{own} America/Montreal (23 November)")),
+            (format!("/desk/issues/{id}"), format!("{own} (America/Montreal, 23 November)")),
+            ("/desk/calendar".to_owned(), "06:30 America/Montreal (23 November)".to_owned()),
+        ] {
+            let page = house.get_as(&ann, &path).await.body;
+            assert!(page.contains(&words), "{path}: {words}: {page}");
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn another_time_of_a_schedule_is_its_issues_at_once() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Editor).await;
+        let id = house.daily().await;
+        let mut conn = house.app.db.conn().await.unwrap();
+        let newsletter = db::newsletters::get(&mut conn, house.brief).await.unwrap().unwrap();
+        let schedule = db::newsletters::schedules_of(&mut conn, house.brief).await.unwrap().remove(0);
+        drop(conn);
+        let slots = Slots { at: TimeOfDay::parse("9:15").unwrap(), ..schedule.slots };
+        let actor = Actor::command_line();
+        schedules::change(&house.app, &actor, &newsletter, schedule.id, slots).await.unwrap();
+        for path in ["/desk".to_owned(), format!("/desk/issues/{id}/send")] {
+            let page = house.get_as(&ann, &path).await.body;
+            assert!(page.contains("09:15") && !page.contains("07:00"), "{path}: {page}");
+        }
         house.close().await;
     }
 }

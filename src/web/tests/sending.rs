@@ -214,6 +214,62 @@ async fn a_mail_is_seen_as_one_subscriber_or_as_a_cohort_gets_it() {
 }
 
 #[tokio::test]
+async fn a_preview_says_who_gets_nothing_and_why() {
+    for house in houses().await {
+        let draft = house.draft().await;
+        let ed = house.sign_in("ed@example.org", Role::Editor).await;
+        let actor = crate::pipeline::accounts::Actor::command_line();
+        crate::pipeline::newsletters::add_schedule(
+            &house.app,
+            &actor,
+            "brief",
+            Some("weekly"),
+            "8:00",
+            None,
+            "sun",
+        )
+        .await
+        .unwrap();
+        let path = format!("/desk/issues/{}/preview?as=ann%40example.org", draft.id);
+        let gets = house.get_as(&ed, &path).await.body;
+        assert!(gets.contains("As ann@example.org gets it.") && !gets.contains("gets nothing"), "{gets}");
+        for (statement, why) in [
+            ("SET status = 'pending'", "this reader has not confirmed"),
+            ("SET status = 'unsubscribed'", "this reader has left"),
+            ("SET status = 'active', paused_until = 9000000000000", "this reader has paused it"),
+            // A pause that is over by then keeps nothing from them.
+            ("SET paused_until = 1", ""),
+            (
+                "SET schedule_id = (SELECT id FROM schedules WHERE name = 'weekly')",
+                "this reader follows “weekly”, and the issue is for “daily”",
+            ),
+        ] {
+            let ann = "WHERE subscriber_id = (SELECT id FROM subscribers WHERE email = 'ann@example.org')";
+            let statement = format!("UPDATE subscriptions {statement} {ann}");
+            let mut conn = house.app.db.conn().await.unwrap();
+            sqlx::query(statement.leak() as &'static str).execute(&mut *conn).await.unwrap();
+            drop(conn);
+            let page = house.get_as(&ed, &path).await.body;
+            let words = format!("ann@example.org gets nothing of this issue: {why}.");
+            assert_eq!(page.contains(&words), !why.is_empty(), "{words}: {page}");
+            // The mail stands there all the same.
+            assert!(page.contains("<iframe"), "{page}");
+        }
+        // Once it is out, the ledger says it.
+        editors::send(&house.app, draft.id, true).await.unwrap();
+        house.beat().await;
+        let page = house.get_as(&ed, &path).await.body;
+        assert!(page.contains("this reader follows “weekly”"), "{page}");
+        let path = path.replace("ann", "ben");
+        assert!(!house.get_as(&ed, &path).await.body.contains("gets nothing"));
+        editors::cancel(&house.app, draft.id).await.unwrap();
+        let page = house.get_as(&ed, &path).await.body;
+        assert!(page.contains("it was cancelled before their mail went out"), "{page}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn checks_say_what_is_wrong_and_whether_links_answer() {
     for (house, _mailbox) in with_relay().await {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -587,6 +643,71 @@ async fn the_stream_tells_progress_to_the_end() {
             assert!(told.trim_end().ends_with("event: end\ndata: over"), "{told}");
         }
         assert!(house.get_as(&viewer, &format!("{path}/live")).await.body.contains("2 of 2 done"));
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pause_is_told_by_the_whole_page_and_by_its_events() {
+    for house in houses().await {
+        let id = house.draft().await.id;
+        editors::send(&house.app, id, true).await.unwrap();
+        house.beat().await;
+        let ed = house.sign_in("ed@example.org", Role::Editor).await;
+        let path = format!("/desk/issues/{id}");
+        let live = format!("{path}/live");
+        let page = house.get_as(&ed, &live).await.body;
+        assert!(
+            page.contains("data-live=\"says\">It is going out.") && page.contains("Pause or cancel"),
+            "{page}"
+        );
+        let request = house.client.get(format!("{}{path}/events", house.base)).header("cookie", &ed.cookie);
+        let mut stream = request.send().await.unwrap();
+        let mut told = async |words: &str| {
+            for _ in 0..20 {
+                let chunk = stream.chunk().await.unwrap().unwrap();
+                if String::from_utf8_lossy(&chunk).contains(words) {
+                    return;
+                }
+            }
+            panic!("“{words}” was never told");
+        };
+        told("\"says\":\"It is going out.").await;
+        house.press(&ed, id, "pause").await;
+        // Others look on, and the page says at once what the events say.
+        let page = house.get_as(&ed, &live).await.body;
+        assert!(
+            page.contains("data-live=\"says\">It stands still") && page.contains("Go on or cancel"),
+            "{page}"
+        );
+        assert!(!page.contains(">going out<") && page.matches(">paused<").count() == 2, "{page}");
+        told("\"state\":\"paused\",\"class\":\"bad\",\"says\":\"It stands still").await;
+        house.press(&ed, id, "resume").await;
+        told("\"state\":\"going out\",\"class\":\"good\",\"says\":\"It is going out.").await;
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn moving_an_issue_to_another_day_says_which_day_has_none_then() {
+    for house in houses().await {
+        let draft = house.draft().await;
+        let ed = house.sign_in("ed@example.org", Role::Editor).await;
+        let path = format!("/desk/issues/{}/send", draft.id);
+        let page = house.get_as(&ed, &path).await.body;
+        let day = draft.slot_date.format("%A, %-d %B").to_string();
+        for words in [
+            format!("It stays the issue of {day}: at a time on another day, {day} then has no issue."),
+            format!("It becomes an issue of today; {day} gets its own."),
+        ] {
+            assert!(page.contains(&words), "{words}: {page}");
+        }
+        let at = house.app.clock.now().plus_millis(3600 * SECOND).in_zone(chrono_tz::Europe::Paris);
+        let at = at.format("%Y-%m-%dT%H:%M").to_string();
+        let fields = [("do", "move"), ("at", at.as_str()), ("saw", saw(&page))];
+        house.submit_as(&ed, &path, &fields).await;
+        let page = house.get_as(&ed, &path).await.body;
+        assert!(page.contains(&format!("{day} then has no issue.")), "{page}");
         house.close().await;
     }
 }

@@ -27,7 +27,8 @@ const save = (words) => {
 // So does a button: it waits for them, and is pressed then.
 form.addEventListener("submit", (event) => {
   if (underWay === 0) {
-    isLeaving = true;
+    // What was typed since the last save would be lost with an undo: the browser asks.
+    isLeaving = !event.submitter?.matches("[data-undo]") || changes === saved;
     return;
   }
   event.preventDefault();
@@ -36,6 +37,17 @@ form.addEventListener("submit", (event) => {
     if (!isLeaving) form.requestSubmit(button);
   });
 });
+
+// A heading with nothing below it is gone: it is told until the page is left, with the way back.
+const gone = form.querySelector("[data-gone]");
+const tellGone = (names) => {
+  gone.querySelector("p").textContent = names.length === 1
+    ? `The heading “${names[0]}” has no article below it any more, and was removed.`
+    : `These headings have no article below them any more, and were removed: ${names.map((each) => `“${each}”`).join(", ")}.`;
+  gone.hidden = false;
+};
+let goneNames = [];
+let goneSince = 0;
 
 async function send(words) {
   said.textContent = `${words} Saving …`;
@@ -59,6 +71,13 @@ async function send(words) {
       if (field) field.value = mark;
     }
     saved = upTo;
+    if (goneNames.length > 0) {
+      goneSince ||= version;
+      const undo = gone.querySelector("[data-undo]");
+      undo.formAction = `${form.action}/undo/${goneSince}`;
+      undo.textContent = version === goneSince ? "Undo" : "Go back to before that";
+      tellGone(goneNames);
+    }
     said.textContent = changes > saved ? `${words} Saved, but for what you typed since.` : `${words} Saved.`;
   } catch {
     said.textContent = "It could not be saved: the service does not answer. Nothing typed is lost; press Save to try again.";
@@ -66,34 +85,59 @@ async function send(words) {
 }
 
 const name = (row) => row.querySelector("textarea.headline, textarea.section-name")?.value.trim() || "It";
+const isHeading = (row) => row.classList.contains("heading");
 const rows = () => [...list.querySelectorAll(":scope > [data-item]")];
 
-// Places the buttons that make no sense at the ends, and the size of the lead.
+// Brings what was moved into the order that is kept: the lead stands above all headings, and a heading above an article.
+// Then places the buttons that make no sense at the ends, and the size of the lead.
 function settle() {
+  const moved = rows();
+  const lead = moved.findIndex((row) => !isHeading(row));
+  if (lead > 0) moved[lead].after(...moved.slice(0, lead));
+  for (const row of rows()) {
+    if (!isHeading(row) || (row.nextElementSibling && !isHeading(row.nextElementSibling))) continue;
+    goneNames.push(name(row));
+    row.remove();
+  }
   rows().forEach((row, index, all) => {
     row.classList.toggle("lead-story", index === 0);
+    const [first, last] = isHeading(row) ? [1, all.length - 2] : [0, all.length - 1];
     for (const button of row.querySelectorAll("[data-step]")) {
-      button.hidden = button.dataset.step === "-1" ? index === 0 : index === all.length - 1;
+      button.hidden = button.dataset.step === "-1" ? index <= first : index >= last;
     }
   });
 }
 
-function tell(row) {
+// Saves where a row was put; `before` is the order that there was.
+function tell(row, before) {
   settle();
   const all = rows();
-  return save(`${name(row)}: place ${all.indexOf(row) + 1} of ${all.length}.`);
+  if (all.length === before.length && all.every((each, index) => each === before[index])) {
+    said.textContent = "It stands where it stood: a heading stands below the lead.";
+    return;
+  }
+  const where = all.indexOf(row);
+  const place = where < 0 ? "removed" : `place ${where + 1} of ${all.length}`;
+  save(`${name(row)}: ${place}.`);
 }
 
 function move(row, by) {
   const all = rows();
-  const to = all.indexOf(row) + by;
+  const from = all.indexOf(row);
+  let to = from + by;
+  // The lead goes down past the headings below it: under one of them it would lead as before.
+  while (from === 0 && to + 1 < all.length && isHeading(all[to])) to += 1;
   if (to < 0 || to >= all.length) {
     said.textContent = by < 0 ? "It is at the top." : "It is at the end.";
     return;
   }
+  if (isHeading(row) && to === all.length - 1) {
+    said.textContent = "It is at the end: a heading stands above an article.";
+    return;
+  }
   if (by < 0) all[to].before(row);
   else all[to].after(row);
-  tell(row);
+  tell(row, all);
 }
 
 if (list) {
@@ -105,19 +149,19 @@ if (list) {
       if (!by) return;
       event.preventDefault();
       move(row, by);
-      grip.focus();
+      if (row.isConnected) grip.focus();
     });
     // Only the grip drags: texts in the row are for selecting. A finger drags as a mouse does. The dragged row keeps its
     // place among its siblings, and they go past it: one that is moved itself would lose the pointer.
-    let before = -1;
+    let before = null;
     grip.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       grip.setPointerCapture(event.pointerId);
-      before = rows().indexOf(row);
+      before = rows();
       row.classList.add("dragged");
     });
     grip.addEventListener("pointermove", (event) => {
-      if (before < 0) return;
+      if (!before) return;
       const edge = 64;
       if (event.clientY < edge) scrollBy(0, -16);
       if (event.clientY > innerHeight - edge) scrollBy(0, 16);
@@ -131,11 +175,11 @@ if (list) {
       all.slice(at + 1).filter((other) => event.clientY > middle(other)).forEach((other) => row.before(other));
     });
     const drop = () => {
-      if (before < 0) return;
+      if (!before) return;
       row.classList.remove("dragged");
-      const hasMoved = rows().indexOf(row) !== before;
-      before = -1;
-      if (hasMoved) tell(row);
+      const was = before;
+      before = null;
+      if (rows().indexOf(row) !== was.indexOf(row)) tell(row, was);
     };
     grip.addEventListener("pointerup", drop);
     grip.addEventListener("lostpointercapture", drop);
@@ -144,9 +188,11 @@ if (list) {
     const button = event.target.closest("[data-step]");
     if (!button) return;
     event.preventDefault();
-    move(button.closest("[data-item]"), Number(button.dataset.step));
+    const row = button.closest("[data-item]");
+    move(row, Number(button.dataset.step));
+    if (!row.isConnected) return;
     if (!button.hidden) button.focus();
-    else button.closest("[data-item]").querySelector("[data-grip]").focus();
+    else row.querySelector("[data-grip]").focus();
   });
 }
 

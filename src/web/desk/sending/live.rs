@@ -27,7 +27,7 @@ use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::results::{self, Progress};
 use crate::web::auth::SignedIn;
-use crate::web::desk::words::state_at;
+use crate::web::desk::words::{of_readers, state_at};
 use crate::web::form::Segment;
 use crate::web::serve::Closing;
 use crate::web::words::zone_name;
@@ -43,8 +43,9 @@ const REST: u32 = 10;
 /// How long a stream lasts: a browser comes back by itself, and is asked again who it is.
 const LASTS: Duration = Duration::from_secs(60);
 
-/// The speed is that of the last half minute.
+/// The speed is that of the last half minute, once there is enough of it to measure.
 const WINDOW: Duration = Duration::from_secs(30);
+const LEAST: Duration = Duration::from_secs(5);
 
 /// So many failures to count in a row end a watch; a browser comes back by itself.
 const MOST_FAILURES: u32 = 5;
@@ -64,12 +65,15 @@ type Moments = watch::Sender<Option<Arc<Moment>>>;
 #[derive(Clone)]
 pub struct Hub {
     watched: Arc<Mutex<HashMap<i64, Weak<Moments>>>>,
+    /// What was measured of issues at which nobody looks, for a page that is loaded again and again.
+    paces: Arc<Mutex<HashMap<i64, Pace>>>,
     places: Arc<Semaphore>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { watched: Arc::default(), places: Arc::new(Semaphore::new(MOST_STREAMS)) }
+        let (watched, paces) = (Arc::default(), Arc::default());
+        Self { watched, paces, places: Arc::new(Semaphore::new(MOST_STREAMS)) }
     }
 }
 
@@ -101,7 +105,7 @@ impl Hub {
 
     /// Counts until nobody looks on, or there is no more to see.
     async fn watch(self, app: App, id: i64, moments: Arc<Moments>) {
-        let mut pace = Pace::default();
+        let mut pace = self.take_pace(id);
         let mut failures = 0;
         loop {
             let began = Instant::now();
@@ -128,9 +132,21 @@ impl Hub {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             if moments.receiver_count() == 0 {
                 watched.remove(&id);
-                return;
+                return self.keep_pace(id, pace);
             }
         }
+    }
+
+    fn take_pace(&self, id: i64) -> Pace {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.remove(&id).filter(|pace| pace.is_fresh(Instant::now())).unwrap_or_default()
+    }
+
+    fn keep_pace(&self, id: i64, pace: Pace) {
+        let now = Instant::now();
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|_, pace| pace.is_fresh(now));
+        paces.insert(id, pace);
     }
 
     fn leave(&self, id: i64) {
@@ -152,34 +168,39 @@ async fn look(
         Some(before) if troubled(&before.progress) == troubled(&progress) => before.failures.clone(),
         _ => results::failures(app, id).await?,
     };
-    let rate = pace.rate(&progress);
+    let is_sending = progress.issue.state == IssueState::Sending;
+    let rate = pace.rate(Instant::now(), is_sending, progress.done());
     Ok(Moment { progress, rate, failures })
 }
 
-/// How many were done when, lately.
+/// How many were done when, lately: measured from the last look before the first message, or the first after a pause.
 #[derive(Default)]
-struct Pace(VecDeque<(Instant, i64)>);
-
-impl Pace {
-    fn rate(&mut self, progress: &Progress) -> Option<f64> {
-        let (now, done) = (Instant::now(), progress.done());
-        self.0.push_back((now, done));
-        while self.0.front().is_some_and(|(at, _)| now - *at > WINDOW) {
-            self.0.pop_front();
-        }
-        let (first, then) = self.0.front().copied()?;
-        let seconds = (now - first).as_secs_f64();
-        if seconds < 2.0 {
-            return average(progress);
-        }
-        (progress.issue.state == IssueState::Sending).then(|| (done - then) as f64 / seconds)
-    }
+struct Pace {
+    looks: VecDeque<(Instant, i64)>,
+    has_begun: bool,
 }
 
-/// Since the issue was addressed.
-fn average(progress: &Progress) -> Option<f64> {
-    let seconds = (progress.at.millis() - progress.addressed_at?.millis()) as f64 / 1000.0;
-    (progress.issue.state == IssueState::Sending && seconds >= 1.0).then(|| progress.done() as f64 / seconds)
+impl Pace {
+    fn rate(&mut self, now: Instant, is_sending: bool, done: i64) -> Option<f64> {
+        let has_moved = self.looks.back().is_some_and(|(_, before)| *before != done);
+        // Who comes to an issue that is going out has not seen it begin.
+        let is_joining = self.looks.is_empty() && done > 0;
+        self.has_begun = is_sending && (self.has_begun || has_moved || is_joining);
+        if !self.has_begun {
+            self.looks.clear();
+        }
+        self.looks.push_back((now, done));
+        while self.looks.front().is_some_and(|(at, _)| now - *at > WINDOW) {
+            self.looks.pop_front();
+        }
+        let (first, then) = self.looks.front().copied()?;
+        let time = now - first;
+        (self.has_begun && time >= LEAST).then(|| (done - then) as f64 / time.as_secs_f64())
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.looks.back().is_some_and(|(at, _)| now - *at <= WINDOW)
+    }
 }
 
 /// What is shown, once or with every event.
@@ -187,6 +208,10 @@ fn average(progress: &Progress) -> Option<f64> {
 struct Figures {
     state: &'static str,
     class: &'static str,
+    /// Where the issue stands, as the page's head says it.
+    says: String,
+    /// What the button leads to; empty where nothing is left to do.
+    act: &'static str,
     headline: String,
     percent: i64,
     sent: String,
@@ -212,24 +237,31 @@ struct Failed {
     at: String,
 }
 
+/// The figures of one moment; how the issue stands is said as `opened` has it.
 fn figures(opened: &Opened, moment: &Moment) -> Figures {
     let progress = &moment.progress;
+    let issue = &opened.issue;
+    let is_sending = issue.state == IssueState::Sending;
     let count = |state: DeliveryState| progress.count(state);
-    let (done, all) = (progress.done(), progress.all());
+    let (done, all) = (progress.done(), progress.all() + progress.cut_off());
+    let headline = match issue.state {
+        IssueState::Cancelled => {
+            format!("{} had it when it was cancelled", of_readers(count(DeliveryState::Sent), all))
+        }
+        _ => format!("{} of {} done", number(done), number(all)),
+    };
     let rate = moment.rate.filter(|rate| *rate > 0.0);
     let speed = match rate {
-        _ if progress.issue.state != IssueState::Sending => "–".to_owned(),
+        _ if !is_sending => "–".to_owned(),
         Some(rate) if rate >= 1.0 => format!("{} a second", number(rate.round() as i64)),
         Some(rate) => format!("{} a minute", number((rate * 60.0).ceil() as i64)),
         None => "–".to_owned(),
     };
     let left = match rate {
-        Some(rate) if progress.issue.state == IssueState::Sending && done < all => {
-            span(((all - done) as f64 / rate * 1000.0) as i64)
-        }
+        Some(rate) if is_sending && done < all => span(((all - done) as f64 / rate * 1000.0) as i64),
         _ => "–".to_owned(),
     };
-    let state = state_at(&progress.issue, opened.starts_at);
+    let state = state_at(issue, opened.starts_at);
     let failed = |failure: &Failure| {
         let said = failure.detail.as_deref().or(failure.reason.as_deref()).unwrap_or_default();
         Failed {
@@ -245,7 +277,13 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
     Figures {
         state: state.words,
         class: state.tone,
-        headline: format!("{} of {} done", number(done), number(all)),
+        says: opened.says(),
+        act: match issue.state {
+            IssueState::Cancelled => "",
+            IssueState::Paused => "Go on or cancel",
+            _ => "Pause or cancel",
+        },
+        headline,
         percent: if all == 0 { 100 } else { done * 100 / all },
         sent: number(count(DeliveryState::Sent)),
         waiting: number(count(DeliveryState::Queued) + count(DeliveryState::Claimed)),
@@ -254,7 +292,7 @@ fn figures(opened: &Opened, moment: &Moment) -> Figures {
         skipped: number(count(DeliveryState::Skipped)),
         speed,
         left,
-        reason: progress.issue.reason.clone().unwrap_or_default(),
+        reason: issue.reason.clone().unwrap_or_default(),
         is_over: progress.is_over(),
         has_begun: progress.addressed_at.is_some(),
         failures: moment.failures.iter().map(failed).collect(),
@@ -279,8 +317,12 @@ pub async fn show(
     by: SignedIn,
     Segment(id): Segment,
 ) -> Result<Response, Error> {
-    let opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.watch").await?;
+    let mut opened = Opened::find(&app, &by, &id, Role::Viewer, "issue.watch").await?;
     let moment = hub.look(&app, opened.issue.id).await?;
+    // What was counted for others a moment ago may be older than what was found now: the head and the figures say one.
+    if moment.progress.at > opened.now || moment.progress.is_over() {
+        opened.issue = moment.progress.issue.clone();
+    }
     let page = LivePage {
         figures: figures(&opened, &moment),
         events: opened.path("events"),
@@ -328,6 +370,8 @@ impl Viewer {
             () = tokio::time::sleep_until(self.until) => return None,
         }
         let moment = self.moments.borrow_and_update().clone()?;
+        self.opened.issue = moment.progress.issue.clone();
+        self.opened.now = moment.progress.at;
         let figures = figures(&self.opened, &moment);
         self.is_over = figures.is_over;
         let data = serde_json::to_string(&figures).ok()?;
@@ -362,4 +406,43 @@ pub async fn events(
     // A stream of its own would say `no-cache`: caches may keep that.
     let quiet = [(header::CACHE_CONTROL, "no-store")];
     Ok((quiet, Sse::new(stream).keep_alive(KeepAlive::default())).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rates of looks a second apart, in messages a minute.
+    fn rates(pace: &mut Pace, from: Instant, looks: &[(bool, i64)]) -> Vec<Option<i64>> {
+        let rate = |(second, (is_sending, done)): (u64, &(bool, i64))| {
+            let rate = pace.rate(from + Duration::from_secs(second), *is_sending, *done)?;
+            Some((rate * 60.0).round() as i64)
+        };
+        std::iter::zip(0.., looks).map(rate).collect()
+    }
+
+    #[test]
+    fn the_speed_is_measured_from_the_first_message_and_anew_after_a_pause() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        // Twelve seconds until the first message, then 120 a minute.
+        let steady: Vec<(bool, i64)> =
+            (0..12).map(|_| (true, 0)).chain((1..10).map(|n| (true, 2 * n))).collect();
+        let told = rates(&mut pace, start, &steady);
+        assert!(told[..16].iter().all(Option::is_none), "{told:?}");
+        assert!(told[16..].iter().all(|rate| *rate == Some(120)), "{told:?}");
+        // A minute's pause does not slow it down.
+        let later = start + Duration::from_secs(21);
+        let paused: Vec<(bool, i64)> =
+            (0..60).map(|_| (false, 18)).chain((0..10).map(|n| (true, 18 + 2 * n))).collect();
+        let told = rates(&mut pace, later, &paused);
+        assert!(told[..65].iter().all(Option::is_none), "{told:?}");
+        assert_eq!(told.last(), Some(&Some(120)));
+        // Who comes later waits a few seconds, too, and an issue that stalls comes to nothing.
+        let mut pace = Pace::default();
+        let stalled: Vec<(bool, i64)> =
+            (0..10).map(|n| (true, 500 + 2 * n)).chain((0..40).map(|_| (true, 518))).collect();
+        let told = rates(&mut pace, start, &stalled);
+        assert_eq!((told[4], told[5], told[49]), (None, Some(120), Some(0)));
+    }
 }

@@ -10,15 +10,18 @@ use super::scheme::{Scheme, in_scheme};
 use super::{Asked, Opened, Page};
 use crate::db;
 use crate::domain::address::EmailAddress;
+use crate::domain::delivery::SkipReason;
+use crate::domain::issue::IssueState;
 use crate::domain::language;
 use crate::domain::topic::{Topic, TopicSet};
 use crate::domain::user::Role;
 use crate::pipeline::App;
 use crate::pipeline::inspect::{self, Whom};
 use crate::pipeline::start::name_of;
+use crate::pipeline::why::{self, Bar};
 use crate::web::Error;
 use crate::web::auth::SignedIn;
-use crate::web::desk;
+use crate::web::desk::{self, words};
 use crate::web::form::Segment;
 
 /// As for a reader's own mail, but it stands in a frame of ours. The sandbox makes it a stranger to this service.
@@ -121,6 +124,8 @@ struct PreviewPage {
     may_edit: bool,
     /// What is wrong, where there is no mail to show.
     problem: String,
+    /// Why the person whose mail it is gets nothing; empty where they do.
+    bar: String,
     parts: Vec<Switch>,
     widths: Vec<Switch>,
     schemes: Vec<Switch>,
@@ -212,10 +217,15 @@ pub async fn show(
             _ => {}
         }
     }
+    let bar = match &whom {
+        Whom::Subscriber(email) if preview.is_some() => why::bar(&app, opened.issue.id, email).await?,
+        _ => None,
+    };
     let whose = match &whom {
         Whom::Anybody => "As readers get it who chose no topic and no language.".to_owned(),
         Whom::Subscriber(email) => {
-            format!("As {email} gets it. Its links to leave and to view lead nowhere.")
+            let gets = if bar.is_some() { "would get" } else { "gets" };
+            format!("As {email} {gets} it. Its links to leave and to view lead nowhere.")
         }
         Whom::Cohort { .. } => "As readers get it who chose this.".to_owned(),
     };
@@ -255,6 +265,7 @@ pub async fn show(
         email: choice.email.clone(),
         language: choice.language.clone(),
         problem,
+        bar: bar.map(|bar| barred(&choice.email, &bar)).unwrap_or_default(),
         frame,
         plain,
         is_cut,
@@ -263,6 +274,22 @@ pub async fn show(
     let title = format!("Preview: {}", opened.name());
     let page = Page { head: opened.head("preview"), own: &page };
     desk::show(&by, StatusCode::OK, "/desk/issues", &title, "desk/sending/preview", &page)
+}
+
+/// That somebody gets nothing, and why.
+fn barred(email: &str, bar: &Bar) -> String {
+    let why = match bar {
+        Bar::Skipped(SkipReason::Cancelled) => "it was cancelled before their mail went out".to_owned(),
+        Bar::Skipped(reason) => format!("this reader {}", words::reason(*reason, 1)),
+        Bar::OtherSchedule { follows, issue_is_for } => {
+            format!("this reader follows “{follows}”, and the issue is for “{issue_is_for}”")
+        }
+        Bar::TooLate => "this reader subscribed after it had begun to go out".to_owned(),
+        Bar::Failed => "the mail could not be delivered".to_owned(),
+        Bar::Ended(IssueState::Cancelled) => "it was cancelled".to_owned(),
+        Bar::Ended(_) => "it was skipped".to_owned(),
+    };
+    format!("{email} gets nothing of this issue: {why}. Below stands the mail as it would be.")
 }
 
 /// The mail that the address asks for.

@@ -20,6 +20,7 @@ use crate::pipeline::results::{self, Left, Progress};
 use crate::web::Error;
 use crate::web::auth::SignedIn;
 use crate::web::desk;
+use crate::web::desk::words::of_readers;
 use crate::web::form::Segment;
 
 /// The height of the chart's bars, the room for a figure above the highest, and a bar's width with its space, in its
@@ -146,9 +147,15 @@ fn page(
     let (sent, failed) = (of(DeliveryState::Sent), of(DeliveryState::Failed));
     let took = progress.addressed_at.zip(progress.finished_at);
     let took = took.map(|(from, to)| format!(" It took {}.", span(to.millis() - from.millis())));
-    let summary = progress.addressed_at.map_or_else(String::new, |at| {
-        format!("It started {}.{}", opened.when(at), took.unwrap_or_default())
-    });
+    // Those whom it did not reach any more are among those whom it was for.
+    let all = sent + failed + progress.cut_off();
+    let ended = match progress.issue.state {
+        IssueState::Cancelled => format!(" It was cancelled when {} had it.", of_readers(sent, all)),
+        _ => took.unwrap_or_default(),
+    };
+    let summary = progress
+        .addressed_at
+        .map_or_else(String::new, |at| format!("It started {}.{ended}", opened.when(at)));
     let left_says = left.map_or_else(String::new, |left| match left.is_closed {
         true => format!("until the next issue, {}", opened.when(left.until)),
         false => "until now".to_owned(),
@@ -173,7 +180,7 @@ fn page(
         never: progress.addressed_at.is_none() && progress.issue.state.is_final(),
         summary,
         sent: number(sent),
-        sent_share: share(sent, sent + failed),
+        sent_share: share(sent, all),
         waiting: number(of(DeliveryState::Queued) + of(DeliveryState::Claimed)),
         deferred: number(of(DeliveryState::Deferred)),
         failed: number(failed),
@@ -268,7 +275,11 @@ fn chart(opened: &Opened, past: &[(Past, Totals)]) -> Chart {
             date: date.format("%-d %B %Y").to_string(),
             sent: number(totals.sent),
             failed: number(totals.failed),
-            share: share(totals.sent, totals.sent + totals.failed),
+            share: match issue.state {
+                // What it did not reach any more is among the many who were to get nothing.
+                IssueState::Cancelled => "cancelled".to_owned(),
+                _ => share(totals.sent, totals.sent + totals.failed),
+            },
             clicked: issue.clicked.map(number).unwrap_or_default(),
             clicked_share: issue.clicked.map(|clicked| share(clicked, totals.sent)).unwrap_or_default(),
             click_y: CLICK_HEIGHT - click_scaled(issue.clicked.unwrap_or(0)),

@@ -12,7 +12,7 @@ use super::reaches::Reaches;
 use super::words::{number, readers};
 use super::{Opened, Page};
 use crate::domain::calendar::{TimeOfDay, Timestamp, instant_of};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::issue::{Issue, IssueState};
 use crate::domain::newsletter::Approval;
 use crate::domain::user::Role;
@@ -179,6 +179,11 @@ fn local(text: &str, opened: &Opened) -> Result<Timestamp, String> {
 /// What was done, and what will happen next.
 fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
     let slot = opened.when(issue.slot_at);
+    let away = match issue.slot_at.in_zone(opened.zone).date_naive() == issue.slot_date {
+        true => None,
+        false => opened.day().map(|day| format!(" {day} then has no issue.")),
+    };
+    let away = away.unwrap_or_default();
     match action {
         Action::Approve if issue.slot_at <= opened.now => "It is approved, and goes out now.".to_owned(),
         Action::Approve => format!("It is approved, and goes out {slot}."),
@@ -198,12 +203,12 @@ fn told(opened: &Opened, action: Action, issue: &Issue) -> String {
         ),
         Action::SendNow | Action::TakeBack => "Nothing went out: the issue is as it was before.".to_owned(),
         Action::Move(_) if issue.state == IssueState::Draft && issue.cutoff_at <= opened.now => {
-            format!("Its time is {slot} now, and its content freezes at once.")
+            format!("Its time is {slot} now, and its content freezes at once.{away}")
         }
         Action::Move(_) if issue.state == IssueState::Draft => {
-            format!("Its time is {slot} now. Its content freezes {}.", opened.when(issue.cutoff_at))
+            format!("Its time is {slot} now. Its content freezes {}.{away}", opened.when(issue.cutoff_at))
         }
-        Action::Move(_) => format!("Its time is {slot} now."),
+        Action::Move(_) => format!("Its time is {slot} now.{away}"),
         Action::Pause => "It stands still. What was on the wire at that moment still arrives.".to_owned(),
         Action::Resume => "It goes on where it stood.".to_owned(),
         Action::Cancel => "It is cancelled: nobody else gets it.".to_owned(),
@@ -270,13 +275,14 @@ async fn before(
         });
         return Ok(());
     }
-    let others = reach.groups.iter().filter_map(|group| {
-        let why = group.reason?.sentence();
-        Some(Other { count: number(group.count), why })
-    });
     let is_draft = issue.state == IssueState::Draft;
     let articles = if is_draft { saw.articles.len() } else { reach.articles };
     let articles = i64::try_from(articles).unwrap_or(i64::MAX);
+    let others = reach.groups.iter().filter_map(|group| {
+        // In an issue without an article nobody finds anything: that is no choice of theirs.
+        let reason = group.reason.filter(|reason| articles > 0 || *reason != SkipReason::NoArticles)?;
+        Some(Other { count: number(group.count), why: reason.sentence() })
+    });
     page.reach = Some(ReachWords {
         audience: audience.clone(),
         articles: if articles == 1 {
@@ -323,9 +329,12 @@ async fn before(
                 number(own_hour)
             ));
         }
-        if is_draft && issue.slot_date != opened.now.in_zone(opened.zone).date_naive() {
-            let day = issue.slot_date.format("%A, %-d %B");
-            says.push(format!("It becomes an issue of today; {day} gets its own."));
+        let is_early = issue.slot_date != opened.now.in_zone(opened.zone).date_naive();
+        if let Some(day) = opened.day().filter(|_| is_early) {
+            says.push(match is_draft {
+                true => format!("It becomes an issue of today; {day} gets its own."),
+                false => format!("It stays the issue of {day}, which then gets no other."),
+            });
         }
         says.push("The first message leaves after 30 seconds: until then you can take it back.".to_owned());
         let class = if issue.state == IssueState::Approved { "" } else { "quiet" };
@@ -366,8 +375,12 @@ async fn before(
             until.map(|at| format!(", and before {}, when the next issue goes out", opened.limit(at)));
         let freezing = if is_draft { freezing(opened) } else { String::new() };
         let until = until.unwrap_or_default();
+        let stays = opened.day().map(|day| {
+            format!(" It stays the issue of {day}: at a time on another day, {day} then has no issue.")
+        });
+        let stays = stays.unwrap_or_default();
         page.move_to = Some(MoveTo {
-            says: format!("Its time is {slot}. Choose a later one than now{until}.{freezing}"),
+            says: format!("Its time is {slot}. Choose a later one than now{until}.{stays}{freezing}"),
             zone: crate::web::words::zone_name(opened.zone),
             value: issue.slot_at.in_zone(opened.zone).format(LOCAL).to_string(),
             min: opened.now.in_zone(opened.zone).format(LOCAL).to_string(),

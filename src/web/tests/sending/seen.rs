@@ -256,12 +256,15 @@ async fn the_live_page_waits_for_the_start_and_follows_to_the_last_message() {
         let a_second = std::time::Duration::from_millis(1200);
         tokio::time::sleep(a_second).await;
         let page = house.page_of(&ed, id, "live").await;
-        assert!(page.contains("0 of 2 done") && page.contains("data-events"), "it is not over: {page}");
+        assert!(
+            page.contains("0 of 2 readers had it") && page.contains("data-events"),
+            "it is not over: {page}"
+        );
         finish(&house.app).await.unwrap();
         house.pass(SECOND);
         tokio::time::sleep(a_second).await;
         let page = house.page_of(&ed, id, "live").await;
-        assert!(page.contains("0 of 0 done") && !page.contains("data-events"), "{page}");
+        assert!(page.contains("0 of 2 readers had it") && !page.contains("data-events"), "{page}");
         house.close().await;
     }
 }

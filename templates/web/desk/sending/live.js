@@ -3,7 +3,7 @@
 const box = document.querySelector("[data-events]");
 if (box) {
   const parts = (name) => document.querySelectorAll(`[data-live="${name}"]`);
-  const texts = ["headline", "sent", "waiting", "deferred", "failed", "skipped", "speed", "left", "reason"];
+  const texts = ["headline", "sent", "waiting", "deferred", "failed", "skipped", "speed", "left", "reason", "says", "act"];
 
   const row = ({ who, state, said, at }) => {
     const item = document.createElement("li");
@@ -28,14 +28,15 @@ if (box) {
 
   const show = (figures) => {
     // The page of an issue that has not started shows no figures yet.
-    if (figures.has_begun && "waits" in box.dataset) {
-      location.reload();
+    if ("waits" in box.dataset) {
+      if (figures.has_begun) location.reload();
       return;
     }
     for (const name of texts) {
       // Unchanged words are left alone: a screen reader would say them again.
       for (const part of parts(name)) if (part.textContent !== figures[name]) part.textContent = figures[name];
     }
+    for (const part of parts("act")) part.hidden = !figures.act;
     for (const part of parts("reason")) part.hidden = !figures.reason;
     for (const part of parts("percent")) part.value = figures.percent;
     for (const part of parts("state")) {
