@@ -9,12 +9,14 @@ use crate::domain::subscription::{
 use crate::domain::topic::TopicSet;
 
 const COLUMNS: &str = "id, subscriber_id, newsletter_id, status, schedule_id, topics, at_minute, paused_until, \
-     consent_at, consent_from, consent_words, confirmed_at, left_at, left_reason, left_from";
+     consent_at, consent_from, consent_words, asked_at, origin, confirmed_at, left_at, left_reason, left_from";
 
 /// A subscription as it is stored: the domain's, and what happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub subscription: Subscription,
+    /// Where it came from, where that was no consent of the person's own: `import readers.csv`, `added by ann@…`.
+    pub origin: Option<String>,
     pub confirmed_at: Option<Timestamp>,
     /// When and why the reader left; kept while a new sign-up waits to be confirmed.
     pub left_at: Option<Timestamp>,
@@ -36,7 +38,9 @@ fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
             hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
             paused_until: row.opt_time("paused_until")?,
             consent: consent(&row)?,
+            asked_at: row.opt_time("asked_at")?,
         },
+        origin: row.opt_text("origin")?,
         confirmed_at: row.opt_time("confirmed_at")?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
@@ -105,6 +109,22 @@ pub async fn choose(conn: &mut Conn, id: i64, choice: Choice, now: Timestamp) ->
     .execute(conn)
     .await?;
     one_row("choosing for a subscription", &result)
+}
+
+/// Writes that an admin, who is named by `origin`, has the person asked: what somebody else typed before, and did not
+/// confirm, is no consent.
+pub async fn ask(conn: &mut Conn, id: i64, origin: &str, now: Timestamp) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE subscriptions
+         SET asked_at = $1, origin = $2, consent_at = NULL, consent_from = NULL, consent_words = NULL, updated_at = $1
+         WHERE id = $3",
+    )
+    .bind(now.millis())
+    .bind(origin)
+    .bind(id)
+    .execute(conn)
+    .await?;
+    one_row("asking for a subscription", &result)
 }
 
 /// Writes what somebody agreed to.

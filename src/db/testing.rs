@@ -136,7 +136,8 @@ pub async fn every_text(db: &Db) -> String {
     for query in [
         "SELECT email || name || name_words || email_words AS text FROM subscribers",
         "SELECT COALESCE(email, '') || detail AS text FROM suppressions",
-        "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') AS text FROM subscriptions",
+        "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') || COALESCE(origin, '') AS text
+         FROM subscriptions",
         "SELECT COALESCE(detail, '') || COALESCE(reason, '') AS text FROM deliveries",
         "SELECT event || email || name || content || COALESCE(detail, '') AS text FROM notices",
         "SELECT filter || COALESCE(place, '') AS text FROM bulk_actions",
