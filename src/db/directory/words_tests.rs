@@ -115,6 +115,26 @@ async fn rare_words_are_found_in_one_walk_however_little_its_time() {
 }
 
 #[tokio::test]
+async fn people_of_one_word_who_came_together_are_all_counted() {
+    for test in databases().await {
+        // A town of strangers, and then the twenty of one import: among those looked at first, everybody has the word.
+        for n in 0..60 {
+            add(&test, "Stranger", &format!("s{n}@example.org")).await;
+        }
+        for n in 0..20 {
+            add(&test, "Fair", &format!("fair{n}@example.org")).await;
+        }
+        let mut conn = test.db.conn().await.unwrap();
+        let filter = search("fair");
+        let counted = count(&mut conn, &filter, 100, LONG).await.unwrap();
+        assert_eq!(counted, Counted { people: 20, is_more: false });
+        let mut asking = words::Asking::new(&sql::road(test.db.dialect(), &filter), &filter);
+        assert!(asking.ask(&mut conn, 16, 16, false).await.unwrap().is_none(), "as if all had it");
+        assert!(asking.ask(&mut conn, 20, 64, true).await.unwrap().is_some(), "they are rare after all");
+    }
+}
+
+#[tokio::test]
 async fn whoever_changes_name_or_address_is_found_by_the_new_one_alone() {
     for test in databases().await {
         a_crowd(&test).await;

@@ -8,6 +8,8 @@ mod columns;
 mod dates;
 mod decode;
 mod doubt;
+#[cfg(test)]
+mod elsewhere_tests;
 mod entry;
 mod merge;
 mod old_uploads;

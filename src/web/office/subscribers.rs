@@ -22,7 +22,7 @@ use crate::web::auth::{Act, SignedIn};
 use crate::web::desk;
 
 /// People on a page.
-const PAGE: usize = 50;
+pub const PAGE: usize = 50;
 
 /// How long a page looks for its people, and counts them: with what is said of each, well within 100 ms.
 const FINDING: Duration = patience(30);
@@ -52,6 +52,8 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
         fields.find(|(field, _)| field == name).and_then(|(_, value)| Place::decode(&value))
     };
     let (behind, before) = (place("behind"), place("before"));
+    let seen = url::form_urlencoded::parse(query.as_bytes()).find(|(field, _)| field == "seen");
+    let seen = seen.and_then(|(_, count)| count.parse().ok()).filter(|count| *count < MOST);
     let mut conn = app.db.conn().await?;
     let found = match directory::resolve(&mut conn, &asked, now).await? {
         Err(problems) => Err(problems),
@@ -72,7 +74,7 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
             };
             let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
             let rows = people::rows(&mut conn, &ids).await?;
-            Ok(Found { wanted, walked, counted, rows })
+            Ok(Found { wanted, walked, counted, seen: seen.unwrap_or(0), rows })
         }
     };
     let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

@@ -18,6 +18,8 @@ pub struct Found {
     pub wanted: Wanted,
     pub walked: Walked,
     pub counted: Counted,
+    /// How many stand before this page, at least.
+    pub seen: u64,
     pub rows: Vec<Person>,
 }
 
@@ -120,13 +122,14 @@ pub fn state_words(state: State) -> &'static str {
     }
 }
 
-/// How many, as exactly as it was counted.
-pub fn how_many(counted_people: Counted, most: u64) -> String {
+/// How many, as exactly as it was counted; none where nothing is known but that there may be some.
+pub fn how_many(counted_people: Counted, most: u64) -> Option<String> {
     let people = counted_people.people;
     match counted_people.is_more {
-        false => counted(people, "person", "people"),
-        true if people >= most => format!("more than {} people", grouped(people)),
-        true => format!("at least {}", counted(people, "person", "people")),
+        false => Some(counted(people, "person", "people")),
+        true if people == 0 => None,
+        true if people >= most => Some(format!("more than {} people", grouped(people))),
+        true => Some(format!("at least {}", counted(people, "person", "people"))),
     }
 }
 
@@ -203,9 +206,15 @@ impl View {
     }
 
     fn fill(&mut self, found: Found, newsletters: &[Newsletter], now: Timestamp) {
-        let Found { wanted, walked, counted, rows } = found;
+        let Found { wanted, walked, mut counted, seen, rows } = found;
         let only = wanted.filter.newsletter_id;
-        self.how_many = how_many(counted, super::subscribers::MOST);
+        let shown = seen.saturating_add(u64::try_from(walked.people.len()).unwrap_or(0));
+        counted.people = counted.people.max(if counted.is_more { shown } else { 0 });
+        let found = if self.is_filtered { " found" } else { "" };
+        self.how_many = match how_many(counted, super::subscribers::MOST) {
+            Some(many) => format!("{many}{found}"),
+            None => "More may be found: look on".to_owned(),
+        };
         self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
         if !self.is_whole {
             // They tell of more than one newsletter.
@@ -223,12 +232,18 @@ impl View {
                 false => format!("{looked} people were looked through for this page. There may be more."),
             }
         });
-        let href = |name: &str, place: &str| {
+        let href = |name: &str, place: &str, seen: u64| {
             let mut query = url::form_urlencoded::Serializer::new(self.filter.clone());
-            format!("/office/subscribers?{}", query.append_pair(name, place).finish())
+            query.append_pair(name, place);
+            // Where they are counted, nobody asks how many were on the pages before.
+            if counted.is_more && seen > 0 {
+                query.append_pair("seen", &seen.to_string());
+            }
+            format!("/office/subscribers?{}", query.finish())
         };
-        self.newer = walked.before.map(|place| href("before", &place.encode()));
-        self.older = walked.after.map(|place| href("behind", &place.encode()));
+        let before = seen.saturating_sub(u64::try_from(super::subscribers::PAGE).unwrap_or(0));
+        self.newer = walked.before.map(|place| href("before", &place.encode(), before));
+        self.older = walked.after.map(|place| href("behind", &place.encode(), shown));
         if wanted.filter.is_by_domain() {
             (self.order, self.newer_words, self.older_words) =
                 ("By domain, the newest of each first.", "Back", "More");
@@ -296,4 +311,19 @@ fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Times
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_as_exactly_as_it_was_counted_and_none_where_nobody_was() {
+        let said = |people, is_more| how_many(Counted { people, is_more }, 10_000);
+        assert_eq!(said(0, false).unwrap(), "0 people");
+        assert_eq!(said(1_111, false).unwrap(), "1,111 people");
+        assert_eq!(said(50, true).unwrap(), "at least 50 people");
+        assert_eq!(said(10_000, true).unwrap(), "more than 10,000 people");
+        assert_eq!(said(0, true), None);
+    }
 }
