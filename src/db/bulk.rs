@@ -192,7 +192,8 @@ pub async fn advance(
 
 /// Writes down that an action was stopped.
 pub async fn stop(conn: &mut Conn, id: i64) -> Result<(), DbError> {
-    let result = sqlx::query("UPDATE bulk_actions SET stopped = 1 WHERE id = $1").bind(id).execute(conn).await?;
+    let result =
+        sqlx::query("UPDATE bulk_actions SET stopped = 1 WHERE id = $1").bind(id).execute(conn).await?;
     one_row("stopping an action", &result)
 }
 

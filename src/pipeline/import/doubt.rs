@@ -12,8 +12,18 @@ const AGAINST: [(Field, &[&str]); 2] = [
     (
         Field::LeftAt,
         &[
-            "unsub", "optout", "optedout", "disabled", "donotemail", "donotmail", "abgemeldet", "abmelde", "désabonn",
-            "desabonn", "désinscri", "desinscri",
+            "unsub",
+            "optout",
+            "optedout",
+            "disabled",
+            "donotemail",
+            "donotmail",
+            "abgemeldet",
+            "abmelde",
+            "désabonn",
+            "desabonn",
+            "désinscri",
+            "desinscri",
         ],
     ),
     (
@@ -84,14 +94,24 @@ mod tests {
 
     #[test]
     fn a_skipped_column_that_sounds_against_mailing_is_doubtful_where_it_says_something() {
-        for heading in ["Unsub campaign", "Bounce type", "Suppressed?", "Account disabled", "Spam-Report", "Complaints"] {
+        for heading in
+            ["Unsub campaign", "Bounce type", "Suppressed?", "Account disabled", "Spam-Report", "Complaints"]
+        {
             for (cell, is_found) in [("x", true), ("2", true), ("", false), ("FALSE", false), ("0", false)] {
                 let expected = (vec![heading.to_owned()], is_found);
-                assert_eq!(doubtful(&["email", heading], &["ann@example.org", cell]), expected, "{heading}: {cell}");
+                assert_eq!(
+                    doubtful(&["email", heading], &["ann@example.org", cell]),
+                    expected,
+                    "{heading}: {cell}"
+                );
             }
         }
         for heading in ["Unsubscribe link", "Subscribed on paper", "Cleaning lady", "Disc"] {
-            assert_eq!(doubtful(&["email", heading], &["ann@example.org", "x"]), (vec![], false), "{heading}");
+            assert_eq!(
+                doubtful(&["email", heading], &["ann@example.org", "x"]),
+                (vec![], false),
+                "{heading}"
+            );
         }
         let mailchimp = ["Email", "UNSUB_TIME", "UNSUB_CAMPAIGN_TITLE", "UNSUB_REASON_OTHER"];
         assert_eq!(doubtful(&mailchimp, &["ann@example.org", "", "x", "x"]), (vec![], false));

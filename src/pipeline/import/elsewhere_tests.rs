@@ -33,7 +33,8 @@ async fn mailchimp_s_files_of_who_left_and_who_bounced_make_no_readers() {
             UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER,LEID,EUID,NOTES\n\
             ann@example.org,Ann,2020-01-01 09:00:00,192.0.2.7,2020-01-01 09:05:00,192.0.2.7,2024-02-03 10:00:00,\
             Spring,17,NORMAL,,1,abc,\n";
-        let cleaned = b"Email Address,OPTIN_TIME,CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID,LEID,EUID\n\
+        let cleaned =
+            b"Email Address,OPTIN_TIME,CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID,LEID,EUID\n\
             bob@example.org,2020-01-01 09:00:00,2024-02-04 10:00:00,Spring,17,2,def\n";
         let request = Request { newsletter: "brief".into(), dry_run: true, ..Request::default() };
         for file in [&left[..], cleaned] {
@@ -48,7 +49,10 @@ async fn mailchimp_s_files_of_who_left_and_who_bounced_make_no_readers() {
         assert_eq!(ann.left_reason.as_deref(), Some("NORMAL"));
         assert_eq!(ann.consent.unwrap().at, Timestamp::parse("2020-01-01T09:00:00Z").unwrap());
         let (suppressed, bob) = tie(app, id, "bob").await;
-        assert_eq!((suppressed, bob.status), (Some(SuppressionReason::Bounced), SubscriptionStatus::Unsubscribed));
+        assert_eq!(
+            (suppressed, bob.status),
+            (Some(SuppressionReason::Bounced), SubscriptionStatus::Unsubscribed)
+        );
         assert_eq!(bob.left_at, Timestamp::parse("2024-02-04T10:00:00Z"));
     }
 }

@@ -173,7 +173,8 @@ impl Reading {
         if event != SubscriptionEvent::Leave {
             left_out.extend(self.doubtful.found(record));
         }
-        let (consent, origin) = self.consent(event, cell(Field::ConsentAt).map(|_| consented_at), consent_from, consent_words);
+        let (consent, origin) =
+            self.consent(event, cell(Field::ConsentAt).map(|_| consented_at), consent_from, consent_words);
         let name = self.name(record).map_err(too_long)?;
         let tags = cell(Field::Tags).map(tags::split).unwrap_or_default();
         let tags = self.tags(&tags, &mut left_out);
@@ -460,7 +461,8 @@ mod tests {
 
     #[test]
     fn words_typed_for_a_whole_file_are_the_consent_of_those_who_are_to_be_mailed() {
-        for (status, is_theirs) in [("", true), ("active", true), ("pending", false), ("unsubscribed", false)] {
+        for (status, is_theirs) in [("", true), ("active", true), ("pending", false), ("unsubscribed", false)]
+        {
             let mut reading = reading();
             reading.source.consent_words = "I agree".to_owned();
             let mut cells = [""; 15];
@@ -479,10 +481,17 @@ mod tests {
             let Reading { topics, schedules, tags, slashed, doubtful, source, .. } = reading();
             let columns = Columns::read(&header, &[]).unwrap();
             let new_tags = HashSet::new();
-            let mut reading = Reading { columns, topics, schedules, tags, new_tags, slashed, source, doubtful };
+            let mut reading =
+                Reading { columns, topics, schedules, tags, new_tags, slashed, source, doubtful };
             let record = StringRecord::from(vec!["ann@example.org", status, left, why, bounced]);
             let (entry, left_out) = reading.read(&record).unwrap();
-            (entry.event, entry.suppression, entry.left_at.map(|at| at.to_string()), entry.left_reason, left_out.len())
+            (
+                entry.event,
+                entry.suppression,
+                entry.left_at.map(|at| at.to_string()),
+                entry.left_reason,
+                left_out.len(),
+            )
         };
         let at = || Some("2024-05-01T10:00:00Z".to_owned());
         let gone = SuppressionReason::Bounced;

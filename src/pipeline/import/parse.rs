@@ -103,7 +103,15 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
         dates: slashed.words(),
     };
     let mut parser = Parser {
-        reading: Reading::new(columns, words.topics, words.schedules, words.tags, slashed, doubtful, words.source),
+        reading: Reading::new(
+            columns,
+            words.topics,
+            words.schedules,
+            words.tags,
+            slashed,
+            doubtful,
+            words.source,
+        ),
         seen: HashMap::new(),
         hasher: RandomState::new(),
         people: vec![],

@@ -188,7 +188,8 @@ async fn show_first(
         false => vec![],
     };
     drop(conn);
-    let many = how_many(found, u64::MAX).unwrap_or_else(|| "everybody found, however many they are".to_owned());
+    let many =
+        how_many(found, u64::MAX).unwrap_or_else(|| "everybody found, however many they are".to_owned());
     let sentence = match question.is_of_ticked {
         true => format!("{verb} {many}, whom you ticked:"),
         false => format!("{verb} {many}: all {} as they are now.", wanted.words()),

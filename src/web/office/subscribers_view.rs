@@ -21,6 +21,8 @@ pub struct Found {
     /// How many stand before this page, at least.
     pub seen: u64,
     pub rows: Vec<Person>,
+    /// How many there are in all, where that was counted before, and when.
+    pub total: Option<(u64, Timestamp)>,
 }
 
 /// Whether everybody on the page is ticked, and the address of the page on which it is the other way.
@@ -103,6 +105,8 @@ pub struct View {
     tick_href: String,
     kinds: Vec<Choice>,
     how_many: String,
+    /// When they were counted, where that was a while ago.
+    counted: Option<When>,
     /// What to say where the search was not brought to its end.
     cut: Option<String>,
     newer: Option<String>,
@@ -121,6 +125,17 @@ pub fn state_words(state: State) -> &'static str {
         State::Suppressed => "Suppressed",
     }
 }
+
+/// A count of people that never says less than stands on the page and on those before it.
+fn at_least(counted: Counted, shown: u64) -> Counted {
+    match counted.is_more {
+        true => Counted { people: counted.people.max(shown), ..counted },
+        false => counted,
+    }
+}
+
+/// What was counted within it is as it is now.
+const MINUTE: i64 = 60 * 1000;
 
 /// How many, as exactly as it was counted; none where nothing is known but that there may be some.
 pub fn how_many(counted_people: Counted, most: u64) -> Option<String> {
@@ -190,6 +205,7 @@ impl View {
             tick_href: ticked.other_href,
             kinds: super::bulk_ask::kinds(""),
             how_many: String::new(),
+            counted: None,
             cut: None,
             newer: None,
             older: None,
@@ -206,15 +222,28 @@ impl View {
     }
 
     fn fill(&mut self, found: Found, newsletters: &[Newsletter], now: Timestamp) {
-        let Found { wanted, walked, mut counted, seen, rows } = found;
+        let Found { wanted, walked, counted, seen, rows, total } = found;
         let only = wanted.filter.newsletter_id;
         let shown = seen.saturating_add(u64::try_from(walked.people.len()).unwrap_or(0));
-        counted.people = counted.people.max(if counted.is_more { shown } else { 0 });
         let found = if self.is_filtered { " found" } else { "" };
-        self.how_many = match how_many(counted, super::subscribers::MOST) {
-            Some(many) => format!("{many}{found}"),
-            None => "More may be found: look on".to_owned(),
+        self.how_many = match total {
+            Some((people, _)) => format!("{}{found}", self::counted(people, "person", "people")),
+            None => match how_many(at_least(counted, shown), super::subscribers::MOST) {
+                Some(many) => format!("{many}{found}"),
+                None => "More may be found: look on".to_owned(),
+            },
         };
+        self.counted =
+            total.map(|(_, at)| at).filter(|at| at.plus_millis(MINUTE) < now).map(|at| when(at, now));
+        let mut rows = rows;
+        if let Some(id) = only.filter(|_| !self.is_whole) {
+            // What others know of them is shown once they have answered.
+            for person in rows.iter_mut().filter(|person| person.is_stranger_to(&[id])) {
+                person.name.clear();
+                let asked = person.ties.iter().find(|tie| tie.newsletter_id == id);
+                person.joined_at = asked.map_or(person.joined_at, |tie| tie.since);
+            }
+        }
         self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
         if !self.is_whole {
             // They tell of more than one newsletter.
@@ -325,5 +354,7 @@ mod tests {
         assert_eq!(said(50, true).unwrap(), "at least 50 people");
         assert_eq!(said(10_000, true).unwrap(), "more than 10,000 people");
         assert_eq!(said(0, true), None);
+        let page = |people, is_more, shown| at_least(Counted { people, is_more }, shown).people;
+        assert_eq!((page(0, true, 150), page(1_000, true, 150), page(120, false, 150)), (150, 1_000, 120));
     }
 }

@@ -192,7 +192,10 @@ async fn a_change_that_was_stopped_says_so_and_how_many_it_left() {
         assert_eq!(house.submit_as(&ann, &format!("{path}/stop"), &[]).await.status, 303);
         let page = house.get_as(&ann, &path).await.body;
         assert!(page.contains("<h1>Stopped</h1>") && page.contains("500 people</p>"), "{page}");
-        assert!(page.contains("did not come to 600 people more") && page.contains("Undo for 500 people"), "{page}");
+        assert!(
+            page.contains("did not come to 600 people more") && page.contains("Undo for 500 people"),
+            "{page}"
+        );
         let list = house.get_as(&ann, "/office/bulk").await.body;
         assert!(list.contains("500 people changed, 600 people left as they were"), "{list}");
         assert!(list.contains("<span class=\"state warn\">stopped</span>"), "{list}");

@@ -82,7 +82,10 @@ async fn a_dry_run_warns_above_the_button_of_people_who_may_have_left_elsewhere(
         assert!(warning < page.find("Import 2 people into brief").unwrap(), "{page}");
         assert!(page.contains("line 2</span>"), "{page}");
         let page = check("left_at").await;
-        assert!(!page.contains("would be mailed") && page.contains("1 person in the file would get"), "{page}");
+        assert!(
+            !page.contains("would be mailed") && page.contains("1 person in the file would get"),
+            "{page}"
+        );
         house.close().await;
     }
 }
