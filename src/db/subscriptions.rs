@@ -299,6 +299,8 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Executor as _;
+
     use super::*;
     use crate::db::testing::{a_newsletter, databases};
     use crate::db::{subscribers, suppressions};
@@ -308,6 +310,44 @@ mod tests {
 
     const T0: Timestamp = Timestamp::from_millis(1_000_000);
     const T1: Timestamp = Timestamp::from_millis(2_000_000);
+
+    #[tokio::test]
+    async fn what_was_written_down_as_a_consent_and_was_none_is_an_origin() {
+        const MIGRATION: &str = include_str!("../../migrations/sqlite/0031_people.sql");
+        let update =
+            MIGRATION.split_inclusive(';').find(|text| text.contains("UPDATE subscriptions")).unwrap();
+        for test in databases().await {
+            let key = SigningKey::new(&[7; 32]);
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut tx = test.db.begin().await.unwrap();
+            let undated = "import a.csv (the file has no date of it)";
+            let mut all = vec![];
+            for (at, from, words, event, origin) in [
+                (T0, "import a.csv", "", SubscriptionEvent::Import, Some("import a.csv")),
+                (T1, undated, "", SubscriptionEvent::Import, Some(undated)),
+                (T1, "import a.csv", "", SubscriptionEvent::Import, None),
+                (T0, "import a.csv", "I agree", SubscriptionEvent::Import, None),
+                (T0, "203.0.113.7", "", SubscriptionEvent::SignUp, None),
+                (T0, "added by ann", "By post", SubscriptionEvent::SignUp, Some("added by ann: By post")),
+                (T0, "added by ann", "By post", SubscriptionEvent::Import, None),
+            ] {
+                let email = EmailAddress::parse(&format!("r{}@example.org", all.len())).unwrap();
+                let person = subscribers::ensure(&mut tx, &key, &email, T0).await.unwrap();
+                let id = enter(&mut tx, newsletter, person.id, event, T0).await.unwrap().now.id;
+                let consent = Consent { at, from: from.to_owned(), words: words.to_owned() };
+                agree(&mut tx, id, &consent, T1).await.unwrap();
+                all.push((id, consent, origin));
+            }
+            tx.execute(update).await.unwrap();
+            for (id, consent, origin) in all {
+                let stored = history(&mut tx, id).await.unwrap().unwrap();
+                let kept = origin.is_none().then_some(consent);
+                assert_eq!((stored.origin.as_deref(), stored.subscription.consent), (origin, kept));
+                let is_asked = origin.is_some_and(|origin| origin.starts_with("added"));
+                assert_eq!(stored.subscription.asked_at, is_asked.then_some(T0));
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_reader_signs_up_confirms_leaves_and_only_comes_back_by_confirming() {

@@ -195,6 +195,23 @@ async fn the_words_of_those_who_came_before_the_index_are_cut_once() {
 }
 
 #[tokio::test]
+async fn who_was_cut_when_strokes_still_counted_is_cut_again() {
+    const MIGRATION: &str = include_str!("../../../migrations/sqlite/0031_people.sql");
+    let update = MIGRATION.split_inclusive(';').find(|text| text.contains("UPDATE subscribers")).unwrap();
+    for test in databases().await {
+        a_crowd(&test).await;
+        let ann = add(&test, "Søren Łukasz", "sl@example.org").await.id;
+        run(&test, &format!("UPDATE subscribers SET name_words = ' søren łukasz' WHERE id = {ann}")).await;
+        assert_eq!(found(&test, "soren").await, [0; 0]);
+        assert_eq!(run(&test, update).await, 1);
+        assert!(is_sound(&test).await);
+        assert_eq!(cut_words(&test.db).await.unwrap(), 1);
+        assert_eq!(found(&test, "soren luk").await, [ann]);
+        assert!(is_sound(&test).await);
+    }
+}
+
+#[tokio::test]
 async fn hostile_words_are_words() {
     for test in databases().await {
         a_crowd(&test).await;

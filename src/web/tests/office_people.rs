@@ -262,3 +262,28 @@ async fn a_person_is_shown_changed_and_erased() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_number_of_readers_stands_at_each_newsletter() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(
+            list.contains("<a href=\"/office/subscribers?newsletter=brief&amp;state=active\">0 readers</a>"),
+            "{list}"
+        );
+        for n in 0..3 {
+            house.named(&format!("r{n}@example.org"), "").await;
+        }
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(list.contains(">3 readers</a>") && !list.contains("counted <time"), "{list}");
+        // As it is where they are many: counted before.
+        let counts = vec![("all".to_owned(), 1_000_000), (format!("readers {}", house.brief), 900_000)];
+        let tally = crate::db::tallies::Tally { at: house.app.clock.now(), counts };
+        crate::db::people_tallies::put(&mut house.app.db.conn().await.unwrap(), &tally).await.unwrap();
+        house.pass(3 * 60_000);
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(list.contains(">900,000 readers</a>") && list.contains(">3 minutes ago</time>"), "{list}");
+        house.close().await;
+    }
+}
