@@ -167,6 +167,21 @@ pub async fn audit(conn: &mut Conn) -> Vec<String> {
     rows.iter().map(|row| Row::new(row, "audit").text("text").expect("a text")).collect()
 }
 
+/// Adds `count` people who follow nothing, in one go.
+pub async fn a_multitude(db: &Db, count: i64) {
+    let mut tx = db.begin().await.expect("a transaction");
+    sqlx::query(
+        "INSERT INTO subscribers (email, email_hash, name, email_words, created_at, updated_at)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+         SELECT 'm' || i || '@example.org', 'hash ' || i, '', ' m' || i, 0, 0 FROM n",
+    )
+    .bind(count)
+    .execute(&mut *tx)
+    .await
+    .expect("people are added");
+    tx.commit().await.expect("it is written");
+}
+
 /// How many rows a table has.
 pub async fn count(conn: &mut Conn, table: &str) -> i64 {
     let query = sql(format!("SELECT COUNT(*) AS count FROM {table}"));

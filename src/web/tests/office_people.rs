@@ -287,3 +287,31 @@ async fn the_number_of_readers_stands_at_each_newsletter() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_list_longer_than_is_counted_at_once_says_its_exact_number_once_that_is_known() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        crate::db::testing::a_multitude(&house.app.db, 12_345).await;
+        let mut page = house.get_as(&ann, "/office/subscribers").await.body;
+        for _ in 0..1000 {
+            if page.contains("<p>12,345 people. The newest first.</p>") {
+                break;
+            }
+            assert!(page.contains("<p>more than 10,000 people. The newest first.</p>"), "{page}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            page = house.get_as(&ann, "/office/subscribers").await.body;
+        }
+        assert!(page.contains("<p>12,345 people. The newest first.</p>"), "{page}");
+        house.pass(3 * 60_000);
+        let page = house.get_as(&ann, "/office/subscribers").await.body;
+        assert!(
+            page.contains("<p>12,345 people, counted <time") && page.contains(">3 minutes ago</time>"),
+            "{page}"
+        );
+        // Of a search that finds as many, nobody keeps the number.
+        let found = house.get_as(&ann, "/office/subscribers?q=m").await.body;
+        assert!(found.contains("more than 10,000 people found"), "{found}");
+        house.close().await;
+    }
+}
