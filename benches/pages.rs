@@ -443,6 +443,7 @@ async fn add_people(app: &App, newsletter_id: i64, subscribers: u64) -> Result<(
                 choice: Choice::default(),
                 paused_until: None,
                 consent: None,
+                origin: None,
                 left_at: (status == SubscriptionStatus::Unsubscribed).then(|| app.clock.now()),
                 left_reason: None,
             };

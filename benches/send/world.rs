@@ -180,6 +180,7 @@ async fn add_subscribers(app: &App, newsletter_id: i64, subscribers: u64) -> Res
         choice: Choice::default(),
         paused_until: None,
         consent: None,
+        origin: None,
         left_at: None,
         left_reason: None,
     };

@@ -246,7 +246,7 @@ impl From<Add> for NewPerson {
             zone: new.timezone,
             language: new.language,
             pending: new.pending,
-            consent_from: "subscriber add".to_owned(),
+            origin: "added at the command line".to_owned(),
             consent_words: new.consent,
         }
     }

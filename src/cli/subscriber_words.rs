@@ -5,7 +5,7 @@ use chrono::{Datelike as _, NaiveDate};
 use crate::db::people::Listed;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscription::SubscriptionStatus;
-use crate::pipeline::import::{FIRST, Report};
+use crate::pipeline::import::{Cause, FIRST, Report};
 use crate::pipeline::people::{Added, Erased, Left};
 use crate::pipeline::story::{Story, SubscriptionStory};
 
@@ -120,6 +120,14 @@ pub fn imported(report: &Report) -> Vec<String> {
         if report.getting == 1 { "gets" } else { "get" },
         grouped(report.getting_first)
     ));
+    if let Some(doubtful) = report.groups.iter().find(|group| group.cause == Cause::Doubtful) {
+        let people = counted(doubtful.count, "person", "people");
+        let columns = report.doubtful_columns.join(", ");
+        lines.push(format!(
+            "CAUTION: {people} may have left, bounced or complained elsewhere: something is in {columns}, which was not \
+             read. Say what it holds with --map COLUMN=left_at or --map COLUMN=bounced_at, or --map COLUMN=ignore."
+        ));
+    }
     if report.incomplete > 0 {
         let people = counted(report.incomplete, "line was", "lines were");
         lines.push(format!("{people} taken without a value that was not understood."));
@@ -223,6 +231,9 @@ fn subscription_lines(subscription: &SubscriptionStory) -> Vec<(&'static str, St
             words => format!(": “{words}”"),
         };
         lines.push(("consent", format!("{}, {}{words}", consent.at, consent.from)));
+    }
+    if let Some(origin) = &subscription.origin {
+        lines.push(("origin", origin.clone()));
     }
     if let Some(at) = &subscription.confirmed_at {
         lines.push(("confirmed", at.clone()));

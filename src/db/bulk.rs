@@ -75,10 +75,14 @@ pub struct BulkAction {
     pub finished_at: Option<Timestamp>,
     /// Why it stands still until somebody lets it go on; none: it does not, or goes on by itself.
     pub error: Option<String>,
+    /// Somebody ended it before it had come to everybody.
+    pub is_stopped: bool,
+    /// To how many it had not come then; none where nobody counted them.
+    pub left_over: Option<i64>,
 }
 
 const COLUMNS: &str = "id, kind, object_id, filter, words, who, state, place, changed, beat_at, created_at, \
-     finished_at, error";
+     finished_at, error, stopped, left_over";
 
 fn action(row: &sqlx::any::AnyRow) -> Result<BulkAction, DbError> {
     let row = Row::new(row, "bulk_actions");
@@ -96,6 +100,8 @@ fn action(row: &sqlx::any::AnyRow) -> Result<BulkAction, DbError> {
         created_at: row.time("created_at")?,
         finished_at: row.opt_time("finished_at")?,
         error: row.opt_text("error")?,
+        is_stopped: row.flag("stopped")?,
+        left_over: row.opt_int("left_over")?,
     })
 }
 
@@ -182,6 +188,19 @@ pub async fn advance(
     .execute(conn)
     .await?;
     one_row("an action's progress", &result)
+}
+
+/// Writes down that an action was stopped.
+pub async fn stop(conn: &mut Conn, id: i64) -> Result<(), DbError> {
+    let result =
+        sqlx::query("UPDATE bulk_actions SET stopped = 1 WHERE id = $1").bind(id).execute(conn).await?;
+    one_row("stopping an action", &result)
+}
+
+/// Writes down to how many an action had not come when it was stopped.
+pub async fn leave_over(conn: &mut Conn, id: i64, people: i64) -> Result<(), DbError> {
+    let query = sqlx::query("UPDATE bulk_actions SET left_over = $2 WHERE id = $1").bind(id).bind(people);
+    one_row("counting whom an action left", &query.execute(conn).await?)
 }
 
 /// Writes down why an action that is under way stands still.

@@ -59,6 +59,8 @@ pub struct Tie {
     pub choice: Choice,
     pub paused_until: Option<Timestamp>,
     pub consent: Option<Consent>,
+    /// Where it came from, where that was no consent of the person's own; it never changes.
+    pub origin: Option<String>,
     pub left_at: Option<Timestamp>,
     pub left_reason: Option<String>,
 }
@@ -79,7 +81,7 @@ pub async fn look_up(
     let rows = Dialect::of(conn).rows("$1", &columns);
     let query = sql(format!(
         "SELECT r.place, s.id, s.name, s.language, s.timezone, t.id AS tie, t.status, t.schedule_id, t.topics,
-             t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
+             t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.origin, t.left_at, t.left_reason,
              x.reason AS suppressed,
              CASE WHEN x.reason = 'manual' AND x.detail LIKE '{BULK_REASON}%' THEN 1 ELSE 0 END AS is_in_bulk,
              CASE WHEN x.email_hash IS NOT NULL AND x.email IS NULL THEN 1 ELSE 0 END AS is_erased
@@ -162,6 +164,7 @@ fn tie(row: &AnyRow) -> Result<Option<Tie>, DbError> {
         },
         paused_until: row.opt_time("paused_until")?,
         consent: consent(&row)?,
+        origin: row.opt_text("origin")?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
     }))
@@ -285,6 +288,7 @@ struct TieRow<'c>(
     Option<&'c str>,
     Option<i64>,
     Option<&'c str>,
+    Option<&'c str>,
     // What the row is found by: newsletter and address, or the id and the status before.
     i64,
     Option<&'c str>,
@@ -292,7 +296,7 @@ struct TieRow<'c>(
     Option<&'static str>,
 );
 
-const TIE: [(&str, Kind); 14] = [
+const TIE: [(&str, Kind); 15] = [
     ("status", Kind::Text),
     ("schedule_id", Kind::Int),
     ("topics", Kind::Int),
@@ -303,6 +307,7 @@ const TIE: [(&str, Kind); 14] = [
     ("consent_words", Kind::Text),
     ("left_at", Kind::Int),
     ("left_reason", Kind::Text),
+    ("origin", Kind::Text),
     ("newsletter_id", Kind::Int),
     ("email", Kind::Text),
     ("id", Kind::Int),
@@ -326,6 +331,7 @@ fn tie_row<'c>(newsletter_id: i64, change: &'c Change, after: &'c Tie) -> TieRow
         consent.map(|consent| consent.words.as_str()),
         after.left_at.map(Timestamp::millis),
         after.left_reason.as_deref(),
+        after.origin.as_deref(),
         newsletter_id,
         before.is_none().then_some(change.email.as_str()),
         before.and_then(|tie| tie.id),
@@ -346,9 +352,11 @@ async fn add_ties(
     let statement = |rows: &str| {
         format!(
             "INSERT INTO subscriptions (newsletter_id, subscriber_id, status, schedule_id, topics, at_minute,
-                 paused_until, consent_at, consent_from, consent_words, left_at, left_reason, created_at, updated_at)
+                 paused_until, consent_at, consent_from, consent_words, left_at, left_reason, origin, created_at,
+                 updated_at)
              SELECT r.newsletter_id, s.id, r.status, r.schedule_id, r.topics, r.at_minute,
-                 r.paused_until, r.consent_at, r.consent_from, r.consent_words, r.left_at, r.left_reason, $2, $2
+                 r.paused_until, r.consent_at, r.consent_from, r.consent_words, r.left_at, r.left_reason, r.origin,
+                 $2, $2
              FROM {rows} AS r JOIN subscribers s ON s.email = r.email WHERE true
              ON CONFLICT (newsletter_id, subscriber_id) DO NOTHING"
         )

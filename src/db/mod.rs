@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod notices;
 pub mod outcomes;
 pub mod people;
+pub mod people_tallies;
 pub mod recovery;
 pub mod results;
 mod row;

@@ -9,12 +9,14 @@ use crate::domain::subscription::{
 use crate::domain::topic::TopicSet;
 
 const COLUMNS: &str = "id, subscriber_id, newsletter_id, status, schedule_id, topics, at_minute, paused_until, \
-     consent_at, consent_from, consent_words, confirmed_at, left_at, left_reason, left_from";
+     consent_at, consent_from, consent_words, asked_at, origin, confirmed_at, left_at, left_reason, left_from";
 
 /// A subscription as it is stored: the domain's, and what happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub subscription: Subscription,
+    /// Where it came from, where that was no consent of the person's own: `import readers.csv`, `added by ann@…`.
+    pub origin: Option<String>,
     pub confirmed_at: Option<Timestamp>,
     /// When and why the reader left; kept while a new sign-up waits to be confirmed.
     pub left_at: Option<Timestamp>,
@@ -36,7 +38,9 @@ fn stored(row: &sqlx::any::AnyRow) -> Result<Stored, DbError> {
             hour: row.opt_int("at_minute")?.and_then(TimeOfDay::from_minutes),
             paused_until: row.opt_time("paused_until")?,
             consent: consent(&row)?,
+            asked_at: row.opt_time("asked_at")?,
         },
+        origin: row.opt_text("origin")?,
         confirmed_at: row.opt_time("confirmed_at")?,
         left_at: row.opt_time("left_at")?,
         left_reason: row.opt_text("left_reason")?,
@@ -105,6 +109,22 @@ pub async fn choose(conn: &mut Conn, id: i64, choice: Choice, now: Timestamp) ->
     .execute(conn)
     .await?;
     one_row("choosing for a subscription", &result)
+}
+
+/// Writes that an admin, who is named by `origin`, has the person asked: what somebody else typed before, and did not
+/// confirm, is no consent.
+pub async fn ask(conn: &mut Conn, id: i64, origin: &str, now: Timestamp) -> Result<(), DbError> {
+    let result = sqlx::query(
+        "UPDATE subscriptions
+         SET asked_at = $1, origin = $2, consent_at = NULL, consent_from = NULL, consent_words = NULL, updated_at = $1
+         WHERE id = $3",
+    )
+    .bind(now.millis())
+    .bind(origin)
+    .bind(id)
+    .execute(conn)
+    .await?;
+    one_row("asking for a subscription", &result)
 }
 
 /// Writes what somebody agreed to.
@@ -279,6 +299,8 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Executor as _;
+
     use super::*;
     use crate::db::testing::{a_newsletter, databases};
     use crate::db::{subscribers, suppressions};
@@ -288,6 +310,44 @@ mod tests {
 
     const T0: Timestamp = Timestamp::from_millis(1_000_000);
     const T1: Timestamp = Timestamp::from_millis(2_000_000);
+
+    #[tokio::test]
+    async fn what_was_written_down_as_a_consent_and_was_none_is_an_origin() {
+        const MIGRATION: &str = include_str!("../../migrations/sqlite/0031_people.sql");
+        let update =
+            MIGRATION.split_inclusive(';').find(|text| text.contains("UPDATE subscriptions")).unwrap();
+        for test in databases().await {
+            let key = SigningKey::new(&[7; 32]);
+            let newsletter = a_newsletter(&test.db, "brief").await;
+            let mut tx = test.db.begin().await.unwrap();
+            let undated = "import a.csv (the file has no date of it)";
+            let mut all = vec![];
+            for (at, from, words, event, origin) in [
+                (T0, "import a.csv", "", SubscriptionEvent::Import, Some("import a.csv")),
+                (T1, undated, "", SubscriptionEvent::Import, Some(undated)),
+                (T1, "import a.csv", "", SubscriptionEvent::Import, None),
+                (T0, "import a.csv", "I agree", SubscriptionEvent::Import, None),
+                (T0, "203.0.113.7", "", SubscriptionEvent::SignUp, None),
+                (T0, "added by ann", "By post", SubscriptionEvent::SignUp, Some("added by ann: By post")),
+                (T0, "added by ann", "By post", SubscriptionEvent::Import, None),
+            ] {
+                let email = EmailAddress::parse(&format!("r{}@example.org", all.len())).unwrap();
+                let person = subscribers::ensure(&mut tx, &key, &email, T0).await.unwrap();
+                let id = enter(&mut tx, newsletter, person.id, event, T0).await.unwrap().now.id;
+                let consent = Consent { at, from: from.to_owned(), words: words.to_owned() };
+                agree(&mut tx, id, &consent, T1).await.unwrap();
+                all.push((id, consent, origin));
+            }
+            tx.execute(update).await.unwrap();
+            for (id, consent, origin) in all {
+                let stored = history(&mut tx, id).await.unwrap().unwrap();
+                let kept = origin.is_none().then_some(consent);
+                assert_eq!((stored.origin.as_deref(), stored.subscription.consent), (origin, kept));
+                let is_asked = origin.is_some_and(|origin| origin.starts_with("added"));
+                assert_eq!(stored.subscription.asked_at, is_asked.then_some(T0));
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_reader_signs_up_confirms_leaves_and_only_comes_back_by_confirming() {

@@ -136,7 +136,8 @@ pub async fn every_text(db: &Db) -> String {
     for query in [
         "SELECT email || name || name_words || email_words AS text FROM subscribers",
         "SELECT COALESCE(email, '') || detail AS text FROM suppressions",
-        "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') AS text FROM subscriptions",
+        "SELECT COALESCE(consent_from, '') || COALESCE(consent_words, '') || COALESCE(origin, '') AS text
+         FROM subscriptions",
         "SELECT COALESCE(detail, '') || COALESCE(reason, '') AS text FROM deliveries",
         "SELECT event || email || name || content || COALESCE(detail, '') AS text FROM notices",
         "SELECT filter || COALESCE(place, '') AS text FROM bulk_actions",
@@ -164,6 +165,21 @@ pub async fn audit(conn: &mut Conn) -> Vec<String> {
                  FROM audit ORDER BY id";
     let rows = sqlx::query(query).fetch_all(conn).await.expect("it is read");
     rows.iter().map(|row| Row::new(row, "audit").text("text").expect("a text")).collect()
+}
+
+/// Adds `count` people who follow nothing, in one go.
+pub async fn a_multitude(db: &Db, count: i64) {
+    let mut tx = db.begin().await.expect("a transaction");
+    sqlx::query(
+        "INSERT INTO subscribers (email, email_hash, name, email_words, created_at, updated_at)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+         SELECT 'm' || i || '@example.org', 'hash ' || i, '', ' m' || i, 0, 0 FROM n",
+    )
+    .bind(count)
+    .execute(&mut *tx)
+    .await
+    .expect("people are added");
+    tx.commit().await.expect("it is written");
 }
 
 /// How many rows a table has.

@@ -104,12 +104,36 @@ impl IssueContent {
     }
 }
 
-/// A text as it is searched: in small letters, without accents, white space folded.
+/// A text as it is searched: in small letters, without accents, strokes and ligatures, white space folded.
 pub fn folded(text: &str) -> String {
     let letters: String = text.nfkd().filter(|letter| !is_combining_mark(*letter)).collect();
     let letters: String =
         letters.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    letters.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut plain = String::with_capacity(letters.len());
+    for letter in letters.to_lowercase().chars() {
+        match as_typed(letter) {
+            Some(typed) => plain.push_str(typed),
+            None => plain.push(letter),
+        }
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What people type for a small letter that Unicode does not take apart; none: the letter itself.
+fn as_typed(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'ø' => "o",
+        'ł' => "l",
+        'đ' | 'ð' => "d",
+        'þ' => "th",
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'ı' => "i",
+        'ħ' => "h",
+        'ŧ' => "t",
+        _ => return None,
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use super::issue::folded;
 /// Letters of a word that count: no index takes words without end, and nobody types more.
 const LONGEST: usize = 64;
 
-/// What somebody is found by: each word of a text in small letters and without accents, with a space before it. A text
+/// What somebody is found by: each word of a text in small letters and without accents (`ø` is `o`, `ß` is `ss`), with a space before it. A text
 /// is cut wherever there is neither letter nor digit; the `@` of an address is a word of its own:
 /// `anna.smith@example.org` gives ` anna smith @ example org`.
 pub fn words_of(text: &str) -> String {
@@ -151,6 +151,8 @@ mod tests {
         assert_eq!(words_of("  Émile   O’BRIEN-Dvořák "), " emile o brien dvorak");
         assert_eq!(words_of("山田 太郎 7eleven"), " 山田 太郎 7eleven");
         assert_eq!(words_of("ΟΔΟΣ ΟΔΟΣΑ"), " οδοσ οδοσα");
+        assert_eq!(words_of("Søren ŁUKASZ Đặng Sigurður Þór"), " soren lukasz dang sigurdur thor");
+        assert_eq!(words_of("Weiß ẞ Æble ŒUVRE Işık Ħal Ŧ"), " weiss ss aeble oeuvre isik hal t");
         assert_eq!(words_of(" -- … "), "");
         assert_eq!(words_of(&"x".repeat(300)).len(), 65);
     }

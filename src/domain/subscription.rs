@@ -93,7 +93,17 @@ pub struct Subscription {
     /// The reader's own hour; none: the schedule's slot.
     pub hour: Option<TimeOfDay>,
     pub paused_until: Option<Timestamp>,
+    /// None: nobody told of one.
     pub consent: Option<Consent>,
+    /// When an admin last had a mail ask the person to confirm, where that is on record in place of a consent.
+    pub asked_at: Option<Timestamp>,
+}
+
+impl Subscription {
+    /// When somebody last asked for it: by a form, or an admin.
+    pub fn last_asked_at(&self) -> Option<Timestamp> {
+        self.consent.as_ref().map(|consent| consent.at).max(self.asked_at)
+    }
 }
 
 /// When, from where and to which words somebody agreed to be mailed.

@@ -23,6 +23,10 @@ const STEP: usize = 500;
 /// How long a step looks for them: it may hold SQLite's only place to write.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long those are counted whom an action had not come to when it was stopped, and how many at once.
+const COUNTING: Duration = Duration::from_secs(5);
+const COUNTED_AT_ONCE: usize = 10_000;
+
 /// How long an action can be undone after its end.
 pub const UNDO_MILLIS: i64 = 60 * 60 * 1000;
 
@@ -253,17 +257,43 @@ pub fn can_undo(action: &BulkAction, now: Timestamp) -> bool {
     action.state == BulkState::Done && action.changed > 0 && until.is_some_and(|until| now < until)
 }
 
-/// Lets an action end where it is.
+/// Lets an action end where it is, and writes down how many it had not come to, where they are counted soon.
 pub async fn stop(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    if let Some(action) = db::bulk::hold(&mut tx, id, BulkState::Running, now).await? {
-        let BulkAction { place, changed, .. } = action;
-        db::bulk::advance(&mut tx, id, BulkState::Done, place.as_deref(), changed, Some(now)).await?;
-        by.note_of(app, &mut tx, "subscribers.change.stop", &format!("action {id}"), None).await?;
-    }
+    let Some(action) = db::bulk::hold(&mut tx, id, BulkState::Running, now).await? else { return Ok(()) };
+    let BulkAction { place, changed, .. } = &action;
+    db::bulk::advance(&mut tx, id, BulkState::Done, place.as_deref(), *changed, Some(now)).await?;
+    db::bulk::stop(&mut tx, id).await?;
+    by.note_of(app, &mut tx, "subscribers.change.stop", &format!("action {id}"), None).await?;
     db::commit(tx).await?;
+    if let Some(people) = left_over(app, &action).await? {
+        db::bulk::leave_over(&mut *app.db.conn().await?, id, people).await?;
+    }
     Ok(())
+}
+
+/// How many an action has not come to; none where it takes long to count them, or what it goes by is not there any more.
+async fn left_over(app: &App, action: &BulkAction) -> Result<Option<i64>, Error> {
+    let filter = match directory::kept(app, &action.filter, action.created_at).await {
+        Ok(wanted) => wanted.filter,
+        Err(Error::Invalid(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut conn = app.db.conn().await?;
+    let mut place = action.place.as_deref().and_then(Place::decode);
+    let began = std::time::Instant::now();
+    let mut people = 0;
+    while began.elapsed() < COUNTING {
+        let from = place.as_ref().map_or(From::Start, From::Behind);
+        let walked = db::directory::walk(&mut conn, &filter, from, COUNTED_AT_ONCE, COUNTING).await?;
+        people += i64::try_from(walked.people.len()).unwrap_or(i64::MAX);
+        place = walked.after;
+        if place.is_none() {
+            return Ok(Some(people));
+        }
+    }
+    Ok(None)
 }
 
 /// Begins to undo an action: [`go_on`] does it.

@@ -13,6 +13,7 @@ use crate::db;
 use crate::db::directory::{From, Person, Place};
 use crate::db::people::Exported;
 use crate::domain::calendar::Timestamp;
+use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
@@ -213,9 +214,13 @@ pub async fn export_found(
         let mut lines: HashMap<i64, Vec<Vec<String>>> = HashMap::new();
         let tags = if with_tags { db::tags::of_many(&mut conn, &ids).await? } else { HashMap::new() };
         let tags_of = |id| tags.get(&id).cloned().unwrap_or_default();
+        let strangers = if with_tags { vec![] } else { strangers(&mut conn, &newsletters, &ids).await? };
         for (newsletter, topics) in newsletters.iter().zip(&topics) {
-            for person in db::people::export_of(&mut conn, newsletter.id, &ids).await? {
+            for mut person in db::people::export_of(&mut conn, newsletter.id, &ids).await? {
                 let id = person.subscriber_id;
+                if strangers.contains(&id) {
+                    (person.name, person.language, person.timezone) = (String::new(), None, None);
+                }
                 let line = Line::new(person, topics, tags_of(id), now);
                 let cells = line.cells().into_iter().chain([newsletter.slug.clone()]);
                 lines.entry(id).or_default().push(cells.collect());
@@ -240,6 +245,18 @@ pub async fn export_found(
             return Ok(count);
         }
     }
+}
+
+/// Who among these people has answered none of these newsletters yet, and is known to others: what they are called, and where
+/// they live, is not for those who only asked them.
+async fn strangers(
+    conn: &mut db::Conn,
+    newsletters: &[Newsletter],
+    ids: &[i64],
+) -> Result<Vec<i64>, db::DbError> {
+    let own: Vec<i64> = newsletters.iter().map(|newsletter| newsletter.id).collect();
+    let people = db::directory::rows(conn, ids).await?;
+    Ok(people.iter().filter(|person| person.is_stranger_to(&own)).map(|person| person.id).collect())
 }
 
 fn without_subscription(person: &Person, tags: Vec<String>) -> Vec<String> {

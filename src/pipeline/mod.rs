@@ -29,6 +29,7 @@ pub mod pages;
 pub mod people;
 #[cfg(test)]
 mod people_tests;
+pub mod population;
 pub mod relays;
 pub mod results;
 mod revising;

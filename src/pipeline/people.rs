@@ -73,9 +73,9 @@ pub struct NewPerson {
     pub language: Option<String>,
     /// Not mailed before the person confirms.
     pub pending: bool,
-    /// Who says so, or how: what is on record of where the consent came from.
-    pub consent_from: String,
-    /// The words that the person agreed to.
+    /// Who adds them, or how: where the subscription came from, and the consent, where there is one.
+    pub origin: String,
+    /// What the person agreed to, and how; empty: no consent is on record.
     pub consent_words: String,
 }
 
@@ -110,6 +110,13 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         .map(|name| one_line("name", name, MAX_NAME))
         .transpose()
         .map_err(Error::Invalid)?;
+    let (origin, words) = (new.origin.clone(), new.consent_words.clone());
+    let (consent, origin) = match new.pending {
+        _ if words.is_empty() => (None, origin),
+        // They have not agreed yet.
+        true => (None, format!("{origin}: {words}")),
+        false => (Some(Consent { at: now, from: origin.clone(), words }), origin),
+    };
     let entry = Entry {
         email: new.email.clone(),
         name: name.filter(|name| !name.is_empty()),
@@ -122,7 +129,10 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         tags: vec![],
         event: if new.pending { SubscriptionEvent::ImportPending } else { SubscriptionEvent::Import },
         suppression: None,
-        consent: Consent { at: now, from: new.consent_from.clone(), words: new.consent_words.clone() },
+        consent,
+        origin,
+        left_at: None,
+        left_reason: None,
     };
     let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
     let before = found.into_iter().next().unwrap_or_default();

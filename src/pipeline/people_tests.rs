@@ -38,7 +38,7 @@ fn person(email: &str, newsletter: &str) -> NewPerson {
         zone: None,
         language: None,
         pending: false,
-        consent_from: "subscriber add".to_owned(),
+        origin: "subscriber add".to_owned(),
         consent_words: String::new(),
     }
 }

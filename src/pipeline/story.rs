@@ -57,7 +57,10 @@ pub struct SubscriptionStory {
     /// The reader's own hour, in their zone.
     pub hour: Option<String>,
     pub paused_until: Option<String>,
+    /// None: none is on record.
     pub consent: Option<ConsentStory>,
+    /// Where the subscription came from, where that was no consent of the person's own.
+    pub origin: Option<String>,
     pub confirmed_at: Option<String>,
     pub left_at: Option<String>,
     pub left_reason: Option<String>,
@@ -239,6 +242,7 @@ fn subscription_story(
             from: consent.from,
             words: consent.words,
         }),
+        origin: stored.origin,
         confirmed_at: text(stored.confirmed_at),
         left_at: text(stored.left_at),
         left_reason: stored.left_reason,

@@ -112,6 +112,7 @@ impl Typed {
             language: language::normalise(&self.language),
             from: String::new(),
             words: String::new(),
+            added_by: None,
         })
     }
 }

@@ -59,8 +59,12 @@ fn ordinal(day: u8) -> String {
     format!("{day}{ending}")
 }
 
-/// What is wrong, as it stands alone beside its field: capital letter, full stop.
+/// What is wrong, as it stands alone beside its field: capital letter, full stop. An address that it begins with stays as
+/// it is.
 pub fn sentence(says: &str) -> String {
+    if says.split_whitespace().next().is_some_and(|word| word.contains('@')) {
+        return format!("{}.", says.trim_end_matches('.'));
+    }
     let mut letters = says.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))

@@ -25,6 +25,15 @@ pub struct Person {
     pub last_digest_at: Option<Timestamp>,
 }
 
+impl Person {
+    /// Whether they are known from elsewhere, and have answered none of these newsletters yet, which only asked them.
+    pub fn is_stranger_to(&self, newsletter_ids: &[i64]) -> bool {
+        let (own, others): (Vec<&PersonTie>, Vec<&PersonTie>) =
+            self.ties.iter().partition(|tie| newsletter_ids.contains(&tie.newsletter_id));
+        !others.is_empty() && own.iter().all(|tie| tie.status == SubscriptionStatus::Pending)
+    }
+}
+
 /// A subscription of a person in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonTie {

@@ -17,15 +17,15 @@ const MOST: u64 = if cfg!(test) { 30 } else { 10_000 };
 /// Whether, and when, a walk asks the index of words.
 #[derive(Debug)]
 pub enum Asking<'f> {
-    /// For these words, once the walk has shown that they are rare.
-    Once(&'f Search),
+    /// For these words, once the walk has shown that they are rare; and how many people there are, once that is known.
+    Once(&'f Search, Option<u64>),
     Not,
 }
 
 impl<'f> Asking<'f> {
     pub fn new(road: &Road, filter: &'f Filter) -> Self {
         // Where the road finds them all, it is by the words already.
-        if filter.words.is_empty() || road.finds_all() { Self::Not } else { Self::Once(&filter.words) }
+        if filter.words.is_empty() || road.finds_all() { Self::Not } else { Self::Once(&filter.words, None) }
     }
 
     /// All who have the words, where they are few; `found` were among the `looked` that
@@ -37,16 +37,22 @@ impl<'f> Asking<'f> {
         looked: u64,
         is_late: bool,
     ) -> Result<Option<People>, DbError> {
-        let Self::Once(search) = *self else { return Ok(None) };
+        let Self::Once(search, all) = *self else { return Ok(None) };
         if looked < GLANCE && !is_late {
             return Ok(None);
         }
-        *self = Self::Not;
-        // The index reads all entries of a word that half of the list has, to no purpose.
+        let all = match all {
+            Some(all) => all,
+            None => newest(conn).await?,
+        };
+        // The index reads all entries of a word that half of the list has, to no purpose. They may also stand together,
+        // as an import brought them: that shows further on.
         let found = u64::try_from(found).unwrap_or(u64::MAX);
-        if found.saturating_mul(newest(conn).await?) / looked.max(1) > MOST {
+        if found.saturating_mul(all) / looked.max(1) > MOST {
+            *self = Self::Once(search, Some(all));
             return Ok(None);
         }
+        *self = Self::Not;
         having(conn, search).await
     }
 }

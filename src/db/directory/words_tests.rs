@@ -115,6 +115,26 @@ async fn rare_words_are_found_in_one_walk_however_little_its_time() {
 }
 
 #[tokio::test]
+async fn people_of_one_word_who_came_together_are_all_counted() {
+    for test in databases().await {
+        // A town of strangers, and then the twenty of one import: among those looked at first, everybody has the word.
+        for n in 0..60 {
+            add(&test, "Stranger", &format!("s{n}@example.org")).await;
+        }
+        for n in 0..20 {
+            add(&test, "Fair", &format!("fair{n}@example.org")).await;
+        }
+        let mut conn = test.db.conn().await.unwrap();
+        let filter = search("fair");
+        let counted = count(&mut conn, &filter, 100, LONG).await.unwrap();
+        assert_eq!(counted, Counted { people: 20, is_more: false });
+        let mut asking = words::Asking::new(&sql::road(test.db.dialect(), &filter), &filter);
+        assert!(asking.ask(&mut conn, 16, 16, false).await.unwrap().is_none(), "as if all had it");
+        assert!(asking.ask(&mut conn, 20, 64, true).await.unwrap().is_some(), "they are rare after all");
+    }
+}
+
+#[tokio::test]
 async fn whoever_changes_name_or_address_is_found_by_the_new_one_alone() {
     for test in databases().await {
         a_crowd(&test).await;
@@ -170,6 +190,23 @@ async fn the_words_of_those_who_came_before_the_index_are_cut_once() {
         assert_eq!(cut_words(&test.db).await.unwrap(), 0);
         assert_eq!(found(&test, "exam ann").await, [ann]);
         assert_eq!(found(&test, "many").await.len(), 40);
+        assert!(is_sound(&test).await);
+    }
+}
+
+#[tokio::test]
+async fn who_was_cut_when_strokes_still_counted_is_cut_again() {
+    const MIGRATION: &str = include_str!("../../../migrations/sqlite/0031_people.sql");
+    let update = MIGRATION.split_inclusive(';').find(|text| text.contains("UPDATE subscribers")).unwrap();
+    for test in databases().await {
+        a_crowd(&test).await;
+        let ann = add(&test, "Søren Łukasz", "sl@example.org").await.id;
+        run(&test, &format!("UPDATE subscribers SET name_words = ' søren łukasz' WHERE id = {ann}")).await;
+        assert_eq!(found(&test, "soren").await, [0; 0]);
+        assert_eq!(run(&test, update).await, 1);
+        assert!(is_sound(&test).await);
+        assert_eq!(cut_words(&test.db).await.unwrap(), 1);
+        assert_eq!(found(&test, "soren luk").await, [ann]);
         assert!(is_sound(&test).await);
     }
 }

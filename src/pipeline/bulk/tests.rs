@@ -15,7 +15,7 @@ async fn somebody(app: &App, email: &str) -> i64 {
         zone: None,
         language: None,
         pending: false,
-        consent_from: String::new(),
+        origin: String::new(),
         consent_words: String::new(),
     };
     add(app, &person).await.unwrap();

@@ -22,11 +22,14 @@ pub enum Field {
     ConsentWords,
     PausedUntil,
     Tags,
+    LeftAt,
+    LeftReason,
+    BouncedAt,
 }
 
 /// Every field: its own heading, and how other programs and people head such a column, the surer words first, in
 /// lower case and without anything but letters and digits.
-const FIELDS: [(Field, &str, &[&str]); 15] = [
+const FIELDS: [(Field, &str, &[&str]); 18] = [
     (
         Field::Email,
         "email",
@@ -155,6 +158,50 @@ const FIELDS: [(Field, &str, &[&str]); 15] = [
             "etichette",
         ],
     ),
+    (
+        Field::LeftAt,
+        "left_at",
+        &[
+            "leftat",
+            "unsubtime",
+            "unsubscribetime",
+            "unsubscribedat",
+            "unsubscribedate",
+            "unsubscribeddate",
+            "unsubscribedon",
+            "unsubscriptiondate",
+            "optouttime",
+            "optoutdate",
+            "optedoutat",
+            "emaildisabled",
+            "unsubscribed",
+            "optedout",
+            "optout",
+            "emailoptout",
+            "donotemail",
+        ],
+    ),
+    (
+        Field::LeftReason,
+        "left_reason",
+        &["leftreason", "unsubreason", "unsubscribereason", "unsubscriptionreason", "optoutreason"],
+    ),
+    (
+        Field::BouncedAt,
+        "bounced_at",
+        &[
+            "bouncedat",
+            "cleantime",
+            "cleanedat",
+            "cleaneddate",
+            "bouncetime",
+            "bouncedate",
+            "hardbouncedat",
+            "hardbounced",
+            "bounced",
+            "cleaned",
+        ],
+    ),
 ];
 
 impl Field {
@@ -174,6 +221,9 @@ impl Field {
         Self::ConsentWords,
         Self::PausedUntil,
         Self::Tags,
+        Self::LeftAt,
+        Self::LeftReason,
+        Self::BouncedAt,
     ];
 
     /// The field with this heading.
@@ -199,6 +249,9 @@ impl Field {
             Self::ConsentWords => "Words of consent",
             Self::PausedUntil => "Paused until",
             Self::Tags => "Tags",
+            Self::LeftAt => "Has left (yes, or when)",
+            Self::LeftReason => "Why they left",
+            Self::BouncedAt => "Bounced (yes, or when)",
         }
     }
 
@@ -307,6 +360,11 @@ impl Columns {
         (!cell.is_empty()).then_some(cell)
     }
 
+    /// Whether nothing is read from the column at `place`.
+    pub fn ignores(&self, place: usize) -> bool {
+        !self.places.contains(&Some(place))
+    }
+
     /// What is read from where, `email ← E-Mail-Adresse`.
     pub fn used(&self, header: &StringRecord) -> Vec<String> {
         let of = |((_, heading, _), place): (&(Field, &str, _), &Option<usize>)| {
@@ -317,7 +375,7 @@ impl Columns {
 
     /// The columns that nothing is read from.
     pub fn ignored(&self, header: &StringRecord) -> Vec<String> {
-        let unused = header.iter().enumerate().filter(|(place, _)| !self.places.contains(&Some(*place)));
+        let unused = header.iter().enumerate().filter(|(place, _)| self.ignores(*place));
         unused.map(|(_, name)| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
     }
 }
@@ -343,7 +401,7 @@ pub fn check(fields: &[Option<Field>]) -> Result<(), String> {
 }
 
 /// A heading without case, spaces and signs: `E-Mail-Adresse` is `emailadresse`.
-fn plain(heading: &str) -> String {
+pub(super) fn plain(heading: &str) -> String {
     heading.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

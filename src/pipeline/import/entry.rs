@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use chrono_tz::Tz;
 use csv::StringRecord;
 
-use super::columns::{Columns, Field};
+use super::columns::{Columns, Field, plain};
 use super::dates::{Slashed, read_time};
+use super::doubt::{Doubtful, is_no, is_yes_alone};
 use super::report::Cause;
 use super::tags;
 use crate::domain::address::{EmailAddress, is_invisible};
@@ -34,16 +35,25 @@ pub struct Entry {
     pub event: SubscriptionEvent,
     /// Why the address must not be mailed, where the file says so.
     pub suppression: Option<SuppressionReason>,
-    pub consent: Consent,
+    /// None: nothing is said of one.
+    pub consent: Option<Consent>,
+    /// Where it is said: `import readers.csv`.
+    pub origin: String,
+    /// When and why they left, where that is said.
+    pub left_at: Option<Timestamp>,
+    pub left_reason: Option<String>,
 }
 
 /// The longest name, in characters: longer ones are other things that slipped into the column.
 pub const MAX_NAME: usize = 200;
-/// Stands behind the source of a consent whose date the file has a column for, and does not tell.
+/// Stands behind the source of a consent whose date the file does not tell.
 const UNDATED: &str = " (the file has no date of it)";
 
 /// The longest source or words of a consent, in characters.
 pub const MAX_CONSENT: usize = 2000;
+
+/// The longest reason to leave, in characters.
+const MAX_REASON: usize = 300;
 
 /// The most tags that a line gives, and that a file makes: more are no tags, but another column.
 const MAX_TAGS: usize = 50;
@@ -62,8 +72,19 @@ pub struct Reading {
     new_tags: HashSet<String>,
     /// Which way round dates with slashes are.
     slashed: Slashed,
-    /// What a record's consent is where it does not say.
-    consent: Consent,
+    source: Source,
+    doubtful: Doubtful,
+}
+
+/// Where a file's lines come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// When they are taken in.
+    pub now: Timestamp,
+    /// `import readers.csv`
+    pub origin: String,
+    /// What its people agreed to, where it does not say; may be empty.
+    pub consent_words: String,
 }
 
 impl Reading {
@@ -73,14 +94,16 @@ impl Reading {
         schedules: Vec<Schedule>,
         tags: HashSet<String>,
         slashed: Slashed,
-        consent: Consent,
+        doubtful: Doubtful,
+        source: Source,
     ) -> Self {
         let topics = topics
             .into_iter()
             .flat_map(|topic| [(topic.slug.clone(), topic.clone()), (lower(&topic.name), topic)])
             .collect();
         let schedules = schedules.into_iter().map(|schedule| (lower(&schedule.name), schedule.id)).collect();
-        Self { columns, topics, schedules, tags, new_tags: HashSet::new(), slashed, consent }
+        let new_tags = HashSet::new();
+        Self { columns, topics, schedules, tags, new_tags, slashed, source, doubtful }
     }
 
     /// What a record says, and what of it was not understood and left out; or why all of it is refused: an address
@@ -102,6 +125,7 @@ impl Reading {
         };
         let (mut zone, mut hour, mut language, mut schedule_id) = (None, None, None, None);
         let (mut consented_at, mut paused_until) = (None, None);
+        let (mut left_at, mut bounced_at) = (None, None);
         let time = |text: &str| read_time(text, &self.slashed);
         try_to(Cause::Zone, cell(Field::Timezone).map(|text| parse_zone(text).map(|read| zone = Some(read))));
         try_to(
@@ -124,26 +148,33 @@ impl Reading {
             Cause::Date,
             cell(Field::PausedUntil).map(|text| time(text).map(|read| paused_until = Some(read))),
         );
-        let mut consent = self.consent.clone();
-        if let Some(from) = cell(Field::ConsentFrom) {
-            consent.from = one_line("source of the consent", from, MAX_CONSENT).map_err(too_long)?;
-        }
-        if let Some(words) = cell(Field::ConsentWords) {
-            consent.words = one_line("text of the consent", words, MAX_CONSENT).map_err(too_long)?;
-        }
+        // Whatever is in such a cell but a “no” is against mailing: only the date can be left out.
+        let is_yes = |field| cell(field).filter(|text| !is_no(text));
+        let (left, bounced) = (is_yes(Field::LeftAt), is_yes(Field::BouncedAt));
+        let date = |text: &&str| !is_yes_alone(text);
+        try_to(Cause::Date, left.filter(date).map(|text| time(text).map(|read| left_at = Some(read))));
+        try_to(Cause::Date, bounced.filter(date).map(|text| time(text).map(|read| bounced_at = Some(read))));
+        let line = |what, field| cell(field).map(|text| one_line(what, text, MAX_CONSENT)).transpose();
+        let consent_from = line("source of the consent", Field::ConsentFrom).map_err(too_long)?;
+        let consent_words = line("text of the consent", Field::ConsentWords).map_err(too_long)?;
+        let left_reason = cell(Field::LeftReason).map(|text| one_line("reason to leave", text, MAX_REASON));
+        let left_reason = left_reason.transpose().map_err(too_long)?;
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
         let status = cell(Field::Status).map(read_status).transpose();
         let status = status.map_err(|says| (Cause::Status, says))?;
-        let (event, suppression) = status.unwrap_or((SubscriptionEvent::Import, None));
-        match consented_at {
-            Some(at) => consent.at = at,
-            // It stands with the time of the import: the record says that this is not the day of the consent. Of
-            // whoever left, the source is why they did.
-            None if self.columns.has(Field::ConsentAt) && event != SubscriptionEvent::Leave => {
-                consent.from = undated(&consent.from);
-            }
-            None => {}
+        let (mut event, mut suppression) = status.unwrap_or((SubscriptionEvent::Import, None));
+        if bounced.is_some() {
+            suppression = suppression.or(Some(SuppressionReason::Bounced));
         }
+        let left_reason = left_reason.filter(|reason| !is_no(reason));
+        if left.is_some() || left_reason.is_some() || bounced.is_some() {
+            event = SubscriptionEvent::Leave;
+        }
+        if event != SubscriptionEvent::Leave {
+            left_out.extend(self.doubtful.found(record));
+        }
+        let (consent, origin) =
+            self.consent(event, cell(Field::ConsentAt).map(|_| consented_at), consent_from, consent_words);
         let name = self.name(record).map_err(too_long)?;
         let tags = cell(Field::Tags).map(tags::split).unwrap_or_default();
         let tags = self.tags(&tags, &mut left_out);
@@ -160,8 +191,40 @@ impl Reading {
             event,
             suppression,
             consent,
+            origin,
+            left_at: left_at.or(bounced_at),
+            left_reason,
         };
         Ok((entry, left_out))
+    }
+
+    /// What a line says of a consent, and where the line comes from. A date or words make a consent, from where the line
+    /// says or from the file; `at` is the date where there is one, and none within where it cannot be read. What is said of
+    /// all people of the file goes for those who are to be mailed.
+    fn consent(
+        &self,
+        event: SubscriptionEvent,
+        at: Option<Option<Timestamp>>,
+        from: Option<String>,
+        words: Option<String>,
+    ) -> (Option<Consent>, String) {
+        let of_all = Some(&self.source.consent_words).filter(|words| !words.is_empty());
+        let of_all = of_all.filter(|_| event == SubscriptionEvent::Import);
+        if at.is_none() && words.is_none() && of_all.is_none() {
+            let origin = match from {
+                None => self.source.origin.clone(),
+                Some(from) => format!("{}: {from}", self.source.origin),
+            };
+            return (None, origin);
+        }
+        let words = words.or_else(|| of_all.cloned()).unwrap_or_default();
+        let from = from.unwrap_or_else(|| self.source.origin.clone());
+        let consent = match at.flatten() {
+            Some(at) => Consent { at, from, words },
+            // It stands with the time of the import: the record says that this is not the day of the consent.
+            None => Consent { at: self.source.now, from: undated(&from), words },
+        };
+        (Some(consent), self.source.origin.clone())
     }
 
     /// The tags of these names, each once.
@@ -279,8 +342,7 @@ pub fn read_language(text: &str) -> Result<String, String> {
 /// What the word for a status in a file asks for, and why the address must not be mailed, where the word says so.
 fn read_status(text: &str) -> Result<(SubscriptionEvent, Option<SuppressionReason>), String> {
     use SuppressionReason as R;
-    let word: String = lower(text).chars().filter(|character| character.is_alphanumeric()).collect();
-    match word.as_str() {
+    match plain(text).as_str() {
         "active" | "subscribed" | "confirmed" | "enabled" | "optedin" | "optin" | "yes" | "true" | "1"
         | "aktiv" | "abonniert" | "angemeldet" | "ja" | "actif" | "abonné" | "inscrit" | "oui" | "activo"
         | "suscrito" | "sí" | "regular" => Ok((SubscriptionEvent::Import, None)),
@@ -331,7 +393,12 @@ mod tests {
             vec![],
             HashSet::from(["vip".to_owned()]),
             Slashed::default(),
-            Consent { at: Timestamp::from_millis(7), from: "import list.csv".into(), words: String::new() },
+            Doubtful::default(),
+            Source {
+                now: Timestamp::from_millis(7),
+                origin: "import list.csv".into(),
+                consent_words: String::new(),
+            },
         )
     }
 
@@ -367,23 +434,83 @@ mod tests {
         assert_eq!(entry.zone, Some(chrono_tz::Europe::Paris));
         assert_eq!(entry.language.as_deref(), Some("pt-BR"));
         assert_eq!(entry.event, SubscriptionEvent::Import);
-        assert_eq!(entry.consent.at, Timestamp::parse("2024-03-01T12:30:00Z").unwrap());
-        assert_eq!((entry.consent.from.as_str(), entry.consent.words.as_str()), ("web form", "I agree"));
+        let at = Timestamp::parse("2024-03-01T12:30:00Z").unwrap();
+        assert_eq!(entry.consent, Some(Consent { at, from: "web form".into(), words: "I agree".into() }));
+        assert_eq!(entry.origin, "import list.csv");
         assert_eq!(entry.paused_until, Some(Timestamp::parse("2026-12-24T00:00:00Z").unwrap()));
         assert_eq!(entry.tags, ["vip", "a, b", "press"]);
     }
 
     #[test]
-    fn a_consent_without_its_date_says_so_within_its_length_and_a_reason_to_leave_does_not() {
-        let read = |status: &str, from: &str| {
-            let cells = ["ann@example.org", "", "", "", status, "", "", "", "", "", "", from, "", "", ""];
-            read(cells).unwrap().0.consent.from
+    fn a_consent_is_what_has_a_date_or_words_and_one_without_its_date_says_so_within_its_length() {
+        let read = |status: &str, at: &str, from: &str, words: &str| {
+            let cells = ["ann@example.org", "", "", "", status, "", "", "", "", "", at, from, words, "", ""];
+            let (entry, _) = read(cells).unwrap();
+            (entry.consent.map(|consent| consent.from), entry.origin)
         };
-        assert_eq!(read("active", "web form"), format!("web form{UNDATED}"));
-        let longest = read("active", &"x".repeat(MAX_CONSENT));
+        let here = || "import list.csv".to_owned();
+        assert_eq!(read("active", "", "", ""), (None, here()));
+        assert_eq!(read("active", "", "web form", ""), (None, "import list.csv: web form".to_owned()));
+        assert_eq!(read("active", "", "web form", "Yes"), (Some(format!("web form{UNDATED}")), here()));
+        let longest = read("active", "", &"x".repeat(MAX_CONSENT), "Yes").0.unwrap();
         assert!(longest.chars().count() == MAX_CONSENT && longest.ends_with(&format!("xx{UNDATED}")));
-        assert_eq!(read("unsubscribed", "too many mails"), "too many mails");
-        assert_eq!(read("complained", "too many mails"), "too many mails");
+        for status in ["active", "pending", "unsubscribed", "blocked"] {
+            assert_eq!(read(status, "2024-03-01", "fair", ""), (Some("fair".to_owned()), here()), "{status}");
+        }
+    }
+
+    #[test]
+    fn words_typed_for_a_whole_file_are_the_consent_of_those_who_are_to_be_mailed() {
+        for (status, is_theirs) in [("", true), ("active", true), ("pending", false), ("unsubscribed", false)]
+        {
+            let mut reading = reading();
+            reading.source.consent_words = "I agree".to_owned();
+            let mut cells = [""; 15];
+            (cells[0], cells[4]) = ("ann@example.org", status);
+            let consent = reading.read(&StringRecord::from(cells.to_vec())).unwrap().0.consent;
+            let from = format!("import list.csv{UNDATED}");
+            let expected = Consent { at: Timestamp::from_millis(7), from, words: "I agree".to_owned() };
+            assert_eq!(consent, is_theirs.then_some(expected), "{status}");
+        }
+    }
+
+    #[test]
+    fn whoever_left_or_bounced_elsewhere_is_not_taken_for_a_reader() {
+        let header = StringRecord::from(vec!["email", "status", "UNSUB_TIME", "UNSUB_REASON", "CLEAN_TIME"]);
+        let read = |status: &str, left: &str, why: &str, bounced: &str| {
+            let Reading { topics, schedules, tags, slashed, doubtful, source, .. } = reading();
+            let columns = Columns::read(&header, &[]).unwrap();
+            let new_tags = HashSet::new();
+            let mut reading =
+                Reading { columns, topics, schedules, tags, new_tags, slashed, source, doubtful };
+            let record = StringRecord::from(vec!["ann@example.org", status, left, why, bounced]);
+            let (entry, left_out) = reading.read(&record).unwrap();
+            (
+                entry.event,
+                entry.suppression,
+                entry.left_at.map(|at| at.to_string()),
+                entry.left_reason,
+                left_out.len(),
+            )
+        };
+        let at = || Some("2024-05-01T10:00:00Z".to_owned());
+        let gone = SuppressionReason::Bounced;
+        use SubscriptionEvent as E;
+        for (line, expected) in [
+            (("", "", "", ""), (E::Import, None, None, None, 0)),
+            (("", "false", "", "0"), (E::Import, None, None, None, 0)),
+            (("pending", "no", "", ""), (E::ImportPending, None, None, None, 0)),
+            (("", "2024-05-01 10:00:00", "NORMAL", ""), (E::Leave, None, at(), Some("NORMAL".to_owned()), 0)),
+            (("active", "TRUE", "", ""), (E::Leave, None, None, None, 0)),
+            (("active", "03/04/2024", "", ""), (E::Leave, None, None, None, 1)),
+            (("", "", "Too many", ""), (E::Leave, None, None, Some("Too many".to_owned()), 0)),
+            (("", "", "", "2024-05-01 10:00:00"), (E::Leave, Some(gone), at(), None, 0)),
+            (("subscribed", "", "", "yes"), (E::Leave, Some(gone), None, None, 0)),
+            (("complained", "1", "", ""), (E::Leave, Some(SuppressionReason::Complained), None, None, 0)),
+        ] {
+            let (status, left, why, bounced) = line;
+            assert_eq!(read(status, left, why, bounced), expected, "{line:?}");
+        }
     }
 
     #[test]
@@ -408,9 +535,9 @@ mod tests {
         .unwrap();
         assert_eq!(entry.topics, Some(TopicSet::from_bits(1)));
         assert_eq!((entry.hour, entry.zone, entry.language, entry.schedule_id), (None, None, None, None));
-        let consent = reading().consent;
-        let from = format!("{}{UNDATED}", consent.from);
-        assert_eq!(entry.consent, Consent { from, ..consent });
+        let from = format!("import list.csv{UNDATED}");
+        let at = Timestamp::from_millis(7);
+        assert_eq!(entry.consent, Some(Consent { at, from, words: String::new() }), "there was a date");
         assert_eq!((entry.paused_until, entry.tags), (None, vec!["vip".to_owned()]));
         for (cause, value) in [
             (Cause::Zone, "Mars"),

@@ -7,7 +7,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, transition};
 
 /// What shall be on record once `entry` is taken in. Values are only overwritten by values, whoever left stays away,
-/// and a consent on record stays unless the reader becomes active by this one: taking in the same entry again changes
+/// and a consent on record stays unless the reader becomes active by another: taking in the same entry again changes
 /// nothing.
 pub fn merge(before: &OnRecord, entry: &Entry, now: Timestamp) -> OnRecord {
     let mut after = before.clone();
@@ -52,6 +52,7 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
         choice: Choice::default(),
         paused_until: None,
         consent: None,
+        origin: Some(entry.origin.clone()),
         left_at: None,
         left_reason: None,
     });
@@ -65,20 +66,23 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
         tie.paused_until = entry.paused_until.filter(|until| *until > now).or(tie.paused_until);
     }
     let becomes_active = status == S::Active && was != Some(S::Active);
-    if becomes_active
-        || (tie.consent.is_none() && entry.event != SubscriptionEvent::Leave && status != S::Unsubscribed)
+    if let Some(consent) = &entry.consent
+        && (becomes_active
+            || (tie.consent.is_none()
+                && (status != S::Unsubscribed || entry.event == SubscriptionEvent::Leave)))
     {
-        tie.consent = Some(entry.consent.clone());
+        tie.consent = Some(consent.clone());
     }
+    let left_reason = || entry.left_reason.as_ref().unwrap_or(&entry.origin).clone();
     if status == S::Unsubscribed && was != Some(S::Unsubscribed) {
-        tie.left_at = Some(now);
-        tie.left_reason = Some(entry.consent.from.clone());
+        tie.left_at = Some(entry.left_at.filter(|at| *at <= now).unwrap_or(now));
+        tie.left_reason = Some(left_reason());
     } else if status == S::Unsubscribed
         && entry.event == SubscriptionEvent::Leave
         && ended_for_many(tie.left_reason.as_deref())
     {
         // The file says that they left: undoing the bulk action does not bring them back.
-        tie.left_reason = Some(entry.consent.from.clone());
+        tie.left_reason = Some(left_reason());
     }
     tie
 }

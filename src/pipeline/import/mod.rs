@@ -7,6 +7,9 @@
 mod columns;
 mod dates;
 mod decode;
+mod doubt;
+#[cfg(test)]
+mod elsewhere_tests;
 mod entry;
 mod merge;
 mod old_uploads;
@@ -37,7 +40,7 @@ use crate::db::DbError;
 use crate::db::import::{Change, OnRecord};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
-use crate::domain::subscription::{Consent, SubscriptionEvent, SubscriptionStatus};
+use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, SuppressionReason};
 use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::editors::find_newsletter;
@@ -84,10 +87,10 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     let words = parse::Words {
         topics: db::newsletters::topics(&mut conn, newsletter.id).await?,
         schedules: db::newsletters::schedules_of(&mut conn, newsletter.id).await?,
-        consent: Consent {
-            at: now,
-            from: format!("import {}", request.file_name).trim_end().to_owned(),
-            words: request.consent_words.clone(),
+        source: entry::Source {
+            now,
+            origin: format!("import {}", request.file_name).trim_end().to_owned(),
+            consent_words: request.consent_words.clone(),
         },
         map: request.map.clone(),
         columns: request.columns.clone(),
@@ -109,9 +112,10 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     std::thread::spawn(move || done.send(parse::run(input, words, &sender)));
     while let Some(batch) = batches.recv().await {
         match batch {
-            Batch::Head { encoding, separator, columns, ignored_columns, dates } => {
+            Batch::Head { encoding, separator, columns, ignored_columns, doubtful_columns, dates } => {
                 (report.encoding, report.separator, report.dates) = (encoding, separator, dates);
                 (report.columns, report.ignored_columns) = (columns, ignored_columns);
+                report.doubtful_columns = doubtful_columns;
             }
             Batch::People { people, mut notes, bytes } => {
                 let outcome = take_in(app, newsletter.id, &people, request.dry_run, now).await?;
@@ -231,8 +235,12 @@ fn not_mailed(before: &OnRecord, after: &OnRecord, entry: &Entry) -> Option<(Cau
     let status = after.tie.as_ref().map(|tie| tie.status);
     match (entry.suppression, after.suppressed) {
         (Some(_), Some(reason)) if is_put_on_list => {
-            let reason = reason.as_str();
-            let says = format!("{email} is put on the suppression list, as the file says: {reason}");
+            let why = match reason {
+                SuppressionReason::Bounced => "its mail bounced",
+                SuppressionReason::Complained => "its owner complained",
+                SuppressionReason::Manual | SuppressionReason::Erased => "it was blocked",
+            };
+            let says = format!("{email} is put on the suppression list: {why}, as the file says");
             Some((Cause::PutOnList, says))
         }
         (_, Some(_)) if status != Some(SubscriptionStatus::Unsubscribed) => {

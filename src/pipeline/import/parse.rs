@@ -13,11 +13,12 @@ use tokio::sync::mpsc::Sender;
 use super::columns::{Columns, Field};
 use super::dates::Slashed;
 use super::decode;
-use super::entry::{Entry, Reading};
+use super::doubt::Doubtful;
+use super::entry::{Entry, Reading, Source};
 use super::records::{Record, Records};
 use super::report::{Cause, Note};
 use crate::domain::newsletter::Schedule;
-use crate::domain::subscription::{Consent, SubscriptionEvent};
+use crate::domain::subscription::SubscriptionEvent;
 use crate::domain::topic::Topic;
 use crate::pipeline::Error;
 
@@ -35,7 +36,7 @@ pub struct Words {
     pub schedules: Vec<Schedule>,
     /// The names of the tags that there are.
     pub tags: HashSet<String>,
-    pub consent: Consent,
+    pub source: Source,
     pub map: Vec<(String, String)>,
     /// What every column holds, where that was said.
     pub columns: Option<Vec<Option<Field>>>,
@@ -52,6 +53,7 @@ pub enum Batch {
         separator: String,
         columns: Vec<String>,
         ignored_columns: Vec<String>,
+        doubtful_columns: Vec<String>,
         dates: Option<String>,
     },
     /// People by line, each address once; notes about lines; and how many bytes of the file are read so far.
@@ -91,15 +93,25 @@ pub fn run(input: Box<dyn Read + Send>, words: Words, sender: &Sender<Batch>) ->
         Some(input) => look_first(input, words.encoding, &columns)?,
         None => Slashed::default(),
     };
+    let doubtful = Doubtful::of(&columns, &header);
     let head = Batch::Head {
         encoding: encoding.name().to_owned(),
         separator: records.separator().to_string(),
         columns: columns.used(&header),
         ignored_columns: columns.ignored(&header),
+        doubtful_columns: doubtful.names(),
         dates: slashed.words(),
     };
     let mut parser = Parser {
-        reading: Reading::new(columns, words.topics, words.schedules, words.tags, slashed, words.consent),
+        reading: Reading::new(
+            columns,
+            words.topics,
+            words.schedules,
+            words.tags,
+            slashed,
+            doubtful,
+            words.source,
+        ),
         seen: HashMap::new(),
         hasher: RandomState::new(),
         people: vec![],
@@ -128,8 +140,9 @@ fn look_first(
     columns: &Columns,
 ) -> Result<Slashed, Error> {
     let mut slashed = Slashed::default();
-    let dated = [Field::ConsentAt, Field::PausedUntil].map(|field| columns.has(field).then_some(field));
-    if dated == [None; 2] {
+    let dated = [Field::ConsentAt, Field::PausedUntil, Field::LeftAt, Field::BouncedAt];
+    let dated = dated.map(|field| columns.has(field).then_some(field));
+    if dated == [None; 4] {
         return Ok(slashed);
     }
     let (input, _) = decode::open(input, encoding).map_err(unreadable)?;
@@ -240,6 +253,7 @@ impl Parser {
         match self.people.iter_mut().find(|(_, earlier)| earlier.email == entry.email) {
             Some((_, earlier)) => {
                 (earlier.event, earlier.suppression) = (entry.event, entry.suppression);
+                (earlier.left_at, earlier.left_reason) = (entry.left_at, entry.left_reason);
                 let word = if against == LEFT { "unsubscribed" } else { "suppressed" };
                 let why = format!("{again}, which now counts as {word}, as this line says");
                 self.notes.push(Note::new(line, Cause::Twice, why));

@@ -26,6 +26,8 @@ pub struct Report {
     /// Which column was read as what, `email ← E-Mail-Adresse`, and the columns that were not read.
     pub columns: Vec<String>,
     pub ignored_columns: Vec<String>,
+    /// Those among the latter that sound as if whoever has something in them must not be mailed.
+    pub doubtful_columns: Vec<String>,
     /// How dates with slashes were read, where the file has such.
     pub dates: Option<String>,
     /// People who are new to the newsletter.
@@ -85,6 +87,8 @@ pub enum NoteKind {
     Suppressed,
     /// Taken, and not brought back.
     Left,
+    /// Taken, and to be looked at.
+    Doubtful,
 }
 
 impl NoteKind {
@@ -94,6 +98,7 @@ impl NoteKind {
             Self::Incomplete => "incomplete",
             Self::Suppressed => "suppressed",
             Self::Left => "left",
+            Self::Doubtful => "doubtful",
         }
     }
 }
@@ -102,6 +107,8 @@ impl NoteKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// A column that is not read sounds as if the person must not be mailed.
+    Doubtful,
     NotAnAddress,
     NoAddress,
     Columns,
@@ -144,12 +151,17 @@ impl Cause {
             | Self::Tag => NoteKind::Incomplete,
             Self::OnList | Self::PutOnList => NoteKind::Suppressed,
             Self::HasLeft => NoteKind::Left,
+            Self::Doubtful => NoteKind::Doubtful,
         }
     }
 
     /// What there is so often, behind the number: for one, and for more.
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
+            Self::Doubtful => (
+                "person may have left, bounced or complained elsewhere",
+                "people may have left, bounced or complained elsewhere",
+            ),
             Self::NotAnAddress => ("address is not an e-mail address", "addresses are not e-mail addresses"),
             Self::NoAddress => ("line has no e-mail address", "lines have no e-mail address"),
             Self::Columns => (
@@ -184,6 +196,10 @@ impl Cause {
     /// What becomes of them, and what to do.
     pub fn advice(self) -> &'static str {
         match self {
+            Self::Doubtful => {
+                "Something is in a column that is skipped, and its name sounds as if they must not be mailed. Say that it \
+                 holds “Has left” or “Bounced”, unless it means something else."
+            }
             Self::NotAnAddress | Self::NoAddress => {
                 "Nothing of these lines is taken. Correct the addresses and import the file again: only what is missing \
                  is written."
@@ -207,7 +223,7 @@ impl Cause {
                  the suppression list first."
             }
             Self::Date => {
-                "The people are taken without it. Write dates like 2024-01-31. A consent without its date is marked so."
+                "The people are taken without it. Write dates like 2024-01-31. A consent without its date is marked so, and who left stays away."
             }
             Self::Zone => "The people are taken without it. Write zones like Europe/Paris.",
             Self::Hour => "The people are taken without it. Write hours like 07:30.",
@@ -304,7 +320,7 @@ impl Report {
                 NoteKind::Refused => self.refused += 1,
                 NoteKind::Suppressed => self.suppressed += 1,
                 NoteKind::Incomplete if last_incomplete != Some(note.line) => self.incomplete += 1,
-                NoteKind::Incomplete | NoteKind::Left => {}
+                NoteKind::Incomplete | NoteKind::Left | NoteKind::Doubtful => {}
             }
             if note.kind == NoteKind::Incomplete {
                 last_incomplete = Some(note.line);

@@ -2,6 +2,7 @@
 
 use super::tests::{counts, import_as, import_bytes, on_record, with_brief};
 use super::*;
+use crate::db::import::Tie;
 use crate::db::subscriptions;
 use crate::domain::subscription::SubscriptionEvent;
 use crate::pipeline::testing::{apps, now};
@@ -15,7 +16,8 @@ bob@example.org,=Bob,pending,,,,,,2024-03-02,web form,,,'=sum;vip\n\
 cleo@example.org,,unsubscribed,arts,,,,,,,,,vip\n\
 dan@example.org,,bounced,,,,,,,,,,\n\
 eve@example.org,,complained,,,,,,,,,,\n\
-fay@example.org,Fay,blocked,,daily,,,,,,,,press\n";
+fay@example.org,Fay,blocked,,daily,,,,2023-05-01T09:00:00Z,kiosk,Send it,,press\n\
+gus@example.org,,unsubscribed,,,,,,2022-05-01T09:00:00Z,kiosk,,,\n";
 
 async fn exported(app: &App) -> String {
     let mut csv = vec![];
@@ -30,7 +32,7 @@ async fn an_export_that_is_imported_elsewhere_makes_the_same_readers() {
     for (test, elsewhere) in apps().await.into_iter().zip(apps().await) {
         let (app, id) = with_brief(&test).await;
         let report = import_bytes(app, EVERYTHING.as_bytes()).await.unwrap();
-        assert_eq!((counts(&report), report.incomplete), ((6, 0, 0, 0), 0), "{:?}", report.notes);
+        assert_eq!((counts(&report), report.incomplete), ((7, 0, 0, 0), 0), "{:?}", report.notes);
         let ann = on_record(app, id, "ann@example.org").await;
         assert_eq!(ann.tags, ["5\" disk", "a, b", "press"]);
         assert_eq!(ann.tie.unwrap().paused_until, Timestamp::parse("2099-01-01T00:00:00Z"));
@@ -38,17 +40,21 @@ async fn an_export_that_is_imported_elsewhere_makes_the_same_readers() {
         let text = exported(app).await;
         assert!(text.lines().next().unwrap().ends_with("paused_until,tags"), "{text}");
         let again = import_bytes(app, text.as_bytes()).await.unwrap();
-        assert_eq!(counts(&again), (0, 0, 6, 0), "{again:?}");
+        assert_eq!(counts(&again), (0, 0, 7, 0), "{again:?}");
 
         let (other, other_id) = with_brief(&elsewhere).await;
         let report = import_bytes(other, text.as_bytes()).await.unwrap();
-        assert_eq!(counts(&report), (6, 0, 0, 0), "{:?}", report.notes);
+        assert_eq!(counts(&report), (7, 0, 0, 0), "{:?}", report.notes);
         assert_eq!(report.new_tags, ["5\" disk", "=sum", "a, b", "press", "vip"]);
         assert_eq!(exported(other).await, text);
-        for email in ["ann", "bob", "cleo", "dan", "eve", "fay"] {
+        for email in ["ann", "bob", "cleo", "dan", "eve", "fay", "gus"] {
             let email = format!("{email}@example.org");
             let (here, there) = (on_record(app, id, &email).await, on_record(other, other_id, &email).await);
             assert_eq!((here.name, here.tags, here.suppressed), (there.name, there.tags, there.suppressed));
+            let consent = |tie: Option<Tie>| tie.and_then(|tie| tie.consent);
+            let has_consent = ["ann", "bob", "fay", "gus"].iter().any(|name| email.starts_with(name));
+            let (here, there) = (consent(here.tie), consent(there.tie));
+            assert_eq!((here.is_some(), here), (has_consent, there), "{email}");
         }
     }
 }

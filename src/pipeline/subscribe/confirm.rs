@@ -71,7 +71,7 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
 /// Whether the sign-up that a link was made for has given way to a later one: the link must not confirm what somebody
 /// else may have chosen since.
 fn is_replaced(subscription: &Subscription, expires: Timestamp) -> bool {
-    subscription.consent.as_ref().is_some_and(|consent| consent.at.plus_millis(VALID) > expires)
+    subscription.last_asked_at().is_some_and(|at| at.plus_millis(VALID) > expires)
 }
 
 /// Makes active what is still pending of a sign-up, and queues a welcome for each. The consent on record is from then

@@ -63,6 +63,8 @@ pub struct SignUp {
     pub from: String,
     /// The words that were agreed to.
     pub words: String,
+    /// The admin who asks in place of the person, who has agreed to nothing yet: `added by ann@example.org`.
+    pub added_by: Option<String>,
 }
 
 /// What was chosen of one newsletter, where a form has several.
@@ -144,7 +146,10 @@ pub async fn sign_up(app: &App, asked: &SignUp) -> Result<Taken, Error> {
         let waited = changed.before == Some(SubscriptionStatus::Pending) && is_waiting(&changed.now, now);
         if !waited {
             subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
-            subscriptions::agree(&mut tx, changed.now.id, &consent, now).await?;
+            match &asked.added_by {
+                None => subscriptions::agree(&mut tx, changed.now.id, &consent, now).await?,
+                Some(origin) => subscriptions::ask(&mut tx, changed.now.id, origin, now).await?,
+            }
         }
         pending.push(Pending { newsletter, subscription: changed.now, is_new: !waited });
     }
@@ -221,7 +226,7 @@ async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice
 /// Whether a sign-up waits to be confirmed, and still can be.
 fn is_waiting(subscription: &Subscription, now: Timestamp) -> bool {
     // A file can tell of a consent in the future.
-    let since = subscription.consent.as_ref().map(|consent| consent.at).filter(|at| *at <= now);
+    let since = subscription.last_asked_at().filter(|at| *at <= now);
     subscription.status == SubscriptionStatus::Pending && since.is_some_and(|at| now <= at.plus_millis(VALID))
 }
 

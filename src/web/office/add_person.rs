@@ -242,6 +242,11 @@ async fn put(
 ) -> Result<(), pipeline::Error> {
     let from = format!("added by {}", by.user.email);
     if !typed.has_agreed {
+        // What is typed of somebody who has not agreed is no consent.
+        let added_by = match typed.words.as_str() {
+            "" => from,
+            words => format!("{from}: {words}"),
+        };
         let asked = SignUp {
             email: email.clone(),
             name,
@@ -252,8 +257,9 @@ async fn put(
             hour: None,
             zone: None,
             language: None,
-            from,
-            words: typed.words.clone(),
+            from: String::new(),
+            words: String::new(),
+            added_by: Some(added_by),
         };
         subscribe::sign_up(app, &asked).await?;
         return match db::subscribers::find(&mut *app.db.conn().await?, email).await? {
@@ -276,7 +282,7 @@ async fn put(
         zone: None,
         language: None,
         pending: false,
-        consent_from: from,
+        origin: from,
         consent_words: typed.words.clone(),
     };
     people::add(app, &new).await.map(drop)

@@ -94,6 +94,8 @@ struct Row {
     who: String,
     begun: When,
     changed: String,
+    /// How many it was stopped before, where it was.
+    left_over: Option<String>,
     state: &'static str,
     class: &'static str,
     /// For how long it can still be undone; none: it cannot.
@@ -111,6 +113,7 @@ fn state_words(action: &BulkAction) -> (&'static str, &'static str) {
         BulkState::Running | BulkState::Undoing if action.error.is_some() => ("stands still", "bad"),
         BulkState::Running => ("under way", "warn"),
         BulkState::Undoing => ("being undone", "warn"),
+        BulkState::Done if action.is_stopped => ("stopped", "warn"),
         BulkState::Done => ("done", "good"),
         BulkState::Undone => ("undone", ""),
     }
@@ -125,7 +128,8 @@ async fn list(app: &App, by: &SignedIn) -> Result<Response, Error> {
         Row {
             id: action.id,
             begun: when(action.created_at, now),
-            changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
+            changed: people(action.changed),
+            left_over: action.left_over.filter(|_| action.state == BulkState::Done).map(people),
             state,
             class,
             undo_left: can_undo(&action, now).then(|| undo_left(&action, now)),
@@ -135,6 +139,10 @@ async fn list(app: &App, by: &SignedIn) -> Result<Response, Error> {
     };
     let page = List { actions: actions.into_iter().map(row).collect() };
     desk::show(by, StatusCode::OK, SUBSCRIBERS, "Changes to many people", "office/bulk_list", &page)
+}
+
+fn people(count: i64) -> String {
+    counted(u64::try_from(count).unwrap_or(0), "person", "people")
 }
 
 /// For how long an action can still be undone.
@@ -180,7 +188,8 @@ async fn show_first(
         false => vec![],
     };
     drop(conn);
-    let many = how_many(found, u64::MAX);
+    let many =
+        how_many(found, u64::MAX).unwrap_or_else(|| "everybody found, however many they are".to_owned());
     let sentence = match question.is_of_ticked {
         true => format!("{verb} {many}, whom you ticked:"),
         false => format!("{verb} {many}: all {} as they are now.", wanted.words()),
@@ -193,7 +202,7 @@ async fn show_first(
         sentence,
         ticked: ticked.into_iter().map(name).collect(),
         consequence: consequence(deed.kind),
-        is_nobody: found.people == 0,
+        is_nobody: found.people == 0 && !found.is_more,
         nobody: match question.is_of_ticked {
             true => "Those who were ticked are not here any more.",
             false => "The filter finds nobody. Go back and take a word or a filter away.",
@@ -238,6 +247,9 @@ struct Page {
     is_undoing: bool,
     is_undone: bool,
     is_done: bool,
+    /// Somebody ended it before it had come to all; how many were left, where they were counted.
+    is_stopped: bool,
+    left_over: Option<String>,
     /// Whoever was at it has died: it goes on by itself before long.
     stands_still: bool,
     /// Why it does not.
@@ -272,11 +284,13 @@ fn page(action: BulkAction, now: Timestamp) -> Page {
         id: action.id,
         may_go_on: stands_still || (is_at_work && action.error.is_some()),
         begun: when(action.created_at, now),
-        changed: counted(u64::try_from(action.changed).unwrap_or(0), "person", "people"),
+        changed: people(action.changed),
         is_running: action.state == BulkState::Running,
         is_undoing: action.state == BulkState::Undoing,
         is_undone: action.state == BulkState::Undone,
-        is_done: action.state == BulkState::Done,
+        is_done: action.state == BulkState::Done && !action.is_stopped,
+        is_stopped: action.state == BulkState::Done && action.is_stopped,
+        left_over: action.left_over.map(people),
         stands_still,
         error: action.error.clone().filter(|_| is_at_work),
         can_undo: can_undo(&action, now),

@@ -7,7 +7,7 @@ use super::words::{When, counted, grouped, size, when};
 use crate::db;
 use crate::db::imports::{Import, ImportState};
 use crate::pipeline::import::uploads::{self, Peek};
-use crate::pipeline::import::{Field, Group, NoteKind, Report};
+use crate::pipeline::import::{Cause, Field, Group, NoteKind, Report};
 use crate::pipeline::{self, App};
 use crate::web::Error;
 
@@ -95,6 +95,8 @@ struct Numbers {
     /// Who gets the next issue.
     getting: String,
     new_tags: Option<String>,
+    /// Who would be mailed, and perhaps must not be.
+    doubtful: Option<String>,
     dates: Option<String>,
     /// Nothing new in the file.
     is_idle: bool,
@@ -290,10 +292,25 @@ fn numbers(report: &Report, newsletter: &str) -> Numbers {
         refused: grouped(report.refused),
         getting,
         new_tags,
+        doubtful: doubtful(report),
         dates: report.dates.clone(),
         is_idle: taken == 0,
         button: format!("Import {} into {newsletter}", people(taken)),
     }
+}
+
+/// What is to be read before anything is taken in: columns that were skipped say something against mailing people.
+fn doubtful(report: &Report) -> Option<String> {
+    let group = report.groups.iter().find(|group| group.cause == Cause::Doubtful)?;
+    let columns: Vec<String> = report.doubtful_columns.iter().map(|name| format!("“{name}”")).collect();
+    let (is, has) = if group.count == 1 { ("person", "has") } else { ("people", "have") };
+    Some(format!(
+        "{} {is} who would be mailed {has} something in {}, which {} skipped, and sounds as if they left, bounced or \
+         complained. Say what it holds and look again, unless it means something else.",
+        grouped(group.count),
+        columns.join(", "),
+        if columns.len() == 1 { "is" } else { "are" },
+    ))
 }
 
 fn group(group: Group) -> GroupView {
@@ -305,6 +322,7 @@ fn group(group: Group) -> GroupView {
         NoteKind::Incomplete => ("taken without it", "warn"),
         NoteKind::Suppressed => ("not mailed", ""),
         NoteKind::Left => ("stays away", ""),
+        NoteKind::Doubtful => ("would be mailed", "bad"),
     };
     GroupView {
         words: counted(group.count, one, many),

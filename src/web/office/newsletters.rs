@@ -1,5 +1,7 @@
 //! The newsletters: which there are, and a new one. What can be set of each is on pages of its own.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,11 +10,13 @@ use axum::routing::get;
 use serde::Serialize;
 
 use super::fields::{self, Again, Asked, Field, Kind, Wrong, typed};
+use super::words::{When, counted, when};
 use super::{newsletter_settings, newsletter_topics, schedules};
 use crate::db;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::user::Role;
 use crate::pipeline::newsletters::{self as settings, NewNewsletter};
+use crate::pipeline::population::population;
 use crate::pipeline::{self, App};
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk::show;
@@ -20,6 +24,9 @@ use crate::web::words::frequency;
 use crate::web::{Error, said};
 
 const PATH: &str = "/office/newsletters";
+
+/// How long the page waits for readers who were never counted before.
+const COUNTING: Duration = Duration::from_secs(1);
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -91,6 +98,9 @@ struct List {
 #[derive(Serialize)]
 struct Row {
     slug: String,
+    /// Who gets what is sent, where that is known; and when they were counted, where that was a while ago.
+    readers: Option<String>,
+    counted: Option<When>,
     name: String,
     description: String,
     when: String,
@@ -134,12 +144,21 @@ async fn list_page(
     let newsletters = db::newsletters::list(&mut conn).await?;
     let all = db::newsletters::schedules(&mut conn).await?;
     drop(conn);
+    let people = population(app, COUNTING).await?;
+    let now = app.clock.now();
     let mut rows = vec![];
     for newsletter in newsletters.into_iter().filter(|newsletter| by.user.may(Role::Admin, newsletter.id)) {
         let own = all.iter().filter(|schedule| schedule.newsletter_id == newsletter.id && !schedule.paused);
-        let when: Vec<String> = own.map(|schedule| frequency(&schedule.slots)).collect();
+        let slots: Vec<String> = own.map(|schedule| frequency(&schedule.slots)).collect();
         rows.push(Row {
-            when: if when.is_empty() { "It has no schedule that runs".to_owned() } else { when.join("; ") },
+            when: if slots.is_empty() { "It has no schedule that runs".to_owned() } else { slots.join("; ") },
+            readers: people
+                .as_ref()
+                .map(|people| counted(people.readers_of(newsletter.id), "reader", "readers")),
+            counted: people
+                .as_ref()
+                .filter(|people| people.is_kept)
+                .map(|people| when(people.counted_at(), now)),
             from: newsletter.from.address.to_string(),
             slug: newsletter.slug,
             name: newsletter.name,

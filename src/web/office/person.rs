@@ -108,6 +108,7 @@ struct Tie {
     wrong_hour: String,
     wrong_until: String,
     consent: Option<Consent>,
+    origin: Option<String>,
     confirmed: Option<When>,
     left: Option<When>,
     left_reason: String,
@@ -193,13 +194,19 @@ pub async fn page(
     let reach = Reach::of(&by.user);
     let is_whole = reach == Reach::Everybody;
     let mut conn = app.db.conn().await?;
-    let person = db::subscribers::get(&mut conn, id).await?.ok_or(Error::NotFound)?;
+    let mut person = db::subscribers::get(&mut conn, id).await?.ok_or(Error::NotFound)?;
     let suppression = db::suppressions::find(&mut conn, &app.key, &person.email).await?;
     let mut ties = vec![];
-    for stored in db::subscriptions::of_subscriber(&mut conn, id).await? {
-        if !reach.holds(stored.subscription.newsletter_id) {
-            continue;
-        }
+    let (own, others): (Vec<Stored>, Vec<Stored>) = db::subscriptions::of_subscriber(&mut conn, id)
+        .await?
+        .into_iter()
+        .partition(|stored| reach.holds(stored.subscription.newsletter_id));
+    let is_asked = |stored: &Stored| stored.subscription.status == SubscriptionStatus::Pending;
+    if !others.is_empty() && own.iter().all(is_asked) {
+        // Others know them: what they are called is shown once they have answered.
+        person.name.clear();
+    }
+    for stored in own {
         if let Some(tie) = tie(&mut conn, stored, now).await? {
             ties.push(tie);
         }
@@ -317,6 +324,7 @@ fn tie_view(
             from: consent.from,
             words: consent.words,
         }),
+        origin: stored.origin,
         confirmed: stored.confirmed_at.map(|at| when(at, now)),
         left: stored.left_at.map(|at| when(at, now)),
         left_reason: stored.left_reason.as_deref().map(why_words).unwrap_or_default(),

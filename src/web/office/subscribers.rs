@@ -13,16 +13,18 @@ use futures_util::stream;
 use super::subscribers_view::{Found, Ticked, View};
 use super::{Reach, SUBSCRIBERS, reach};
 use crate::db;
-use crate::db::directory::{self as people, Counted, From, Place};
+use crate::db::directory::{self as people, Counted, Filter, From, Place, State as PersonState};
+use crate::domain::calendar::Timestamp;
 use crate::domain::user::Role;
 use crate::pipeline::directory::{self, Asked};
+use crate::pipeline::population::population;
 use crate::pipeline::{App, export};
 use crate::web::Error;
 use crate::web::auth::{Act, SignedIn};
 use crate::web::desk;
 
 /// People on a page.
-const PAGE: usize = 50;
+pub const PAGE: usize = 50;
 
 /// How long a page looks for its people, and counts them: with what is said of each, well within 100 ms.
 const FINDING: Duration = patience(30);
@@ -52,6 +54,8 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
         fields.find(|(field, _)| field == name).and_then(|(_, value)| Place::decode(&value))
     };
     let (behind, before) = (place("behind"), place("before"));
+    let seen = url::form_urlencoded::parse(query.as_bytes()).find(|(field, _)| field == "seen");
+    let seen = seen.and_then(|(_, count)| count.parse().ok()).filter(|count| *count < MOST);
     let mut conn = app.db.conn().await?;
     let found = match directory::resolve(&mut conn, &asked, now).await? {
         Err(problems) => Err(problems),
@@ -72,12 +76,34 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
             };
             let ids: Vec<i64> = walked.people.iter().map(|found| found.subscriber_id).collect();
             let rows = people::rows(&mut conn, &ids).await?;
-            Ok(Found { wanted, walked, counted, rows })
+            Ok(Found { wanted, walked, counted, seen: seen.unwrap_or(0), rows, total: None })
         }
     };
+    drop(conn);
+    let found = match found {
+        Ok(found) => Ok(Found { total: total(&app, &found).await?, ..found }),
+        Err(problems) => Err(problems),
+    };
+    let mut conn = app.db.conn().await?;
     let status = if found.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let view = View::new(&mut conn, asked, found, &reach, Ticked::of(&query), now).await?;
     desk::show(&by, status, SUBSCRIBERS, "Subscribers", "office/subscribers", &view)
+}
+
+/// How many a list has whose people are more than a page counts, where that is kept: everybody, and the readers of one
+/// newsletter; and since when.
+async fn total(app: &App, found: &Found) -> Result<Option<(u64, Timestamp)>, Error> {
+    let filter = &found.wanted.filter;
+    let everybody = Filter::everybody(filter.now);
+    let readers =
+        Filter { newsletter_id: filter.newsletter_id, state: Some(PersonState::Active), ..everybody.clone() };
+    let is_kept = *filter == everybody || (filter.newsletter_id.is_some() && *filter == readers);
+    if !found.counted.is_more || !is_kept {
+        return Ok(None);
+    }
+    let kept = population(app, Duration::ZERO).await?;
+    Ok(kept
+        .map(|kept| (filter.newsletter_id.map_or(kept.all(), |id| kept.readers_of(id)), kept.counted_at())))
 }
 
 /// The filter within what somebody manages: of their newsletter, the first where they name none, and without tags, which

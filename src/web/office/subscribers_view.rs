@@ -18,7 +18,11 @@ pub struct Found {
     pub wanted: Wanted,
     pub walked: Walked,
     pub counted: Counted,
+    /// How many stand before this page, at least.
+    pub seen: u64,
     pub rows: Vec<Person>,
+    /// How many there are in all, where that was counted before, and when.
+    pub total: Option<(u64, Timestamp)>,
 }
 
 /// Whether everybody on the page is ticked, and the address of the page on which it is the other way.
@@ -101,6 +105,8 @@ pub struct View {
     tick_href: String,
     kinds: Vec<Choice>,
     how_many: String,
+    /// When they were counted, where that was a while ago.
+    counted: Option<When>,
     /// What to say where the search was not brought to its end.
     cut: Option<String>,
     newer: Option<String>,
@@ -120,13 +126,25 @@ pub fn state_words(state: State) -> &'static str {
     }
 }
 
-/// How many, as exactly as it was counted.
-pub fn how_many(counted_people: Counted, most: u64) -> String {
+/// A count of people that never says less than stands on the page and on those before it.
+fn at_least(counted: Counted, shown: u64) -> Counted {
+    match counted.is_more {
+        true => Counted { people: counted.people.max(shown), ..counted },
+        false => counted,
+    }
+}
+
+/// What was counted within it is as it is now.
+const MINUTE: i64 = 60 * 1000;
+
+/// How many, as exactly as it was counted; none where nothing is known but that there may be some.
+pub fn how_many(counted_people: Counted, most: u64) -> Option<String> {
     let people = counted_people.people;
     match counted_people.is_more {
-        false => counted(people, "person", "people"),
-        true if people >= most => format!("more than {} people", grouped(people)),
-        true => format!("at least {}", counted(people, "person", "people")),
+        false => Some(counted(people, "person", "people")),
+        true if people == 0 => None,
+        true if people >= most => Some(format!("more than {} people", grouped(people))),
+        true => Some(format!("at least {}", counted(people, "person", "people"))),
     }
 }
 
@@ -187,6 +205,7 @@ impl View {
             tick_href: ticked.other_href,
             kinds: super::bulk_ask::kinds(""),
             how_many: String::new(),
+            counted: None,
             cut: None,
             newer: None,
             older: None,
@@ -203,9 +222,28 @@ impl View {
     }
 
     fn fill(&mut self, found: Found, newsletters: &[Newsletter], now: Timestamp) {
-        let Found { wanted, walked, counted, rows } = found;
+        let Found { wanted, walked, counted, seen, rows, total } = found;
         let only = wanted.filter.newsletter_id;
-        self.how_many = how_many(counted, super::subscribers::MOST);
+        let shown = seen.saturating_add(u64::try_from(walked.people.len()).unwrap_or(0));
+        let found = if self.is_filtered { " found" } else { "" };
+        self.how_many = match total {
+            Some((people, _)) => format!("{}{found}", self::counted(people, "person", "people")),
+            None => match how_many(at_least(counted, shown), super::subscribers::MOST) {
+                Some(many) => format!("{many}{found}"),
+                None => "More may be found: look on".to_owned(),
+            },
+        };
+        self.counted =
+            total.map(|(_, at)| at).filter(|at| at.plus_millis(MINUTE) < now).map(|at| when(at, now));
+        let mut rows = rows;
+        if let Some(id) = only.filter(|_| !self.is_whole) {
+            // What others know of them is shown once they have answered.
+            for person in rows.iter_mut().filter(|person| person.is_stranger_to(&[id])) {
+                person.name.clear();
+                let asked = person.ties.iter().find(|tie| tie.newsletter_id == id);
+                person.joined_at = asked.map_or(person.joined_at, |tie| tie.since);
+            }
+        }
         self.people = rows.into_iter().map(|person| row(person, newsletters, only, now)).collect();
         if !self.is_whole {
             // They tell of more than one newsletter.
@@ -223,12 +261,18 @@ impl View {
                 false => format!("{looked} people were looked through for this page. There may be more."),
             }
         });
-        let href = |name: &str, place: &str| {
+        let href = |name: &str, place: &str, seen: u64| {
             let mut query = url::form_urlencoded::Serializer::new(self.filter.clone());
-            format!("/office/subscribers?{}", query.append_pair(name, place).finish())
+            query.append_pair(name, place);
+            // Where they are counted, nobody asks how many were on the pages before.
+            if counted.is_more && seen > 0 {
+                query.append_pair("seen", &seen.to_string());
+            }
+            format!("/office/subscribers?{}", query.finish())
         };
-        self.newer = walked.before.map(|place| href("before", &place.encode()));
-        self.older = walked.after.map(|place| href("behind", &place.encode()));
+        let before = seen.saturating_sub(u64::try_from(super::subscribers::PAGE).unwrap_or(0));
+        self.newer = walked.before.map(|place| href("before", &place.encode(), before));
+        self.older = walked.after.map(|place| href("behind", &place.encode(), shown));
         if wanted.filter.is_by_domain() {
             (self.order, self.newer_words, self.older_words) =
                 ("By domain, the newest of each first.", "Back", "More");
@@ -296,4 +340,21 @@ fn row(person: Person, newsletters: &[Newsletter], only: Option<i64>, now: Times
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_as_exactly_as_it_was_counted_and_none_where_nobody_was() {
+        let said = |people, is_more| how_many(Counted { people, is_more }, 10_000);
+        assert_eq!(said(0, false).unwrap(), "0 people");
+        assert_eq!(said(1_111, false).unwrap(), "1,111 people");
+        assert_eq!(said(50, true).unwrap(), "at least 50 people");
+        assert_eq!(said(10_000, true).unwrap(), "more than 10,000 people");
+        assert_eq!(said(0, true), None);
+        let page = |people, is_more, shown| at_least(Counted { people, is_more }, shown).people;
+        assert_eq!((page(0, true, 150), page(1_000, true, 150), page(120, false, 150)), (150, 1_000, 120));
+    }
 }

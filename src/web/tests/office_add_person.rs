@@ -19,11 +19,18 @@ async fn one_person_is_added_by_a_mail_that_asks_or_with_their_consent_on_record
             ];
             house.submit_as(&ann, PATH, &fields).await
         };
-        let asked = add("bob@example.org", "ask", "").await;
+        let asked = add("bob@example.org", "ask", "Met at the fair").await;
         assert_eq!(asked.status, 303, "{}", asked.body);
         assert_eq!(house.statuses("bob@example.org").await, ["pending"]);
+        let stored = house.stored("bob@example.org").await.remove(0);
+        assert_eq!(stored.subscription.consent, None, "nobody has agreed to anything yet");
+        let page = house.get_as(&ann, asked.header("location").split('?').next().unwrap()).await.body;
+        assert!(page.contains("<dt>Consent</dt><dd>none on record</dd>"), "{page}");
+        assert!(page.contains("<dt>Origin</dt><dd>added by ann@example.org: Met at the fair</dd>"), "{page}");
         house.post(&confirm_path(&house.mails().await), FORM, "").await;
         assert_eq!(house.statuses("bob@example.org").await, ["active"]);
+        let consent = house.stored("bob@example.org").await.remove(0).subscription.consent.unwrap();
+        assert_eq!((consent.from.as_str(), consent.words.as_str()), ("127.0.0.1", ""), "now they have");
         house.mails().await;
 
         let again = add("bob@example.org", "given", "By telephone").await;

@@ -65,6 +65,31 @@ impl House {
     }
 }
 
+#[tokio::test]
+async fn a_dry_run_warns_above_the_button_of_people_who_may_have_left_elsewhere() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let file = b"email,Account disabled\nann@example.org,yes\nbob@example.org,no\n";
+        let uploaded = house.upload(&ed, "brief", "people.csv", file).await;
+        let path = uploaded.header("location").to_owned();
+        let check = async |held: &str| {
+            let fields = [("column-0", "email"), ("column-1", held)];
+            house.submit_as(&ed, &format!("{path}/check"), &fields).await;
+            house.settled(&ed, &path).await
+        };
+        let page = check("").await;
+        let warning = page.find("1 person who would be mailed has something in “Account disabled”").unwrap();
+        assert!(warning < page.find("Import 2 people into brief").unwrap(), "{page}");
+        assert!(page.contains("line 2</span>"), "{page}");
+        let page = check("left_at").await;
+        assert!(
+            !page.contains("would be mailed") && page.contains("1 person in the file would get"),
+            "{page}"
+        );
+        house.close().await;
+    }
+}
+
 /// The figures of a report: new, changed, unchanged, refused.
 fn figures(body: &str) -> Vec<&str> {
     body.split("<span class=\"figure\">").skip(1).map(|rest| rest.split('<').next().unwrap()).collect()
@@ -123,10 +148,19 @@ async fn a_file_is_looked_at_checked_and_taken_in_and_again_changes_nothing() {
         let report = house.settled(&ed, &path).await;
         assert!(report.contains("What it did"), "{report}");
         assert_eq!(figures(&report), ["2", "0", "0", "2"]);
-        let consent = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
-        assert_eq!(consent.from, "import people.csv");
+        let stored = house.stored("ann@example.org").await.remove(0);
+        assert_eq!(
+            (stored.subscription.consent, stored.origin.as_deref()),
+            (None, Some("import people.csv")),
+            "nobody told of a consent"
+        );
         assert_eq!(house.submit_as(&ed, &format!("{path}/run"), &[]).await.status, 422, "it is done");
 
+        // Now it is said what they agreed to.
+        let told = house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
+        assert_eq!(figures(&told), ["0", "2", "0", "2"], "{told}");
+        let consent = house.stored("ann@example.org").await.remove(0).subscription.consent.unwrap();
+        assert_eq!(consent.words, "Yes, please");
         let again = house.take_in(&ed, FILE, &["email", "name", "", ""]).await;
         assert_eq!(figures(&again), ["0", "0", "2", "2"], "{again}");
         let lines = house.lines_of_audit().await.join("\n");

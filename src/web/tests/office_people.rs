@@ -82,6 +82,7 @@ async fn people_are_found_by_address_domain_and_name() {
         let lee = house.named("a.lee@paper.example", "Ann-Marie O'Lee").await;
         let bob = house.named("bob@example.org", "Bob <b>Smith</b>").await;
         let cleo = house.named("cleo+news@example.org", "Émile Zola").await;
+        let soren = house.named("s1@home.example", "Søren Łukasz Weiß-Østergård").await;
         for (q, ids) in [
             ("a.lee@paper.example", vec![lee]),
             ("A.LEE", vec![lee]),
@@ -97,6 +98,11 @@ async fn people_are_found_by_address_domain_and_name() {
             ("ann o'l", vec![lee]),
             ("emile", vec![cleo]),
             ("example.org", vec![cleo, bob]),
+            ("soren", vec![soren]),
+            ("SØREN luka", vec![soren]),
+            ("ostergard", vec![soren]),
+            ("weiß", vec![soren]),
+            ("weiss", vec![soren]),
             ("mith", vec![]),
             ("' OR 1=1 --", vec![]),
         ] {
@@ -186,7 +192,7 @@ async fn a_person_is_shown_changed_and_erased() {
         );
         drop(conn);
         for (field, value, says) in [
-            ("email", "cleo@example.org", "is another subscriber"),
+            ("email", "cleo@example.org", "cleo@example.org is another subscriber"),
             ("email", "robert", "the @ is missing"),
             ("zone", "Mars", "not a time zone"),
             ("language", "klingon?", "not a language"),
@@ -253,6 +259,59 @@ async fn a_person_is_shown_changed_and_erased() {
             );
         }
         assert!(!log.contains("robert@example.org"), "the log outlives people: {log}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_readers_stands_at_each_newsletter() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(
+            list.contains("<a href=\"/office/subscribers?newsletter=brief&amp;state=active\">0 readers</a>"),
+            "{list}"
+        );
+        for n in 0..3 {
+            house.named(&format!("r{n}@example.org"), "").await;
+        }
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(list.contains(">3 readers</a>") && !list.contains("counted <time"), "{list}");
+        // As it is where they are many: counted before.
+        let counts = vec![("all".to_owned(), 1_000_000), (format!("readers {}", house.brief), 900_000)];
+        let tally = crate::db::tallies::Tally { at: house.app.clock.now(), counts };
+        crate::db::people_tallies::put(&mut house.app.db.conn().await.unwrap(), &tally).await.unwrap();
+        house.pass(3 * 60_000);
+        let list = house.get_as(&ann, "/office/newsletters").await.body;
+        assert!(list.contains(">900,000 readers</a>") && list.contains(">3 minutes ago</time>"), "{list}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_longer_than_is_counted_at_once_says_its_exact_number_once_that_is_known() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        crate::db::testing::a_multitude(&house.app.db, 12_345).await;
+        let mut page = house.get_as(&ann, "/office/subscribers").await.body;
+        for _ in 0..1000 {
+            if page.contains("<p>12,345 people. The newest first.</p>") {
+                break;
+            }
+            assert!(page.contains("<p>more than 10,000 people. The newest first.</p>"), "{page}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            page = house.get_as(&ann, "/office/subscribers").await.body;
+        }
+        assert!(page.contains("<p>12,345 people. The newest first.</p>"), "{page}");
+        house.pass(3 * 60_000);
+        let page = house.get_as(&ann, "/office/subscribers").await.body;
+        assert!(
+            page.contains("<p>12,345 people, counted <time") && page.contains(">3 minutes ago</time>"),
+            "{page}"
+        );
+        // Of a search that finds as many, nobody keeps the number.
+        let found = house.get_as(&ann, "/office/subscribers?q=m").await.body;
+        assert!(found.contains("more than 10,000 people found"), "{found}");
         house.close().await;
     }
 }

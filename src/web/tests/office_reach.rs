@@ -156,3 +156,37 @@ async fn an_admin_of_one_newsletter_sees_and_changes_its_readers_alone() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn what_others_know_of_somebody_is_not_shown_to_those_who_only_asked_them() {
+    for house in houses().await {
+        let id = house.named("cleo@example.org", "Cleo Secret").await;
+        let own = a_newsletter(&house.app.db, "own").await;
+        let bea = admin_of(&house, "bea@example.org", &[own]).await;
+        house.pass(HOUR);
+        let add = [("newsletter", "own"), ("email", "cleo@example.org"), ("name", "X"), ("consent", "ask")];
+        assert_eq!(house.submit_as(&bea, "/office/subscribers/add", &add).await.status, 303);
+        let seen = async || {
+            let page = house.get_as(&bea, &format!("/office/subscribers/{id}")).await;
+            let list = house.get_as(&bea, "/office/subscribers").await;
+            let file = [("filter", "newsletter=own")];
+            let file = house.submit_as(&bea, "/office/subscribers/export", &file).await;
+            [page, list, file].map(|answer| {
+                assert!(answer.status == 200 && answer.body.contains("cleo@example.org"), "{}", answer.body);
+                answer.body
+            })
+        };
+        let [page, list, file] = seen().await;
+        for body in [&page, &list, &file] {
+            assert!(!body.contains("Secret"), "{body}");
+        }
+        assert!(list.contains(">just now</time>"), "they joined this newsletter now: {list}");
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        assert!(house.get_as(&ann, &format!("/office/subscribers/{id}")).await.body.contains("Secret"));
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        for body in seen().await {
+            assert!(body.contains("Secret"), "now they read it: {body}");
+        }
+        house.close().await;
+    }
+}

@@ -60,7 +60,7 @@ impl House {
             zone: None,
             language: None,
             pending: false,
-            consent_from: String::new(),
+            origin: String::new(),
             consent_words: String::new(),
         };
         people::add(&self.app, &new).await.unwrap();
