@@ -1,6 +1,8 @@
 //! The command tree: one file per noun, each arm one call.
 
 pub mod article;
+#[cfg(test)]
+mod audit_tests;
 pub mod demo;
 pub mod dkim;
 pub mod doctor;

@@ -125,7 +125,7 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
     Ok(())
 }
 
-const KEYS_SHOWN: [&str; 23] = [
+const KEYS_SHOWN: [&str; 24] = [
     "slug",
     "name",
     "description",
@@ -148,6 +148,7 @@ const KEYS_SHOWN: [&str; 23] = [
     "grace-minutes",
     "editors",
     "measure",
+    "listed",
     "topics",
 ];
 
@@ -177,6 +178,7 @@ fn as_json(newsletter: &Newsletter) -> serde_json::Value {
         "grace-minutes": rules.grace_minutes,
         "editors": editors.join(" "),
         "measure": rules.measure.as_str(),
+        "listed": newsletter.is_listed,
     })
 }
 

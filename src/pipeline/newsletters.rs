@@ -74,6 +74,7 @@ pub async fn add(app: &App, by: &Actor, new: &NewNewsletter) -> Result<Newslette
             measure: Measure::Nothing,
         },
         editors: vec![],
+        is_listed: true,
     };
     let topics = settings::apply_pairs(app, &mut newsletter, &new.settings)?;
     let mut tx = app.db.begin().await?;

@@ -41,9 +41,10 @@ impl Shown {
     }
 }
 
-/// Every newsletter, with what its readers get unless they choose.
+/// Every newsletter that is listed, with what its readers get unless they choose.
 async fn newsletters(conn: &mut Conn) -> Result<Vec<Shown>, DbError> {
-    let all = newsletters::list(conn).await?;
+    let mut all = newsletters::list(conn).await?;
+    all.retain(|newsletter| newsletter.is_listed);
     let schedules = newsletters::schedules(conn).await?;
     let shown = all.iter().map(|newsletter| {
         let first = schedules.iter().find(|schedule| schedule.newsletter_id == newsletter.id);

@@ -81,6 +81,11 @@ impl Actor {
         Self { user_id: None, who: "command line".to_owned(), network: String::new() }
     }
 
+    /// What the service does by itself.
+    pub fn service() -> Self {
+        Self { user_id: None, who: "the service".to_owned(), network: String::new() }
+    }
+
     /// Whether it is this account itself.
     fn is(&self, user_id: i64) -> bool {
         self.user_id == Some(user_id)

@@ -8,7 +8,7 @@ use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order};
 use crate::pipeline::{App, Error};
 
 /// Every key that [`super::set`] knows, with what it takes.
-pub const KEYS: [(&str, &str); 22] = [
+pub const KEYS: [(&str, &str); 23] = [
     ("name", "the newsletter's name"),
     ("description", "one sentence for the sign-up page"),
     ("from", "the address it is sent from, with or without a name: Morning Brief <brief@example.org>"),
@@ -30,6 +30,7 @@ pub const KEYS: [(&str, &str); 22] = [
     ("grace-minutes", "how late a slot that was missed is still sent"),
     ("editors", "addresses that are told when an issue waits, is held or fails"),
     ("measure", "nothing, clicks, or clicks-and-opens: what is recorded of each reader"),
+    ("listed", "yes: everybody can sign up for it; no: it stands on no public page, and takes no sign-ups"),
     ("topics", "topics that readers may choose: Sport, Business, Culture"),
 ];
 
@@ -62,6 +63,7 @@ pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
         "subject" => rules.subject.clone(),
         "preheader" => rules.preheader.clone(),
         "editors" => list(&newsletter.editors),
+        "listed" => if newsletter.is_listed { "yes" } else { "no" }.to_owned(),
         _ => return None,
     })
 }
@@ -135,6 +137,7 @@ pub(super) fn apply(app: &App, newsletter: &mut Newsletter, key: &str, value: &s
         "subject" => rules.subject = line(app, key, value)?,
         "preheader" => rules.preheader = line(app, key, value)?,
         "editors" => newsletter.editors = values::addresses(value)?,
+        "listed" => newsletter.is_listed = one_of(value, values::yes(value), &["yes", "no"])?,
         _ => return Err("a newsletter has no such setting".to_owned()),
     }
     Ok(())

@@ -43,6 +43,10 @@ const MEASURES: [(&str, &str); 3] = [
     (Measure::NAMES[1], "which links they follow"),
     (Measure::NAMES[2], "which links they follow, and whether they open the mail"),
 ];
+const LISTED: [(&str, &str); 2] = [
+    ("yes", "yes: it stands on the public pages"),
+    ("no", "no: it stands on none, and only you bring people in"),
+];
 const LANGUAGES: [(&str, &str); 2] =
     [("no", "every article"), ("yes", "articles in their own language only")];
 
@@ -71,6 +75,12 @@ static SECTIONS: [Section; 7] = [
             ("description", "Description", "One sentence for the sign-up page", TEXT),
             ("language", "Language", "A language tag such as en, fr or pt-BR", TEXT),
             ("timezone", "Time zone", "A name of the IANA list such as Europe/Paris", TEXT),
+            (
+                "listed",
+                "Listed for everybody to sign up",
+                "Those who get it keep it either way, with their preferences, and past issues stay where they are",
+                Kind::Choice(&LISTED),
+            ),
         ],
     },
     Section {

@@ -95,6 +95,7 @@ struct Row {
     description: String,
     when: String,
     from: String,
+    is_listed: bool,
 }
 
 /// What is asked of a new newsletter.
@@ -141,6 +142,7 @@ async fn list_page(
         rows.push(Row {
             when: if when.is_empty() { "It has no schedule that runs".to_owned() } else { when.join("; ") },
             from: newsletter.from.address.to_string(),
+            is_listed: newsletter.is_listed,
             slug: newsletter.slug,
             name: newsletter.name,
             description: newsletter.description,

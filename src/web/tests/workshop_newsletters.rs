@@ -416,6 +416,30 @@ async fn schedules_are_added_changed_paused_and_removed() {
         rare.last_mut().unwrap().1 = "mon, thu".to_owned();
         assert_eq!(submit(rare).await.status, 303);
         assert_eq!(schedules(&house).await[0].slots.recurrence.to_string(), "mon,thu");
+        // Days that are written where others are chosen are neither dropped nor taken: that is asked.
+        for (verb, id) in [("change", id.as_str()), ("add", "")] {
+            let mut both = with(verb, id, when("8:30", "daily", "Europe/Berlin"));
+            both.extend([("other", "day 31".to_owned()), ("name", "both".to_owned())]);
+            let refused = submit(both.clone()).await;
+            assert_eq!(refused.status, 422, "{verb}");
+            assert!(
+                problem(&refused, "other").contains("Days says “every day”, and here stands “day 31”"),
+                "{}",
+                refused.body
+            );
+            assert!(
+                tag(&refused, "<input id=\"other\"").contains("value=\"day 31\""),
+                "what was typed is kept"
+            );
+            assert_eq!(schedules(&house).await[0].slots.recurrence.to_string(), "mon,thu");
+            assert_eq!(schedules(&house).await.len(), 1);
+        }
+        let mut both = with("change", &id, when("8:30", "mon", "Europe/Berlin"));
+        both.push(("other", "weekly".to_owned()));
+        assert_eq!(submit(both).await.status, 303, "both say the same");
+        let mut back = with("change", &id, when("8:30", "other", "Europe/Berlin"));
+        back.push(("other", "mon,thu".to_owned()));
+        assert_eq!(submit(back).await.status, 303);
         let page = house.get_as(&ann, &format!("{SCHEDULES}/{id}")).await;
         assert!(page.body.contains("value=\"other\" selected"), "{}", page.body);
         assert!(tag(&page, "<input id=\"other\"").contains("value=\"mon,thu\""));
@@ -482,6 +506,8 @@ async fn schedules_are_added_changed_paused_and_removed() {
             actions,
             [
                 "schedule.add",
+                "schedule.change",
+                "schedule.change",
                 "schedule.change",
                 "schedule.change",
                 "schedule.change",

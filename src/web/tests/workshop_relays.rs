@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::*;
 use crate::config::Secret;
 use crate::db::nodes;
+use crate::pipeline::deliver::cohort;
 
 const RELAYS: &str = "/office/relays";
 
@@ -227,7 +228,22 @@ async fn keys_are_made_with_their_records_asked_for_in_dns_and_removed() {
             "{}",
             looked.body
         );
+        // Nobody could verify it yet: it waits, until DNS is seen to have it or somebody does not want to wait.
+        let signs = async || {
+            let mut conn = house.app.db.conn().await.unwrap();
+            cohort::signer(&mut conn, "example.org").await.unwrap().is_some()
+        };
+        assert!(!signs().await && looked.body.contains("waiting for its record in DNS"), "{}", looked.body);
         let key = [("domain", "example.org"), ("selector", "spring26")];
+        assert_eq!(house.submit_as(&ann, "/office/dkim/sign", &key).await.status, 303);
+        assert!(signs().await);
+        let page = house.get_as(&ann, "/office/dkim").await;
+        assert!(
+            page.body.contains("signs since") && !page.body.contains("Sign with it now"),
+            "{}",
+            page.body
+        );
+        assert_eq!(house.submit_as(&ann, "/office/dkim/sign", &key).await.status, 404, "it does not wait");
         assert_eq!(house.submit_as(&ann, "/office/dkim/remove", &key).await.status, 303);
         assert_eq!(house.submit_as(&ann, "/office/dkim/remove", &key).await.status, 404);
         house.close().await;
