@@ -119,7 +119,9 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
         }
         NewsletterCommand::Set { slug, settings } => {
             newsletters::set(app, &Actor::command_line(), &slug, &settings).await?;
-            output.say("Changed; it holds from the next issue that freezes.");
+            let keys = settings.iter().map(|pair| pair.split('=').next().unwrap_or_default().trim());
+            let keys: Vec<(&str, &str)> = keys.map(|key| (key, key)).collect();
+            output.say(format!("Changed. {}", newsletters::counts(&keys)));
         }
     }
     Ok(())

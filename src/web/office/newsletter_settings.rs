@@ -313,7 +313,7 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
         FormSet::Changed { changed, meanwhile } => {
             let mut words = match changed.is_empty() {
                 true => "Everything is as it was: there was nothing to save.".to_owned(),
-                false => format!("Saved: {}. It counts from the next issue that is made.", labels(&changed)),
+                false => format!("Saved: {}. {}", labels(&changed), settings::counts(&named(&changed))),
             };
             if !meanwhile.is_empty() {
                 words += &format!(" Somebody else changed meanwhile: {}. That is kept.", labels(&meanwhile));
@@ -332,10 +332,15 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
     }
 }
 
+/// These settings with their labels, in the page's order.
+fn named(keys: &[String]) -> Vec<(&'static str, &'static str)> {
+    let all = asked().filter(|(key, ..)| keys.iter().any(|changed| changed == key));
+    all.map(|(key, label, ..)| (*key, *label)).collect()
+}
+
 /// "Colour and Logo"
 fn labels(keys: &[String]) -> String {
-    let labels = asked().filter(|(key, ..)| keys.iter().any(|changed| changed == key));
-    list(&labels.map(|(_, label, ..)| (*label).to_owned()).collect::<Vec<_>>())
+    list(&named(keys).into_iter().map(|(_, label)| label.to_owned()).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -362,6 +362,38 @@ async fn topics_are_added_renamed_and_removed_in_one_go_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn names_that_no_page_has_room_for_are_refused() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let long = "n".repeat(101);
+        let refused = house.submit_as(&ann, BRIEF, &[("name", long.as_str())]).await;
+        assert_eq!(refused.status, 422);
+        assert!(
+            problem(&refused, "name").contains("It has 101 characters, and may have 100"),
+            "{}",
+            refused.body
+        );
+        let from = format!("{long} <brief@example.org>");
+        let refused = house.submit_as(&ann, BRIEF, &[("from", from.as_str())]).await;
+        assert!(problem(&refused, "from").contains("may have 100"), "{}", refused.body);
+        assert_eq!(house.submit_as(&ann, BRIEF, &[("name", &long[..100])]).await.status, 303);
+        let topic = "t".repeat(61);
+        let refused = house.submit_as(&ann, TOPICS, &[("new", topic.as_str())]).await;
+        assert!(
+            refused.status == 422 && refused.body.contains("61 characters, and may have 60"),
+            "{}",
+            refused.body
+        );
+        let by = &accounts::Actor::command_line();
+        let refused = settings::set(&house.app, by, "brief", &[format!("topics={topic}")]).await.unwrap_err();
+        assert!(refused.to_string().contains("may have 60"), "{refused}");
+        let refused = settings::set(&house.app, by, "brief", &[format!("name={long}")]).await.unwrap_err();
+        assert!(refused.to_string().contains("may have 100"), "{refused}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn schedules_are_added_changed_paused_and_removed() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
