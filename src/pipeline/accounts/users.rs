@@ -53,7 +53,7 @@ async fn insert(
 ) -> Result<i64, Error> {
     users::insert(conn, email, name, role, app.clock.now()).await.map_err(|error| {
         match error.is_duplicate() {
-            true => Error::Invalid(format!("{email} has an account already")),
+            true => Error::Invalid(format!("the address {email} has an account already")),
             false => error.into(),
         }
     })
