@@ -43,7 +43,7 @@ const MEASURES: [(&str, &str); 3] = [
     (Measure::NAMES[1], "which links they follow"),
     (Measure::NAMES[2], "which links they follow, and whether they open the mail"),
 ];
-const LISTED: [(&str, &str); 2] = [
+pub const LISTED: [(&str, &str); 2] = [
     ("yes", "yes: it stands on the public pages"),
     ("no", "no: it stands on none, and only you bring people in"),
 ];

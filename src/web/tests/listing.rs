@@ -40,6 +40,18 @@ async fn a_newsletter_that_is_not_listed_stands_on_no_public_page_and_takes_no_s
         let page = house.get_as(&ann, "/office/newsletters").await;
         assert!(page.body.contains("not listed"), "{}", page.body);
 
+        // One may be made before anybody is to see it.
+        let new = [
+            ("name", "Harbour News"),
+            ("slug", "harbour"),
+            ("from", "harbour@example.org"),
+            ("language", "en"),
+            ("timezone", "UTC"),
+            ("listed", "no"),
+        ];
+        assert_eq!(house.submit_as(&ann, "/office/newsletters", &new).await.status, 303);
+        assert!(!house.get("/").await.body.contains("Harbour"));
+
         house.list_brief(&ann, "yes").await;
         assert!(house.get("/").await.body.contains("brief"));
         assert_eq!(house.sign_up("bob@example.org").await.status, 200);
