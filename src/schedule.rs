@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::pipeline::{App, Error, address, bulk, collect, compose, deliver, import, keep, start};
+use crate::pipeline::accounts::Actor;
+use crate::pipeline::{App, Error, address, bulk, collect, compose, deliver, import, keep, signing, start};
 use crate::sources::fetch::Fetcher;
 
 /// Slots are met to the second.
@@ -29,6 +30,9 @@ const COLLECT_EVERY: Interval = Interval::Seconds(15);
 /// A change to many people whose process died goes on within a minute.
 const RESUME_EVERY: Interval = Interval::Seconds(15);
 
+/// A key whose record was published signs within minutes. Only where one waits is DNS asked.
+const SIGN_EVERY: Interval = Interval::Minutes(5);
+
 /// Issues grow old by the day.
 const KEEP_EVERY: Interval = Interval::Hours(1);
 
@@ -36,8 +40,8 @@ const KEEP_EVERY: Interval = Interval::Hours(1);
 /// a database that went away without a word, and begins anew.
 const STEP_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Runs collect, compose, address, the end of issues, what was left undone, and the keeping of old ones until told to
-/// stop.
+/// Runs collect, compose, address, the end of issues, what was left undone, keys that wait, and the keeping of old ones
+/// until told to stop.
 pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let fetcher = collect::fetcher(&app)?;
     let mut scheduler = AsyncScheduler::with_tz_and_provider::<Utc, SteadyTime>(Utc);
@@ -55,6 +59,7 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) -> Result<(), Error> {
     beat(COMPOSE_EVERY, Step::Compose);
     beat(ADDRESS_EVERY, Step::Address);
     beat(RESUME_EVERY, Step::Resume);
+    beat(SIGN_EVERY, Step::Sign);
     beat(KEEP_EVERY, Step::Keep);
     let mut stopped = stop.clone();
     loop {
@@ -73,6 +78,7 @@ enum Step {
     Compose,
     Address,
     Resume,
+    Sign,
     Keep,
 }
 
@@ -122,6 +128,14 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
             }
         }
         Step::Resume => bulk::resume(app).await?,
+        Step::Sign => {
+            for key in signing::sign_with_published(app, &Actor::service()).await? {
+                tracing::info!(
+                    key,
+                    "the record of a DKIM key is published: mail is signed with it from now on"
+                );
+            }
+        }
         Step::Keep => {
             for shrunk in keep::shrink(app).await? {
                 tracing::info!(?shrunk, "an old issue's deliveries are counted and removed");
@@ -135,7 +149,7 @@ async fn once(app: &App, fetcher: &Fetcher, step: Step) -> Result<(), Error> {
 
 /// Every step once, in order, but for sending: what `serve --once` and the tests do between one moment and the next.
 pub async fn run_once(app: &App, fetcher: &Fetcher) -> Result<(), Error> {
-    for step in [Step::Collect, Step::Compose, Step::Address, Step::Resume, Step::Keep] {
+    for step in [Step::Collect, Step::Compose, Step::Address, Step::Resume, Step::Sign, Step::Keep] {
         once(app, fetcher, step).await?;
     }
     Ok(())

@@ -107,6 +107,7 @@ impl World {
             algorithm: algorithm.to_owned(),
             private_key,
             created_at: self.app.clock.now(),
+            signs_since: Some(self.app.clock.now()),
         };
         db::dkim::insert(&mut *self.app.db.conn().await?, &key).await?;
         Ok(())

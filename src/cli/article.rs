@@ -74,7 +74,8 @@ async fn run_one(app: &App, output: Output, command: ArticleCommand) -> Result<(
         ArticleCommand::Add { slug, title, url, summary, body, author, image, image_alt, topics } => {
             let article =
                 articles::by_hand(ByHand { title, url, summary, body, author, image_url: image, image_alt })?;
-            let added = articles::add(app, &slug, &article, &topics).await?;
+            let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, &slug).await?;
+            let added = composing::add(app, By::CommandLine, &newsletter, &article, &topics).await?;
             print(output, &[added]);
         }
         ArticleCommand::Import { slug, places, topics } => {
@@ -127,7 +128,7 @@ async fn import(
     places: &[String],
     topics: &[String],
 ) -> Result<(), Error> {
-    editors::find_newsletter(&mut *app.db.conn().await?, slug).await?;
+    let newsletter = editors::find_newsletter(&mut *app.db.conn().await?, slug).await?;
     let fetcher = collect::fetcher(app)?;
     let bar = ProgressBar::new(places.len() as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos} of {len} pages")
@@ -140,7 +141,9 @@ async fn import(
         let found =
             if is_link { articles::fetch(&fetcher, place).await } else { articles::read_file(place).await };
         match found {
-            Ok(article) => added.push(articles::add(app, slug, &article, topics).await?),
+            Ok(article) => {
+                added.push(composing::add(app, By::CommandLine, &newsletter, &article, topics).await?)
+            }
             Err(error) => failed.push(error.to_string()),
         }
         bar.inc(1);

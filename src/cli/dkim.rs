@@ -10,10 +10,11 @@ use crate::pipeline::{App, Error};
 
 #[derive(Subcommand, Debug)]
 pub enum DkimCommand {
-    /// Make a key for the domain of a From address, and print its DNS record; mail from there is signed from now on
+    /// Make a key for the domain of a From address, and print its DNS record; it signs once that is published
     ///
-    /// The private key stays in the database and is never printed. Every key of a domain signs until it is removed: to
-    /// change keys, add the new one, publish its record, and remove the old one once `daybreak doctor` sees the record.
+    /// The private key stays in the database and is never printed. The running service asks DNS for the record every
+    /// five minutes, and signs from the moment it is there, until the key is removed: to change keys, add the new one,
+    /// publish its record, and remove the old one once `daybreak dkim list` says that the new one signs.
     Add {
         domain: String,
         /// What to sign with: every receiver verifies RSA (2,048 bits); Ed25519 is faster, and beside RSA it does no harm
@@ -25,6 +26,8 @@ pub enum DkimCommand {
     },
     /// List the keys with their DNS records; the private keys are never shown
     List,
+    /// Sign with a key from now on, whether its record was seen in DNS or not
+    Sign { domain: String, selector: String },
     /// Stop signing with a key
     Remove { domain: String, selector: String },
 }
@@ -58,7 +61,10 @@ pub async fn run(app: &App, output: Output, command: DkimCommand) -> Result<(), 
             )
             .await?;
             print(output, &keys);
-            output.say("Publish this, then `daybreak doctor` looks whether the world can see it.");
+            output.say(
+                "Publish this: mail is signed with it once the running service has seen it in DNS, for which it asks \
+                 every five minutes; `daybreak dkim sign` does not wait for that.",
+            );
             output.say(kept(app));
         }
         DkimCommand::List => {
@@ -67,6 +73,13 @@ pub async fn run(app: &App, output: Output, command: DkimCommand) -> Result<(), 
             if !keys.is_empty() {
                 output.say(kept(app));
             }
+        }
+        DkimCommand::Sign { domain, selector } => {
+            signing::sign_now(app, &Actor::command_line(), &domain, &selector).await?;
+            output.say(format!(
+                "Mail from {domain} is signed with {selector} from now on; `daybreak doctor` looks whether the world can \
+                 verify that."
+            ));
         }
         DkimCommand::Remove { domain, selector } => {
             let left = signing::remove(app, &Actor::command_line(), &domain, &selector).await?;
@@ -104,7 +117,7 @@ fn print(output: Output, keys: &[Published]) {
             .iter()
             .map(|key| {
                 json!({ "domain": key.domain, "selector": key.selector, "algorithm": key.algorithm,
-                    "made": key.made.to_string(), "name": key.name, "record": key.record, "zone": key.zone_line })
+                    "made": key.made.to_string(), "signs_since": key.signs_since.map(|at| at.to_string()), "name": key.name, "record": key.record, "zone": key.zone_line })
             })
             .collect();
         let empty =
@@ -112,7 +125,10 @@ fn print(output: Output, keys: &[Published]) {
         return output.list(&rows, &[], |_| vec![], empty);
     }
     for key in keys {
-        output.say(format!("{}, {}, made {}", key.domain, key.algorithm, key.made));
+        let state = key
+            .signs_since
+            .map_or("waits for its record in DNS".to_owned(), |at| format!("signs since {at}"));
+        output.say(format!("{}, {}, made {}, {state}", key.domain, key.algorithm, key.made));
         output.say(format!("  TXT record  {}", key.name));
         output.say(format!("  value       {}", key.record));
         output.say(format!("  zone file   {}\n", key.zone_line));

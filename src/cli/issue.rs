@@ -11,6 +11,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::composition::Field;
 use crate::domain::delivery::{DeliveryState, OutcomeClass, SkipReason};
 use crate::domain::issue::{Issue, IssueState};
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::composing::{self, By};
 use crate::pipeline::why::{self, Answer};
 use crate::pipeline::{App, Error, editors};
@@ -126,7 +127,7 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Test { which, to } => {
             let id = filling(app, &which).await?;
             let to = EmailAddress::parse(&to).map_err(Error::Invalid)?;
-            let outcome = test_mail::test(app, id, &to).await?;
+            let outcome = test_mail::test_by_command(app, id, &to).await?;
             if outcome.class != OutcomeClass::Sent {
                 return Err(Error::Io(format!("the test was not sent: {}", outcome.detail)));
             }
@@ -154,7 +155,10 @@ pub async fn run(app: &App, output: Output, command: IssueCommand) -> Result<(),
         IssueCommand::Send { which, now, schedule, wait } => {
             let id = match which.parse() {
                 Ok(id) => id,
-                Err(_) => editors::filling(app, &which, schedule.as_deref()).await?.id,
+                Err(_) => {
+                    let by = Actor::command_line();
+                    editors::filling_by(app, Some(&by), &which, schedule.as_deref()).await?.id
+                }
             };
             let issue = editors::send(app, id, now).await?;
             if wait {

@@ -1,6 +1,8 @@
 //! The command tree: one file per noun, each arm one call.
 
 pub mod article;
+#[cfg(test)]
+mod audit_tests;
 pub mod demo;
 pub mod dkim;
 pub mod doctor;
@@ -29,7 +31,7 @@ use self::template::TemplateCommand;
 use self::user::UserCommand;
 use crate::app::{self, Role};
 use crate::config::Settings;
-use crate::pipeline::{App, Error, accounts};
+use crate::pipeline::{App, Error, accounts, relays};
 use crate::web;
 
 /// Daybreak sends newsletter digests: from feeds and editors to inboxes, on schedule.
@@ -148,6 +150,10 @@ async fn run_on_database(app: &App, output: Output, command: OnDatabase) -> Resu
 
 async fn serve(app: &App, output: Output, role: Vec<Role>) -> Result<(), Error> {
     let roles = if role.is_empty() { Role::ALL.to_vec() } else { role };
+    // A setting that keeps it from sending is said before anything else is.
+    if roles.contains(&Role::Send) {
+        relays::check(app)?;
+    }
     let stop = app::stop_signal()?;
     let alone = app.db.lock()?;
     let pages = match roles.contains(&Role::Web) {

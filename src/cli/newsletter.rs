@@ -119,13 +119,15 @@ pub async fn run(app: &App, output: Output, command: NewsletterCommand) -> Resul
         }
         NewsletterCommand::Set { slug, settings } => {
             newsletters::set(app, &Actor::command_line(), &slug, &settings).await?;
-            output.say("Changed; it holds from the next issue that freezes.");
+            let keys = settings.iter().map(|pair| pair.split('=').next().unwrap_or_default().trim());
+            let keys: Vec<(&str, &str)> = keys.map(|key| (key, key)).collect();
+            output.say(format!("Changed. {}", newsletters::counts(&keys)));
         }
     }
     Ok(())
 }
 
-const KEYS_SHOWN: [&str; 23] = [
+const KEYS_SHOWN: [&str; 24] = [
     "slug",
     "name",
     "description",
@@ -148,6 +150,7 @@ const KEYS_SHOWN: [&str; 23] = [
     "grace-minutes",
     "editors",
     "measure",
+    "listed",
     "topics",
 ];
 
@@ -177,6 +180,7 @@ fn as_json(newsletter: &Newsletter) -> serde_json::Value {
         "grace-minutes": rules.grace_minutes,
         "editors": editors.join(" "),
         "measure": rules.measure.as_str(),
+        "listed": newsletter.is_listed,
     })
 }
 

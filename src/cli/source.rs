@@ -59,6 +59,7 @@ pub async fn run(app: &App, output: Output, command: SourceCommand) -> Result<()
                 }
             };
             drop(conn);
+            sources::note_polls(app, &Actor::command_line(), &chosen).await?;
             poll(app, output, chosen).await?;
         }
         SourceCommand::Pause { id } => {

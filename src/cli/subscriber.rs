@@ -179,7 +179,7 @@ pub struct List {
 pub async fn run(app: &App, output: Output, command: SubscriberCommand) -> Result<(), Error> {
     match command {
         SubscriberCommand::Add(new) => {
-            let added = people::add(app, &new.into()).await?;
+            let added = people::add_by(app, &Actor::command_line(), &new.into()).await?;
             output.one(&added, &[]);
             output.say(words::added(&added));
         }
@@ -281,6 +281,7 @@ async fn import(app: &App, output: Output, asked: Import) -> Result<(), Error> {
         None => None,
     };
     let files = Files { input, first_look, report, progress: &|bytes| bar.set_position(bytes) };
+    import::note(app, &Actor::command_line(), &request).await?;
     let report = import::import(app, &request, files).await;
     bar.finish_and_clear();
     let report = report?;
@@ -327,13 +328,12 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
 
 async fn export(app: &App, output: Output, asked: Export) -> Result<(), Error> {
     let format = if output.json { Format::JsonLines } else { Format::Csv };
+    export::note(app, &Actor::command_line(), &asked.newsletter, asked.status).await?;
     let Some(path) = &asked.output else {
         let mut stdout = io::stdout();
         export::export(app, &asked.newsletter, asked.status, format, &mut stdout).await?;
         return Ok(());
     };
-    // An unknown newsletter must not cost the file that was there.
-    find_newsletter(&mut *app.db.conn().await?, &asked.newsletter).await?;
     let mut file = private_file(path)?;
     let count = export::export(app, &asked.newsletter, asked.status, format, &mut file).await?;
     output.say(format!("{} written to {}.", words::counted(count, "person", "people"), path.display()));

@@ -71,8 +71,8 @@ pub struct Entry {
 /// Which lines, and from where on.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// An address, or `command line`.
-    pub who: String,
+    /// Addresses, or `command line`; none: anybody.
+    pub who: Vec<String>,
     /// `issue.send`, or `issue` for everything about issues; letters, dots and underscores.
     pub action: String,
     pub newsletter_id: Option<i64>,
@@ -120,7 +120,32 @@ enum Value {
 
 /// At most `limit` lines, the newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entry>, DbError> {
-    let Some((least, most)) = between(conn, filter).await? else { return Ok(vec![]) };
+    let Some(span) = between(conn, filter).await? else { return Ok(vec![]) };
+    if let [] | [_] = filter.who.as_slice() {
+        return list_of(conn, filter, filter.who.first(), span, limit).await;
+    }
+    // Each by itself has its lines in an index, in their order; asked for together, all lines of all would be sorted.
+    let mut entries = vec![];
+    for who in &filter.who {
+        entries.extend(list_of(conn, filter, Some(who), span, limit).await?);
+    }
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    match filter.after {
+        Some(_) => drop(entries.drain(..entries.len().saturating_sub(most))),
+        None => entries.truncate(most),
+    }
+    Ok(entries)
+}
+
+/// The lines of one person, or of anybody, whose ids are in this span.
+async fn list_of(
+    conn: &mut Conn,
+    filter: &Filter,
+    who: Option<&String>,
+    (least, most): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Entry>, DbError> {
     let dialect = Dialect::of(conn);
     let mut conditions = vec![];
     let mut values = vec![];
@@ -133,8 +158,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<En
         }
         conditions.push(text);
     };
-    if !filter.who.is_empty() {
-        add("who = ?", vec![Value::Text(filter.who.clone())]);
+    if let Some(who) = who {
+        add("who = ?", vec![Value::Text(who.clone())]);
     }
     if !filter.action.is_empty() {
         // One action, or all that is done to one kind of thing: each has an index.

@@ -12,7 +12,7 @@ use crate::domain::topic::{MAX_TOPICS, Topic, TopicSet};
 
 const NEWSLETTER: &str = "SELECT id, slug, name, description, from_name, from_email, reply_to, language, timezone, \
      postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order, \
-     match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure FROM newsletters";
+     match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure, listed FROM newsletters";
 
 fn newsletter(row: &sqlx::any::AnyRow) -> Result<Newsletter, DbError> {
     let row = Row::new(row, "newsletters");
@@ -44,6 +44,7 @@ fn newsletter(row: &sqlx::any::AnyRow) -> Result<Newsletter, DbError> {
         editors: row.parsed("editors", |text| {
             text.split_whitespace().map(|address| EmailAddress::parse(address).ok()).collect()
         })?,
+        is_listed: row.flag("listed")?,
     })
 }
 
@@ -52,9 +53,9 @@ pub async fn insert(conn: &mut Conn, new: &Newsletter, now: Timestamp) -> Result
     let row = sqlx::query(
         "INSERT INTO newsletters (slug, name, description, from_name, from_email, reply_to, language, timezone,
              postal_address, colour, logo_url, approval, min_articles, max_articles, max_age_hours, article_order,
-             match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure, created_at)
+             match_language, subject, preheader, cutoff_minutes, grace_minutes, editors, measure, listed, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-             $22, $23, $24)
+             $22, $23, $24, $25)
          RETURNING id",
     );
     let row = bind(row, new).bind(now.millis()).fetch_one(conn).await?;
@@ -68,8 +69,8 @@ pub async fn update(conn: &mut Conn, changed: &Newsletter) -> Result<(), DbError
              reply_to = $6, language = $7, timezone = $8, postal_address = $9, colour = $10, logo_url = $11,
              approval = $12, min_articles = $13, max_articles = $14, max_age_hours = $15, article_order = $16,
              match_language = $17, subject = $18, preheader = $19, cutoff_minutes = $20, grace_minutes = $21,
-             editors = $22, measure = $23
-         WHERE id = $24",
+             editors = $22, measure = $23, listed = $24
+         WHERE id = $25",
     );
     one_row("changing a newsletter", &bind(query, changed).bind(changed.id).execute(conn).await?)
 }
@@ -103,6 +104,7 @@ fn bind<'q>(query: Query<'q>, newsletter: &'q Newsletter) -> Query<'q> {
         .bind(rules.grace_minutes)
         .bind(editors.join(" "))
         .bind(rules.measure.as_str())
+        .bind(i64::from(newsletter.is_listed))
 }
 
 pub async fn list(conn: &mut Conn) -> Result<Vec<Newsletter>, DbError> {

@@ -78,6 +78,7 @@ pub async fn a_newsletter(db: &Db, slug: &str) -> i64 {
             measure: Measure::Nothing,
         },
         editors: vec![],
+        is_listed: true,
     };
     let mut conn = db.conn().await.expect("a connection");
     super::newsletters::insert(&mut conn, &newsletter, Timestamp::from_millis(0)).await.expect("it is added")

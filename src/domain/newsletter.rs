@@ -29,6 +29,8 @@ pub struct Newsletter {
     pub rules: Rules,
     /// Who is told when an issue is ready to approve, held or failed.
     pub editors: Vec<EmailAddress>,
+    /// It stands where everybody can sign up, and takes who does.
+    pub is_listed: bool,
 }
 
 /// How a newsletter's issues are made.

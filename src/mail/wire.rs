@@ -147,6 +147,9 @@ pub(super) async fn open(relay: &Relay, hello: &ClientId) -> Result<Wire, Outcom
     let no_connection = |error: io::Error| relay_down(&format!("no connection to {url}: {error}"));
     let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(no_connection)?;
     stream.set_nodelay(true).map_err(no_connection)?;
+    if let (Some(transcript), Ok(address)) = (&relay.transcript, stream.peer_addr()) {
+        transcript.note(&format!("connected to {address}"));
+    }
     let Some((config, name)) = &relay.tls else {
         return Ok(Wire::new(Transport::Tcp(stream), relay));
     };

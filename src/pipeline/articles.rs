@@ -6,6 +6,7 @@ use crate::db;
 use crate::db::articles::{Article, Place};
 use crate::domain::article::{ALT_CHARS, FoundArticle, Identity, LINK_CHARS, SUMMARY_CHARS, TITLE_CHARS};
 use crate::domain::link::web_link;
+use crate::domain::newsletter::Newsletter;
 use crate::domain::topic::TopicSet;
 use crate::sources::fetch::{Fetched, Fetcher, Validators};
 use crate::sources::page::{PageError, extract_page, from_pasted_text};
@@ -184,24 +185,35 @@ pub fn by_hand(new: ByHand) -> Result<FoundArticle, Error> {
 /// Adds an article to a newsletter. Its age counts from now: whoever brings it wants it in the next issue. One without
 /// a link is always new: a column by hand has the same title every week.
 pub async fn add(app: &App, slug: &str, article: &FoundArticle, topics: &[String]) -> Result<Added, Error> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, slug).await?;
+    let added = add_in(app, &mut tx, &newsletter, article, topics).await?;
+    db::commit(tx).await?;
+    Ok(added)
+}
+
+/// [`add`] as a part of a transaction.
+pub(super) async fn add_in(
+    app: &App,
+    tx: &mut db::Conn,
+    newsletter: &Newsletter,
+    article: &FoundArticle,
+    topics: &[String],
+) -> Result<Added, Error> {
+    let now = app.clock.now();
     let mut labels = TopicSet::EMPTY;
     for topic in topics {
-        labels = labels.with(&ensure_topic(&mut tx, newsletter.id, topic).await?);
+        labels = labels.with(&ensure_topic(tx, newsletter.id, topic).await?);
     }
     let mut identities = collect::identities(0, Identity::Either, article);
     if identities.is_empty() && !article.body_html.is_empty() {
         // A text that is pasted twice is the same article; a title that comes back with another text is not.
         identities.push(collect::text_identity(&article.title, &article.body_html));
     }
-    let known = db::articles::known(&mut tx, newsletter.id, &identities).await?;
+    let known = db::articles::known(tx, newsletter.id, &identities).await?;
     if let Some(id) = known.values().next() {
-        db::articles::refresh(&mut tx, *id, None, article, labels).await?;
-        let article = find(&mut tx, *id).await?;
-        db::commit(tx).await?;
-        return Ok(Added::Known(article));
+        db::articles::refresh(tx, *id, None, article, labels).await?;
+        return Ok(Added::Known(find(tx, *id).await?));
     }
     let place = Place {
         newsletter_id: newsletter.id,
@@ -210,12 +222,10 @@ pub async fn add(app: &App, slug: &str, article: &FoundArticle, topics: &[String
         story_id: None,
         fresh_at: now,
     };
-    let id = db::articles::insert(&mut tx, article, place, &identities, now)
+    let id = db::articles::insert(tx, article, place, &identities, now)
         .await?
         .ok_or_else(|| Error::Invalid("the article was added by somebody else at this moment".to_owned()))?;
-    let article = find(&mut tx, id).await?;
-    db::commit(tx).await?;
-    Ok(Added::New(article))
+    Ok(Added::New(find(tx, id).await?))
 }
 
 /// The article, or an error that says how to see which there are.

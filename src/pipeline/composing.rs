@@ -15,6 +15,7 @@ use crate::domain::user::User;
 
 pub use self::article::{Alt, add, describe, flag, set_story};
 pub use self::edit::{Act, Done, Edit, edit, problems, put, undo, write_words};
+use super::accounts::Actor;
 use super::{App, Error, compose, revising};
 
 /// The most articles that an issue holds, whatever the newsletter's own limit for those that go in by themselves.
@@ -35,6 +36,14 @@ impl By<'_> {
         match self {
             Self::CommandLine => "the command line".to_owned(),
             Self::User { user, .. } => user.shown().to_owned(),
+        }
+    }
+
+    /// As the audit log names them.
+    fn actor(self) -> Actor {
+        match self {
+            Self::CommandLine => Actor::command_line(),
+            Self::User { user, network } => Actor::new(user, network),
         }
     }
 }

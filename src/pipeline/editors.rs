@@ -1,4 +1,7 @@
 //! What editors do with an issue: approve, hold, send, pause, resume, cancel; and what they are told.
+//!
+//! Each deed has a form that is a part of a transaction, for the desk, and one that is the command line's, which is
+//! written down as its own.
 
 use chrono_tz::Tz;
 
@@ -10,7 +13,8 @@ use crate::domain::issue::{Issue, IssueEvent, IssueState, transition};
 use crate::domain::newsletter::{Approval, Newsletter, Schedule};
 use crate::domain::notice::{Command, IssueNotice, Notice};
 
-use super::{App, Error, compose, deliver, links};
+use super::accounts::Actor;
+use super::{App, Error, compose, deliver, links, start};
 
 /// What an editor is told about an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,9 +210,18 @@ async fn advance(
     }
 }
 
+/// Writes down what the command line does with an issue.
+async fn note(app: &App, tx: &mut Conn, action: &str, id: i64) -> Result<(), Error> {
+    let issue = find_issue(tx, id).await?;
+    let newsletter = newsletter_of(tx, &issue).await?;
+    let what = start::name_of(&newsletter, &issue);
+    Actor::command_line().note_of(app, tx, action, &what, Some(newsletter.id)).await
+}
+
 /// Approves an issue, whether an editor held it or not; a draft is frozen first. It goes out at its slot.
 pub async fn approve(app: &App, id: i64) -> Result<Issue, Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, "issue.approve", id).await?;
     let issue = approve_in(&mut tx, id, Filling::Anew, app.clock.now()).await?;
     db::commit(tx).await?;
     Ok(issue)
@@ -281,6 +294,7 @@ async fn freeze(conn: &mut Conn, draft: &Issue, filling: Filling, now: Timestamp
 /// Holds an issue back: it does not go out before somebody approves it.
 pub async fn hold(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, "issue.hold", id).await?;
     hold_in(&mut tx, id, app.clock.now()).await?;
     Ok(db::commit(tx).await?)
 }
@@ -311,6 +325,7 @@ pub(super) async fn hold_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<()
 /// A draft for a later day that is sent now becomes an issue of today, and the later day gets its own.
 pub async fn send(app: &App, id: i64, at_once: bool) -> Result<Issue, Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, if at_once { "issue.send" } else { "issue.approve" }, id).await?;
     let issue = send_in(&mut tx, id, at_once, app.clock.now()).await?;
     db::commit(tx).await?;
     Ok(issue)
@@ -361,6 +376,16 @@ pub(super) async fn send_in(tx: &mut Conn, id: i64, at_once: bool, now: Timestam
 /// The issue that is filling for a newsletter: of the named schedule, or its first; made anew for a newsletter without
 /// a schedule, whose issues go to every subscriber.
 pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Issue, Error> {
+    filling_by(app, None, slug, schedule).await
+}
+
+/// [`filling`]; what is made anew is written down as done `by` them.
+pub async fn filling_by(
+    app: &App,
+    by: Option<&Actor>,
+    slug: &str,
+    schedule: Option<&str>,
+) -> Result<Issue, Error> {
     compose::compose(app).await?;
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
@@ -403,6 +428,10 @@ pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Is
         .ok_or_else(|| Error::Invalid("another issue was made at this moment: try again".to_owned()))?;
     let draft = find_issue(&mut tx, id).await?;
     compose::fill(&mut tx, &newsletter, &draft, None).await?;
+    if let Some(by) = by {
+        let what = format!("an issue of {}", newsletter.name);
+        by.note_of(app, &mut tx, "issue.start", &what, Some(newsletter.id)).await?;
+    }
     db::commit(tx).await?;
     Ok(draft)
 }
@@ -410,6 +439,7 @@ pub async fn filling(app: &App, slug: &str, schedule: Option<&str>) -> Result<Is
 /// Stops a send; who has it, has it.
 pub async fn pause(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, "issue.pause", id).await?;
     pause_in(&mut tx, id, app.clock.now()).await?;
     Ok(db::commit(tx).await?)
 }
@@ -422,6 +452,7 @@ pub(super) async fn pause_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<(
 /// Goes on with a send where it stood; whom the relay refused for a reason of ours is tried again.
 pub async fn resume(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, "issue.resume", id).await?;
     resume_in(&mut tx, id, app.clock.now()).await?;
     Ok(db::commit(tx).await?)
 }
@@ -437,6 +468,7 @@ pub(super) async fn resume_in(tx: &mut Conn, id: i64, now: Timestamp) -> Result<
 /// Ends an issue for good; who has not got it does not get it.
 pub async fn cancel(app: &App, id: i64) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
+    note(app, &mut tx, "issue.cancel", id).await?;
     cancel_in(&mut tx, id, app.clock.now()).await?;
     Ok(db::commit(tx).await?)
 }

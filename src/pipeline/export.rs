@@ -18,6 +18,7 @@ use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
 use crate::domain::topic::Topic;
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::directory::Wanted;
 use crate::pipeline::editors::find_newsletter;
 use crate::pipeline::import::{Field, join_tags, protect};
@@ -28,6 +29,23 @@ const FOUND: usize = 1000;
 
 /// How long a page of found people is looked for.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Writes down that a newsletter's people are exported, before that begins.
+pub async fn note(
+    app: &App,
+    by: &Actor,
+    slug: &str,
+    status: Option<SubscriptionStatus>,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, slug).await?;
+    let what = match status {
+        None => newsletter.name.clone(),
+        Some(status) => format!("{}: {}", newsletter.name, status.as_str()),
+    };
+    by.note_of(app, &mut tx, "subscribers.export", &what, Some(newsletter.id)).await?;
+    Ok(db::commit(tx).await?)
+}
 
 const COLUMNS: [Field; 13] = [
     Field::Email,

@@ -5,7 +5,7 @@ mod settings;
 mod values;
 
 pub use self::form::{FormSet, Typed, set_form};
-pub use self::settings::{KEYS, value};
+pub use self::settings::{KEYS, counts, value};
 pub(super) use self::values::slug;
 pub use super::schedules::{add_schedule, next_slots, pause_schedule};
 
@@ -74,6 +74,7 @@ pub async fn add(app: &App, by: &Actor, new: &NewNewsletter) -> Result<Newslette
             measure: Measure::Nothing,
         },
         editors: vec![],
+        is_listed: true,
     };
     let topics = settings::apply_pairs(app, &mut newsletter, &new.settings)?;
     let mut tx = app.db.begin().await?;
@@ -120,7 +121,8 @@ pub(super) fn parse_line(app: &App, key: &str, value: &str) -> Result<String, Er
 
 /// A topic's name, and what it is in addresses.
 pub(super) fn topic_name(name: &str) -> Result<(String, String), Error> {
-    let name = values::one_line(name).map_err(Error::Invalid)?;
+    let name = values::one_line_of(name, values::MAX_TOPIC)
+        .map_err(|says| Error::Invalid(format!("a topic’s name: {says}")))?;
     if name.is_empty() {
         return Err(Error::Invalid("a topic needs a name, such as Sport".to_owned()));
     }

@@ -96,13 +96,31 @@ pub struct Added {
 /// # Errors
 /// A newsletter, topic or schedule that is not there; somebody who has left, whom only a confirmation brings back.
 pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
+    let added = add_in(app, &mut tx, new).await?;
+    db::commit(tx).await?;
+    Ok(added)
+}
+
+/// [`add`], written down with it.
+pub async fn add_by(app: &App, by: &Actor, new: &NewPerson) -> Result<Added, Error> {
+    let mut tx = app.db.begin().await?;
+    let added = add_in(app, &mut tx, new).await?;
     let newsletter = find_newsletter(&mut tx, &new.newsletter).await?;
-    let topics = topics(&mut tx, &newsletter, &new.topics).await?;
+    if let Some(person) = db::subscribers::find(&mut tx, &new.email).await? {
+        by.note_of(app, &mut tx, "subscriber.add", &named(person.id), Some(newsletter.id)).await?;
+    }
+    db::commit(tx).await?;
+    Ok(added)
+}
+
+async fn add_in(app: &App, tx: &mut Conn, new: &NewPerson) -> Result<Added, Error> {
+    let now = app.clock.now();
+    let newsletter = find_newsletter(tx, &new.newsletter).await?;
+    let topics = topics(tx, &newsletter, &new.topics).await?;
     let schedule_id = match &new.schedule {
         None => None,
-        Some(name) => Some(schedule(&mut tx, &newsletter, name).await?),
+        Some(name) => Some(schedule(tx, &newsletter, name).await?),
     };
     let name = new
         .name
@@ -134,7 +152,7 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
         left_at: None,
         left_reason: None,
     };
-    let found = db::import::look_up(&mut tx, &app.key, newsletter.id, &[&new.email]).await?;
+    let found = db::import::look_up(tx, &app.key, newsletter.id, &[&new.email]).await?;
     let before = found.into_iter().next().unwrap_or_default();
     if before.is_erased {
         return Err(Error::Invalid(format!(
@@ -151,11 +169,10 @@ pub async fn add(app: &App, new: &NewPerson) -> Result<Added, Error> {
             new.email, newsletter.name
         )));
     }
-    let suppressed = db::suppressions::find(&mut tx, &app.key, &new.email).await?;
+    let suppressed = db::suppressions::find(tx, &app.key, &new.email).await?;
     let is_new = before.tie.is_none();
     let change = Change { email: new.email.clone(), before, after };
-    db::import::write(&mut tx, &app.key, newsletter.id, &[change], now).await?;
-    tx.commit().await.map_err(DbError::from)?;
+    db::import::write(tx, &app.key, newsletter.id, &[change], now).await?;
     Ok(Added {
         email: new.email.to_string(),
         newsletter: newsletter.slug,

@@ -55,6 +55,14 @@ fn urls(app: &App) -> Result<Vec<RelayUrl>, Error> {
     RelayUrl::parse_all(app.settings.relay_url.reveal()).map_err(Error::Invalid)
 }
 
+/// Whether mail can be sent by what the settings say of the relays.
+///
+/// # Errors
+/// `Invalid` with what is wrong with them.
+pub fn check(app: &App) -> Result<(), Error> {
+    deliver::relays(&app.settings).map(drop).map_err(Error::Invalid)
+}
+
 /// Every relay that the settings name.
 ///
 /// # Errors

@@ -1,15 +1,21 @@
 //! The keys that sign mail: made, kept in the database, told to the world through DNS.
 //!
-//! Every key of a domain signs until it is removed. So a new key can be made beside an old one and its record be
-//! published at leisure: until then mail is verified by the old key's signature, and there is no moment without one.
+//! A new key waits until its record was seen in DNS, or somebody lets it sign all the same: a signature that no receiver
+//! can verify is worse than none. From then on it signs until it is removed. So a new key can be made beside an old one
+//! and its record be published at leisure: until then the old key signs, and there is no moment without a signature that
+//! holds.
+
+use std::collections::BTreeSet;
 
 use crate::db;
 use crate::db::dkim::DkimKey;
 use crate::domain::address::parse_domain;
 use crate::domain::calendar::Timestamp;
 use crate::mail::dkim::{self, SigningKey};
+use crate::mail::dns::{Dns, KeyFound};
 
 use super::accounts::Actor;
+use super::deliver::cohort;
 use super::{App, Error};
 
 /// The most octets of a name in DNS (RFC 1035 §2.3.4, as text).
@@ -48,6 +54,8 @@ pub struct Published {
     pub selector: String,
     pub algorithm: String,
     pub made: Timestamp,
+    /// None while it waits for its record in DNS.
+    pub signs_since: Option<Timestamp>,
     /// The name of the TXT record.
     pub name: String,
     /// Its value (RFC 6376 §3.6.1).
@@ -56,7 +64,7 @@ pub struct Published {
     pub zone_line: String,
 }
 
-/// Makes a key for a domain with each of these algorithms, and returns them.
+/// Makes a key for a domain with each of these algorithms, and returns them. They wait for their records in DNS.
 ///
 /// Several keys of one `selector` are told apart by their algorithm, and so are those that are named after the day.
 pub async fn add(
@@ -81,6 +89,7 @@ pub async fn add(
             algorithm: format!("{}-sha256", algorithm.name()),
             private_key: algorithm.generate()?,
             created_at: made,
+            signs_since: None,
         });
     }
     let mut tx = app.db.begin().await?;
@@ -128,8 +137,73 @@ pub async fn list(app: &App) -> Result<Vec<Published>, Error> {
     db::dkim::list(&mut conn).await?.into_iter().map(published).collect()
 }
 
-/// Removes a key, and returns how many the domain has left: mail is no longer signed with it. Its DNS record must stay
-/// for as long as signed mail is under way.
+/// Lets a key sign from now on, whether its record was seen or not.
+pub async fn sign_now(app: &App, by: &Actor, domain: &str, selector: &str) -> Result<(), Error> {
+    let domain = parse_domain(domain).map_err(Error::Invalid)?;
+    let selector = selector.to_ascii_lowercase();
+    let mut tx = app.db.begin().await?;
+    if !db::dkim::let_sign(&mut tx, &domain, &selector, app.clock.now()).await? {
+        return Err(Error::NotFound(format!(
+            "no key {selector} of {domain} waits: `daybreak dkim list` shows those there are"
+        )));
+    }
+    by.note_of(app, &mut tx, "dkim.sign", &record_name(&selector, &domain), None).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// Asks DNS for the record of every key that waits, and lets those sign whose record is there; returns their names.
+pub async fn sign_with_published(app: &App, by: &Actor) -> Result<Vec<String>, Error> {
+    let waiting: Vec<DkimKey> = {
+        let keys = db::dkim::list(&mut *app.db.conn().await?).await?;
+        keys.into_iter().filter(|key| key.signs_since.is_none()).collect()
+    };
+    let domains: BTreeSet<&str> = waiting.iter().map(|key| key.domain.as_str()).collect();
+    if domains.is_empty() {
+        return Ok(vec![]);
+    }
+    let dns = match Dns::open(app.settings.resolver) {
+        Ok(dns) => dns,
+        Err(why) => {
+            tracing::warn!(why, "DNS cannot be asked for the records of keys that wait");
+            return Ok(vec![]);
+        }
+    };
+    let mut names = vec![];
+    for domain in domains {
+        let message = sample(app, domain, |key| key.signs_since.is_none()).await?;
+        let judged = dns.judge(message.as_bytes(), domain).await.map_err(Error::Invalid)?;
+        for (selector, _) in judged.keys.iter().filter(|(_, found)| *found == KeyFound::Good) {
+            match sign_now(app, by, domain, selector).await {
+                Ok(()) => names.push(record_name(selector, domain)),
+                // Somebody else let it sign at this moment, or removed it.
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// A message from this domain as it is signed with those of its keys.
+pub(super) async fn sample(
+    app: &App,
+    domain: &str,
+    is_wanted: impl Fn(&DkimKey) -> bool,
+) -> Result<String, Error> {
+    let date = app.clock.now().to_utc().format("%a, %d %b %Y %H:%M:%S +0000");
+    let mut message = format!(
+        "From: doctor@{domain}\r\nTo: doctor@{domain}\r\nDate: {date}\r\nSubject: doctor\r\nMessage-ID: \
+         <doctor@{domain}>\r\n\r\nNobody is sent this.\r\n"
+    );
+    let signer = cohort::signer_with(&mut *app.db.conn().await?, domain, is_wanted).await?;
+    if let Some(signer) = signer {
+        signer.sign(&mut message).map_err(Error::Invalid)?;
+    }
+    Ok(message)
+}
+
+/// Removes a key, and returns how many of the domain's are left that sign: mail is no longer signed with it. Its DNS
+/// record must stay for as long as signed mail is under way.
 pub async fn remove(app: &App, by: &Actor, domain: &str, selector: &str) -> Result<usize, Error> {
     let domain = parse_domain(domain).map_err(Error::Invalid)?;
     let selector = selector.to_ascii_lowercase();
@@ -140,7 +214,8 @@ pub async fn remove(app: &App, by: &Actor, domain: &str, selector: &str) -> Resu
         )));
     }
     by.note_of(app, &mut tx, "dkim.remove", &record_name(&selector, &domain), None).await?;
-    let left = db::dkim::list(&mut tx).await?.iter().filter(|key| key.domain == domain).count();
+    let signs = |key: &&DkimKey| key.domain == domain && key.signs_since.is_some();
+    let left = db::dkim::list(&mut tx).await?.iter().filter(signs).count();
     db::commit(tx).await?;
     Ok(left)
 }
@@ -162,5 +237,6 @@ fn published(key: DkimKey) -> Result<Published, Error> {
         selector: key.selector,
         algorithm: key.algorithm,
         made: key.created_at,
+        signs_since: key.signs_since,
     })
 }

@@ -148,6 +148,15 @@ pub async fn poll_now(app: &App, by: &Actor, id: i64) -> Result<Option<Result<Br
     }
 }
 
+/// Writes down who asks for polls of these, before they are polled.
+pub async fn note_polls(app: &App, by: &Actor, sources: &[Source]) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    for source in sources {
+        note(app, &mut tx, by, "source.poll", source).await?;
+    }
+    Ok(db::commit(tx).await?)
+}
+
 /// Removes a source; what it brought stays.
 pub async fn remove(app: &App, by: &Actor, id: i64) -> Result<Source, Error> {
     let mut tx = app.db.begin().await?;

@@ -8,11 +8,14 @@ use crate::db;
 use crate::db::deliveries::Reader;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::{Outcome, OutcomeClass};
+use crate::domain::issue::Issue;
+use crate::domain::newsletter::Newsletter;
 use crate::mail::session::{Envelope, Session};
 use crate::render::RenderError;
 
+use super::accounts::Actor;
 use super::deliver::job::hole_values;
-use super::editors::find_issue;
+use super::editors::{find_issue, newsletter_of};
 use super::inspect::{load, message, nobody};
 use super::start::{self, By};
 use super::{App, Error, accounts};
@@ -46,6 +49,22 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     first_failure.ok_or_else(|| Error::Invalid("no relay is named: set DAYBREAK_RELAY_URL".to_owned()))
 }
 
+/// [`test`] for the command line, which is written down first.
+pub async fn test_by_command(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Error> {
+    let mut tx = app.db.begin().await?;
+    let issue = find_issue(&mut tx, id).await?;
+    let newsletter = newsletter_of(&mut tx, &issue).await?;
+    let what = what(&newsletter, &issue, to);
+    Actor::command_line().note_of(app, &mut tx, "issue.test", &what, Some(newsletter.id)).await?;
+    db::commit(tx).await?;
+    test(app, id, to).await
+}
+
+/// What a test is called in the audit log. Of the address its domain only: whoever is erased is not to be found there.
+fn what(newsletter: &Newsletter, issue: &Issue, to: &EmailAddress) -> String {
+    format!("{}, to an address at {}", start::name_of(newsletter, issue), to.domain())
+}
+
 /// Test mails that one person sends within ten minutes.
 pub const MOST_TESTS: i64 = 20;
 const TESTS_WITHIN: i64 = 10 * 60 * 1000;
@@ -76,9 +95,7 @@ pub async fn tests(app: &App, by: By<'_>, id: i64, to: &[EmailAddress]) -> Resul
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let issue = find_issue(&mut tx, id).await?;
-    let newsletter = db::newsletters::get(&mut tx, issue.newsletter_id)
-        .await?
-        .ok_or_else(|| Error::NotFound(format!("issue {id} has no newsletter")))?;
+    let newsletter = newsletter_of(&mut tx, &issue).await?;
     let sent = db::results::tests_since(&mut tx, by.user.id, now.plus_millis(-TESTS_WITHIN)).await?;
     if sent + i64::try_from(to.len()).unwrap_or(i64::MAX) > MOST_TESTS {
         return Err(Error::Invalid(format!(
@@ -87,8 +104,7 @@ pub async fn tests(app: &App, by: By<'_>, id: i64, to: &[EmailAddress]) -> Resul
     }
     // Written down before it is done: who is cut off in the middle has sent some of them.
     for address in to {
-        // Of the address its domain only: whoever is erased is not to be found here.
-        let what = format!("{}, to an address at {}", start::name_of(&newsletter, &issue), address.domain());
+        let what = what(&newsletter, &issue, address);
         accounts::note(app, &mut tx, by.user, by.network, "issue.test", &what, Some(newsletter.id)).await?;
     }
     db::commit(tx).await?;

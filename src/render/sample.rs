@@ -279,6 +279,7 @@ fn newsletter(is_full: bool) -> Newsletter {
             measure: Measure::Nothing,
         },
         editors: Vec::new(),
+        is_listed: true,
     }
 }
 

@@ -204,9 +204,9 @@ impl FromRequest<App> for Act {
 static KEEPING: Semaphore = Semaphore::const_new(16);
 
 /// What becomes of a form whose sender is not signed in (any more): a page that has all of it, to be sent again. Forms
-/// of accounts have passwords, which stand in no page.
+/// of accounts have passwords, which stand in no page, but for the one with the name.
 async fn keep(back: String, path: &str, request: Request) -> Error {
-    let is_work = ["/desk/", "/office/"].iter().any(|place| path.starts_with(place));
+    let is_work = ["/desk/", "/office/", "/account/name"].iter().any(|place| path.starts_with(place));
     let Some(_place) = KEEPING.try_acquire().ok().filter(|_| is_work) else { return Error::SignIn(back) };
     let to = request.uri().path_and_query().map_or_else(|| path.to_owned(), ToString::to_string);
     match Form::read_of_ours(request).await {

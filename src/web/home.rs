@@ -43,9 +43,10 @@ impl Shown {
     }
 }
 
-/// Every newsletter, with when it comes.
+/// Every newsletter that is listed, with when it comes.
 async fn newsletters(conn: &mut Conn) -> Result<Vec<Shown>, DbError> {
-    let all = newsletters::list(conn).await?;
+    let mut all = newsletters::list(conn).await?;
+    all.retain(|newsletter| newsletter.is_listed);
     let schedules = newsletters::schedules(conn).await?;
     let shown = all.iter().map(|newsletter| {
         let of_it = schedules.iter().filter(|schedule| schedule.newsletter_id == newsletter.id);

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Serialize;
 
 use super::form::{Form, Segment};
 use super::network::network_address;
 use super::sign_up_form::{self, Problem, Typed};
 use super::{Error, page};
+use crate::db::newsletters;
 use crate::domain::address::EmailAddress;
+use crate::domain::language::direction;
 use crate::pipeline;
 use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, CONFIRM_DAYS, Taken};
@@ -21,16 +23,46 @@ use crate::pipeline::subscribe::{self, CONFIRM_DAYS, Taken};
 /// of milliseconds, and nobody is to learn from it which an address is.
 const ANSWER_AFTER: Duration = Duration::from_millis(150);
 
-/// `GET /subscribe`: every newsletter, to pick from.
+/// `GET /subscribe`: every newsletter that is listed, to pick from; the front page where there is none.
 pub async fn show(State(app): State<App>) -> Result<Response, Error> {
     let form = sign_up_form::of_all(&mut *app.db.conn().await?, Typed::default(), vec![]).await?;
-    page::page(StatusCode::OK, "subscribe", &form)
+    match form.has_offers() {
+        true => page::page(StatusCode::OK, "subscribe", &form),
+        // The front page says so.
+        false => Ok(Redirect::to("/").into_response()),
+    }
 }
 
 /// `GET /subscribe/{slug}`: one newsletter, with its choices.
 pub async fn show_one(State(app): State<App>, Segment(slug): Segment) -> Result<Response, Error> {
+    if let Some(page) = closed(&app, &slug, StatusCode::OK).await? {
+        return Ok(page);
+    }
     let form = sign_up_form::of_one(&app, &slug, Typed::default(), vec![]).await?;
     page::page(StatusCode::OK, "subscribe", &form.ok_or(Error::NotFound)?)
+}
+
+#[derive(Serialize)]
+struct Closed<'a> {
+    title: &'a str,
+    slug: &'a str,
+    name: &'a str,
+    language: &'a str,
+    dir: &'static str,
+}
+
+/// The page of a newsletter that takes no sign-ups; none where it does, or is not there.
+pub async fn closed(app: &App, slug: &str, status: StatusCode) -> Result<Option<Response>, Error> {
+    let found = newsletters::find(&mut *app.db.conn().await?, slug).await?;
+    let Some(newsletter) = found.filter(|newsletter| !newsletter.is_listed) else { return Ok(None) };
+    let closed = Closed {
+        title: &newsletter.name,
+        slug: &newsletter.slug,
+        name: &newsletter.name,
+        language: &newsletter.language,
+        dir: direction(&newsletter.language),
+    };
+    page::page(status, "closed", &closed).map(Some)
 }
 
 #[derive(Serialize)]
@@ -99,6 +131,9 @@ async fn consent_words(app: &App, slugs: &[String]) -> Result<String, Error> {
 
 /// The form again, with what was typed and what is wrong with it.
 async fn again(app: &App, typed: Typed, problems: Vec<Problem>) -> Result<Response, Error> {
+    if let Some(page) = closed(app, &typed.page, StatusCode::UNPROCESSABLE_ENTITY).await? {
+        return Ok(page);
+    }
     let form = match sign_up_form::of_one(app, &typed.page, typed.clone(), problems.clone()).await? {
         Some(form) => form,
         None => sign_up_form::of_all(&mut *app.db.conn().await?, typed, problems).await?,

@@ -150,6 +150,13 @@ pub struct FormPage {
     consent: String,
 }
 
+impl FormPage {
+    /// Whether there is a newsletter to sign up for.
+    pub fn has_offers(&self) -> bool {
+        self.one.is_some() || !self.newsletters.is_empty()
+    }
+}
+
 /// The problem of each field, where it has one.
 #[derive(Default, Serialize)]
 struct Wrong {
@@ -246,9 +253,10 @@ pub fn consent(what: &str) -> String {
     )
 }
 
-/// The form with every newsletter.
+/// The form with every newsletter that is listed.
 pub async fn of_all(conn: &mut Conn, typed: Typed, problems: Vec<Problem>) -> Result<FormPage, DbError> {
-    let all = newsletters::list(conn).await?;
+    let mut all = newsletters::list(conn).await?;
+    all.retain(|newsletter| newsletter.is_listed);
     let mut schedules = newsletters::schedules(conn).await?;
     schedules.retain(|schedule| !schedule.paused);
     let only = all.len() == 1;

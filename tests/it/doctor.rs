@@ -35,7 +35,7 @@ struct World {
 async fn good_world(daybreak: &mut Daybreak) -> World {
     daybreak.unset("DAYBREAK_CLOCK");
     daybreak.newsletter(&[]).await;
-    let key = daybreak.json(&["dkim", "add", DOMAIN]).await[0].clone();
+    let key = daybreak.keys(&[]).await[0].clone();
 
     let auth = Some(("ann".to_owned(), "secret".to_owned()));
     let relay = Sink::start(Options { tls: Encryption::StartTls, auth, ..Options::default() }).await;
@@ -257,13 +257,49 @@ async fn an_envelope_elsewhere_and_a_key_that_is_not_seen_fail_dmarc() {
 async fn an_old_key_may_go_once_its_successor_is_seen() {
     on_sqlite(async |daybreak| {
         let world = good_world(daybreak).await;
-        let new = daybreak.json(&["dkim", "add", DOMAIN, "--selector", "next"]).await[0].clone();
+        let new = daybreak.keys(&["--selector", "next"]).await[0].clone();
         finds(daybreak, "DKIM", "bad", &["next._domainkey.news.example.org", "not published"]).await;
         let mut records = world.good.clone();
         records.txt(new["name"].as_str().unwrap(), new["record"].as_str().unwrap());
         world.names.know(records);
         let remove = format!("daybreak dkim remove {DOMAIN} {}", world.key["selector"].as_str().unwrap());
         finds(daybreak, "DKIM", "warning", &["has a successor", &remove]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_signs_once_dns_has_its_record() {
+    everywhere(async |daybreak| {
+        let world = good_world(daybreak).await;
+        let new = daybreak.json(&["dkim", "add", DOMAIN, "--selector", "next"]).await[0].clone();
+        let signs = async || {
+            daybreak.run(&["serve", "--once"]).await;
+            let keys = daybreak.json(&["dkim", "list"]).await;
+            let signs = |key: &Value| key["signs_since"].is_string();
+            keys.as_array().unwrap().iter().filter(|key| signs(key)).count()
+        };
+        assert_eq!(signs().await, 1, "the old one goes on");
+        finds(daybreak, "DKIM", "warning", &["next._domainkey.news.example.org", "waits for its record"])
+            .await;
+        finds(daybreak, "DMARC", "good", &["our signature passes"]).await;
+
+        let name = new["name"].as_str().unwrap();
+        let mut records = world.good.clone();
+        records.txt(name, world.key["record"].as_str().unwrap());
+        world.names.know(records);
+        assert_eq!(signs().await, 1, "another key's record is not its own");
+        finds(daybreak, "DKIM", "warning", &[name, "is not this key"]).await;
+
+        let mut records = world.good.clone();
+        records.txt(name, new["record"].as_str().unwrap());
+        world.names.know(records);
+        finds(daybreak, "DKIM", "warning", &[name, "is published", "daybreak dkim sign"]).await;
+        assert_eq!(signs().await, 2);
+        finds(daybreak, "DKIM", "good", &[name, "a signature of ours holds"]).await;
+        let lines =
+            daybreak.texts("SELECT who || ' ' || action || ' ' || what FROM audit ORDER BY id DESC").await;
+        assert_eq!(lines[0], format!("the service dkim.sign {name}"));
     })
     .await;
 }

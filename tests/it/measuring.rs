@@ -12,7 +12,7 @@ async fn a_measured_mail_leads_to_the_bare_article_and_an_unmeasured_one_has_its
         daybreak.newsletter(&["measure=clicks-and-opens"]).await;
         daybreak.schedule("07:00", "UTC", "daily").await;
         daybreak.readers("email\nann@example.net\nben@example.net\n").await;
-        daybreak.run(&["dkim", "add", "news.example.org"]).await;
+        daybreak.keys(&[]).await;
         daybreak.execute("UPDATE subscribers SET unmeasured = 1 WHERE email = 'ben@example.net'").await;
         daybreak.source(&feeds, "/feed", &[Item::new("The first story")]).await;
         daybreak.serve_once("2026-03-02T07:00:00Z").await;

@@ -215,7 +215,7 @@ async fn the_list_is_the_same_in_every_issue_and_no_message_id_comes_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_signed_over_everything_that_matters() {
     everywhere(async |daybreak| {
-        daybreak.run(&["dkim", "add", "news.example.org", "--algorithm", "both"]).await;
+        daybreak.keys(&["--algorithm", "both"]).await;
         let csv = "email,name\nzoe@example.net,Zoë\nann@example.net,Ann\n";
         let (_sink, accepted) =
             send(daybreak, &["reply-to=ed@example.org"], csv, &[Item::new("Größe")]).await;

@@ -343,6 +343,10 @@ async fn a_setting_of_relays_that_cannot_be_is_refused_at_the_start_without_a_pa
             daybreak.relay(relays);
             let error = daybreak.fails(&["serve", "--once"]).await;
             assert!(error.contains(said) && !error.contains("hunter2"), "{relays}: {error}");
+            // A service says nothing of its pages before, and does not say that it is at work.
+            let ran = daybreak.try_run(&["serve"]).await;
+            assert!(ran.stdout.is_empty() && !ran.stderr.contains("at work"), "{}{}", ran.stdout, ran.stderr);
+            assert!(ran.stderr.contains(said), "{}", ran.stderr);
         }
     })
     .await;

@@ -227,7 +227,12 @@ pub async fn accept(
             .ok(),
     };
     let name = clean_name(typed.name).map_err(|problem| problems.push(problem)).ok();
-    let hash = new_password(typed.password).await?.map_err(|problem| problems.push(problem)).ok();
+    let known = match &welcome {
+        Welcome::User(account) => Some(account.as_ref()),
+        Welcome::FirstAdmin => None,
+    };
+    let hash = new_password(app, email.as_ref(), typed.name, known, typed.password).await?;
+    let hash = hash.map_err(|problem| problems.push(problem)).ok();
     let (Some(email), Some(name), Some(hash)) = (email, name, hash) else { return Ok(Err(problems)) };
     let mut tx = app.db.begin().await?;
     let id = match welcome {

@@ -15,6 +15,7 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 mod users;
+mod weak;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -37,6 +38,7 @@ pub use self::users::{
 
 use super::{App, Error};
 use crate::db::audit::{self, NewEntry};
+use crate::db::users::Account;
 use crate::db::{self, Conn};
 use crate::domain::address::EmailAddress;
 use crate::domain::user::User;
@@ -79,6 +81,11 @@ impl Actor {
 
     pub fn command_line() -> Self {
         Self { user_id: None, who: "command line".to_owned(), network: String::new() }
+    }
+
+    /// What the service does by itself.
+    pub fn service() -> Self {
+        Self { user_id: None, who: "the service".to_owned(), network: String::new() }
     }
 
     /// Whether it is this account itself.
@@ -187,11 +194,32 @@ pub fn clean_name(text: &str) -> Result<String, Problem> {
     })
 }
 
-/// A new password's hash, or what is wrong with it.
-async fn new_password(password: &str) -> Result<Result<String, Problem>, Error> {
+/// A new password's hash, or what is wrong with it. It is `email`'s, who is called `name`; `account`: theirs, where they have
+/// one already.
+async fn new_password(
+    app: &App,
+    email: Option<&EmailAddress>,
+    name: &str,
+    account: Option<&Account>,
+    password: &str,
+) -> Result<Result<String, Problem>, Error> {
+    let refused = |says: String| Ok(Err(Problem::new("password", format!("{says}."))));
     match hash_password(password).await {
-        Ok(hash) => Ok(Ok(hash)),
-        Err(Error::Invalid(says)) => Ok(Err(Problem::new("password", format!("{says}.")))),
+        Ok(hash) => {
+            let url = url::Url::parse(&app.settings.public_url).ok();
+            let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+            let about = [email.map_or("", EmailAddress::as_str), name, host];
+            if let Some(says) = weak::why_weak(password, &about) {
+                return refused(says);
+            }
+            if account.is_some_and(|account| account.password_hash.is_some())
+                && is_password(account, password).await?
+            {
+                return refused("This is your password as it was: take another".to_owned());
+            }
+            Ok(Ok(hash))
+        }
+        Err(Error::Invalid(says)) => refused(says),
         Err(error) => Err(error),
     }
 }

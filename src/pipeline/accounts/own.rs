@@ -48,7 +48,8 @@ pub async fn change_password(
                     password within 15 minutes.";
         return Ok(Some(Problem::new("password", says)));
     }
-    let hash = match new_password(password).await? {
+    let user = &account.user;
+    let hash = match new_password(app, Some(&user.email), &user.name, Some(account), password).await? {
         Ok(hash) => hash,
         Err(problem) => return Ok(Some(problem)),
     };
@@ -63,7 +64,7 @@ pub async fn change_password(
 
 /// What is wrong with the password that somebody who is signed in was asked for again, for `action`; none where it is
 /// theirs.
-async fn prove_password(
+pub(super) async fn prove_password(
     app: &App,
     by: &Actor,
     account: &Account,

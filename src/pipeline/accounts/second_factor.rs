@@ -2,6 +2,7 @@
 
 use super::super::{App, Error};
 use super::attempts::{self, CODES, TooMany};
+use super::own::prove_password;
 use super::{Actor, Problem, recovery};
 use crate::db::sessions::Session;
 use crate::db::users::{self, Account};
@@ -70,17 +71,24 @@ pub fn pending_secret(app: &App, account: &Account, session: &Session) -> TotpSe
 }
 
 /// Sets the second factor up, where `code` is one of the pending secret's, and gives it recovery codes. Other sessions
-/// end: they were made without.
+/// end: they were made without. It takes the `password`, where the account has one: whoever finds a browser that was left
+/// open is not to lock its owner out.
 pub async fn enrol(
     app: &App,
     by: &Actor,
     account: &Account,
     session: &Session,
+    password: &str,
     code: &str,
 ) -> Result<Result<Vec<RecoveryCode>, Problem>, Error> {
     let id = account.user.id;
     if account.totp_secret.is_some() {
         return Err(Error::Invalid("Your account has a second factor already".to_owned()));
+    }
+    if account.password_hash.is_some()
+        && let Some(problem) = prove_password(app, by, account, "user.second_factor", password).await?
+    {
+        return Ok(Err(problem));
     }
     if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
         return Ok(Err(too_many_codes(app, by, "user.second_factor", too_many).await?));

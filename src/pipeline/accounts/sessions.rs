@@ -11,8 +11,7 @@ use crate::db::{self, Conn};
 use crate::domain::calendar::Timestamp;
 use crate::domain::user::User;
 
-const HOUR: i64 = 60 * 60 * 1000;
-const DAY: i64 = 24 * HOUR;
+const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// How long a session lasts without a sign of life.
 const IDLE: i64 = 14 * DAY;
@@ -21,7 +20,7 @@ const IDLE: i64 = 14 * DAY;
 const LONGEST: i64 = 90 * DAY;
 
 /// A sign of life is written down once in so long: pages are read far more often.
-const TOUCH: i64 = HOUR;
+const TOUCH: i64 = 5 * 60 * 1000;
 
 /// The most of an agent's name that is kept, in characters.
 const MAX_AGENT: usize = 200;
@@ -61,10 +60,11 @@ pub async fn of_cookie(app: &App, value: &str) -> Result<Option<(Account, Sessio
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
     let found = sessions::find(&mut conn, &hash_of(value), now).await?;
-    let Some((account, session)) = found else { return Ok(None) };
+    let Some((account, mut session)) = found else { return Ok(None) };
     if session.seen_at.plus_millis(TOUCH) <= now {
         sessions::touch(&mut conn, &session.hash, expiry(session.created_at, now), now).await?;
         users::see(&mut conn, account.user.id, now).await?;
+        session.seen_at = now;
     }
     Ok(Some((account, session)))
 }

@@ -1,7 +1,7 @@
 //! What admins do with accounts.
 
 use super::super::{App, Error};
-use super::{Actor, clean_name, hash_password, links};
+use super::{Actor, clean_name, links, new_password};
 use crate::db::users::{self, Account};
 use crate::db::{self, Conn, sessions};
 use crate::domain::address::EmailAddress;
@@ -53,7 +53,7 @@ async fn insert(
 ) -> Result<i64, Error> {
     users::insert(conn, email, name, role, app.clock.now()).await.map_err(|error| {
         match error.is_duplicate() {
-            true => Error::Invalid(format!("{email} has an account already")),
+            true => Error::Invalid(format!("the address {email} has an account already")),
             false => error.into(),
         }
     })
@@ -235,11 +235,13 @@ pub async fn remove_second_factor(app: &App, by: &Actor, id: i64) -> Result<(), 
 /// Sets somebody's password, which ends all of their sessions.
 ///
 /// # Errors
-/// `Invalid` where it is too short or too long.
+/// `Invalid` where it is too short or too long, or easily guessed.
 pub async fn set_password(app: &App, by: &Actor, id: i64, password: &str) -> Result<(), Error> {
-    let hash = hash_password(password).await?;
+    let account = find(&mut *app.db.conn().await?, id).await?;
+    let user = &account.user;
+    let hash = new_password(app, Some(&user.email), &user.name, None, password).await?;
+    let hash = hash.map_err(|problem| Error::Invalid(problem.says.trim_end_matches('.').to_owned()))?;
     let mut tx = app.db.begin().await?;
-    let account = find(&mut tx, id).await?;
     users::set_password(&mut tx, id, &hash).await?;
     sessions::end_all_but(&mut tx, id, "").await?;
     sessions::remove_links(&mut tx, id).await?;

@@ -39,6 +39,7 @@ fn newsletter() -> Newsletter {
             measure: Measure::Nothing,
         },
         editors: vec![],
+        is_listed: true,
     }
 }
 

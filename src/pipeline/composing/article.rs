@@ -1,6 +1,6 @@
 //! What editors do to articles themselves, whatever issue they are in.
 
-use super::super::{App, Error, accounts, articles, compose, editors, revising, too_long};
+use super::super::{App, Error, articles, compose, editors, revising, too_long};
 use super::edit::{may_change, write};
 use super::{By, MOST_ARTICLES, current, newsletter_of, shorten};
 use crate::db;
@@ -50,16 +50,14 @@ pub async fn flag(
     if let Some(newsletter) = &newsletter {
         compose::refill(&mut tx, newsletter).await?;
     }
-    if let By::User { user, network } = by {
-        let action = match (held, pinned) {
-            (Some(true), _) => "article.hold",
-            (Some(false), _) => "article.release",
-            (None, Some(true)) => "article.pin",
-            (None, _) => "article.unpin",
-        };
-        let what = format!("article {id}, {}", shorten(&before.title));
-        accounts::note(app, &mut tx, user, network, action, &what, Some(newsletter_id)).await?;
-    }
+    let action = match (held, pinned) {
+        (Some(true), _) => "article.hold",
+        (Some(false), _) => "article.release",
+        (None, Some(true)) => "article.pin",
+        (None, _) => "article.unpin",
+    };
+    let what = format!("article {id}, {}", shorten(&before.title));
+    by.actor().note_of(app, &mut tx, action, &what, Some(newsletter_id)).await?;
     let article = articles::find(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(article)
@@ -86,11 +84,9 @@ pub async fn set_story(app: &App, by: By<'_>, id: i64, story_id: Option<i64>) ->
     if let Some(newsletter) = db::newsletters::get(&mut tx, article.newsletter_id).await? {
         compose::refill(&mut tx, &newsletter).await?;
     }
-    if let By::User { user, network } = by {
-        let what = format!("article {id}, {}", shorten(&article.title));
-        let action = if story_id.is_some() { "article.join" } else { "article.part" };
-        accounts::note(app, &mut tx, user, network, action, &what, Some(article.newsletter_id)).await?;
-    }
+    let what = format!("article {id}, {}", shorten(&article.title));
+    let action = if story_id.is_some() { "article.join" } else { "article.part" };
+    by.actor().note_of(app, &mut tx, action, &what, Some(article.newsletter_id)).await?;
     let article = articles::find(&mut tx, id).await?;
     db::commit(tx).await?;
     Ok(article)
@@ -104,13 +100,13 @@ pub async fn add(
     found: &FoundArticle,
     topics: &[String],
 ) -> Result<articles::Added, Error> {
-    let added = articles::add(app, &newsletter.slug, found, topics).await?;
     let mut tx = app.db.begin().await?;
     db::newsletters::lock(&mut tx, newsletter.id).await?;
+    let added = articles::add_in(app, &mut tx, newsletter, found, topics).await?;
     compose::refill(&mut tx, newsletter).await?;
-    if let (By::User { user, network }, articles::Added::New(article)) = (by, &added) {
+    if let articles::Added::New(article) = &added {
         let what = format!("article {}, {}", article.id, shorten(&article.title));
-        accounts::note(app, &mut tx, user, network, "article.add", &what, Some(newsletter.id)).await?;
+        by.actor().note_of(app, &mut tx, "article.add", &what, Some(newsletter.id)).await?;
     }
     db::commit(tx).await?;
     Ok(added)
@@ -156,11 +152,8 @@ pub async fn describe(app: &App, by: By<'_>, id: i64, alt: Alt<'_>) -> Result<Ar
             revising::describe(&mut tx, &issue, &article).await?;
         }
     }
-    if let By::User { user, network } = by {
-        let what = format!("article {id}, {}", shorten(&article.title));
-        accounts::note(app, &mut tx, user, network, "article.describe", &what, Some(article.newsletter_id))
-            .await?;
-    }
+    let what = format!("article {id}, {}", shorten(&article.title));
+    by.actor().note_of(app, &mut tx, "article.describe", &what, Some(article.newsletter_id)).await?;
     db::commit(tx).await?;
     Ok(article)
 }

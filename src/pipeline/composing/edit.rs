@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::newsletters::parse_line;
-use super::super::{App, Error, accounts, compose, editors, revising, too_long};
+use super::super::{App, Error, compose, editors, revising, too_long};
 use super::{By, MOST_ARTICLES, articles_own, by_id, current, newsletter_of, shorten};
 use crate::db::articles::Article;
 use crate::db::composing::Step;
@@ -287,10 +287,8 @@ pub(super) async fn write(
         let schedule = schedules.iter().find(|schedule| Some(schedule.id) == issue.schedule_id);
         compose::fill(conn, &newsletter, &draft, schedule.map(|schedule| &schedule.slots)).await?;
     }
-    if let By::User { user, network } = by {
-        let what = format!("issue {} of {}: {said}", issue.id, newsletter.name);
-        accounts::note(app, conn, user, network, "issue.edit", &what, Some(newsletter.id)).await?;
-    }
+    let what = format!("issue {} of {}: {said}", issue.id, newsletter.name);
+    by.actor().note_of(app, conn, "issue.edit", &what, Some(newsletter.id)).await?;
     Ok(Done::Changed { version, what: said })
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::db::deliveries::Reader;
+use crate::db::dkim::DkimKey;
 use crate::db::{self, Conn};
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::delivery::issue_lasts;
@@ -171,10 +172,20 @@ pub fn head(newsletter: &Newsletter) -> MailHead {
     }
 }
 
-/// What signs mail from `domain`, where keys were made for it.
+/// What signs mail from `domain`, where it has keys that sign.
 pub async fn signer(conn: &mut Conn, domain: &str) -> Result<Option<Signer>, Error> {
+    signer_with(conn, domain, |key| key.signs_since.is_some()).await
+}
+
+/// What signs with those of a domain's keys, where there are any.
+pub async fn signer_with(
+    conn: &mut Conn,
+    domain: &str,
+    is_wanted: impl Fn(&DkimKey) -> bool,
+) -> Result<Option<Signer>, Error> {
     let mut keys = vec![];
-    for key in db::dkim::list(conn).await?.into_iter().filter(|key| key.domain == domain) {
+    let all = db::dkim::list(conn).await?;
+    for key in all.into_iter().filter(|key| key.domain == domain && is_wanted(key)) {
         let signing = dkim::SigningKey::from_pem(&key.private_key).map_err(|why| {
             Error::Invalid(format!("the DKIM key {}._domainkey.{domain}: {why}", key.selector))
         })?;

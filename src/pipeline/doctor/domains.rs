@@ -10,7 +10,7 @@ use super::{App, Error, Finding, in_time};
 use crate::domain::newsletter::Newsletter;
 use crate::mail::dns::{Dmarc, Dns, Judged, KeyFound, Spf};
 use crate::mail::relay::RelayUrl;
-use crate::pipeline::deliver::{self, cohort};
+use crate::pipeline::deliver;
 use crate::pipeline::signing::{self, Published};
 
 /// The most addresses that SPF is asked about: a large relay has dozens, all alike.
@@ -25,9 +25,14 @@ struct Sending<'a> {
     domain: &'a str,
     /// Of the envelope's sender.
     envelope: &'a str,
+    /// Those that sign.
     keys: Vec<&'a Published>,
     /// A message as we sign it.
     message: String,
+    /// Those that wait for their records.
+    waiting: Vec<&'a Published>,
+    /// A message as they would sign it.
+    to_come: String,
 }
 
 /// Looks at each domain that a newsletter is sent from.
@@ -43,8 +48,11 @@ pub async fn examine(
     let mut all = vec![];
     for domain in from {
         let envelope = app.settings.bounce_domain.as_deref().unwrap_or(domain);
-        let keys = keys.iter().filter(|key| key.domain == domain).collect();
-        all.push(Sending { domain, envelope, keys, message: signed(app, domain).await? });
+        let own = keys.iter().filter(|key| key.domain == domain);
+        let (keys, waiting) = own.partition(|key| key.signs_since.is_some());
+        let message = signing::sample(app, domain, |key| key.signs_since.is_some()).await?;
+        let to_come = signing::sample(app, domain, |key| key.signs_since.is_none()).await?;
+        all.push(Sending { domain, envelope, keys, message, waiting, to_come });
     }
     let envelopes: BTreeSet<&str> = all.iter().map(|sending| sending.envelope).collect();
     let (allowed, signed) = tokio::join!(
@@ -52,20 +60,6 @@ pub async fn examine(
         join_all(all.iter().map(|sending| in_time("DKIM", receive(sending, dns)))),
     );
     Ok(allowed.into_iter().chain(signed).flatten().collect())
-}
-
-/// A message from this domain, signed with each of its keys.
-async fn signed(app: &App, domain: &str) -> Result<String, Error> {
-    let date = app.clock.now().to_utc().format("%a, %d %b %Y %H:%M:%S +0000");
-    let mut message = format!(
-        "From: doctor@{domain}\r\nTo: doctor@{domain}\r\nDate: {date}\r\nSubject: doctor\r\nMessage-ID: \
-         <doctor@{domain}>\r\n\r\nNobody is sent this.\r\n"
-    );
-    let signer = cohort::signer(&mut *app.db.conn().await?, domain).await?;
-    if let Some(signer) = signer {
-        signer.sign(&mut message).map_err(Error::Invalid)?;
-    }
-    Ok(message)
 }
 
 /// Where mail comes from, as far as it is known here: the relays' addresses, or those of this machine's name where the
@@ -167,9 +161,12 @@ async fn receive(sending: &Sending<'_>, dns: Option<&Dns>) -> Vec<Finding> {
     let Some(dns) = dns else {
         return vec![Finding::silence("DKIM", format!("{domain}: DNS cannot be asked"))];
     };
-    match dns.judge(sending.message.as_bytes(), sending.envelope).await {
-        Ok(judged) => {
+    let judge = async |message: &str| dns.judge(message.as_bytes(), sending.envelope).await;
+    let (judged, to_come) = tokio::join!(judge(&sending.message), judge(&sending.to_come));
+    match judged.and_then(|judged| Ok((judged, to_come?))) {
+        Ok((judged, to_come)) => {
             let mut findings = dkim(sending, &judged);
+            findings.extend(waiting(sending, &to_come));
             findings.push(dmarc(sending, judged.dmarc));
             findings.push(alignment(sending, judged.dmarc));
             findings
@@ -184,7 +181,7 @@ async fn receive(sending: &Sending<'_>, dns: Option<&Dns>) -> Vec<Finding> {
 
 fn dkim(sending: &Sending<'_>, judged: &Judged) -> Vec<Finding> {
     let domain = sending.domain;
-    if sending.keys.is_empty() {
+    if sending.keys.is_empty() && sending.waiting.is_empty() {
         return vec![Finding::warning(
             "DKIM",
             format!("{domain}: mail is not signed here"),
@@ -193,13 +190,7 @@ fn dkim(sending: &Sending<'_>, judged: &Judged) -> Vec<Finding> {
             ),
         )];
     }
-    let found = |key: &Published| {
-        judged
-            .keys
-            .iter()
-            .find(|(selector, _)| *selector == key.selector)
-            .map_or(KeyFound::Silence, |(_, found)| *found)
-    };
+    let found = |key: &Published| found(judged, key);
     let of_key = |key: &&Published| {
         let name = &key.name;
         let publish = format!("publish  {}", key.zone_line);
@@ -229,6 +220,41 @@ fn dkim(sending: &Sending<'_>, judged: &Judged) -> Vec<Finding> {
         }
     };
     sending.keys.iter().map(of_key).collect()
+}
+
+fn found(judged: &Judged, key: &Published) -> KeyFound {
+    let found = judged.keys.iter().find(|(selector, _)| *selector == key.selector);
+    found.map_or(KeyFound::Silence, |(_, found)| *found)
+}
+
+/// What there is to say of the keys that wait for their records.
+fn waiting(sending: &Sending<'_>, judged: &Judged) -> Vec<Finding> {
+    let of_key = |key: &&Published| {
+        let name = &key.name;
+        let publish = format!("publish  {}", key.zone_line);
+        match found(judged, key) {
+            KeyFound::Good => Finding::warning(
+                "DKIM",
+                format!(
+                    "{name}: is published, and mail is not signed with this key yet: it is within minutes where the \
+                     service runs"
+                ),
+                format!("daybreak dkim sign {} {}", sending.domain, key.selector),
+            ),
+            KeyFound::NotPublished => Finding::warning(
+                "DKIM",
+                format!("{name}: this key waits for its record: mail is not signed with it yet"),
+                publish,
+            ),
+            KeyFound::Different => Finding::warning(
+                "DKIM",
+                format!("{name}: what is published there is not this key, with which mail is not signed yet"),
+                publish,
+            ),
+            KeyFound::Silence => Finding::silence("DKIM", format!("{name}: could not be looked up")),
+        }
+    };
+    sending.waiting.iter().map(of_key).collect()
 }
 
 fn dmarc(sending: &Sending<'_>, dmarc: Dmarc) -> Finding {

@@ -43,6 +43,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::subscription::{SubscriptionEvent, SubscriptionStatus, SuppressionReason};
 use crate::pipeline::App;
 use crate::pipeline::Error;
+use crate::pipeline::accounts::Actor;
 use crate::pipeline::editors::find_newsletter;
 
 /// What to import, and how.
@@ -140,6 +141,20 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
         file.finish().await?;
     }
     Ok(report)
+}
+
+/// Writes down that a file is imported, or looked at, before that begins: it is taken in batch by batch, and who is cut
+/// off in the middle has taken in some of them.
+///
+/// # Errors
+/// An unknown newsletter or encoding.
+pub async fn note(app: &App, by: &Actor, request: &Request) -> Result<(), Error> {
+    request.encoding.as_deref().map(encoding).transpose()?;
+    let mut tx = app.db.begin().await?;
+    let newsletter = find_newsletter(&mut tx, &request.newsletter).await?;
+    let action = if request.dry_run { "import.check" } else { "import.run" };
+    by.note_of(app, &mut tx, action, &request.file_name, Some(newsletter.id)).await?;
+    Ok(db::commit(tx).await?)
 }
 
 fn encoding(label: &str) -> Result<&'static Encoding, Error> {

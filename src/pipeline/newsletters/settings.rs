@@ -8,7 +8,7 @@ use crate::domain::newsletter::{Approval, LEAST_GRACE, Newsletter, Order};
 use crate::pipeline::{App, Error};
 
 /// Every key that [`super::set`] knows, with what it takes.
-pub const KEYS: [(&str, &str); 22] = [
+pub const KEYS: [(&str, &str); 23] = [
     ("name", "the newsletter's name"),
     ("description", "one sentence for the sign-up page"),
     ("from", "the address it is sent from, with or without a name: Morning Brief <brief@example.org>"),
@@ -30,8 +30,41 @@ pub const KEYS: [(&str, &str); 22] = [
     ("grace-minutes", "how late a slot that was missed is still sent"),
     ("editors", "addresses that are told when an issue waits, is held or fails"),
     ("measure", "nothing, clicks, or clicks-and-opens: what is recorded of each reader"),
+    ("listed", "yes: everybody can sign up for it; no: it stands on no public page, and takes no sign-ups"),
     ("topics", "topics that readers may choose: Sport, Business, Culture"),
 ];
+
+/// From when on a setting counts. What an issue is made of is settled when it freezes; what its mails show, and whom they
+/// reach, when it begins to go out; what is looked at ever anew, at once.
+fn counts_from(key: &str) -> &'static str {
+    match key {
+        "min-articles" | "max-articles" | "max-age-hours" | "order" | "subject" | "preheader"
+        | "cutoff-minutes" | "topics" => "from the next issue that freezes",
+        "name" | "from" | "reply-to" | "postal-address" | "colour" | "logo-url" | "language" | "timezone"
+        | "match-language" | "measure" => "from the next issue that goes out",
+        _ => "at once",
+    }
+}
+
+/// From when on these settings count, in sentences; each with its key and what it is called.
+pub fn counts(changed: &[(&str, &str)]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = vec![];
+    for (key, called) in changed {
+        let from = counts_from(key);
+        match groups.iter_mut().find(|(of, _)| *of == from) {
+            Some((_, group)) => group.push(called),
+            None => groups.push((from, vec![called])),
+        }
+    }
+    let is_one = groups.len() == 1;
+    let sentence = |(from, group): &(&str, Vec<&str>)| match (is_one, group.as_slice()) {
+        (true, [_]) => format!("It counts {from}."),
+        (true, _) => format!("They count {from}."),
+        (false, [one]) => format!("{one} counts {from}."),
+        (false, many) => format!("{} count {from}.", many.join(", ")),
+    };
+    groups.iter().map(sentence).collect::<Vec<_>>().join(" ")
+}
 
 /// A setting of a newsletter as [`super::set`] takes it; none where there is no such key, or it is a list of its own.
 pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
@@ -62,6 +95,7 @@ pub fn value(newsletter: &Newsletter, key: &str) -> Option<String> {
         "subject" => rules.subject.clone(),
         "preheader" => rules.preheader.clone(),
         "editors" => list(&newsletter.editors),
+        "listed" => if newsletter.is_listed { "yes" } else { "no" }.to_owned(),
         _ => return None,
     })
 }
@@ -135,6 +169,7 @@ pub(super) fn apply(app: &App, newsletter: &mut Newsletter, key: &str, value: &s
         "subject" => rules.subject = line(app, key, value)?,
         "preheader" => rules.preheader = line(app, key, value)?,
         "editors" => newsletter.editors = values::addresses(value)?,
+        "listed" => newsletter.is_listed = one_of(value, values::yes(value), &["yes", "no"])?,
         _ => return Err("a newsletter has no such setting".to_owned()),
     }
     Ok(())
@@ -153,5 +188,27 @@ pub(super) fn line(app: &App, key: &str, value: &str) -> Result<String, String> 
             Some(column) => format!("at character {column}: {}", problem.message),
             None => problem.message,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_from_when_on_each_setting_counts() {
+        assert_eq!(counts(&[("reply-to", "Answers")]), "It counts from the next issue that goes out.");
+        assert_eq!(
+            counts(&[("max-articles", "Most"), ("subject", "Subject")]),
+            "They count from the next issue that freezes."
+        );
+        assert_eq!(counts(&[("approval", "Approval"), ("listed", "Listed")]), "They count at once.");
+        assert_eq!(
+            counts(&[("name", "Name"), ("order", "Order"), ("colour", "Colour")]),
+            "Name, Colour count from the next issue that goes out. Order counts from the next issue that freezes."
+        );
+        for (key, _) in KEYS {
+            assert!(counts(&[(key, key)]).starts_with("It counts "), "{key}");
+        }
     }
 }

@@ -8,14 +8,25 @@ use crate::domain::mail::Mailbox;
 /// The longest line, in characters.
 const MAX_LINE: usize = 500;
 
+/// The longest name of a newsletter, in characters: it stands in headings, and in every mail's head.
+pub const MAX_NAME: usize = 100;
+
+/// The longest name of a topic, in characters: readers choose from a row of them.
+pub const MAX_TOPIC: usize = 60;
+
 /// A value without line breaks and control characters: it may stand in a header.
 pub fn one_line(value: &str) -> Result<String, String> {
-    let length = value.chars().count();
+    one_line_of(value, MAX_LINE)
+}
+
+/// The same with at most so many characters.
+pub fn one_line_of(value: &str, most: usize) -> Result<String, String> {
+    let length = value.trim().chars().count();
     if value.chars().any(char::is_control) {
         return Err("write it on one line, without line breaks or control characters".to_owned());
     }
-    match length > MAX_LINE {
-        true => Err(format!("it has {length} characters, and may have {MAX_LINE}: shorten it")),
+    match length > most {
+        true => Err(format!("it has {length} characters, and may have {most}: shorten it")),
         false => Ok(value.trim().to_owned()),
     }
 }
@@ -23,7 +34,7 @@ pub fn one_line(value: &str) -> Result<String, String> {
 pub fn name(value: &str) -> Result<String, String> {
     match value.trim() {
         "" => Err("a newsletter needs a name, such as Morning Brief".to_owned()),
-        name => one_line(name),
+        name => one_line_of(name, MAX_NAME),
     }
 }
 
@@ -73,7 +84,7 @@ pub fn mailbox(text: &str, name: &str) -> Result<Mailbox, String> {
         None => ("", text),
     };
     let address = EmailAddress::parse(address)?;
-    let name = if given.is_empty() { name.to_owned() } else { one_line(given)? };
+    let name = if given.is_empty() { name.to_owned() } else { one_line_of(given, MAX_NAME)? };
     Ok(Mailbox { name, address })
 }
 

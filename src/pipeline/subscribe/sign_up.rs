@@ -204,6 +204,12 @@ async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice
                 "One of the newsletters you chose is not here any more: choose again".into(),
             ));
         };
+        if !newsletter.is_listed {
+            return Err(Error::Invalid(format!(
+                "{} takes no sign-ups at the moment: leave it out",
+                newsletter.name
+            )));
+        }
         let own = asked.own.iter().find(|own| own.newsletter == slug);
         let (wanted_topics, wanted_schedule) =
             own.map_or((&asked.topics, &asked.schedule), |own| (&own.topics, &own.schedule));

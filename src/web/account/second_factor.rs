@@ -22,6 +22,7 @@ const PATH: &str = "/account/second-factor";
 #[derive(Serialize)]
 struct SecondFactor {
     is_set: bool,
+    has_password: bool,
     /// What an app reads with the camera, as the address of an image; empty where it is set already.
     picture: String,
     /// The same for an app on this device.
@@ -48,7 +49,9 @@ fn page(
         let letters: Vec<char> = secret.to_base32().chars().collect();
         grouped = letters.chunks(4).map(String::from_iter).collect::<Vec<_>>().join(" ");
     }
-    let content = SecondFactor { is_set, picture, uri, secret: grouped, wrong: Wrong::new(problems) };
+    let has_password = account.password_hash.is_some();
+    let wrong = Wrong::new(problems);
+    let content = SecondFactor { is_set, has_password, picture, uri, secret: grouped, wrong };
     desk::show(by, status, "/account", "Second factor", "account/second_factor", &content)
 }
 
@@ -70,7 +73,8 @@ pub async fn submit(State(app): State<App>, act: Act) -> Result<Response, Error>
     let by = &act.by;
     let account = accounts::find(&mut *app.db.conn().await?, by.user.id).await?;
     let actor = Actor::new(&by.user, &by.network);
-    match accounts::enrol(&app, &actor, &account, &by.session, act.form.get("code")).await? {
+    let (password, code) = (act.form.get("current"), act.form.get("code"));
+    match accounts::enrol(&app, &actor, &account, &by.session, password, code).await? {
         Err(problem) => page(&app, by, &account, StatusCode::UNPROCESSABLE_ENTITY, &[problem]),
         Ok(codes) => recovery::given(&app, by, &codes, true),
     }

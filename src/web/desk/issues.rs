@@ -174,19 +174,6 @@ async fn start(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let newsletter = db::newsletters::find(&mut *app.db.conn().await?, slug).await?.ok_or(Error::NotFound)?;
     let what = format!("an issue of {}", newsletter.name);
     act.by.require(&app, Role::Editor, newsletter.id, "issue.start", &what).await?;
-    let issue = editors::filling(&app, &newsletter.slug, None).await?;
-    let mut tx = app.db.begin().await?;
-    let by = &act.by;
-    crate::pipeline::accounts::note(
-        &app,
-        &mut tx,
-        &by.user,
-        &by.network,
-        "issue.start",
-        &what,
-        Some(newsletter.id),
-    )
-    .await?;
-    db::commit(tx).await?;
+    let issue = editors::filling_by(&app, Some(&act.by.actor()), &newsletter.slug, None).await?;
     Ok(said::then_say(&app, &format!("/desk/issues/{}", issue.id), "The issue is filling."))
 }

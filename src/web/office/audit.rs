@@ -34,6 +34,9 @@ pub fn routes() -> Router<App> {
     Router::new().route(PATH, get(list))
 }
 
+/// So many people whose addresses begin as was typed are looked for.
+const ALIKE: i64 = 20;
+
 /// What the address bar asks for; a value that cannot be is none.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -108,6 +111,9 @@ struct AuditPage {
     action: String,
     from: String,
     until: String,
+    /// What is wrong with the days; empty: nothing.
+    wrong_from: String,
+    wrong_until: String,
     denied: bool,
     newsletters: Vec<Choice>,
     is_filtered: bool,
@@ -130,6 +136,26 @@ fn day(text: &str, later: u64) -> Option<Timestamp> {
     Timestamp::parse(&format!("{}T00:00:00Z", day.format("%Y-%m-%d")))
 }
 
+/// What is wrong with a day that was typed, and counts for nothing.
+fn wrong_day(typed: &str, read: Option<Timestamp>) -> String {
+    let shown: String = typed.chars().take(60).collect();
+    match (typed, read) {
+        ("", _) | (_, Some(_)) => String::new(),
+        _ => format!("“{shown}” is not a day, and was left out: write it as 2026-08-24."),
+    }
+}
+
+/// Those whose lines are asked for: whoever is typed in full, and everybody with an account whose address begins like this.
+async fn people_of(conn: &mut Conn, typed: &str) -> Result<Vec<String>, Error> {
+    if typed.is_empty() {
+        return Ok(vec![]);
+    }
+    let alike =
+        users::list(conn, typed, ALIKE).await?.into_iter().map(|account| account.user.email.to_string());
+    let alike = alike.filter(|email| email.starts_with(typed));
+    Ok([typed.to_owned()].into_iter().chain(alike).collect())
+}
+
 /// `GET /office/audit`
 async fn list(
     State(app): State<App>,
@@ -142,8 +168,9 @@ async fn list(
     let newsletters = newsletters::list(&mut conn).await?;
     let newsletter = newsletters.iter().find(|newsletter| newsletter.slug == asked.newsletter);
     let is_word = |sign: &char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_' | '-');
+    let who = asked.who.trim().to_lowercase().replace('\0', "");
     let filter = Filter {
-        who: asked.who.trim().to_lowercase().replace('\0', ""),
+        who: people_of(&mut conn, &who).await?,
         action: asked.action.trim().to_lowercase().chars().filter(is_word).collect(),
         newsletter_id: newsletter.map(|newsletter| newsletter.id),
         denied: asked.denied == "1",
@@ -168,7 +195,7 @@ async fn list(
         let id = id.map(|id| id.to_string())?;
         let slug = newsletter.map_or("", |newsletter| newsletter.slug.as_str());
         let denied = if filter.denied { "1" } else { "" };
-        let (who, action) = (filter.who.as_str(), filter.action.as_str());
+        let (who, action) = (who.as_str(), filter.action.as_str());
         let pairs = [
             ("who", who),
             ("action", action),
@@ -187,6 +214,8 @@ async fn list(
         newer: page("after", entries.first().filter(|_| is_newer).map(|entry| entry.id)),
         older: page("before", entries.last().filter(|_| is_older).map(|entry| entry.id)),
         lines,
+        wrong_from: wrong_day(&asked.from, filter.from),
+        wrong_until: wrong_day(&asked.until, filter.until),
         is_filtered: !filter.who.is_empty()
             || !filter.action.is_empty()
             || filter.newsletter_id.is_some()
@@ -209,7 +238,7 @@ async fn list(
         action: if is_known(&filter.action) { String::new() } else { filter.action },
         from: from.to_owned(),
         until: until.to_owned(),
-        who: filter.who,
+        who,
         denied: filter.denied,
     };
     desk::show(&by, StatusCode::OK, PATH, "Audit log", "office/audit", &content)

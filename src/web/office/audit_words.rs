@@ -16,6 +16,7 @@ const WORDS: &[(&str, &str)] = &[
     ("dkim.add", "Made a DKIM key"),
     ("dkim.look", "Looked at the DKIM keys"),
     ("dkim.remove", "Removed a DKIM key"),
+    ("dkim.sign", "Let a DKIM key sign"),
     ("form.send", "Sent a form that is none of ours"),
     ("import.check", "Looked what an import would do"),
     ("import.list", "Looked at imports"),

@@ -26,6 +26,7 @@ pub fn routes() -> Router<App> {
         .route("/office/dkim", get(list).post(add))
         .route("/office/dkim/look", post(look))
         .route("/office/dkim/remove", post(remove))
+        .route("/office/dkim/sign", post(sign))
 }
 
 #[derive(Serialize)]
@@ -35,6 +36,8 @@ struct Page {
     problems: Vec<Wrong>,
     /// DNS was asked.
     looked: bool,
+    /// The records that DNS was seen to have just now.
+    began: Vec<String>,
     findings: Vec<Found>,
 }
 
@@ -52,6 +55,8 @@ struct Key {
     selector: String,
     algorithm: String,
     made: Moment,
+    /// None while it waits for its record.
+    signs_since: Option<Moment>,
     name: String,
     record: String,
     zone_line: String,
@@ -87,18 +92,25 @@ async fn list(State(app): State<App>, by: SignedIn) -> Result<Response, Error> {
     page(&app, &by, StatusCode::OK, None, &Again::default()).await
 }
 
-/// `POST /office/dkim/look`: asks DNS, which takes some seconds.
+/// What DNS says, and the records that it was seen to have just now.
+struct Looked {
+    findings: Vec<Finding>,
+    began: Vec<String>,
+}
+
+/// `POST /office/dkim/look`: asks DNS, which takes some seconds. Keys that waited for their records sign from then on.
 async fn look(State(app): State<App>, act: Act) -> Result<Response, Error> {
     act.by.require_everywhere(&app, Role::Admin, "dkim.look", "the keys").await?;
-    let findings = doctor::examine_domains(&app).await?;
-    page(&app, &act.by, StatusCode::OK, Some(findings), &Again::default()).await
+    let began = signing::sign_with_published(&app, &act.by.actor()).await?;
+    let looked = Looked { findings: doctor::examine_domains(&app).await?, began };
+    page(&app, &act.by, StatusCode::OK, Some(looked), &Again::default()).await
 }
 
 async fn page(
     app: &App,
     by: &SignedIn,
     status: StatusCode,
-    findings: Option<Vec<Finding>>,
+    looked: Option<Looked>,
     again: &Again<'_>,
 ) -> Result<Response, Error> {
     let keys = signing::list(app).await?;
@@ -107,12 +119,15 @@ async fn page(
         newsletters.iter().map(|newsletter| newsletter.from.address.domain()).collect();
     let names: BTreeSet<&str> =
         used.iter().copied().chain(keys.iter().map(|key| key.domain.as_str())).collect();
-    let all = findings.as_deref().unwrap_or_default();
+    let is_looked = looked.is_some();
+    let Looked { findings: all, began } = looked.unwrap_or(Looked { findings: vec![], began: vec![] });
+    let now = app.clock.now();
     let key = |key: &Published| {
         // Each key has a finding of its own, which begins with its record's name.
         let begins = format!("{}:", key.name);
         let own = all.iter().find(|finding| finding.about == "DKIM" && finding.says.starts_with(&begins));
         let (state, kind) = match own.map(|finding| finding.state) {
+            _ if key.signs_since.is_none() => ("waiting for its record in DNS", "warn"),
             None => ("", ""),
             Some(doctor::State::Good) => ("published", "good"),
             Some(doctor::State::Warning) => ("see below", "warn"),
@@ -122,7 +137,8 @@ async fn page(
             domain: key.domain.clone(),
             selector: key.selector.clone(),
             algorithm: key.algorithm.clone(),
-            made: Moment::near(key.made, app.clock.now(), chrono_tz::UTC),
+            made: Moment::near(key.made, now, chrono_tz::UTC),
+            signs_since: key.signs_since.map(|at| Moment::near(at, now, chrono_tz::UTC)),
             name: key.name.clone(),
             record: key.record.clone(),
             zone_line: key.zone_line.clone(),
@@ -147,7 +163,8 @@ async fn page(
         domains: names.iter().map(domain).collect(),
         problems: fields::wrong(&mut fields),
         fields,
-        looked: findings.is_some(),
+        looked: is_looked,
+        began,
         findings: all.iter().map(found).collect(),
     };
     let title = fields::title("DKIM keys", &page.problems);
@@ -168,7 +185,7 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let selector = Some(act.form.get("selector").trim()).filter(|selector| !selector.is_empty());
     match signing::add(&app, &act.by.actor(), name, algorithms, selector).await {
         Ok(_) => {
-            let words = "The key signs from now on: publish its record, and look whether DNS has it.";
+            let words = "The key is made. Publish its record: it signs once DNS is seen to have it.";
             Ok(said::then_say(&app, "/office/dkim", words))
         }
         Err(pipeline::Error::Invalid(says)) => {
@@ -182,11 +199,24 @@ async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
     }
 }
 
+/// `POST /office/dkim/sign`: with a key that waits, whether its record was seen or not.
+async fn sign(State(app): State<App>, act: Act) -> Result<Response, Error> {
+    let (domain, selector) = (act.form.get("domain"), act.form.get("selector"));
+    act.by.require_everywhere(&app, Role::Admin, "dkim.sign", &record(domain, selector)).await?;
+    signing::sign_now(&app, &act.by.actor(), domain, selector).await?;
+    let words = format!("Mail from {domain} is signed with {selector} from now on.");
+    Ok(said::then_say(&app, "/office/dkim", words))
+}
+
+/// The name of a key's record as it was sent.
+fn record(domain: &str, selector: &str) -> String {
+    format!("{selector}._domainkey.{domain}").chars().take(300).collect()
+}
+
 /// `POST /office/dkim/remove`
 async fn remove(State(app): State<App>, act: Act) -> Result<Response, Error> {
     let (domain, selector) = (act.form.get("domain"), act.form.get("selector"));
-    let what: String = format!("{selector}._domainkey.{domain}").chars().take(300).collect();
-    act.by.require_everywhere(&app, Role::Admin, "dkim.remove", &what).await?;
+    act.by.require_everywhere(&app, Role::Admin, "dkim.remove", &record(domain, selector)).await?;
     let left = signing::remove(&app, &act.by.actor(), domain, selector).await?;
     let signs = match left {
         0 => format!("Mail from {domain} is no longer signed here."),

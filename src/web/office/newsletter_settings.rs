@@ -43,6 +43,10 @@ const MEASURES: [(&str, &str); 3] = [
     (Measure::NAMES[1], "which links they follow"),
     (Measure::NAMES[2], "which links they follow, and whether they open the mail"),
 ];
+pub const LISTED: [(&str, &str); 2] = [
+    ("yes", "yes: it stands on the public pages"),
+    ("no", "no: it stands on none, and only you bring people in"),
+];
 const LANGUAGES: [(&str, &str); 2] =
     [("no", "every article"), ("yes", "articles in their own language only")];
 
@@ -71,6 +75,12 @@ static SECTIONS: [Section; 7] = [
             ("description", "Description", "One sentence for the sign-up page", TEXT),
             ("language", "Language", "A language tag such as en, fr or pt-BR", TEXT),
             ("timezone", "Time zone", "A name of the IANA list such as Europe/Paris", TEXT),
+            (
+                "listed",
+                "Listed for everybody to sign up",
+                "Those who get it keep it either way, with their preferences, and past issues stay where they are",
+                Kind::Choice(&LISTED),
+            ),
         ],
     },
     Section {
@@ -303,7 +313,7 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
         FormSet::Changed { changed, meanwhile } => {
             let mut words = match changed.is_empty() {
                 true => "Everything is as it was: there was nothing to save.".to_owned(),
-                false => format!("Saved: {}. It counts from the next issue that is made.", labels(&changed)),
+                false => format!("Saved: {}. {}", labels(&changed), settings::counts(&named(&changed))),
             };
             if !meanwhile.is_empty() {
                 words += &format!(" Somebody else changed meanwhile: {}. That is kept.", labels(&meanwhile));
@@ -322,10 +332,15 @@ async fn set(State(app): State<App>, Segment(slug): Segment, act: Act) -> Result
     }
 }
 
+/// These settings with their labels, in the page's order.
+fn named(keys: &[String]) -> Vec<(&'static str, &'static str)> {
+    let all = asked().filter(|(key, ..)| keys.iter().any(|changed| changed == key));
+    all.map(|(key, label, ..)| (*key, *label)).collect()
+}
+
 /// "Colour and Logo"
 fn labels(keys: &[String]) -> String {
-    let labels = asked().filter(|(key, ..)| keys.iter().any(|changed| changed == key));
-    list(&labels.map(|(_, label, ..)| (*label).to_owned()).collect::<Vec<_>>())
+    list(&named(keys).into_iter().map(|(_, label)| label.to_owned()).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

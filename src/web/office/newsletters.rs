@@ -105,10 +105,11 @@ struct Row {
     description: String,
     when: String,
     from: String,
+    is_listed: bool,
 }
 
 /// What is asked of a new newsletter.
-const NEW: [Asked; 5] = [
+const NEW: [Asked; 6] = [
     ("name", "Name", "As readers see it: Morning Brief", Kind::Input("text")),
     (
         "slug",
@@ -124,6 +125,12 @@ const NEW: [Asked; 5] = [
     ),
     ("language", "Language", "A language tag such as en, fr or pt-BR", Kind::Input("text")),
     ("timezone", "Time zone", "A name of the IANA list such as Europe/Paris", Kind::Input("text")),
+    (
+        "listed",
+        "Listed for everybody to sign up",
+        "From now on; it can be changed at any time",
+        Kind::Choice(&newsletter_settings::LISTED),
+    ),
 ];
 
 /// `GET /office/newsletters`
@@ -160,6 +167,7 @@ async fn list_page(
                 .filter(|people| people.is_kept)
                 .map(|people| when(people.counted_at(), now)),
             from: newsletter.from.address.to_string(),
+            is_listed: newsletter.is_listed,
             slug: newsletter.slug,
             name: newsletter.name,
             description: newsletter.description,
@@ -168,6 +176,7 @@ async fn list_page(
     let kept = |name: &str| match name {
         "language" => "en",
         "timezone" => "UTC",
+        "listed" => "yes",
         _ => "",
     };
     let mut fields: Vec<Field> =
@@ -222,6 +231,6 @@ fn new(typed: &[(String, String)]) -> NewNewsletter {
         from: get("from").unwrap_or_default(),
         timezone: get("timezone").unwrap_or_default(),
         language: get("language").unwrap_or_default(),
-        settings: vec![],
+        settings: if get("listed").as_deref() == Some("no") { vec!["listed=no".to_owned()] } else { vec![] },
     }
 }

@@ -90,10 +90,11 @@ const DAYS: [(&str, &str); 13] = [
     ("sun", "Sundays"),
     ("day 1", "on the 1st of each month"),
     ("day 31", "on the last day of each month"),
-    (OTHER, "others, as written below"),
+    (OTHER, OTHER_WORDS),
 ];
 /// Days that are written.
 const OTHER: &str = "other";
+const OTHER_WORDS: &str = "others, as written below";
 
 const WHEN: [Asked; 4] = [
     ("at", "Time", "Hours and minutes by the clock of its zone: 07:00", Kind::Input("text")),
@@ -206,15 +207,28 @@ const REMOVE: &str = "remove";
 /// When, as it was typed, or what is wrong with it.
 fn slots(typed: &[(String, String)]) -> Result<Slots, Problems> {
     let get = |name: &str| typed.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let days_in = if get("days") == OTHER { OTHER } else { "days" };
-    let (at, days, zone) =
-        (TimeOfDay::parse(get("at")), Recurrence::parse(get(days_in)), parse_zone(get("timezone")));
+    let days_in = if get("days") == OTHER || !get(OTHER).is_empty() { OTHER } else { "days" };
+    let days = Recurrence::parse(get(days_in)).and_then(|days| agreeing(get("days"), get(OTHER), days));
+    let (at, zone) = (TimeOfDay::parse(get("at")), parse_zone(get("timezone")));
     match (at, days, zone) {
         (Ok(at), Ok(recurrence), Ok(zone)) => Ok(Slots { recurrence, at, zone }),
         (at, days, zone) => {
             let wrong = [("at", at.err()), (days_in, days.err()), ("timezone", zone.err())];
             Err(wrong.into_iter().filter_map(|(name, says)| Some((name.to_owned(), says?))).collect())
         }
+    }
+}
+
+/// The days that are written, unless others are chosen from the list: which of the two is meant, nobody but the reader of
+/// the form knows.
+fn agreeing(chosen: &str, written: &str, days: Recurrence) -> Result<Recurrence, String> {
+    let usual = DAYS.iter().find(|(value, _)| *value == chosen && chosen != OTHER);
+    let words = usual.filter(|(value, _)| Recurrence::parse(value) != Ok(days)).map(|(_, words)| *words);
+    match words {
+        Some(words) if !written.is_empty() => Err(format!(
+            "Days says “{words}”, and here stands “{written}”: choose “{OTHER_WORDS}” in Days, or empty this field"
+        )),
+        _ => Ok(days),
     }
 }
 

@@ -95,7 +95,7 @@ async fn page(
     let newsletters = newsletters::list(&mut conn).await?;
     let sessions = sessions::of_user(&mut conn, user.id, now, SESSIONS).await?;
     let codes = recovery::count(&mut conn, user.id).await?;
-    let lately = audit::Filter { who: user.email.to_string(), ..audit::Filter::default() };
+    let lately = audit::Filter { who: vec![user.email.to_string()], ..audit::Filter::default() };
     let entries = audit::list(&mut conn, &lately, LINES).await?;
     let lines = lines(&mut conn, &entries, &newsletters, now).await?;
     drop(conn);

@@ -37,6 +37,8 @@ pub struct Asked {
 struct ArchivePage<'a> {
     title: String,
     slug: &'a str,
+    /// It takes sign-ups.
+    is_listed: bool,
     name: &'a str,
     language: &'a str,
     dir: &'static str,
@@ -64,6 +66,8 @@ struct Row {
 #[derive(Serialize)]
 struct Bar<'a> {
     slug: &'a str,
+    /// It takes sign-ups.
+    is_listed: bool,
     /// The numbers of the issues beside this one.
     before: Option<i64>,
     after: Option<i64>,
@@ -110,6 +114,7 @@ pub async fn list(
     let archive = ArchivePage {
         title: format!("All issues of {}", newsletter.name),
         slug: &newsletter.slug,
+        is_listed: newsletter.is_listed,
         name: &newsletter.name,
         language: &newsletter.language,
         dir: direction(&newsletter.language),
@@ -137,7 +142,10 @@ pub async fn issue(
     let kept = archive::page(&app, &slug, number).await?;
     let newsletter = newsletter(&app, &slug).await?;
     let (before, after) = neighbours(&mut *app.db.conn().await?, newsletter.id, number).await?;
-    let bar = page::render("readers/issue_bar", &Bar { slug: &slug, before, after })?;
+    let bar = page::render(
+        "readers/issue_bar",
+        &Bar { slug: &slug, is_listed: newsletter.is_listed, before, after },
+    )?;
     let tag = format!("\"{}\"", &hash_of(&format!("{bar}{}", kept.tag))[..32]);
     let mut headers = HeaderMap::from_iter([(POLICY.0, HeaderValue::from_static(POLICY.1)), PUBLIC]);
     if let Ok(tag) = HeaderValue::from_str(&tag) {

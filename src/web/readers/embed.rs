@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::form::Segment;
 use super::super::sign_up_form::TRAP;
-use super::super::{Error, page, sign_up_form, words};
+use super::super::{Error, page, sign_up, sign_up_form, words};
 use super::archive::newsletter;
 use crate::db::newsletters;
 use crate::domain::mail::escape_html;
@@ -28,6 +28,9 @@ struct Embed<'a> {
 
 /// `GET /subscribe/{slug}/embed`
 pub async fn show(State(app): State<App>, Segment(slug): Segment) -> Result<Response, Error> {
+    if let Some(page) = sign_up::closed(&app, &slug, StatusCode::OK).await? {
+        return Ok(page);
+    }
     let newsletter = newsletter(&app, &slug).await?;
     let (slug, name) = (newsletter.slug.as_str(), newsletter.name.as_str());
     let mut conn = app.db.conn().await?;

@@ -51,6 +51,63 @@ async fn sessions_end_one_by_one_and_all_together() {
 }
 
 #[tokio::test]
+async fn a_session_was_last_seen_when_it_was_last_used() {
+    for house in houses().await {
+        let id = house.a_user("ann@example.org", Some(Role::Editor)).await;
+        let browser = Browser::new();
+        browser.sign_in(&house, "ann@example.org", PASSWORD).await;
+        let seen = async || {
+            let mut conn = house.app.db.conn().await.unwrap();
+            let session = sessions::of_user(&mut conn, id, house.app.clock.now(), 9).await.unwrap().remove(0);
+            let account = accounts::find(&mut conn, id).await.unwrap();
+            assert_eq!(account.seen_at, Some(session.seen_at), "the office says the same");
+            session.seen_at
+        };
+        let signed_in = house.app.clock.now();
+        house.pass(2 * MINUTE);
+        browser.get(&house, "/account").await;
+        assert_eq!(seen().await, signed_in, "not every page writes");
+        house.pass(18 * MINUTE);
+        browser.get(&house, "/account").await;
+        assert_eq!(seen().await, house.app.clock.now());
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn passwords_that_are_guessed_first_and_the_old_one_are_refused() {
+    for house in houses().await {
+        house.a_user("ann@example.org", Some(Role::Editor)).await;
+        let browser = Browser::new();
+        browser.sign_in(&house, "ann@example.org", PASSWORD).await;
+        for (new, why) in [
+            ("aaaaaaaaaa", "repeats the same few characters"),
+            ("1234567890", "signs in a row"),
+            ("ann@example.org", "your own address"),
+            ("password2026", "among the first that are tried"),
+            (PASSWORD, "This is your password as it was"),
+        ] {
+            let fields = [("current", PASSWORD), ("password", new)];
+            let refused = browser.act(&house, "/account", "/account/password", &fields).await;
+            assert!(refused.status == 422 && refused.body.contains(why), "{new}: {}", refused.body);
+        }
+        assert_eq!(Browser::new().sign_in(&house, "ann@example.org", PASSWORD).await.status, 303);
+        let id = accounts::find_by_email(
+            &mut *house.app.db.conn().await.unwrap(),
+            &EmailAddress::parse("ann@example.org").unwrap(),
+        )
+        .await
+        .unwrap()
+        .user
+        .id;
+        let by = accounts::Actor::command_line();
+        let refused = accounts::set_password(&house.app, &by, id, "1234567890").await.unwrap_err();
+        assert!(refused.to_string().contains("signs in a row"), "{refused}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_session_lasts_fourteen_days_from_the_last_sign_of_life_and_ninety_at_most() {
     for house in houses().await {
         let id = house.a_user("ann@example.org", Some(Role::Editor)).await;

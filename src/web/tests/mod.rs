@@ -17,6 +17,7 @@ mod framed;
 mod headers;
 mod hostile;
 mod leaving;
+mod listing;
 mod mailbox;
 mod measuring;
 mod office_add_person;

@@ -59,6 +59,7 @@ async fn the_log_is_read_page_by_page_and_filtered() {
 async fn the_log_is_filtered_by_day_and_by_action_in_words() {
     for house in houses().await {
         let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        house.sign_in("ben@example.org", Role::Viewer).await;
         let mut conn = house.app.db.conn().await.unwrap();
         for (at, action) in [
             ("2026-11-18T23:59:59Z", "issue.send"),
@@ -89,12 +90,22 @@ async fn the_log_is_filtered_by_day_and_by_action_in_words() {
             ("from=2026-11-19&action=issue.send&who=ben%40example.org", 1),
             ("action=issue", 3),
             ("from=yesterday&until=2026-02-30", 4),
+            ("who=ben", 4),
+            ("who=BEN%40ex&until=2026-11-18", 1),
+            ("who=en%40example.org", 0),
             ("from=%2B262142-12-31&until=%2B262142-12-31", 4),
         ] {
             let page = house.get_as(&admin, &format!("/office/audit?{query}")).await;
             assert_eq!(page.body.matches("at 2026-11-").count(), found, "{query}: {}", page.body);
         }
+        let wrong = house.get_as(&admin, "/office/audit?from=x%3C&until=2026-02-30").await.body;
+        for (field, says) in [("from", "“x&lt;” is not a day"), ("until", "“2026-02-30” is not a day")]
+        {
+            let problem = between(&wrong, &format!("id=\"{field}-problem\""), "</p>");
+            assert!(problem.contains(says), "{problem}");
+        }
         let page = house.get_as(&admin, "/office/audit?from=2026-11-19&action=issue.send").await.body;
+        assert!(!page.contains("is not a day"), "{page}");
         assert!(page.contains("<option value=\"issue.send\" selected>Sent an issue now</option>"), "{page}");
         assert!(
             page.contains("type=\"date\" value=\"2026-11-19\"")
@@ -105,6 +116,47 @@ async fn the_log_is_filtered_by_day_and_by_action_in_words() {
             odd.contains("<option value=\"issuer.x\" selected>")
                 && odd.contains("Nothing in the log is like this.")
         );
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_several_whose_addresses_begin_alike_stand_in_one_order() {
+    for house in houses().await {
+        let admin = house.sign_in("admin@example.org", Role::Admin).await;
+        let people = ["ben@example.org", "benjamin@example.org"];
+        for person in people {
+            house.sign_in(person, Role::Viewer).await;
+        }
+        let mut conn = house.app.db.conn().await.unwrap();
+        for number in 0..120 {
+            let what = format!("number {number:03}.");
+            let entry = audit::NewEntry {
+                user_id: None,
+                who: people[number % 2],
+                action: "issue.edit",
+                what: &what,
+                newsletter_id: None,
+                is_denied: false,
+                network: "",
+            };
+            audit::write(&mut conn, &entry, house.app.clock.now()).await.unwrap();
+        }
+        let filter = audit::Filter { who: people.map(str::to_owned).to_vec(), ..audit::Filter::default() };
+        let all = audit::list(&mut conn, &filter, 200).await.unwrap();
+        drop(conn);
+        assert!(all.len() == 120 && all.is_sorted_by(|one, other| one.id > other.id));
+        let numbers = |page: &str| -> Vec<String> {
+            let parts = page.split("number ").skip(1);
+            parts.map(|part| part.chars().take(3).collect()).collect()
+        };
+        let expected = |from: i32| (0..50).map(|at| format!("{:03}", from - at)).collect::<Vec<_>>();
+        let first = house.get_as(&admin, "/office/audit?who=ben").await.body;
+        assert_eq!(numbers(&first), expected(119));
+        let before = format!("/office/audit?who=ben&before={}", all[49].id);
+        assert_eq!(numbers(&house.get_as(&admin, &before).await.body), expected(69));
+        let after = format!("/office/audit?who=ben&after={}", all[100].id);
+        assert_eq!(numbers(&house.get_as(&admin, &after).await.body), expected(69));
         house.close().await;
     }
 }

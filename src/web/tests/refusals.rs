@@ -72,6 +72,10 @@ async fn what_was_typed_when_the_session_ended_is_sent_again_after_signing_in() 
         browser.sign_in(&house, "ann@example.org", "another one by far").await;
         assert_eq!(browser.submit(&house, subject, &fields).await.status, 403);
 
+        // A name is kept as well.
+        let name = house.submit("/account/name", &[("name", "Ann Reed"), ("token", "x")]).await;
+        assert!(name.status == 401 && name.body.contains("Ann Reed"), "{}", name.body);
+
         // A password stands in no page, and what comes from elsewhere in none of ours.
         let secret = [("current", PASSWORD), ("password", "a new one, and long"), ("token", "x")];
         let away = house.submit("/account/password", &secret).await;
@@ -143,6 +147,7 @@ async fn guesses_at_passwords_and_codes_are_in_the_log_and_too_many_once() {
         assert_eq!(count("user.password", "too many tries").await, 1);
 
         let path = "/account/second-factor";
+        house.pass(16 * MINUTE);
         house.enrol(&browser).await;
         assert_eq!(count("user.second_factor", "the code was wrong").await, 1, "that of enrolling");
         house.pass(16 * MINUTE);

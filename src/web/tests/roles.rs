@@ -66,6 +66,7 @@ pub(super) const ROUTES: &[(&str, Option<Least>, Option<Least>)] = &[
     ("/office/dkim", Some(Everywhere(Admin)), Some(Everywhere(Admin))),
     ("/office/dkim/look", None, Some(Everywhere(Admin))),
     ("/office/dkim/remove", None, Some(Everywhere(Admin))),
+    ("/office/dkim/sign", None, Some(Everywhere(Admin))),
     ("/office/users", Some(Everywhere(Admin)), None),
     ("/office/users/invite", Some(Everywhere(Admin)), Some(Everywhere(Admin))),
     ("/office/users/{id}", Some(Everywhere(Admin)), None),

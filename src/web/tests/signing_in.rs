@@ -112,10 +112,20 @@ impl House {
                 || page.contains("data:image/svg+xml;base64,")
         );
         let path = "/account/second-factor";
-        let wrong = browser.act(self, path, path, &[("code", "000000")]).await;
+        let wrong = browser.act(self, path, path, &[("current", PASSWORD), ("code", "000000")]).await;
         assert!(wrong.status == 422 && wrong.body.contains("This is not the code"), "{}", wrong.body);
         let code = secret.code_at(self.app.clock.now());
-        let set = browser.act(self, path, path, &[("code", &code)]).await;
+        // Whoever finds a browser that was left open has no password to type.
+        let has_password = page.contains("name=\"current\"");
+        for guess in ["", "a guess or two"].into_iter().filter(|_| has_password) {
+            let found = browser.act(self, path, path, &[("current", guess), ("code", &code)]).await;
+            assert!(
+                found.status == 422 && found.body.contains("This is not your password"),
+                "{}",
+                found.body
+            );
+        }
+        let set = browser.act(self, path, path, &[("current", PASSWORD), ("code", &code)]).await;
         assert!(set.status == 200 && set.body.contains("Keep these codes"), "{}", set.body);
         (secret, recovery_codes(&set.body))
     }

@@ -362,6 +362,38 @@ async fn topics_are_added_renamed_and_removed_in_one_go_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn names_that_no_page_has_room_for_are_refused() {
+    for house in houses().await {
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let long = "n".repeat(101);
+        let refused = house.submit_as(&ann, BRIEF, &[("name", long.as_str())]).await;
+        assert_eq!(refused.status, 422);
+        assert!(
+            problem(&refused, "name").contains("It has 101 characters, and may have 100"),
+            "{}",
+            refused.body
+        );
+        let from = format!("{long} <brief@example.org>");
+        let refused = house.submit_as(&ann, BRIEF, &[("from", from.as_str())]).await;
+        assert!(problem(&refused, "from").contains("may have 100"), "{}", refused.body);
+        assert_eq!(house.submit_as(&ann, BRIEF, &[("name", &long[..100])]).await.status, 303);
+        let topic = "t".repeat(61);
+        let refused = house.submit_as(&ann, TOPICS, &[("new", topic.as_str())]).await;
+        assert!(
+            refused.status == 422 && refused.body.contains("61 characters, and may have 60"),
+            "{}",
+            refused.body
+        );
+        let by = &accounts::Actor::command_line();
+        let refused = settings::set(&house.app, by, "brief", &[format!("topics={topic}")]).await.unwrap_err();
+        assert!(refused.to_string().contains("may have 60"), "{refused}");
+        let refused = settings::set(&house.app, by, "brief", &[format!("name={long}")]).await.unwrap_err();
+        assert!(refused.to_string().contains("may have 100"), "{refused}");
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn schedules_are_added_changed_paused_and_removed() {
     for house in houses().await {
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
@@ -416,6 +448,30 @@ async fn schedules_are_added_changed_paused_and_removed() {
         rare.last_mut().unwrap().1 = "mon, thu".to_owned();
         assert_eq!(submit(rare).await.status, 303);
         assert_eq!(schedules(&house).await[0].slots.recurrence.to_string(), "mon,thu");
+        // Days that are written where others are chosen are neither dropped nor taken: that is asked.
+        for (verb, id) in [("change", id.as_str()), ("add", "")] {
+            let mut both = with(verb, id, when("8:30", "daily", "Europe/Berlin"));
+            both.extend([("other", "day 31".to_owned()), ("name", "both".to_owned())]);
+            let refused = submit(both.clone()).await;
+            assert_eq!(refused.status, 422, "{verb}");
+            assert!(
+                problem(&refused, "other").contains("Days says “every day”, and here stands “day 31”"),
+                "{}",
+                refused.body
+            );
+            assert!(
+                tag(&refused, "<input id=\"other\"").contains("value=\"day 31\""),
+                "what was typed is kept"
+            );
+            assert_eq!(schedules(&house).await[0].slots.recurrence.to_string(), "mon,thu");
+            assert_eq!(schedules(&house).await.len(), 1);
+        }
+        let mut both = with("change", &id, when("8:30", "mon", "Europe/Berlin"));
+        both.push(("other", "weekly".to_owned()));
+        assert_eq!(submit(both).await.status, 303, "both say the same");
+        let mut back = with("change", &id, when("8:30", "other", "Europe/Berlin"));
+        back.push(("other", "mon,thu".to_owned()));
+        assert_eq!(submit(back).await.status, 303);
         let page = house.get_as(&ann, &format!("{SCHEDULES}/{id}")).await;
         assert!(page.body.contains("value=\"other\" selected"), "{}", page.body);
         assert!(tag(&page, "<input id=\"other\"").contains("value=\"mon,thu\""));
@@ -482,6 +538,8 @@ async fn schedules_are_added_changed_paused_and_removed() {
             actions,
             [
                 "schedule.add",
+                "schedule.change",
+                "schedule.change",
                 "schedule.change",
                 "schedule.change",
                 "schedule.change",

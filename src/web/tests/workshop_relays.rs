@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::*;
 use crate::config::Secret;
 use crate::db::nodes;
+use crate::pipeline::deliver::cohort;
 
 const RELAYS: &str = "/office/relays";
 
@@ -100,6 +101,28 @@ fn lines(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_silent_was_connected_to_and_one_that_is_away_was_not() {
+    for mut test in apps().await {
+        test.app.settings.relay_timeout = Some(1);
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [silent_at, away_at] = [&silent, &away].map(|listener| listener.local_addr().unwrap().port());
+        drop(away);
+        let urls = format!("smtp://127.0.0.1:{silent_at}?tls=none smtp://127.0.0.1:{away_at}?tls=none");
+        let house = with_relay(test, &urls).await;
+        let ann = house.sign_in("ann@example.org", Role::Admin).await;
+        let tested = house.submit_as(&ann, "/office/relays/0/test", &[]).await;
+        assert!(tested.body.contains("did not answer the greeting"), "{}", tested.body);
+        assert_eq!(lines(&tested), [format!("Note connected to 127.0.0.1:{silent_at}")]);
+        assert!(!tested.body.contains("no connection came about"), "{}", tested.body);
+        let tested = house.submit_as(&ann, "/office/relays/1/test", &[]).await;
+        assert!(tested.body.contains("no connection came about"), "{}", tested.body);
+        house.close().await;
+        drop(silent);
+    }
+}
+
+#[tokio::test]
 async fn a_test_shows_the_conversation_without_the_password() {
     let folder = tempfile::TempDir::new().unwrap();
     for test in apps().await {
@@ -135,6 +158,8 @@ async fn a_test_shows_the_conversation_without_the_password() {
             "We QUIT",
             "Relay 221 bye",
         ];
+        let (connected, lines) = lines.split_first().unwrap();
+        assert!(connected.starts_with("Note connected to "), "{connected}");
         let shown: Vec<String> = lines.iter().map(|line| line.replace("[127.0.0.1]", "127.0.0.1")).collect();
         assert_eq!(shown, expected);
         for secret in ["hunter2", &STANDARD.encode("\0ann\0hunter2")] {
@@ -227,7 +252,22 @@ async fn keys_are_made_with_their_records_asked_for_in_dns_and_removed() {
             "{}",
             looked.body
         );
+        // Nobody could verify it yet: it waits, until DNS is seen to have it or somebody does not want to wait.
+        let signs = async || {
+            let mut conn = house.app.db.conn().await.unwrap();
+            cohort::signer(&mut conn, "example.org").await.unwrap().is_some()
+        };
+        assert!(!signs().await && looked.body.contains("waiting for its record in DNS"), "{}", looked.body);
         let key = [("domain", "example.org"), ("selector", "spring26")];
+        assert_eq!(house.submit_as(&ann, "/office/dkim/sign", &key).await.status, 303);
+        assert!(signs().await);
+        let page = house.get_as(&ann, "/office/dkim").await;
+        assert!(
+            page.body.contains("signs since") && !page.body.contains("Sign with it now"),
+            "{}",
+            page.body
+        );
+        assert_eq!(house.submit_as(&ann, "/office/dkim/sign", &key).await.status, 404, "it does not wait");
         assert_eq!(house.submit_as(&ann, "/office/dkim/remove", &key).await.status, 303);
         assert_eq!(house.submit_as(&ann, "/office/dkim/remove", &key).await.status, 404);
         house.close().await;
