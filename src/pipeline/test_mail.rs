@@ -49,7 +49,7 @@ pub async fn test(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Erro
     first_failure.ok_or_else(|| Error::Invalid("no relay is named: set DAYBREAK_RELAY_URL".to_owned()))
 }
 
-/// [`test`] for the command line, which is written down first.
+/// [`test()`] for the command line, which is written down first.
 pub async fn test_by_command(app: &App, id: i64, to: &EmailAddress) -> Result<Outcome, Error> {
     let mut tx = app.db.begin().await?;
     let issue = find_issue(&mut tx, id).await?;

@@ -18,12 +18,16 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
     let (_title, body) = text.split_once('\n').unwrap_or_default();
     let mut page = String::new();
     html::push_html(&mut page, Parser::new_ext(body, Options::ENABLE_TABLES));
-    page.replace("<pre>", "<pre tabindex=\"0\">")
-        .replace(
-            "<table>",
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table>",
-        )
-        .replace("</table>", "</table></div>")
+    let page = page.replace("<pre>", "<pre tabindex=\"0\">").replace("</table>", "</table></div>");
+    // Each has a name of its own, for who goes from one to the next.
+    let mut pieces = page.split("<table>");
+    let mut page = pieces.next().unwrap_or_default().to_owned();
+    for (place, piece) in (1..).zip(pieces) {
+        page.push_str(&format!(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table {place}\"><table>{piece}"
+        ));
+    }
+    page
 });
 
 #[derive(Serialize)]

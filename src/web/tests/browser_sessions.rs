@@ -93,7 +93,7 @@ async fn passwords_that_are_guessed_first_and_the_old_one_are_refused() {
         }
         assert_eq!(Browser::new().sign_in(&house, "ann@example.org", PASSWORD).await.status, 303);
         let id = accounts::find_by_email(
-            &mut *house.app.db.conn().await.unwrap(),
+            &mut house.app.db.conn().await.unwrap(),
             &EmailAddress::parse("ann@example.org").unwrap(),
         )
         .await
