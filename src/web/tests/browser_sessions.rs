@@ -77,7 +77,7 @@ async fn a_session_was_last_seen_when_it_was_last_used() {
 #[tokio::test]
 async fn passwords_that_are_guessed_first_and_the_old_one_are_refused() {
     for house in houses().await {
-        house.a_user("ann@example.org", Some(Role::Editor)).await;
+        let id = house.a_user("ann@example.org", Some(Role::Editor)).await;
         let browser = Browser::new();
         browser.sign_in(&house, "ann@example.org", PASSWORD).await;
         for (new, why) in [
@@ -92,14 +92,6 @@ async fn passwords_that_are_guessed_first_and_the_old_one_are_refused() {
             assert!(refused.status == 422 && refused.body.contains(why), "{new}: {}", refused.body);
         }
         assert_eq!(Browser::new().sign_in(&house, "ann@example.org", PASSWORD).await.status, 303);
-        let id = accounts::find_by_email(
-            &mut house.app.db.conn().await.unwrap(),
-            &EmailAddress::parse("ann@example.org").unwrap(),
-        )
-        .await
-        .unwrap()
-        .user
-        .id;
         let by = accounts::Actor::command_line();
         let refused = accounts::set_password(&house.app, &by, id, "1234567890").await.unwrap_err();
         assert!(refused.to_string().contains("signs in a row"), "{refused}");
