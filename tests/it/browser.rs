@@ -141,6 +141,37 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout == b"0\n")
 }
 
+/// Starts a driver, and returns it with its port. It looks for a port that is free on IPv4, and ends where somebody else has
+/// that one on IPv6: then it is started again.
+async fn start_driver(driver: &str, folder: &TempDir) -> (Child, String) {
+    for _ in 0..5 {
+        let mut child = Command::new(driver)
+            .arg("--port=0")
+            .env("TMPDIR", folder.path())
+            .env("HOME", folder.path())
+            .env("TZ", "Europe/Paris")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("TEST_CHROMEDRIVER cannot be started: {error}"));
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = async {
+            while let Ok(Some(line)) = said.next_line().await {
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    return Some(port.trim_end_matches('.').to_owned());
+                }
+            }
+            None
+        };
+        if let Some(port) = timeout(PATIENCE, port).await.expect("chromedriver says its port") {
+            return (child, port);
+        }
+    }
+    panic!("chromedriver ended five times before it said its port");
+}
+
 impl Browser {
     /// Starts a browser with a desk's width, light colours and no motion; none where there is no driver.
     pub async fn start() -> Option<Self> {
@@ -159,27 +190,7 @@ impl Browser {
 
     async fn start_in(seat: SemaphorePermit<'static>, driver: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut child = Command::new(driver)
-            .arg("--port=0")
-            .env("TMPDIR", folder.path())
-            .env("HOME", folder.path())
-            .env("TZ", "Europe/Paris")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("TEST_CHROMEDRIVER cannot be started: {error}"));
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = async {
-            while let Ok(Some(line)) = said.next_line().await {
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    return port.trim_end_matches('.').to_owned();
-                }
-            }
-            panic!("chromedriver ended before it said its port");
-        };
-        let port = timeout(PATIENCE, port).await.expect("chromedriver says its port");
+        let (child, port) = start_driver(driver, &folder).await;
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", folder.path().join("profile").display()));

@@ -365,7 +365,13 @@ impl Limits {
             let mut conn = app.db.conn().await?;
             db::limits::release_day(&mut conn, &self.key, number, unused).await
         };
-        super::within(release).await
+        super::within(release).await?;
+        // It is no longer used up, whoever takes it now: what was claimed before may still wait for it.
+        let day = &mut self.lock().day;
+        if day.number == number {
+            day.used_up = None;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Reserved> {
