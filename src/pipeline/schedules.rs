@@ -134,6 +134,8 @@ pub async fn pause_schedule(
 ) -> Result<Schedule, Error> {
     let mut tx = app.db.begin().await?;
     let newsletter = find_newsletter(&mut tx, slug).await?;
+    // All of the schedule is written: nobody is to change it in between.
+    db::newsletters::lock(&mut tx, newsletter.id).await?;
     let schedules = db::newsletters::schedules_of(&mut tx, newsletter.id).await?;
     let Some(mut schedule) = schedules.iter().find(|schedule| schedule.name == name).cloned() else {
         let names: Vec<&str> = schedules.iter().map(|schedule| schedule.name.as_str()).collect();

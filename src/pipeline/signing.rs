@@ -170,15 +170,37 @@ pub async fn sign_with_published(app: &App, by: &Actor) -> Result<Vec<String>, E
     };
     let mut names = vec![];
     for domain in domains {
-        let message = sample(app, domain, |key| key.signs_since.is_none()).await?;
-        let judged = dns.judge(message.as_bytes(), domain).await.map_err(Error::Invalid)?;
-        for (selector, _) in judged.keys.iter().filter(|(_, found)| *found == KeyFound::Good) {
-            match sign_now(app, by, domain, selector).await {
-                Ok(()) => names.push(record_name(selector, domain)),
-                // Somebody else let it sign at this moment, or removed it.
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
+        // A damaged key is no reason for the others to wait.
+        match sign_published(app, by, &dns, domain, &waiting).await {
+            Ok(signing) => names.extend(signing),
+            Err(Error::Db(error)) => return Err(Error::Db(error)),
+            Err(error) => tracing::error!(domain, %error, "keys that wait could not be looked for in DNS"),
+        }
+    }
+    Ok(names)
+}
+
+/// Lets those of a domain's waiting keys sign whose record is in DNS; one that was made anew meanwhile goes on waiting.
+async fn sign_published(
+    app: &App,
+    by: &Actor,
+    dns: &Dns,
+    domain: &str,
+    waiting: &[DkimKey],
+) -> Result<Vec<String>, Error> {
+    let message = sample(app, domain, |key| waiting.contains(key)).await?;
+    let judged = dns.judge(message.as_bytes(), domain).await.map_err(Error::Invalid)?;
+    let mut names = vec![];
+    for (selector, _) in judged.keys.iter().filter(|(_, found)| *found == KeyFound::Good) {
+        let key = waiting.iter().find(|key| key.domain == domain && key.selector == *selector);
+        let Some(key) = key else { continue };
+        let mut tx = app.db.begin().await?;
+        let is_there = db::dkim::list(&mut tx).await?.contains(key);
+        if is_there && db::dkim::let_sign(&mut tx, domain, selector, app.clock.now()).await? {
+            let name = record_name(selector, domain);
+            by.note_of(app, &mut tx, "dkim.sign", &name, None).await?;
+            db::commit(tx).await?;
+            names.push(name);
         }
     }
     Ok(names)

@@ -243,7 +243,8 @@ async fn a_key_comes_with_its_record_and_is_never_shown() {
             let strings: Vec<&str> = strings.trim_end_matches('"').split("\" \"").collect();
             assert!(strings.iter().all(|part| part.len() <= 255));
             assert_eq!(strings.concat(), record);
-            assert_eq!(key["made"], "2026-03-02T05:00:00Z");
+            // The clock goes on from the moment that the test set.
+            assert!(key["made"].as_str().unwrap().starts_with("2026-03-02T05:0"), "{}", key["made"]);
         }
 
         let error = daybreak.fails(&["dkim", "add", "news.example.org"]).await;

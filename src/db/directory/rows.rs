@@ -26,11 +26,11 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether they are known from elsewhere, and have answered none of these newsletters yet, which only asked them.
+    /// Whether they are known from elsewhere, and get none of these newsletters: they were only asked, or have left.
     pub fn is_stranger_to(&self, newsletter_ids: &[i64]) -> bool {
         let (own, others): (Vec<&PersonTie>, Vec<&PersonTie>) =
             self.ties.iter().partition(|tie| newsletter_ids.contains(&tie.newsletter_id));
-        !others.is_empty() && own.iter().all(|tie| tie.status == SubscriptionStatus::Pending)
+        !others.is_empty() && own.iter().all(|tie| tie.status != SubscriptionStatus::Active)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::{App, Error};
 use super::attempts::{self, CODES, TooMany};
-use super::own::prove_password;
+use super::own::{FRESH, prove_password};
 use super::{Actor, Problem, recovery};
 use crate::db::sessions::Session;
 use crate::db::users::{self, Account};
@@ -85,10 +85,14 @@ pub async fn enrol(
     if account.totp_secret.is_some() {
         return Err(Error::Invalid("Your account has a second factor already".to_owned()));
     }
-    if account.password_hash.is_some()
-        && let Some(problem) = prove_password(app, by, account, "user.second_factor", password).await?
-    {
-        return Ok(Err(problem));
+    if account.password_hash.is_some() {
+        if let Some(problem) = prove_password(app, by, account, "user.second_factor", password).await? {
+            return Ok(Err(problem));
+        }
+    } else if session.created_at.plus_millis(FRESH) < app.clock.now() {
+        let says = "You have signed in too long ago for this: sign out, sign in by a mailed link, and set the second \
+                    factor up within 15 minutes.";
+        return Ok(Err(Problem::new("code", says)));
     }
     if let Some(too_many) = attempts::count(app, CODES, &id.to_string()).await? {
         return Ok(Err(too_many_codes(app, by, "user.second_factor", too_many).await?));

@@ -124,9 +124,9 @@ fn without_rows(text: &str) -> String {
     kept
 }
 
-/// How many letters and digits of a text are left.
+/// How many signs of a text are left.
 fn left(text: &str) -> usize {
-    text.chars().filter(|sign| sign.is_alphanumeric()).count()
+    text.chars().filter(|sign| !sign.is_whitespace()).count()
 }
 
 /// Whether a text is one short piece again and again.

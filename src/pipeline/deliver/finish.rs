@@ -41,13 +41,19 @@ async fn keep_cancelled(app: &App) -> Result<(), Error> {
     let uncounted =
         db::within(async { db::results::cancelled_and_uncounted(&mut *app.db.conn().await?).await }).await?;
     for issue_id in uncounted {
-        let mut tx = app.db.begin().await?;
-        let counts = db::keeping::counts(&mut tx, issue_id).await?;
-        db::results::keep_totals(&mut tx, issue_id, results::totals_of(&counts)).await?;
-        audience::keep_results(&mut tx, issue_id, &counts, app.clock.now()).await?;
-        db::commit(tx).await?;
+        if let Err(error) = keep_one(app, issue_id).await {
+            tracing::error!(issue = issue_id, %error, "how far a cancelled issue came could not be kept");
+        }
     }
     Ok(())
+}
+
+async fn keep_one(app: &App, issue_id: i64) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    let counts = db::keeping::counts(&mut tx, issue_id).await?;
+    db::results::keep_totals(&mut tx, issue_id, results::totals_of(&counts)).await?;
+    audience::keep_results(&mut tx, issue_id, &counts, app.clock.now()).await?;
+    Ok(db::commit(tx).await?)
 }
 
 async fn finish_one(app: &App, issue: &Issue) -> Result<bool, Error> {

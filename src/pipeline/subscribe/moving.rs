@@ -140,7 +140,7 @@ async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange,
 /// Has a person's mails go to the address that the link was sent to, and tells the address before: with a link to take it
 /// back, unless it is what was just taken back.
 ///
-/// Whoever had the address first has the last word: two people who both can read a link do not change it for ever.
+/// Whoever had the address first has the last word, unless it was moved on once more meanwhile.
 pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;

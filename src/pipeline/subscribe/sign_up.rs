@@ -204,7 +204,8 @@ async fn wanted(tx: &mut Conn, asked: &SignUp) -> Result<Vec<(Newsletter, Choice
                 "One of the newsletters you chose is not here any more: choose again".into(),
             ));
         };
-        if !newsletter.is_listed {
+        // Admins still add people to one that is not listed.
+        if !newsletter.is_listed && asked.added_by.is_none() {
             return Err(Error::Invalid(format!(
                 "{} takes no sign-ups at the moment: leave it out",
                 newsletter.name

@@ -52,6 +52,8 @@ let goneSince = 0;
 async function send(words) {
   said.textContent = `${words} Saving …`;
   const upTo = changes;
+  // Headings that this save takes away, or one before it did.
+  const hasGone = goneNames.length > 0;
   const fields = new URLSearchParams(new FormData(form));
   fields.set("do", "save");
   try {
@@ -71,7 +73,7 @@ async function send(words) {
       if (field) field.value = mark;
     }
     saved = upTo;
-    if (goneNames.length > 0) {
+    if (hasGone) {
       goneSince ||= version;
       const undo = gone.querySelector("[data-undo]");
       undo.formAction = `${form.action}/undo/${goneSince}`;
