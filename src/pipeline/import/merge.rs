@@ -66,7 +66,9 @@ fn merge_tie(record: &OnRecord, entry: &Entry, now: Timestamp) -> Tie {
         tie.paused_until = entry.paused_until.filter(|until| *until > now).or(tie.paused_until);
     }
     let becomes_active = status == S::Active && was != Some(S::Active);
-    if let Some(consent) = &entry.consent
+    // Who waits to confirm is asked by a link, which a later consent would put out of force.
+    let waits = status == S::Pending && was == Some(S::Pending);
+    if let Some(consent) = entry.consent.as_ref().filter(|_| !waits)
         && (becomes_active
             || (tie.consent.is_none()
                 && (status != S::Unsubscribed || entry.event == SubscriptionEvent::Leave)))

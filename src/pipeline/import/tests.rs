@@ -91,6 +91,10 @@ async fn a_file_is_taken_in_with_every_value_and_again_changes_nothing() {
         app.clock.set(now().plus_millis(1000));
         let again = import_bytes(app, file.as_bytes()).await.unwrap();
         assert_eq!(counts(&again), (0, 0, 3, 0), "{again:?}");
+        // A consent that a file tells of somebody who waits would put the link out of force that asks them.
+        let told = "email;status;opt-in time\nbob@example.org;pending;2026-02-01 10:00:00\n";
+        import_bytes(app, told.as_bytes()).await.unwrap();
+        assert_eq!(on_record(app, id, "bob@example.org").await.tie.unwrap().consent, None);
         let mut conn = app.db.conn().await.unwrap();
         let email = EmailAddress::parse("ann@example.org").unwrap();
         assert!(subscribers::find(&mut conn, &email).await.unwrap().is_some());

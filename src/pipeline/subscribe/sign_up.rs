@@ -143,7 +143,11 @@ pub async fn sign_up(app: &App, asked: &SignUp) -> Result<Taken, Error> {
             active.push((newsletter, changed));
             continue;
         }
-        let waited = changed.before == Some(SubscriptionStatus::Pending) && is_waiting(&changed.now, now);
+        // What somebody asks for by a form counts more than an admin's question: nobody has chosen anything there.
+        let is_answer = asked.added_by.is_none() && changed.now.consent.is_none();
+        let waited = changed.before == Some(SubscriptionStatus::Pending)
+            && is_waiting(&changed.now, now)
+            && !is_answer;
         if !waited {
             subscriptions::choose(&mut tx, changed.now.id, choice, now).await?;
             match &asked.added_by {

@@ -33,6 +33,21 @@ async fn one_person_is_added_by_a_mail_that_asks_or_with_their_consent_on_record
         assert_eq!((consent.from.as_str(), consent.words.as_str()), ("127.0.0.1", ""), "now they have");
         house.mails().await;
 
+        // Who signs up by themselves while they are asked gets what they choose, and is asked by a new link alone.
+        assert_eq!(add("eve@example.org", "ask", "Met at the fair").await.status, 303);
+        let asked = confirm_path(&house.mails().await);
+        house.pass(60_000);
+        house.sign_up("eve@example.org").await;
+        let stored = house.stored("eve@example.org").await.remove(0).subscription;
+        let words = stored.consent.expect("she has agreed").words;
+        assert!(!words.is_empty(), "to the words of the form");
+        assert_eq!(house.post(&asked, FORM, "").await.status, 410);
+        house.pass(HOUR);
+        house.post(&confirm_path(&house.mails().await), FORM, "").await;
+        let eve = house.stored("eve@example.org").await.remove(0).subscription;
+        assert_eq!((eve.status.as_str(), eve.consent.unwrap().words), ("active", words));
+        house.mails().await;
+
         let again = add("bob@example.org", "given", "By telephone").await;
         assert!(again.status == 422 && again.body.contains("already: nothing was changed"), "{}", again.body);
         let silent = add("cem@example.org", "given", "").await;
