@@ -214,7 +214,10 @@ impl Daybreak {
         let output = timeout(PATIENCE, running).await.unwrap_or_else(|_| panic!("{words:?} does not end"));
         let output = output.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what commands print is UTF-8");
-        Ran { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+        let ran = Ran { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) };
+        // Shown where the test fails.
+        eprintln!("$ daybreak {}\n{}", words.join(" "), ran.stderr);
+        ran
     }
 
     /// Runs a command as a user to whom permissions apply; none where that cannot be done.

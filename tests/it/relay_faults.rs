@@ -120,25 +120,23 @@ async fn a_relay_that_refuses_every_sender_for_now_is_asked_again_five_minutes_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_third_recipient_that_is_refused_fails_and_everybody_else_gets_it() {
+async fn recipients_that_are_refused_side_by_side_fail_and_everybody_else_gets_it() {
     everywhere(async |daybreak| {
         let sink = daybreak.sink().await;
-        let all: String = (1..=30)
-            .map(|n| format!("ann+{n}@example.net\nunknown+{n}@example.net\nbob+{n}@example.net\n"))
-            .collect();
-        due(daybreak, &format!("email\n{all}")).await;
+        // More of them, the last in the alphabet, than stop an issue of which the relay has taken nothing.
+        due(daybreak, &scripted(&[("ann", 30), ("bob", 30), ("unknown", 45)])).await;
         daybreak.run(&["serve", "--once"]).await;
         daybreak.serve_once("2026-03-02T07:01:00Z").await;
         check_once_each(&[&sink], 60);
         let suppressed = "SELECT COUNT(*) FROM suppressions WHERE reason = 'bounced'";
-        assert_eq!(daybreak.number(suppressed).await, 30);
-        assert_eq!(said(daybreak, "failed").await, [(30, "550 5.1.1 No such user here".to_owned(), None)]);
+        assert_eq!(daybreak.number(suppressed).await, 45);
+        assert_eq!(said(daybreak, "failed").await, [(45, "550 5.1.1 No such user here".to_owned(), None)]);
         let issue = issue(daybreak).await;
         assert_eq!(
             (&issue["state"], &issue["reason"]),
-            (&"sent".into(), &"30 of 90 messages could not be delivered".into())
+            (&"sent".into(), &"45 of 105 messages could not be delivered".into())
         );
-        assert!(note(&sink).contains("30 of 90 messages could not be delivered"));
+        assert!(note(&sink).contains("45 of 105 messages could not be delivered"));
         assert_eq!(daybreak.number(NOT_ONE_ATTEMPT).await, 0);
     })
     .await;

@@ -6,7 +6,7 @@
 //! row, and each counts. Those that nothing came after for some time count too, though the row goes on behind them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +19,10 @@ use crate::domain::delivery::OutcomeClass;
 /// sender that the relay does not know, the wrong relay, which has none of these mailboxes.
 const IN_A_ROW: usize = 10;
 
-/// So many addresses in a row do not exist where somebody has resumed the issue after it was stopped: then there may
-/// well be more than [`IN_A_ROW`] of them.
-const ONCE_RESUMED: usize = 100;
+/// So many addresses in a row that do not exist, where the relay has taken messages of the issue before, or somebody has
+/// resumed it after it was stopped: it does know mailboxes, and a list may well have more than [`IN_A_ROW`] bad addresses
+/// side by side. That many at a relay that has lost its own list of mailboxes are its fault all the same.
+const KNOWN_TO_TAKE: usize = 100;
 
 /// How long a refusal waits for what comes after it.
 const UNDECIDED: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub struct Refusals {
     issues: Mutex<HashMap<i64, Row>>,
     /// How many issues are in there: most of the time none, and then nothing is locked.
     count: AtomicUsize,
+    /// The issue of which the relay took a message last; 0 before.
+    took: AtomicI64,
 }
 
 /// Refusals of one issue in a row.
@@ -62,9 +65,16 @@ impl Refusals {
         Self { connections: usize::from(connections), ..Self::default() }
     }
 
-    /// Whether what the relay says is to be weighed, and not just recorded.
-    pub fn concern(&self, class: OutcomeClass) -> bool {
-        is_refusal(class) || (class == OutcomeClass::Sent && self.count.load(Ordering::Relaxed) > 0)
+    /// Whether what the relay says of an issue's message is to be weighed, and not just recorded.
+    pub fn concern(&self, issue_id: i64, class: OutcomeClass) -> bool {
+        if class != OutcomeClass::Sent {
+            return is_refusal(class);
+        }
+        // Written where it changes only: all connections read it.
+        if self.took.load(Ordering::Relaxed) != issue_id {
+            self.took.store(issue_id, Ordering::Relaxed);
+        }
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// Weighs what became of a delivery; `id` is its own, and `is_taking` tells whether the relay is just being handed a
@@ -97,7 +107,9 @@ impl Refusals {
         // middle of one that will be taken.
         let unknown = IN_A_ROW + 2 * self.connections;
         let enough = match class {
-            OutcomeClass::BadAddress if row.is_resumed => unknown.max(ONCE_RESUMED),
+            OutcomeClass::BadAddress if row.is_resumed || self.took.load(Ordering::Relaxed) == issue_id => {
+                unknown.max(KNOWN_TO_TAKE)
+            }
             OutcomeClass::BadAddress => unknown,
             _ => IN_A_ROW,
         };

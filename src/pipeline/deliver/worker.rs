@@ -311,7 +311,7 @@ impl Worker {
         match &job {
             Job::Delivery(delivery) => {
                 let verdict = verdict::delivered(&self.shared.app, delivery, answer, addresses.to);
-                if self.line.refusals.concern(class) {
+                if self.line.refusals.concern(delivery.claimed.issue_id, class) {
                     self.weigh(class, verdict, job).await;
                 } else {
                     self.record(verdict, job).await;
