@@ -191,7 +191,8 @@ async fn list_of(
          WHERE {} ORDER BY id {order} LIMIT {limit}",
         conditions.join(" AND ")
     ));
-    let mut query = sqlx::query(query);
+    // Planned each time for what is asked: a plan for any action would read all lines for one that is rare.
+    let mut query = sqlx::query(query).persistent(false);
     for value in values {
         query = match value {
             Value::Int(value) => query.bind(value),

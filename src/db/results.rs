@@ -146,7 +146,8 @@ pub async fn left(
          GROUP BY left_reason ORDER BY COUNT(*) DESC, left_reason LIMIT 20",
     );
     let query = query.bind(newsletter_id).bind(from.millis()).bind(until.millis());
-    let rows = query.bind(schedule_id.unwrap_or(0)).fetch_all(conn).await?;
+    // Planned each time: how many left, or bounced, differs by what the times are.
+    let rows = query.bind(schedule_id.unwrap_or(0)).persistent(false).fetch_all(conn).await?;
     let group = |row| {
         let row = Row::new(row, "subscriptions");
         Ok((row.opt_text("left_reason")?, row.int("count")?))
@@ -181,7 +182,7 @@ pub async fn late(
         return Ok(kept);
     }
     let query = sqlx::query(LATE).bind(issue_id).bind(from.millis()).bind(until.millis());
-    let rows = query.fetch_all(conn).await?;
+    let rows = query.persistent(false).fetch_all(conn).await?;
     let mut late = Late::default();
     for row in &rows {
         let row = Row::new(row, "suppressions");
