@@ -46,6 +46,8 @@ pub struct Reader {
     pub topics: TopicSet,
     /// They asked not to be measured.
     pub unmeasured: bool,
+    /// When the address last changed.
+    pub moved_at: Option<Timestamp>,
 }
 
 /// A delivery's place in the queue of its issue: when it is due, and its id.
@@ -121,7 +123,7 @@ pub async fn load(conn: &mut Conn, ids: &[i64], now: Timestamp) -> Result<Vec<Lo
 }
 
 /// What [`load`] asks for, in the order of [`Found`].
-const ASKED: [&str; 18] = [
+const ASKED: [&str; 19] = [
     "d.id",
     "d.issue_id",
     "d.subscription_id",
@@ -139,6 +141,7 @@ const ASKED: [&str; 18] = [
     "p.language",
     "p.timezone",
     "p.unmeasured",
+    "p.moved_at",
     "x.email_hash",
 ];
 
@@ -162,6 +165,7 @@ struct Found {
     language: Option<String>,
     timezone: Option<String>,
     unmeasured: Option<i64>,
+    moved_at: Option<i64>,
     suppressed: Option<String>,
 }
 
@@ -178,6 +182,7 @@ impl Found {
                 timezone: self.timezone,
                 topics: TopicSet::from_bits(self.topics.unwrap_or(0)),
                 unmeasured: self.unmeasured == Some(1),
+                moved_at: self.moved_at.map(Timestamp::from_millis),
             }),
         };
         Ok(Claimed {

@@ -9,7 +9,7 @@ use crate::domain::search::words_of;
 use crate::domain::subscription::Subscriber;
 use crate::domain::token::SigningKey;
 
-const SUBSCRIBER: &str = "SELECT id, email, name, language, timezone FROM subscribers";
+const SUBSCRIBER: &str = "SELECT id, email, name, language, timezone, moved_at FROM subscribers";
 
 fn subscriber(row: &sqlx::any::AnyRow) -> Result<Subscriber, DbError> {
     let row = Row::new(row, "subscribers");
@@ -19,6 +19,7 @@ fn subscriber(row: &sqlx::any::AnyRow) -> Result<Subscriber, DbError> {
         name: row.text("name")?,
         language: row.opt_text("language")?,
         zone: row.opt_parsed("timezone", |text| text.parse().ok())?,
+        moved_at: row.opt_time("moved_at")?,
     })
 }
 
@@ -105,11 +106,39 @@ pub async fn has_moved(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     row.map_or(Ok(false), |row| Row::new(&row, "subscribers").flag("has_moved"))
 }
 
-/// When a person's address last changed, where that is on record.
-pub async fn moved_at(conn: &mut Conn, id: i64) -> Result<Option<Timestamp>, DbError> {
-    let row = sqlx::query("SELECT id, moved_at FROM subscribers WHERE id = $1").bind(id);
-    let row = row.fetch_optional(conn).await?;
-    row.map_or(Ok(None), |row| Row::new(&row, "subscribers").opt_time("moved_at"))
+/// Notes that a person changed their address themselves, and forgets changes made before `until`.
+pub async fn add_move(
+    conn: &mut Conn,
+    id: i64,
+    moved_at: Timestamp,
+    until: Timestamp,
+) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM address_moves WHERE moved_at < $1")
+        .bind(until.millis())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "INSERT INTO address_moves (subscriber_id, moved_at) VALUES ($1, $2)
+         ON CONFLICT (subscriber_id, moved_at) DO NOTHING",
+    )
+    .bind(id)
+    .bind(moved_at.millis())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a change of an address made then is on record and was not undone.
+pub async fn has_move(conn: &mut Conn, id: i64, moved_at: Timestamp) -> Result<bool, DbError> {
+    let query = sqlx::query("SELECT 1 FROM address_moves WHERE subscriber_id = $1 AND moved_at = $2");
+    Ok(query.bind(id).bind(moved_at.millis()).fetch_optional(conn).await?.is_some())
+}
+
+/// Takes a change of an address off the record, and those made after it: they are undone.
+pub async fn undo_moves(conn: &mut Conn, id: i64, moved_at: Timestamp) -> Result<(), DbError> {
+    let query = sqlx::query("DELETE FROM address_moves WHERE subscriber_id = $1 AND moved_at >= $2");
+    query.bind(id).bind(moved_at.millis()).execute(conn).await?;
+    Ok(())
 }
 
 /// When a person's row was written first and last.
@@ -170,6 +199,7 @@ pub async fn erase(
         super::measuring::forget(conn, id).await?;
         for rest in [
             "DELETE FROM subscriber_tags WHERE subscriber_id = $1",
+            "DELETE FROM address_moves WHERE subscriber_id = $1",
             // Why somebody left, in their own words, may stand there.
             "DELETE FROM bulk_changes WHERE action_id IN (SELECT id FROM bulk_actions) AND subscriber_id = $1",
             "DELETE FROM subscriptions WHERE subscriber_id = $1",

@@ -17,6 +17,8 @@ pub struct Subscriber {
     pub language: Option<String>,
     /// None: the newsletter's.
     pub zone: Option<Tz>,
+    /// When the address last changed.
+    pub moved_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -27,13 +27,14 @@ pub enum Token {
     /// Without a mark it is one of those that were made before there was one: it counts for who never changed their
     /// address. Without an end it never expires.
     Manage { subscriber_id: i64, mark: Option<AddressMark>, expires: Option<Timestamp> },
-    /// Have this person's mails go to another address, until then; `is_back` where it is the one that they had before, whose
-    /// owner was mailed this link.
-    Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark, is_back: bool },
+    /// Have this person's mails go to another address, until then, where theirs is still the one that it was.
+    Move { subscriber_id: i64, expires: Timestamp, to: EmailAddress, from: AddressMark },
+    /// Undo the change of an address that was made then: its owner before was mailed this link.
+    TakeBack { subscriber_id: i64, moved_at: Timestamp, to: EmailAddress },
 }
 
-/// Eight octets of an address's keyed hash: enough to see whether a person's address is still the one that a token was
-/// made for, and not the address itself.
+/// Eight octets of a keyed hash of an address and of when it became a person's: enough to see whether theirs is still the
+/// one that a token was made for, and not the address itself.
 pub type AddressMark = [u8; 8];
 
 /// The key that signs tokens and hides addresses, 256 bits; made on first start and kept in the database.
@@ -92,10 +93,14 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(&hmac::sign(&self.0, &text).as_ref()[..TAG_BYTES])
     }
 
-    /// What a token knows of the address that it was made for.
-    pub fn address_mark(&self, address: &EmailAddress) -> AddressMark {
+    /// What a token knows of the address that it was made for, which has been the person's since they changed theirs, or
+    /// always: where one is taken back, the links mailed to it before do not count again.
+    pub fn address_mark(&self, address: &EmailAddress, moved_at: Option<Timestamp>) -> AddressMark {
         let mut text = b"mark:".to_vec();
         text.extend_from_slice(address.as_str().as_bytes());
+        if let Some(moved_at) = moved_at {
+            text.extend_from_slice(format!(" {}", moved_at.millis()).as_bytes());
+        }
         let tag = hmac::sign(&self.0, &text);
         *tag.as_ref().first_chunk().expect("HMAC-SHA-256 has 32 octets")
     }
@@ -144,11 +149,17 @@ fn encode(token: &Token) -> Vec<u8> {
             bytes.extend(mark.iter().flatten());
             bytes.extend(expires.iter().flat_map(|expires| expires.millis().to_be_bytes()));
         }
-        Token::Move { subscriber_id, expires, to, from, is_back } => {
-            bytes.push(if *is_back { b'B' } else { b'A' });
+        Token::Move { subscriber_id, expires, to, from } => {
+            bytes.push(b'A');
             bytes.extend_from_slice(&subscriber_id.to_be_bytes());
             bytes.extend_from_slice(&expires.millis().to_be_bytes());
             bytes.extend_from_slice(from);
+            bytes.extend_from_slice(to.as_str().as_bytes());
+        }
+        Token::TakeBack { subscriber_id, moved_at, to } => {
+            bytes.push(b'T');
+            bytes.extend_from_slice(&subscriber_id.to_be_bytes());
+            bytes.extend_from_slice(&moved_at.millis().to_be_bytes());
             bytes.extend_from_slice(to.as_str().as_bytes());
         }
     }
@@ -157,8 +168,8 @@ fn encode(token: &Token) -> Vec<u8> {
 
 fn decode(payload: &[u8]) -> Option<Token> {
     let (kind, rest) = payload.split_first()?;
-    if matches!(kind, b'A' | b'B') {
-        return decode_move(rest, *kind == b'B');
+    if matches!(kind, b'A' | b'T') {
+        return decode_move(rest, *kind == b'T');
     }
     let numbers: Vec<i64> =
         rest.chunks(8).map(|chunk| chunk.try_into().ok().map(i64::from_be_bytes)).collect::<Option<_>>()?;
@@ -185,35 +196,30 @@ fn decode(payload: &[u8]) -> Option<Token> {
 
 fn decode_move(rest: &[u8], is_back: bool) -> Option<Token> {
     let (subscriber_id, rest) = rest.split_first_chunk()?;
-    let (expires, rest) = rest.split_first_chunk()?;
+    let subscriber_id = i64::from_be_bytes(*subscriber_id);
+    let (time, rest) = rest.split_first_chunk()?;
+    let time = Timestamp::from_millis(i64::from_be_bytes(*time));
+    let address = |octets| EmailAddress::parse(std::str::from_utf8(octets).ok()?).ok();
+    if is_back {
+        return Some(Token::TakeBack { subscriber_id, moved_at: time, to: address(rest)? });
+    }
     let (from, to) = rest.split_first_chunk()?;
-    Some(Token::Move {
-        subscriber_id: i64::from_be_bytes(*subscriber_id),
-        expires: Timestamp::from_millis(i64::from_be_bytes(*expires)),
-        to: EmailAddress::parse(std::str::from_utf8(to).ok()?).ok()?,
-        from: *from,
-        is_back,
-    })
+    Some(Token::Move { subscriber_id, expires: time, to: address(to)?, from: *from })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn a_move(is_back: bool) -> Token {
-        let to = EmailAddress::parse("jörg@example.org").unwrap();
-        let (expires, from) = (Timestamp::from_millis(5), [1, 2, 3, 4, 5, 6, 7, 8]);
-        Token::Move { subscriber_id: 9, expires, to, from, is_back }
-    }
-
     fn tokens() -> [Token; 9] {
         let (mark, expires) = (Some([255, 2, 3, 4, 5, 6, 7, 8]), Some(Timestamp::from_millis(5)));
+        let (to, time) = (EmailAddress::parse("jörg@example.org").unwrap(), Timestamp::from_millis(5));
         [
             Token::Manage { subscriber_id: 9, mark: None, expires: None },
             Token::Manage { subscriber_id: 9, mark, expires: None },
             Token::Manage { subscriber_id: 9, mark, expires },
-            a_move(false),
-            a_move(true),
+            Token::Move { subscriber_id: 9, expires: time, to: to.clone(), from: [1, 2, 3, 4, 5, 6, 7, 8] },
+            Token::TakeBack { subscriber_id: 9, moved_at: time, to },
             Token::Leave { subscription_id: 7 },
             Token::View { delivery_id: i64::MAX },
             Token::Visit { issue_id: 3, delivery_id: 4 },

@@ -180,6 +180,7 @@ pub(super) fn nobody(edition: &Edition) -> Result<Reader, Error> {
         timezone: None,
         topics: TopicSet::EMPTY,
         unmeasured: true,
+        moved_at: None,
     })
 }
 
@@ -203,6 +204,7 @@ async fn find_reader(
         timezone: subscriber.zone.map(|zone| zone.name().to_owned()),
         topics: subscription.topics,
         unmeasured: true,
+        moved_at: subscriber.moved_at,
     };
     Ok((reader, subscription.id, delivery.map_or(0, |delivery| delivery.id)))
 }

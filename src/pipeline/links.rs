@@ -1,6 +1,7 @@
 //! The addresses of the pages that mails and pages link to.
 
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
 use crate::domain::token::Token;
 use crate::pipeline::App;
 
@@ -19,10 +20,25 @@ pub fn subscribe(app: &App, slug: &str) -> String {
     format!("{}/subscribe/{slug}", base(app))
 }
 
-/// The page on which a person with this address changes what comes.
-pub fn preferences(app: &App, subscriber_id: i64, email: &EmailAddress) -> String {
-    let token = Token::Manage { subscriber_id, mark: Some(app.key.address_mark(email)), expires: None };
-    format!("{}/preferences/{}", base(app), app.key.sign(&token))
+/// The page on which a person changes what comes; their address has been this one since then, or always.
+pub fn preferences(
+    app: &App,
+    subscriber_id: i64,
+    email: &EmailAddress,
+    moved_at: Option<Timestamp>,
+) -> String {
+    format!("{}{}", base(app), preferences_path(app, subscriber_id, email, moved_at))
+}
+
+/// The path of [`preferences`].
+pub fn preferences_path(
+    app: &App,
+    subscriber_id: i64,
+    email: &EmailAddress,
+    moved_at: Option<Timestamp>,
+) -> String {
+    let mark = Some(app.key.address_mark(email, moved_at));
+    format!("/preferences/{}", app.key.sign(&Token::Manage { subscriber_id, mark, expires: None }))
 }
 
 /// The page with the button that changes an address as `token` says.

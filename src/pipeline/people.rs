@@ -393,11 +393,11 @@ pub async fn edit(app: &App, by: &Actor, id: i64, edit: &Edit) -> Result<(), Err
             true => Error::Invalid(format!("{} is another subscriber's address already.", edit.email)),
             false => error.into(),
         })?;
-        // What went to the address before is no more about anybody.
+        // What went to the address before is no more about anybody, and nobody takes back what an admin has changed.
         db::notices::forget(&mut tx, &before.email).await?;
+        db::subscribers::undo_moves(&mut tx, id, Timestamp::from_millis(0)).await?;
     }
-    let changed =
-        Subscriber { id, email: edit.email.clone(), name, language: edit.language.clone(), zone: edit.zone };
+    let changed = Subscriber { name, language: edit.language.clone(), zone: edit.zone, ..before };
     db::subscribers::update(&mut tx, &changed, now).await?;
     by.note_of(app, &mut tx, "subscriber.edit", &named(id), None).await?;
     db::commit(tx).await?;

@@ -10,11 +10,10 @@ use serde::Serialize;
 use super::form::Segment;
 use super::home::Shown;
 use super::network::network_address;
-use super::readers::preferences;
 use super::{Error, page, words};
 use crate::domain::subscription::SubscriptionStatus;
-use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, Asked, Confirmation};
+use crate::pipeline::{App, links};
 
 #[derive(Serialize)]
 struct Ask {
@@ -110,8 +109,9 @@ struct Coming {
 fn outcome(app: &App, found: Vec<Asked>) -> Result<Response, Error> {
     let now = app.clock.now();
     let preferences = found.iter().find(|asked| asked.is_new);
-    let preferences = preferences
-        .map_or_else(String::new, |asked| preferences::path(app, asked.subscriber_id, &asked.email));
+    let preferences = preferences.map_or_else(String::new, |asked| {
+        links::preferences_path(app, asked.subscriber_id, &asked.email, asked.moved_at)
+    });
     let (active, left): (Vec<Asked>, Vec<Asked>) =
         found.into_iter().partition(|asked| asked.status == SubscriptionStatus::Active);
     let mut senders: Vec<String> = vec![];

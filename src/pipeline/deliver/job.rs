@@ -86,7 +86,7 @@ pub fn hole_values(app: &App, reader: &Reader, subscription_id: i64, delivery_id
         email: reader.email.as_str().to_owned(),
         unsubscribe_url: links::unsubscribe(app, subscription_id),
         view_url: links::view(app, delivery_id),
-        preferences_url: links::preferences(app, reader.id, &reader.email),
+        preferences_url: links::preferences(app, reader.id, &reader.email, reader.moved_at),
         ..HoleValues::default()
     }
 }

@@ -31,6 +31,8 @@ pub enum Confirmation {
 pub struct Asked {
     pub subscriber_id: i64,
     pub email: EmailAddress,
+    /// When the address last changed.
+    pub moved_at: Option<Timestamp>,
     pub newsletter: Newsletter,
     /// The reader's name; may be empty.
     pub name: String,
@@ -137,6 +139,7 @@ impl Rows {
         Ok(Asked {
             subscriber_id: self.subscriber.id,
             email: self.subscriber.email.clone(),
+            moved_at: self.subscriber.moved_at,
             name: self.subscriber.name.clone(),
             topics: chosen.map(|topic| topic.name.clone()).collect(),
             hour: self.subscription.hour.map(|hour| (hour, zone)),

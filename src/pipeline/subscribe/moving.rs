@@ -5,10 +5,11 @@ use super::preferences::{Person, person};
 use super::{queue, queue_at};
 use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
 use crate::domain::subscription::{Subscriber, SubscriptionStatus};
-use crate::domain::token::Token;
+use crate::domain::token::{AddressMark, Token};
 use crate::pipeline::App;
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -47,13 +48,9 @@ pub async fn ask_to_move(app: &App, subscriber_id: i64, to: &EmailAddress) -> Re
         Error::Invalid("You get no newsletter at the moment: sign up with the new address instead".to_owned())
     })?;
     let expires = now.plus_millis(VALID);
-    let token = Token::Move {
-        subscriber_id,
-        expires,
-        to: to.clone(),
-        from: app.key.address_mark(&asking.subscriber.email),
-        is_back: false,
-    };
+    let Subscriber { email: current, moved_at, .. } = &asking.subscriber;
+    let from = app.key.address_mark(current, *moved_at);
+    let token = Token::Move { subscriber_id, expires, to: to.clone(), from };
     let notice = Notice::Address(ConfirmAddress {
         language: language(&asking.subscriber, newsletter),
         zone: asking.subscriber.zone.unwrap_or(newsletter.zone).name().to_owned(),
@@ -99,77 +96,138 @@ pub enum AddressChange {
     Asked { to: EmailAddress, is_back: bool },
     /// Somebody gets newsletters at the new address already: both stay as they are.
     Taken { to: EmailAddress },
-    /// The person's mails go there.
-    Done { subscriber_id: i64, to: EmailAddress },
+    /// The person's mails go there, since then where that is no longer on record.
+    Done { subscriber_id: i64, to: EmailAddress, moved_at: Option<Timestamp> },
 }
 
 /// What [`move_to`] would do. Changes nothing: scanners follow links.
 pub async fn peek_move(app: &App, token: &str) -> Result<AddressChange, Error> {
+    let Some(link) = Link::read(app, token) else { return Ok(AddressChange::Forged) };
     let mut conn = app.db.conn().await?;
-    Ok(look(&mut conn, app, token).await?.0)
+    Ok(match look(&mut conn, app, &link).await? {
+        Found::Otherwise(change) => change,
+        Found::Ready { .. } => AddressChange::Asked { is_back: link.is_back(), to: link.to },
+    })
 }
 
-/// What the link leads to, and whose address it changes.
-async fn look(conn: &mut Conn, app: &App, token: &str) -> Result<(AddressChange, Option<Subscriber>), Error> {
-    let Some(Token::Move { subscriber_id, expires, to, from, is_back }) = app.key.read(token) else {
-        return Ok((AddressChange::Forged, None));
+/// A link that changes an address.
+struct Link {
+    subscriber_id: i64,
+    to: EmailAddress,
+    why: Why,
+}
+
+enum Why {
+    /// They asked for it, where their address has this mark, until then.
+    Asked { from: AddressMark, expires: Timestamp },
+    /// It undoes the change that was made then.
+    TakesBack { moved_at: Timestamp },
+}
+
+impl Link {
+    fn read(app: &App, token: &str) -> Option<Self> {
+        match app.key.read(token)? {
+            Token::Move { subscriber_id, expires, to, from } => {
+                Some(Self { subscriber_id, to, why: Why::Asked { from, expires } })
+            }
+            Token::TakeBack { subscriber_id, moved_at, to } => {
+                Some(Self { subscriber_id, to, why: Why::TakesBack { moved_at } })
+            }
+            _ => None,
+        }
+    }
+
+    fn is_back(&self) -> bool {
+        matches!(self.why, Why::TakesBack { .. })
+    }
+}
+
+/// What a link leads to.
+enum Found {
+    /// This person's address can be changed. Somebody else has signed up with the new one, and never confirmed it.
+    Ready {
+        before: Subscriber,
+        unconfirmed: Option<i64>,
+    },
+    Otherwise(AddressChange),
+}
+
+async fn look(conn: &mut Conn, app: &App, link: &Link) -> Result<Found, Error> {
+    let now = app.clock.now();
+    let expires = match link.why {
+        Why::Asked { expires, .. } => expires,
+        Why::TakesBack { moved_at } => moved_at.plus_millis(RECALL),
     };
-    let Some(subscriber) = subscribers::get(conn, subscriber_id).await? else {
-        return Ok((AddressChange::Expired, None));
+    let found = match now > expires {
+        true => None,
+        false => subscribers::get(conn, link.subscriber_id).await?,
     };
-    if app.clock.now() > expires {
-        return Ok((AddressChange::Expired, None));
+    let Some(before) = found else { return Ok(Found::Otherwise(AddressChange::Expired)) };
+    let Subscriber { id: subscriber_id, moved_at, .. } = before;
+    let to = link.to.clone();
+    if before.email == to {
+        return Ok(Found::Otherwise(AddressChange::Done { subscriber_id, to, moved_at }));
     }
-    if subscriber.email == to {
-        return Ok((AddressChange::Done { subscriber_id, to }, None));
+    let counts = match &link.why {
+        Why::Asked { from, .. } => app.key.address_mark(&before.email, moved_at) == *from,
+        // However often it was changed since: whoever had the address first has the last word.
+        Why::TakesBack { moved_at } => subscribers::has_move(conn, subscriber_id, *moved_at).await?,
+    };
+    if !counts {
+        return Ok(Found::Otherwise(AddressChange::Expired));
     }
-    // Once somebody has taken their address back, the link by which it was changed does not change it again.
-    let made_at = expires.plus_millis(-if is_back { RECALL } else { VALID });
-    let is_overtaken = subscribers::moved_at(conn, subscriber_id).await?.is_some_and(|at| at > made_at);
-    if is_overtaken || app.key.address_mark(&subscriber.email) != from {
-        return Ok((AddressChange::Expired, None));
-    }
-    let is_taken = subscribers::find(conn, &to).await?.is_some();
-    Ok(if is_taken {
-        (AddressChange::Taken { to }, None)
-    } else {
-        (AddressChange::Asked { to, is_back }, Some(subscriber))
-    })
+    let unconfirmed = match subscribers::find(conn, &to).await? {
+        None => None,
+        Some(other) => {
+            let all = subscriptions::of_subscriber(conn, other.id).await?;
+            if all.iter().any(|stored| stored.subscription.status != SubscriptionStatus::Pending) {
+                return Ok(Found::Otherwise(AddressChange::Taken { to }));
+            }
+            // Anybody can type an address into a form. Its owner is who has this link.
+            Some(other.id)
+        }
+    };
+    Ok(Found::Ready { before, unconfirmed })
 }
 
 /// Has a person's mails go to the address that the link was sent to, and tells the address before: with a link to take it
 /// back, unless it is what was just taken back.
-///
-/// Whoever had the address first has the last word, unless it was moved on once more meanwhile.
 pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
+    let Some(link) = Link::read(app, token) else { return Ok(AddressChange::Forged) };
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let (found, subscriber) = look(&mut tx, app, token).await?;
-    let (AddressChange::Asked { to, is_back }, Some(before)) = (&found, subscriber) else { return Ok(found) };
+    let (before, unconfirmed) = match look(&mut tx, app, &link).await? {
+        Found::Ready { before, unconfirmed } => (before, unconfirmed),
+        Found::Otherwise(change) => return Ok(change),
+    };
+    let to = &link.to;
+    if unconfirmed.is_some() {
+        subscribers::erase(&mut tx, to, unconfirmed, now).await?;
+    }
     match subscribers::set_address(&mut tx, &app.key, before.id, to, now).await {
         Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to: to.clone() }),
         changed => changed?,
     }
+    match link.why {
+        Why::Asked { .. } => {
+            subscribers::add_move(&mut tx, before.id, now, now.plus_millis(-RECALL)).await?;
+        }
+        Why::TakesBack { moved_at } => subscribers::undo_moves(&mut tx, before.id, moved_at).await?,
+    }
     // What went to the address before is no more about anybody.
     notices::forget(&mut tx, &before.email).await?;
     if let Some(newsletter) = first_newsletter(&mut tx, before.id).await? {
-        let back = Token::Move {
-            subscriber_id: before.id,
-            expires: now.plus_millis(RECALL),
-            to: before.email.clone(),
-            from: app.key.address_mark(to),
-            is_back: true,
-        };
+        let back = Token::TakeBack { subscriber_id: before.id, moved_at: now, to: before.email.clone() };
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: if *is_back { String::new() } else { links::new_address(app, &back) },
+            preferences_url: if link.is_back() { String::new() } else { links::new_address(app, &back) },
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;
     }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(AddressChange::Done { subscriber_id: before.id, to: to.clone() })
+    Ok(AddressChange::Done { subscriber_id: before.id, to: to.clone(), moved_at: Some(now) })
 }
 
 async fn first_newsletter(tx: &mut Conn, subscriber_id: i64) -> Result<Option<Newsletter>, Error> {

@@ -102,7 +102,7 @@ pub async fn whose_preferences(app: &App, token: &str) -> Result<Managed, Error>
         return Ok(Managed::Gone);
     };
     let is_current = match mark {
-        Some(mark) => mark == app.key.address_mark(&subscriber.email),
+        Some(mark) => mark == app.key.address_mark(&subscriber.email, subscriber.moved_at),
         None => !subscribers::has_moved(&mut conn, subscriber_id).await?,
     };
     let is_in_time = expires.is_none_or(|expires| app.clock.now() <= expires);

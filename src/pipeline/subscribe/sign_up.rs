@@ -421,6 +421,6 @@ async fn welcome_mail(
         // What is on its way needs no announcing.
         next_issue: next.map(|next| next.at).filter(|at| *at > now),
         unsubscribe_url: links::unsubscribe(app, subscription.id),
-        preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email)),
+        preferences_url: Some(links::preferences(app, subscriber.id, &subscriber.email, subscriber.moved_at)),
     })
 }

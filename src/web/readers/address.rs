@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::super::form::{Form, Segment};
 use super::super::sign_up_form::Problem;
 use super::super::{Error, page};
-use super::preferences::{self, Manages, of_field, status, titled};
+use super::preferences::{Manages, of_field, status, titled};
 use crate::domain::address::EmailAddress;
 use crate::pipeline;
-use crate::pipeline::App;
 use crate::pipeline::subscribe::{self, AddressChange};
+use crate::pipeline::{App, links};
 
 #[derive(Serialize)]
 struct AddressPage<'a> {
@@ -128,8 +128,8 @@ fn answer(app: &App, change: AddressChange) -> Result<Response, Error> {
         AddressChange::Taken { to } => {
             ConfirmPage { is_taken: true, ..page("Somebody reads at this address already", to) }
         }
-        AddressChange::Done { subscriber_id, to } => {
-            let home = preferences::path(app, subscriber_id, &to);
+        AddressChange::Done { subscriber_id, to, moved_at } => {
+            let home = links::preferences_path(app, subscriber_id, &to, moved_at);
             ConfirmPage { home, ..page("Your address is changed", to) }
         }
     };

@@ -11,20 +11,12 @@ use serde::Serialize;
 use super::super::form::Form;
 use super::super::sign_up_form::{Problem, optional, zones};
 use super::super::{Error, page, words};
-use crate::domain::address::EmailAddress;
 use crate::domain::calendar::{Timestamp, parse_zone};
 use crate::domain::language::{direction, normalise, primary};
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::{Subscriber, SubscriptionStatus};
-use crate::domain::token::Token;
 use crate::pipeline::subscribe::{self, About, Following, Managed, Person};
 use crate::pipeline::{App, measuring};
-
-/// The path of the preferences of a person with this address.
-pub fn path(app: &App, subscriber_id: i64, email: &EmailAddress) -> String {
-    let mark = Some(app.key.address_mark(email));
-    format!("/preferences/{}", app.key.sign(&Token::Manage { subscriber_id, mark, expires: None }))
-}
 
 /// Whose preferences the address is about, by its token, and which newsletter's, where it names one.
 pub struct Manages {

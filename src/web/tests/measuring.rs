@@ -58,7 +58,7 @@ impl House {
 
     async fn preferences(&self, email: &str) -> String {
         let address = EmailAddress::parse(email).unwrap();
-        path_of(&links::preferences(&self.app, self.subscriber_id(email).await, &address))
+        path_of(&links::preferences(&self.app, self.subscriber_id(email).await, &address, None))
     }
 }
 

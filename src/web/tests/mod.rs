@@ -33,6 +33,7 @@ mod office_users;
 mod one_time_links;
 mod pages;
 mod readers;
+mod readers_address;
 mod readers_again;
 mod readers_next;
 mod recovery_codes;

@@ -226,78 +226,8 @@ async fn the_page_after_leaving_by_the_mails_link_has_an_undo() {
     }
 }
 
-#[tokio::test]
-async fn an_address_changes_only_once_its_owner_confirms_and_the_old_one_is_told() {
-    for house in houses().await {
-        let home = reader(&house, "old@example.org").await;
-        let before = home;
-        let form = format!("{before}/address");
-        let asked = house.submit(&form, &[("email", " New@Example.org ")]).await;
-        assert!(asked.status == 200 && asked.body.contains("Check your new inbox"), "{}", asked.body);
-        let mails = house.mails().await;
-        let [(to, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!(to, "new@example.org");
-        let path = path_of(&mail.confirm_url);
-        assert!(house.get(&path).await.body.contains("Yes, send them here"));
-        assert!(subscriber(&house, "new@example.org").await.is_none(), "a GET changes nothing");
-
-        let done = house.post(&path, FORM, "").await.body;
-        assert!(done.contains("Your newsletters go to this address"), "{done}");
-        let home = format!("/preferences/{}", between(&done, "/preferences/", "\""));
-        assert_eq!(house.get(&home).await.status, 200);
-        assert_eq!(house.statuses("new@example.org").await, ["active"]);
-        assert!(subscriber(&house, "old@example.org").await.is_none());
-        let mails = house.mails().await;
-        let [(to, Notice::Moved(moved))] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!(to, "old@example.org");
-        // Whoever has the old address can take it back for a week, and not with the links from before.
-        let recall = path_of(&moved.preferences_url);
-        assert_eq!(
-            (house.get(&recall).await.status.as_u16(), house.get(&before).await.status.as_u16()),
-            (200, 410)
-        );
-        assert_eq!(house.submit(&format!("{before}/erase"), &[]).await.status, 410);
-
-        // Again it says the same. Once the address has changed otherwise, the link of before does nothing.
-        assert!(house.post(&path, FORM, "").await.body.contains("Your newsletters go to this address"));
-        house.submit(&format!("{home}/address"), &[("email", "third@example.org")]).await;
-        let mails = house.mails().await;
-        let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
-        house.post(&path_of(&mail.confirm_url), FORM, "").await;
-        assert_eq!(house.post(&path, FORM, "").await.status, 410);
-        assert_eq!(house.statuses("third@example.org").await, ["active"]);
-        assert_eq!(house.get(&recall).await.status, 410, "it was for the address that came before");
-        house.close().await;
-    }
-}
-
 pub(super) fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map_or("", |(found, _)| found)
-}
-
-#[tokio::test]
-async fn links_of_old_mails_work_until_the_address_changes_and_the_way_back_for_a_week() {
-    for house in houses().await {
-        let home = reader(&house, "old@example.org").await;
-        let id = subscriber(&house, "old@example.org").await.unwrap().id;
-        let unmarked = Token::Manage { subscriber_id: id, mark: None, expires: None };
-        let unmarked = format!("/preferences/{}", house.app.key.sign(&unmarked));
-        assert_eq!(house.get(&unmarked).await.status, 200);
-        house.submit(&format!("{home}/address"), &[("email", "new@example.org")]).await;
-        let mails = house.mails().await;
-        let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
-        house.post(&path_of(&mail.confirm_url), FORM, "").await;
-        assert_eq!(house.get(&unmarked).await.status, 410);
-        let mails = house.mails().await;
-        let [(_, Notice::Moved(moved))] = mails.as_slice() else { panic!("{mails:?}") };
-        let recall = path_of(&moved.preferences_url);
-        house.pass(7 * DAY);
-        assert_eq!(house.get(&recall).await.status, 200);
-        house.pass(1);
-        assert_eq!(house.get(&recall).await.status, 410);
-        assert_eq!(house.get(&path_of(&mail.confirm_url)).await.status, 410, "nor does that link lead there");
-        house.close().await;
-    }
 }
 
 #[tokio::test]

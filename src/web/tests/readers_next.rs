@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::db::issues;
-use crate::pipeline::editors;
-use crate::web::readers::preferences;
+use crate::pipeline::{editors, links};
 
 impl House {
     /// The path of somebody's preferences.
@@ -11,7 +10,7 @@ impl House {
         let email = EmailAddress::parse(email).unwrap();
         let mut conn = self.app.db.conn().await.unwrap();
         let subscriber = subscribers::find(&mut conn, &email).await.unwrap().unwrap();
-        preferences::path(&self.app, subscriber.id, &email)
+        links::preferences_path(&self.app, subscriber.id, &email, subscriber.moved_at)
     }
 }
 
