@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const COUNTING: Duration = Duration::from_secs(5);
 const COUNTED_AT_ONCE: usize = 10_000;
 
+/// How long whoever stopped it waits for that number.
+const WAIT_FOR_COUNT: Duration = Duration::from_millis(300);
+
 /// How long an action can be undone after its end.
 pub const UNDO_MILLIS: i64 = 60 * 60 * 1000;
 
@@ -267,8 +270,20 @@ pub async fn stop(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     db::bulk::stop(&mut tx, id).await?;
     by.note_of(app, &mut tx, "subscribers.change.stop", &format!("action {id}"), None).await?;
     db::commit(tx).await?;
-    if let Some(people) = left_over(app, &action).await? {
-        db::bulk::leave_over(&mut *app.db.conn().await?, id, people).await?;
+    // Whoever pressed the button does not wait for it longer than that; it goes on.
+    let app = app.clone();
+    let counting = tokio::spawn(async move {
+        if let Err(error) = count_left_over(&app, &action).await {
+            tracing::warn!(action = id, %error, "how many a stopped change has not come to is not counted");
+        }
+    });
+    let _ = tokio::time::timeout(WAIT_FOR_COUNT, counting).await;
+    Ok(())
+}
+
+async fn count_left_over(app: &App, action: &BulkAction) -> Result<(), Error> {
+    if let Some(people) = left_over(app, action).await? {
+        db::bulk::leave_over(&mut *app.db.conn().await?, action.id, people).await?;
     }
     Ok(())
 }

@@ -56,6 +56,9 @@ pub struct Filter {
     pub joined_before: Option<Timestamp>,
     /// What name or address hold.
     pub words: Search,
+    /// Whoever asks knows of this newsletter alone: what people of others who do not get it are called, and their
+    /// language, finds nobody.
+    pub readers_only: Option<i64>,
     /// What counts as paused.
     pub now: Timestamp,
 }
@@ -73,6 +76,7 @@ impl Filter {
             joined_from: None,
             joined_before: None,
             words: Search::default(),
+            readers_only: None,
             now,
         }
     }

@@ -239,14 +239,28 @@ pub fn road(dialect: Dialect, filter: &Filter) -> Road {
     match filter.words.domain_alone() {
         Some(domain) if filter.is_by_domain() => Road::of_domain(dialect, domain),
         _ => {
-            let terms: Vec<Condition> = filter.words.terms().iter().map(|term| has(dialect, term)).collect();
+            let known = filter.readers_only.map(is_no_stranger_to);
+            let has = |term| has(dialect, term, known.as_ref());
+            let terms: Vec<Condition> = filter.words.terms().iter().map(has).collect();
             main_road(filter, &terms)
         }
     }
 }
 
-/// Whether somebody has a term of a search.
-fn has(dialect: Dialect, term: &Term) -> Condition {
+/// Whether somebody gets a newsletter, or is of no other: see [`super::rows::Person::is_stranger_to`].
+fn is_no_stranger_to(newsletter_id: i64) -> Condition {
+    let gets = "(SELECT 1 FROM subscriptions v
+         WHERE v.subscriber_id = s.id AND v.newsletter_id = {} AND v.status = 'active') = 1";
+    let is_of_another =
+        "(SELECT 1 FROM subscriptions v WHERE v.subscriber_id = s.id AND v.newsletter_id <> {} LIMIT 1)";
+    Condition::any(vec![
+        Condition::int(gets, newsletter_id),
+        Condition::int(format!("{is_of_another} IS NULL"), newsletter_id),
+    ])
+}
+
+/// Whether somebody has a term of a search; in their name only where they are `known` to whoever looks.
+fn has(dialect: Dialect, term: &Term, known: Option<&Condition>) -> Condition {
     if let Some(domain) = &term.domain {
         let expression = dialect.domain("s.email");
         let values = vec![Value::Text(domain.clone()), Value::Text(past(domain))];
@@ -254,7 +268,8 @@ fn has(dialect: Dialect, term: &Term) -> Condition {
     }
     let within =
         |words: &str| Condition::text(format!("{}({words}, {{}}) > 0", dialect.position()), &term.phrase);
-    Condition::any(vec![within("s.name_words"), within("s.email_words")])
+    let named: Vec<Condition> = [within("s.name_words")].into_iter().chain(known.cloned()).collect();
+    Condition::any(vec![Condition::all(named), within("s.email_words")])
 }
 
 /// What comes behind everything that begins so.
@@ -425,6 +440,7 @@ fn besides(filter: &Filter, decided: Decided, is_of_ties: bool) -> Vec<Condition
     }
     if let Some(language) = filter.language.as_deref().filter(|_| !decided.language) {
         conditions.push(Condition::text("s.language = {}", language));
+        conditions.extend(filter.readers_only.map(is_no_stranger_to));
     }
     if filter.newsletter_id.is_none() && !decided.joined {
         conditions.extend(joined("s", filter));

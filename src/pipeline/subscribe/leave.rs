@@ -180,21 +180,21 @@ pub async fn come_back(app: &App, token: &str) -> Result<LeaveLink, Error> {
 }
 
 /// Makes a subscription what it was before the reader left, with everything that was chosen, and queues a welcome.
-/// Nothing happens where they did not leave, or longer ago than [`UNDO_MILLIS`].
+/// Nothing happens, and false is returned, where they did not leave, or longer ago than [`UNDO_MILLIS`].
 pub(super) async fn take_back(
     tx: &mut Conn,
     app: &App,
     subscription_id: i64,
     now: Timestamp,
-) -> Result<(), Error> {
-    let Some(stored) = subscriptions::history(tx, subscription_id).await? else { return Ok(()) };
+) -> Result<bool, Error> {
+    let Some(stored) = subscriptions::history(tx, subscription_id).await? else { return Ok(false) };
     if !can_return(&stored, now) {
-        return Ok(());
+        return Ok(false);
     }
     let subscription = stored.subscription;
     let event = SubscriptionEvent::Return;
     let Some(changed) = subscriptions::apply(tx, subscription_id, event, None, now).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let newsletter = newsletters::get(tx, subscription.newsletter_id).await?;
     let subscriber = subscribers::get(tx, subscription.subscriber_id).await?;
@@ -202,5 +202,5 @@ pub(super) async fn take_back(
         let event = format!("welcome:{subscription_id}:{}", now.millis());
         welcome(tx, app, &event, &newsletter, &subscriber, &changed.now, now).await?;
     }
-    Ok(())
+    Ok(true)
 }

@@ -256,14 +256,16 @@ pub async fn leave_some(
     slug: Option<&str>,
     reason: LeaveReason,
 ) -> Result<(), Error> {
-    change(app, subscriber_id, slug, Change::Leave(reason)).await
+    change(app, subscriber_id, slug, Change::Leave(reason)).await?;
+    Ok(())
 }
 
-/// Takes back what a person left lately: one newsletter, by its slug, or all.
+/// Takes back what a person left lately: one newsletter, by its slug, or all. False where all they have left was left too
+/// long ago for that.
 ///
 /// # Errors
 /// [`Error::NotFound`] where they were erased.
-pub async fn take_back_some(app: &App, subscriber_id: i64, slug: Option<&str>) -> Result<(), Error> {
+pub async fn take_back_some(app: &App, subscriber_id: i64, slug: Option<&str>) -> Result<bool, Error> {
     change(app, subscriber_id, slug, Change::TakeBack).await
 }
 
@@ -272,22 +274,26 @@ enum Change {
     TakeBack,
 }
 
-async fn change(app: &App, subscriber_id: i64, slug: Option<&str>, change: Change) -> Result<(), Error> {
+/// False where something that was meant was left before, and nothing of it came back.
+async fn change(app: &App, subscriber_id: i64, slug: Option<&str>, change: Change) -> Result<bool, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     known(&mut tx, subscriber_id).await?;
-    let Some(person) = read(&mut tx, app, subscriber_id).await? else { return Ok(()) };
+    let (mut was_left, mut came_back) = (false, false);
+    let Some(person) = read(&mut tx, app, subscriber_id).await? else { return Ok(false) };
     let meant = |following: &&Following| slug.is_none_or(|slug| slug == following.newsletter.slug);
     for following in person.follows.iter().filter(meant) {
         let id = following.stored.subscription.id;
+        was_left |= following.status() == SubscriptionStatus::Unsubscribed;
         match change {
             // Leaving all again says nothing new about what was left before.
             Change::Leave(_) if slug.is_none() && following.status() == SubscriptionStatus::Unsubscribed => {}
             Change::Leave(reason) => {
                 end(&mut tx, app, id, reason, now).await?;
             }
-            Change::TakeBack => take_back(&mut tx, app, id, now).await?,
+            Change::TakeBack => came_back |= take_back(&mut tx, app, id, now).await?,
         }
     }
-    Ok(tx.commit().await.map_err(DbError::from)?)
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(came_back || !was_left)
 }

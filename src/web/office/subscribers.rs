@@ -16,7 +16,7 @@ use crate::db;
 use crate::db::directory::{self as people, Counted, Filter, From, Place, State as PersonState};
 use crate::domain::calendar::Timestamp;
 use crate::domain::user::Role;
-use crate::pipeline::directory::{self, Asked};
+use crate::pipeline::directory::{self, Asked, Wanted};
 use crate::pipeline::population::population;
 use crate::pipeline::{App, export};
 use crate::web::Error;
@@ -60,6 +60,7 @@ async fn show(State(app): State<App>, RawQuery(query): RawQuery, by: SignedIn) -
     let found = match directory::resolve(&mut conn, &asked, now).await? {
         Err(problems) => Err(problems),
         Ok(wanted) => {
+            let wanted = blinker(wanted, &reach);
             let from = match (&behind, &before) {
                 (Some(place), _) => From::Behind(place),
                 (None, Some(place)) => From::Before(place),
@@ -134,13 +135,22 @@ async fn confine(
     }
 }
 
+/// The same without what whoever manages one newsletter is not shown of others' readers: a search would tell it.
+fn blinker(mut wanted: Wanted, reach: &Reach) -> Wanted {
+    let filter = &mut wanted.filter;
+    if *reach != Reach::Everybody && (!filter.words.is_empty() || filter.language.is_some()) {
+        filter.readers_only = filter.newsletter_id;
+    }
+    wanted
+}
+
 /// `POST /office/subscribers/export`: everybody whom the filter finds, as a CSV file.
 async fn download(State(app): State<App>, Act { by, form }: Act) -> Result<Response, Error> {
     const WHAT: &str = "subscribers as a file";
     let reach = reach(&app, &by, "subscribers.export", WHAT).await?;
     let asked = Asked::parse(form.get("filter"));
     let asked = confine(&app, &by, &reach, asked, "subscribers.export", WHAT).await?;
-    let wanted = directory::kept(&app, &asked.query(), app.clock.now()).await?;
+    let wanted = blinker(directory::kept(&app, &asked.query(), app.clock.now()).await?, &reach);
     by.note(&app, "subscribers.export", &wanted.words(), wanted.filter.newsletter_id).await?;
     let name = match &wanted.newsletter {
         Some(newsletter) => format!("subscribers-{}.csv", newsletter.slug),

@@ -52,10 +52,7 @@ pub async fn submit(State(app): State<App>, manages: Manages, request: Request) 
 /// `POST /preferences/{token}/undo`, and of one newsletter `…/newsletters/{slug}/undo`.
 pub async fn undo(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
     manages.person(&app).await?;
-    subscribe::take_back_some(&app, manages.subscriber_id, only(&manages)).await?;
-    let person = manages.person(&app).await?;
-    let came_back =
-        person.active().any(|following| only(&manages).is_none_or(|slug| slug == following.newsletter.slug));
+    let came_back = subscribe::take_back_some(&app, manages.subscriber_id, only(&manages)).await?;
     Ok(manages.back(if came_back { "back" } else { "too-late" }))
 }
 

@@ -180,6 +180,21 @@ async fn what_others_know_of_somebody_is_not_shown_to_those_who_only_asked_them(
         for body in [&page, &list, &file] {
             assert!(!body.contains("Secret"), "{body}");
         }
+        let finds = async |query: &str| {
+            let list = house.get_as(&bea, &format!("/office/subscribers?newsletter=own&{query}")).await.body;
+            let filter = format!("newsletter=own&{query}");
+            let file = house.submit_as(&bea, "/office/subscribers/export", &[("filter", &filter)]).await.body;
+            let found = [list, file].map(|body| body.contains("cleo@example.org"));
+            assert_eq!(found[0], found[1], "{query}: the file has whom the list has");
+            found[0]
+        };
+        let language = "UPDATE subscribers SET language = 'fr' WHERE email = 'cleo@example.org'";
+        sqlx::query(language).execute(&mut *house.app.db.conn().await.unwrap()).await.unwrap();
+        assert!(!finds("q=secret").await && !finds("q=cleo+secret").await && !finds("language=fr").await);
+        assert!(
+            finds("q=cleo").await && finds("q=cleo%40example.org").await,
+            "by what they typed themselves"
+        );
         assert!(list.contains(">just now</time>"), "they joined this newsletter now: {list}");
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
         assert!(house.get_as(&ann, &format!("/office/subscribers/{id}")).await.body.contains("Secret"));
@@ -187,6 +202,7 @@ async fn what_others_know_of_somebody_is_not_shown_to_those_who_only_asked_them(
         for body in seen().await {
             assert!(body.contains("Secret"), "now they read it: {body}");
         }
+        assert!(finds("q=secret").await && finds("language=fr").await);
         house.close().await;
     }
 }
