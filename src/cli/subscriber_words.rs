@@ -14,7 +14,7 @@ The first line names the columns. They are found by their names, in several lang
   email (needed), name, or first_name and last_name, status (active, pending, unsubscribed;
   bounced, complained and blocked also put the address on the suppression list),
   topics (separated by ; or | or ,), frequency (the name of a schedule), hour (07:30), timezone,
-  language, consent_at, consent_from, consent_words, paused_until,
+  language, consent_at, consent_from, consent_words, paused_until, left_at, left_reason,
   tags (separated by ; or | or ,; those that are not there are made)
 Dates are read as 2024-01-31, 31.01.2024, January 31, 2024, with a time or without; those with slashes
 only where the file's other dates tell whether the day or the month comes first.

@@ -125,6 +125,7 @@ pub struct Exported {
     pub status: SubscriptionStatus,
     /// When the reader left; also while a new sign-up waits to be confirmed.
     pub left_at: Option<Timestamp>,
+    pub left_reason: Option<String>,
     /// Why the address must not be mailed, where it must not.
     pub suppressed: Option<SuppressionReason>,
     /// The schedule's name, where the reader chose one.
@@ -137,7 +138,8 @@ pub struct Exported {
 
 const EXPORTED: &str =
     "SELECT t.id, t.subscriber_id, s.email, s.name, s.language, s.timezone, t.status, c.name AS schedule, t.topics,
-         t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.left_at, x.reason AS suppressed
+         t.at_minute, t.paused_until, t.consent_at, t.consent_from, t.consent_words, t.left_at, t.left_reason,
+         x.reason AS suppressed
      FROM subscriptions t
      JOIN subscribers s ON s.id = t.subscriber_id
      LEFT JOIN suppressions x ON x.email_hash = s.email_hash
@@ -188,6 +190,7 @@ fn exported(row: &AnyRow) -> Result<Exported, DbError> {
         timezone: row.opt_text("timezone")?,
         status: row.parsed("status", SubscriptionStatus::parse)?,
         left_at: row.opt_time("left_at")?,
+        left_reason: row.opt_text("left_reason")?,
         suppressed: row.opt_parsed("suppressed", SuppressionReason::parse)?,
         schedule: row.opt_text("schedule")?,
         topics: row.topics("topics")?,

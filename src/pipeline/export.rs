@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::db;
 use crate::db::directory::{From, Person, Place};
 use crate::db::people::Exported;
+use crate::db::subscriptions::ended_for_many;
 use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::subscription::{SubscriptionStatus, SuppressionReason};
@@ -47,7 +48,7 @@ pub async fn note(
     Ok(db::commit(tx).await?)
 }
 
-const COLUMNS: [Field; 13] = [
+const COLUMNS: [Field; 15] = [
     Field::Email,
     Field::Name,
     Field::Status,
@@ -60,6 +61,8 @@ const COLUMNS: [Field; 13] = [
     Field::ConsentFrom,
     Field::ConsentWords,
     Field::PausedUntil,
+    Field::LeftAt,
+    Field::LeftReason,
     Field::Tags,
 ];
 
@@ -88,6 +91,8 @@ struct Line {
     consent_from: Option<String>,
     consent_words: Option<String>,
     paused_until: Option<String>,
+    left_at: Option<String>,
+    left_reason: Option<String>,
     tags: Vec<String>,
 }
 
@@ -109,6 +114,8 @@ impl Line {
     fn new(person: Exported, topics: &[Topic], tags: Vec<String>, now: Timestamp) -> Self {
         let chosen = topics.iter().filter(|topic| person.topics.contains(topic));
         let status = status(&person);
+        // An import takes whoever has such a cell for somebody who left.
+        let left_at = person.left_at.filter(|_| person.status != SubscriptionStatus::Active);
         let (at, from, words) = match person.consent {
             Some(consent) => (Some(consent.at.to_string()), Some(consent.from), Some(consent.words)),
             None => (None, None, None),
@@ -126,6 +133,8 @@ impl Line {
             consent_from: from,
             consent_words: words,
             paused_until: person.paused_until.filter(|until| *until > now).map(|until| until.to_string()),
+            left_at: left_at.map(|at| at.to_string()),
+            left_reason: left_at.and(person.left_reason).filter(|reason| !ended_for_many(Some(reason))),
             tags,
         }
     }
@@ -146,6 +155,8 @@ impl Line {
             of(&self.consent_from),
             of(&self.consent_words),
             of(&self.paused_until),
+            of(&self.left_at),
+            of(&self.left_reason),
             protect(&join_tags(&self.tags)),
         ]
     }

@@ -372,7 +372,7 @@ async fn an_export_read_back_changes_nothing_and_fills_an_empty_newsletter() {
         assert_eq!(
             lines.next().unwrap(),
             "email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words,\
-             paused_until,tags"
+             paused_until,left_at,left_reason,tags"
         );
         assert!(
             text.lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '-', '@']))

@@ -9,15 +9,16 @@ use crate::pipeline::testing::{apps, now};
 
 /// Every column that an export has, and every status.
 const EVERYTHING: &str = "\
-email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words,paused_until,tags\n\
+email,name,status,topics,frequency,hour,timezone,language,consent_at,consent_from,consent_words,paused_until,left_at,\
+left_reason,tags\n\
 ann@example.org,\"Lee, Ann\",active,world;arts,weekly,07:30,Europe/Paris,pt-BR,2024-03-01T10:00:00Z,fair,I agree,\
-2099-01-01,\"press;\"\"a, b\"\";\"\"5\"\"\"\" disk\"\"\"\n\
-bob@example.org,=Bob,pending,,,,,,2024-03-02,web form,,,'=sum;vip\n\
-cleo@example.org,,unsubscribed,arts,,,,,,,,,vip\n\
-dan@example.org,,bounced,,,,,,,,,,\n\
-eve@example.org,,complained,,,,,,,,,,\n\
-fay@example.org,Fay,blocked,,daily,,,,2023-05-01T09:00:00Z,kiosk,Send it,,press\n\
-gus@example.org,,unsubscribed,,,,,,2022-05-01T09:00:00Z,kiosk,,,\n";
+2099-01-01,,,\"press;\"\"a, b\"\";\"\"5\"\"\"\" disk\"\"\"\n\
+bob@example.org,=Bob,pending,,,,,,2024-03-02,web form,,,,,'=sum;vip\n\
+cleo@example.org,,unsubscribed,arts,,,,,,,,,,,vip\n\
+dan@example.org,,bounced,,,,,,,,,,,,\n\
+eve@example.org,,complained,,,,,,,,,,,,\n\
+fay@example.org,Fay,blocked,,daily,,,,2023-05-01T09:00:00Z,kiosk,Send it,,,,press\n\
+gus@example.org,,unsubscribed,,,,,,2022-05-01T09:00:00Z,kiosk,,,2023-07-01T10:00:00Z,too-often,\n";
 
 async fn exported(app: &App) -> String {
     let mut csv = vec![];
@@ -37,8 +38,11 @@ async fn an_export_that_is_imported_elsewhere_makes_the_same_readers() {
         assert_eq!(ann.tags, ["5\" disk", "a, b", "press"]);
         assert_eq!(ann.tie.unwrap().paused_until, Timestamp::parse("2099-01-01T00:00:00Z"));
         assert_eq!(on_record(app, id, "bob@example.org").await.tags, ["=sum", "vip"]);
+        let gus = on_record(app, id, "gus@example.org").await.tie.unwrap();
+        let left = (gus.left_at, gus.left_reason.as_deref());
+        assert_eq!(left, (Timestamp::parse("2023-07-01T10:00:00Z"), Some("too-often")));
         let text = exported(app).await;
-        assert!(text.lines().next().unwrap().ends_with("paused_until,tags"), "{text}");
+        assert!(text.lines().next().unwrap().ends_with("paused_until,left_at,left_reason,tags"), "{text}");
         let again = import_bytes(app, text.as_bytes()).await.unwrap();
         assert_eq!(counts(&again), (0, 0, 7, 0), "{again:?}");
 
@@ -51,6 +55,8 @@ async fn an_export_that_is_imported_elsewhere_makes_the_same_readers() {
             let email = format!("{email}@example.org");
             let (here, there) = (on_record(app, id, &email).await, on_record(other, other_id, &email).await);
             assert_eq!((here.name, here.tags, here.suppressed), (there.name, there.tags, there.suppressed));
+            let left = |tie: &Option<Tie>| tie.clone().and_then(|tie| tie.left_at.zip(tie.left_reason));
+            assert_eq!(left(&here.tie), left(&there.tie), "{email}");
             let consent = |tie: Option<Tie>| tie.and_then(|tie| tie.consent);
             let has_consent = ["ann", "bob", "fay", "gus"].iter().any(|name| email.starts_with(name));
             let (here, there) = (consent(here.tie), consent(there.tie));
