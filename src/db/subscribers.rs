@@ -1,5 +1,6 @@
 //! Subscribers: people by address.
 
+use super::dialect::Dialect;
 use super::row::Row;
 use super::{Conn, DbError, one_row, sql};
 use crate::domain::address::EmailAddress;
@@ -104,6 +105,21 @@ pub async fn has_moved(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     let row = sqlx::query("SELECT id, has_moved FROM subscribers WHERE id = $1").bind(id);
     let row = row.fetch_optional(conn).await?;
     row.map_or(Ok(false), |row| Row::new(&row, "subscribers").flag("has_moved"))
+}
+
+/// Keeps others from changing a person, whoever has an address, and what the latter follows, until the transaction ends.
+pub async fn hold(conn: &mut Conn, id: i64, email: &EmailAddress) -> Result<(), DbError> {
+    let for_update = Dialect::of(conn).for_update();
+    for statement in [
+        format!("SELECT id FROM subscribers WHERE id = $1 OR email = $2 ORDER BY id {for_update}"),
+        format!(
+            "SELECT id FROM subscriptions WHERE subscriber_id <> $1
+                 AND subscriber_id = (SELECT id FROM subscribers WHERE email = $2) ORDER BY id {for_update}"
+        ),
+    ] {
+        sqlx::query(sql(statement)).bind(id).bind(email.as_str()).fetch_all(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 /// Notes that a person changed their address themselves, and forgets changes made before `until`.

@@ -9,7 +9,7 @@ use crate::domain::calendar::Timestamp;
 use crate::domain::newsletter::Newsletter;
 use crate::domain::notice::{ConfirmAddress, Moved, Notice, Publication};
 use crate::domain::subscription::{Subscriber, SubscriptionStatus};
-use crate::domain::token::{AddressMark, Token};
+use crate::domain::token::Token;
 use crate::pipeline::App;
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -96,123 +96,94 @@ pub enum AddressChange {
     Asked { to: EmailAddress, is_back: bool },
     /// Somebody gets newsletters at the new address already: both stay as they are.
     Taken { to: EmailAddress },
-    /// The person's mails go there, since then where that is no longer on record.
+    /// The person's mails go there, since then.
     Done { subscriber_id: i64, to: EmailAddress, moved_at: Option<Timestamp> },
 }
 
 /// What [`move_to`] would do. Changes nothing: scanners follow links.
 pub async fn peek_move(app: &App, token: &str) -> Result<AddressChange, Error> {
-    let Some(link) = Link::read(app, token) else { return Ok(AddressChange::Forged) };
+    let Some(token) = app.key.read(token) else { return Ok(AddressChange::Forged) };
     let mut conn = app.db.conn().await?;
-    Ok(match look(&mut conn, app, &link).await? {
+    Ok(match look(&mut conn, app, &token).await? {
         Found::Otherwise(change) => change,
-        Found::Ready { .. } => AddressChange::Asked { is_back: link.is_back(), to: link.to },
+        Found::Ready { to, .. } => AddressChange::Asked { to, is_back: is_back(&token) },
     })
 }
 
-/// A link that changes an address.
-struct Link {
-    subscriber_id: i64,
-    to: EmailAddress,
-    why: Why,
-}
-
-enum Why {
-    /// They asked for it, where their address has this mark, until then.
-    Asked { from: AddressMark, expires: Timestamp },
-    /// It undoes the change that was made then.
-    TakesBack { moved_at: Timestamp },
-}
-
-impl Link {
-    fn read(app: &App, token: &str) -> Option<Self> {
-        match app.key.read(token)? {
-            Token::Move { subscriber_id, expires, to, from } => {
-                Some(Self { subscriber_id, to, why: Why::Asked { from, expires } })
-            }
-            Token::TakeBack { subscriber_id, moved_at, to } => {
-                Some(Self { subscriber_id, to, why: Why::TakesBack { moved_at } })
-            }
-            _ => None,
-        }
-    }
-
-    fn is_back(&self) -> bool {
-        matches!(self.why, Why::TakesBack { .. })
-    }
+fn is_back(token: &Token) -> bool {
+    matches!(token, Token::TakeBack { .. })
 }
 
 /// What a link leads to.
 enum Found {
-    /// This person's address can be changed. Somebody else has signed up with the new one, and never confirmed it.
+    /// This person's address can be changed to that. Somebody else has signed up with it, and confirmed nothing.
     Ready {
         before: Subscriber,
+        to: EmailAddress,
         unconfirmed: Option<i64>,
     },
     Otherwise(AddressChange),
 }
 
-async fn look(conn: &mut Conn, app: &App, link: &Link) -> Result<Found, Error> {
-    let now = app.clock.now();
-    let expires = match link.why {
-        Why::Asked { expires, .. } => expires,
-        Why::TakesBack { moved_at } => moved_at.plus_millis(RECALL),
+async fn look(conn: &mut Conn, app: &App, token: &Token) -> Result<Found, Error> {
+    let (id, to, expires) = match token {
+        Token::Move { subscriber_id, to, expires, .. } => (*subscriber_id, to.clone(), *expires),
+        Token::TakeBack { subscriber_id, to, moved_at } => {
+            (*subscriber_id, to.clone(), moved_at.plus_millis(RECALL))
+        }
+        _ => return Ok(Found::Otherwise(AddressChange::Forged)),
     };
-    let found = match now > expires {
-        true => None,
-        false => subscribers::get(conn, link.subscriber_id).await?,
-    };
+    let is_over = app.clock.now() > expires;
+    let found = if is_over { None } else { subscribers::get(conn, id).await? };
     let Some(before) = found else { return Ok(Found::Otherwise(AddressChange::Expired)) };
-    let Subscriber { id: subscriber_id, moved_at, .. } = before;
-    let to = link.to.clone();
+    let moved_at = before.moved_at;
     if before.email == to {
-        return Ok(Found::Otherwise(AddressChange::Done { subscriber_id, to, moved_at }));
+        return Ok(Found::Otherwise(AddressChange::Done { subscriber_id: id, to, moved_at }));
     }
-    let counts = match &link.why {
-        Why::Asked { from, .. } => app.key.address_mark(&before.email, moved_at) == *from,
+    let counts = match token {
+        Token::Move { from, .. } => app.key.address_mark(&before.email, moved_at) == *from,
         // However often it was changed since: whoever had the address first has the last word.
-        Why::TakesBack { moved_at } => subscribers::has_move(conn, subscriber_id, *moved_at).await?,
+        Token::TakeBack { moved_at, .. } => subscribers::has_move(conn, id, *moved_at).await?,
+        _ => false,
     };
     if !counts {
         return Ok(Found::Otherwise(AddressChange::Expired));
     }
-    let unconfirmed = match subscribers::find(conn, &to).await? {
-        None => None,
-        Some(other) => {
-            let all = subscriptions::of_subscriber(conn, other.id).await?;
-            if all.iter().any(|stored| stored.subscription.status != SubscriptionStatus::Pending) {
-                return Ok(Found::Otherwise(AddressChange::Taken { to }));
-            }
-            // Anybody can type an address into a form. Its owner is who has this link.
-            Some(other.id)
-        }
+    let Some(other) = subscribers::find(conn, &to).await? else {
+        return Ok(Found::Ready { before, to, unconfirmed: None });
     };
-    Ok(Found::Ready { before, unconfirmed })
+    let all = subscriptions::of_subscriber(conn, other.id).await?;
+    Ok(match all.iter().all(|stored| stored.subscription.status == SubscriptionStatus::Pending) {
+        // Anybody can type an address into a form. Its owner is who has this link.
+        true => Found::Ready { before, to, unconfirmed: Some(other.id) },
+        false => Found::Otherwise(AddressChange::Taken { to }),
+    })
 }
 
 /// Has a person's mails go to the address that the link was sent to, and tells the address before: with a link to take it
 /// back, unless it is what was just taken back.
 pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
-    let Some(link) = Link::read(app, token) else { return Ok(AddressChange::Forged) };
+    let Some(token) = app.key.read(token) else { return Ok(AddressChange::Forged) };
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let (before, unconfirmed) = match look(&mut tx, app, &link).await? {
-        Found::Ready { before, unconfirmed } => (before, unconfirmed),
+    if let Token::Move { subscriber_id, to, .. } | Token::TakeBack { subscriber_id, to, .. } = &token {
+        // Nobody changes it otherwise, or confirms what is about to go, until this is done.
+        subscribers::hold(&mut tx, *subscriber_id, to).await?;
+    }
+    let (before, to, unconfirmed) = match look(&mut tx, app, &token).await? {
+        Found::Ready { before, to, unconfirmed } => (before, to, unconfirmed),
         Found::Otherwise(change) => return Ok(change),
     };
-    let to = &link.to;
     if unconfirmed.is_some() {
-        subscribers::erase(&mut tx, to, unconfirmed, now).await?;
+        subscribers::erase(&mut tx, &to, unconfirmed, now).await?;
     }
-    match subscribers::set_address(&mut tx, &app.key, before.id, to, now).await {
-        Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to: to.clone() }),
+    match subscribers::set_address(&mut tx, &app.key, before.id, &to, now).await {
+        Err(error) if error.is_duplicate() => return Ok(AddressChange::Taken { to }),
         changed => changed?,
     }
-    match link.why {
-        Why::Asked { .. } => {
-            subscribers::add_move(&mut tx, before.id, now, now.plus_millis(-RECALL)).await?;
-        }
-        Why::TakesBack { moved_at } => subscribers::undo_moves(&mut tx, before.id, moved_at).await?,
+    match token {
+        Token::TakeBack { moved_at, .. } => subscribers::undo_moves(&mut tx, before.id, moved_at).await?,
+        _ => subscribers::add_move(&mut tx, before.id, now, now.plus_millis(-RECALL)).await?,
     }
     // What went to the address before is no more about anybody.
     notices::forget(&mut tx, &before.email).await?;
@@ -221,13 +192,13 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: if link.is_back() { String::new() } else { links::new_address(app, &back) },
+            preferences_url: if is_back(&token) { String::new() } else { links::new_address(app, &back) },
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;
     }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(AddressChange::Done { subscriber_id: before.id, to: to.clone(), moved_at: Some(now) })
+    Ok(AddressChange::Done { subscriber_id: before.id, to, moved_at: Some(now) })
 }
 
 async fn first_newsletter(tx: &mut Conn, subscriber_id: i64) -> Result<Option<Newsletter>, Error> {

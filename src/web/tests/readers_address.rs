@@ -179,3 +179,22 @@ async fn an_address_at_which_somebody_confirmed_again_stays_theirs() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn an_address_that_is_taken_back_while_it_is_moved_on_is_back() {
+    for house in houses().await {
+        let stolen = reader(&house, "ann@example.org").await;
+        let anns = moves(&house, &stolen, "thief@example.net").await;
+        house.pass(HOUR);
+        let home = house.preferences_of("thief@example.net").await;
+        house.submit(&format!("{home}/address"), &[("email", "thief2@example.net")]).await;
+        let mails = house.mails().await;
+        let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
+        house.pass(1);
+        let onward = path_of(&mail.confirm_url);
+        let (back, _) = tokio::join!(house.post(&anns, FORM, ""), house.post(&onward, FORM, ""));
+        assert_eq!(back.status, 200, "{}", back.body);
+        assert_eq!(house.statuses("ann@example.org").await, ["active"]);
+        house.close().await;
+    }
+}
