@@ -6,6 +6,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::issue::{Issue, IssueContent, IssueState};
 use crate::domain::mail::{HoleValues, Mailbox, RenderedMail, escape_html};
 use crate::domain::newsletter::Newsletter;
+use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::topic::TopicSet;
 use crate::mail::identity::message_id;
 use crate::mail::message::{Letter, Recipient};
@@ -196,12 +197,14 @@ async fn find_reader(
         .await?
         .ok_or_else(unknown)?;
     let delivery = db::outcomes::find(&mut conn, edition.issue.id, subscriber.id).await?;
+    // Who does not get it may be known from elsewhere alone: what they told others is not for this newsletter's editors.
+    let gets_it = subscription.status == SubscriptionStatus::Active;
     let reader = Reader {
         id: subscriber.id,
         email: subscriber.email,
-        name: subscriber.name,
-        language: subscriber.language,
-        timezone: subscriber.zone.map(|zone| zone.name().to_owned()),
+        name: if gets_it { subscriber.name } else { String::new() },
+        language: subscriber.language.filter(|_| gets_it),
+        timezone: subscriber.zone.filter(|_| gets_it).map(|zone| zone.name().to_owned()),
         topics: subscription.topics,
         unmeasured: true,
         moved_at: subscriber.moved_at,

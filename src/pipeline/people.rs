@@ -378,6 +378,7 @@ pub async fn edit(app: &App, by: &Actor, id: i64, edit: &Edit) -> Result<(), Err
     let now = app.clock.now();
     let name = one_line("name", &edit.name, MAX_NAME).map_err(Error::Invalid)?;
     let mut tx = app.db.begin().await?;
+    db::subscribers::hold(&mut tx, id, &edit.email).await?;
     let before = db::subscribers::get(&mut tx, id).await?;
     let before = before.ok_or_else(|| Error::NotFound("there is no such subscriber".to_owned()))?;
     if before.email != edit.email {
@@ -455,6 +456,10 @@ async fn forget_filters(tx: &mut Conn, email: &EmailAddress, now: Timestamp) -> 
 pub async fn erase(app: &App, by: Option<&Actor>, email: &EmailAddress) -> Result<Erased, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
+    if let Some(subscriber) = db::subscribers::find(&mut tx, email).await? {
+        // Nobody changes the address meanwhile.
+        db::subscribers::hold(&mut tx, subscriber.id, email).await?;
+    }
     let subscriber = db::subscribers::find(&mut tx, email).await?;
     let suppression = db::suppressions::find(&mut tx, &app.key, email).await?;
     if subscriber.is_none() && suppression.is_none_or(|suppression| suppression.email.is_none()) {

@@ -52,6 +52,9 @@ pub struct World {
     pub preferences: String,
     pub preferences_to_erase: String,
     pub address: String,
+    /// What takes an address back, and the link by which it was changed.
+    pub address_back: String,
+    pub address_overtaken: String,
     pub digest: String,
     /// The issue that is filling, one that is sent, and one that is going out: somebody's mailbox is full.
     pub filling: i64,
@@ -119,17 +122,19 @@ impl World {
             ("gone@example.net", &["brief"]),
             ("dan@example.net", &["brief"]),
             ("eva@example.net", &["brief"]),
+            ("fay@example.net", &["evening"]),
         ] {
             sign_up(&base, email, newsletters).await;
             confirm.push(mail_to(&sink, email, 1).await.link("/confirm/"));
         }
-        let [ann, zoe, left, gone, dan, eva] = confirm.try_into().unwrap();
+        let [ann, zoe, left, gone, dan, eva, fay] = confirm.try_into().unwrap();
         let (mut leave, mut preferences) = (vec![], vec![]);
         for (email, link) in [
             ("left@example.net", &left),
             ("gone@example.net", &gone),
             ("dan@example.net", &dan),
             ("eva@example.net", &eva),
+            ("fay@example.net", &fay),
         ] {
             post(link, "").await;
             let welcome = mail_to(&sink, email, 2).await;
@@ -139,6 +144,10 @@ impl World {
         post(&leave[0], "").await;
         post(&format!("{}/address", preferences[2]), "email=dan%40new.example.net").await;
         let address = mail_to(&sink, "dan@new.example.net", 1).await.link("/address/");
+        post(&format!("{}/address", preferences[4]), "email=fay%40new.example.net").await;
+        let address_overtaken = mail_to(&sink, "fay@new.example.net", 1).await.link("/address/");
+        post(&address_overtaken, "").await;
+        let address_back = mail_to(&sink, "fay@example.net", 3).await.link("/address/");
         daybreak.run(&["subscriber", "erase", "gone@example.net"]).await;
         let sailors = "email\nfull@example.com\nunknown@example.com\nmate@example.com\n";
         daybreak.readers_of("harbour", sailors).await;
@@ -197,6 +206,8 @@ impl World {
             preferences: preferences[2].clone(),
             preferences_to_erase: preferences[3].clone(),
             address,
+            address_back,
+            address_overtaken,
             digest,
             filling: of("draft"),
             sent: of("sent"),

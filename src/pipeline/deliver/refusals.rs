@@ -3,9 +3,10 @@
 //!
 //! A refusal is not recorded at once. So many in a row, and no message taken between them, mean that the relay refuses
 //! us, or knows none of the domains: then none of them counts, and nobody is suppressed. A message that is taken ends the
-//! row, and each counts. Those that nothing came after for some time count too, though the row goes on behind them.
+//! row, and each counts. Those that nothing came after for some time count too, though the row goes on behind them; but
+//! of a row so long nobody is suppressed unless a message is taken after it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,9 @@ const IN_A_ROW: usize = 10;
 /// side by side. That many at a relay that has lost its own list of mailboxes are its fault all the same.
 const KNOWN_TO_TAKE: usize = 100;
 
+/// Issues of which the relay took a message that are kept in mind at most.
+const MOST_TAKEN: usize = 10_000;
+
 /// How long a refusal waits for what comes after it.
 const UNDECIDED: Duration = Duration::from_secs(5);
 
@@ -38,8 +42,9 @@ pub struct Refusals {
     issues: Mutex<HashMap<i64, Row>>,
     /// How many issues are in there: most of the time none, and then nothing is locked.
     count: AtomicUsize,
-    /// The issue of which the relay took a message last; 0 before.
+    /// The issue of which the relay took a message last (0 before), and all of which it took any.
     took: AtomicI64,
+    taken: Mutex<HashSet<i64>>,
 }
 
 /// Refusals of one issue in a row.
@@ -73,6 +78,11 @@ impl Refusals {
         // Written where it changes only: all connections read it.
         if self.took.load(Ordering::Relaxed) != issue_id {
             self.took.store(issue_id, Ordering::Relaxed);
+            let mut taken = lock(&self.taken);
+            if taken.len() >= MOST_TAKEN {
+                taken.clear();
+            }
+            taken.insert(issue_id);
         }
         self.count.load(Ordering::Relaxed) > 0
     }
@@ -103,14 +113,11 @@ impl Refusals {
         row.count += 1;
         row.last = Some(Instant::now());
         row.undecided.push(settled);
-        // A refused recipient is answered sooner than a message: each connection may meet some while others are in the
-        // middle of one that will be taken.
-        let unknown = IN_A_ROW + 2 * self.connections;
         let enough = match class {
-            OutcomeClass::BadAddress if row.is_resumed || self.took.load(Ordering::Relaxed) == issue_id => {
-                unknown.max(KNOWN_TO_TAKE)
+            OutcomeClass::BadAddress if row.is_resumed || lock(&self.taken).contains(&issue_id) => {
+                self.unknown().max(KNOWN_TO_TAKE)
             }
-            OutcomeClass::BadAddress => unknown,
+            OutcomeClass::BadAddress => self.unknown(),
             _ => IN_A_ROW,
         };
         let refuses_all = row.count >= enough && !(class == OutcomeClass::BadAddress && is_taking);
@@ -128,6 +135,12 @@ impl Refusals {
         tracing::debug!(issue = issue_id, delivery = id, count = row.count, "refused, and maybe all of it");
         self.count.store(issues.len(), Ordering::Relaxed);
         Weighed { settled: decided, refuses_all }
+    }
+
+    /// So many addresses in a row that do not exist may mean that the relay knows none. A refused recipient is answered
+    /// sooner than a message: each connection may meet some while others are in the middle of one that will be taken.
+    fn unknown(&self) -> usize {
+        IN_A_ROW + 2 * self.connections
     }
 
     /// Whether the relay refuses every message of the issue.
@@ -157,7 +170,14 @@ impl Refusals {
         let is_over = |row: &Row| all || row.last.is_none_or(|last| now.duration_since(last) > UNDECIDED);
         let mut issues = self.lock();
         let over = issues.values_mut().filter(|row| is_over(row));
-        let decided = over.flat_map(|row| std::mem::take(&mut row.undecided)).collect();
+        let decide = |row: &mut Row| {
+            let mut decided = std::mem::take(&mut row.undecided);
+            if row.count >= self.unknown() && !row.is_resumed {
+                decided.iter_mut().for_each(|settled| settled.suppress = None);
+            }
+            decided
+        };
+        let decided = over.flat_map(decide).collect();
         issues.retain(|_, row| row.last.is_some_and(|last| now.duration_since(last) < 2 * ASIDE));
         self.count.store(issues.len(), Ordering::Relaxed);
         decided
@@ -171,8 +191,12 @@ impl Refusals {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Row>> {
-        self.issues.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.issues)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Row {

@@ -157,8 +157,10 @@ impl Reading {
         let line = |what, field| cell(field).map(|text| one_line(what, text, MAX_CONSENT)).transpose();
         let consent_from = line("source of the consent", Field::ConsentFrom).map_err(too_long)?;
         let consent_words = line("text of the consent", Field::ConsentWords).map_err(too_long)?;
-        let left_reason = cell(Field::LeftReason).map(|text| one_line("reason to leave", text, MAX_REASON));
+        // That they left counts, however long they wrote why.
+        let left_reason = cell(Field::LeftReason).map(|text| one_line("reason to leave", text, usize::MAX));
         let left_reason = left_reason.transpose().map_err(too_long)?;
+        let left_reason = left_reason.map(|text| text.chars().take(MAX_REASON).collect::<String>());
         let topics = cell(Field::Topics).and_then(|text| self.topics(text, &mut left_out));
         let status = cell(Field::Status).map(read_status).transpose();
         let status = status.map_err(|says| (Cause::Status, says))?;

@@ -64,6 +64,9 @@ pub async fn peek(app: &App, token: &str) -> Result<Confirmation, Error> {
             return Ok(Confirmation::Expired);
         }
         if let Some(rows) = read(&mut conn, subscription).await? {
+            if is_pending && rows.has_moved_since(expires) {
+                return Ok(Confirmation::Expired);
+            }
             found.push(rows.asked(&mut conn, now, false).await?);
         }
     }
@@ -96,6 +99,9 @@ pub async fn confirm(app: &App, token: &str, from: &str) -> Result<Confirmation,
             return Ok(Confirmation::Expired);
         }
         let Some(rows) = read(&mut tx, changed.now).await? else { continue };
+        if is_new && rows.has_moved_since(expires) {
+            return Ok(Confirmation::Expired);
+        }
         if is_new {
             let asked = rows.subscription.consent.as_ref();
             // A file can tell of a consent in the future.
@@ -131,6 +137,12 @@ async fn read(conn: &mut Conn, subscription: Subscription) -> Result<Option<Rows
 }
 
 impl Rows {
+    /// Whether the person's address has changed since the link was mailed: it went to another, who may not confirm for
+    /// this one.
+    fn has_moved_since(&self, expires: Timestamp) -> bool {
+        self.subscriber.moved_at.is_some_and(|at| at.plus_millis(VALID) > expires)
+    }
+
     async fn asked(self, conn: &mut Conn, now: Timestamp, is_new: bool) -> Result<Asked, Error> {
         let Self { newsletter, schedules, subscriber, subscription, .. } = &self;
         let next = next_issue(conn, newsletter, schedules, subscriber, subscription, now).await?;

@@ -3,6 +3,7 @@
 use super::super::{Error, links};
 use super::preferences::{Person, person};
 use super::{queue, queue_at};
+use crate::db::subscriptions::Stored;
 use crate::db::{Conn, DbError, attempts, newsletters, notices, subscribers, subscriptions, suppressions};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
@@ -153,7 +154,13 @@ async fn look(conn: &mut Conn, app: &App, token: &Token) -> Result<Found, Error>
         return Ok(Found::Ready { before, to, unconfirmed: None });
     };
     let all = subscriptions::of_subscriber(conn, other.id).await?;
-    Ok(match all.iter().all(|stored| stored.subscription.status == SubscriptionStatus::Pending) {
+    // Who left once, and is asked anew, stays on record as one who left.
+    let is_only_asked = |stored: &Stored| {
+        stored.subscription.status == SubscriptionStatus::Pending
+            && stored.left_at.is_none()
+            && stored.confirmed_at.is_none()
+    };
+    Ok(match all.iter().all(is_only_asked) {
         // Anybody can type an address into a form. Its owner is who has this link.
         true => Found::Ready { before, to, unconfirmed: Some(other.id) },
         false => Found::Otherwise(AddressChange::Taken { to }),

@@ -274,16 +274,17 @@ enum Change {
     TakeBack,
 }
 
-/// False where something that was meant was left before, and nothing of it came back.
+/// False where something that was meant was left before and nothing of it came back, or nothing of it is there.
 async fn change(app: &App, subscriber_id: i64, slug: Option<&str>, change: Change) -> Result<bool, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     known(&mut tx, subscriber_id).await?;
-    let (mut was_left, mut came_back) = (false, false);
+    let (mut is_there, mut was_left, mut came_back) = (false, false, false);
     let Some(person) = read(&mut tx, app, subscriber_id).await? else { return Ok(false) };
     let meant = |following: &&Following| slug.is_none_or(|slug| slug == following.newsletter.slug);
     for following in person.follows.iter().filter(meant) {
         let id = following.stored.subscription.id;
+        is_there |= following.status() == SubscriptionStatus::Active;
         was_left |= following.status() == SubscriptionStatus::Unsubscribed;
         match change {
             // Leaving all again says nothing new about what was left before.
@@ -295,5 +296,5 @@ async fn change(app: &App, subscriber_id: i64, slug: Option<&str>, change: Chang
         }
     }
     tx.commit().await.map_err(DbError::from)?;
-    Ok(came_back || !was_left)
+    Ok(came_back || (is_there && !was_left))
 }

@@ -201,9 +201,9 @@ pub async fn page(
         .await?
         .into_iter()
         .partition(|stored| reach.holds(stored.subscription.newsletter_id));
-    let is_asked = |stored: &Stored| stored.subscription.status == SubscriptionStatus::Pending;
-    if !others.is_empty() && own.iter().all(is_asked) {
-        // Others know them: what they are called is shown once they have answered.
+    let gets_none = |stored: &Stored| stored.subscription.status != SubscriptionStatus::Active;
+    if !others.is_empty() && own.iter().all(gets_none) {
+        // Others know them: what they are called is shown to those whom they read.
         person.name.clear();
     }
     for stored in own {

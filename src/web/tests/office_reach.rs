@@ -198,6 +198,17 @@ async fn what_others_know_of_somebody_is_not_shown_to_those_who_only_asked_them(
         assert!(list.contains(">just now</time>"), "they joined this newsletter now: {list}");
         let ann = house.sign_in("ann@example.org", Role::Admin).await;
         assert!(house.get_as(&ann, &format!("/office/subscribers/{id}")).await.body.contains("Secret"));
+        // Nor is it once they are taken off again.
+        let left = "UPDATE subscriptions SET status = $1 WHERE newsletter_id = $2";
+        let status = async |status: &str| {
+            let mut conn = house.app.db.conn().await.unwrap();
+            sqlx::query(left).bind(status.to_owned()).bind(own).execute(&mut *conn).await.unwrap();
+        };
+        status("unsubscribed").await;
+        for body in seen().await {
+            assert!(!body.contains("Secret"), "{body}");
+        }
+        status("pending").await;
         house.post(&confirm_path(&house.mails().await), FORM, "").await;
         for body in seen().await {
             assert!(body.contains("Secret"), "now they read it: {body}");

@@ -167,6 +167,46 @@ async fn an_address_that_somebody_typed_into_a_form_meanwhile_is_taken_back_all_
 }
 
 #[tokio::test]
+async fn who_left_once_and_is_asked_anew_stays_on_record_as_one_who_left() {
+    for house in houses().await {
+        let leave = house.subscribe("old@example.org").await;
+        house.post(&leave, FORM, "").await;
+        house.pass(2 * DAY);
+        house.sign_up("old@example.org").await;
+        house.mails().await;
+        let home = reader(&house, "ann@example.org").await;
+        house.pass(HOUR);
+        house.submit(&format!("{home}/address"), &[("email", "old@example.org")]).await;
+        let mails = house.mails().await;
+        let [(_, Notice::Address(mail))] = mails.as_slice() else { panic!("{mails:?}") };
+        let kept = house.post(&path_of(&mail.confirm_url), FORM, "").await;
+        assert!(kept.body.contains("Somebody reads at this address already"), "{}", kept.body);
+        assert!(house.stored("old@example.org").await[0].left_at.is_some());
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_mailed_to_another_address_confirms_nothing_for_the_one_taken_back() {
+    for house in houses().await {
+        a_newsletter(&house.app.db, "other").await;
+        let stolen = reader(&house, "ann@example.org").await;
+        let anns = moves(&house, &stolen, "thief@example.net").await;
+        house.pass(HOUR);
+        house.submit("/subscribe", &[("email", "thief@example.net"), ("newsletter", "other")]).await;
+        let confirm = confirm_path(&house.mails().await);
+        assert_eq!(house.get(&confirm).await.status, 200);
+        house.pass(1);
+        house.post(&anns, FORM, "").await;
+        for answer in [house.get(&confirm).await, house.post(&confirm, FORM, "").await] {
+            assert!(answer.status == 410 && !answer.body.contains("/preferences/"), "{}", answer.body);
+        }
+        assert_eq!(house.statuses("ann@example.org").await, ["active", "pending"]);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_address_at_which_somebody_confirmed_again_stays_theirs() {
     for house in houses().await {
         let home = reader(&house, "ann@example.org").await;

@@ -114,6 +114,11 @@ async fn undoing_too_late_says_so() {
         house.post(&confirm_path(&house.mails().await), FORM, "").await;
         let page = follow(&house, house.submit(&format!("{home}/undo"), &[]).await).await.body;
         assert!(page.contains("too late to undo"), "{page}");
+        // Nor does what waits to be confirmed anew.
+        house.submit("/subscribe", &[("email", "ann@example.org"), ("newsletter", "brief")]).await;
+        let undo = format!("{home}/newsletters/brief/undo");
+        let page = follow(&house, house.submit(&undo, &[]).await).await.body;
+        assert!(page.contains("too late to undo"), "{page}");
         house.close().await;
     }
 }

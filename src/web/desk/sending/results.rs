@@ -213,7 +213,7 @@ fn page(
 
 fn failure_words(reason: &str) -> String {
     match reason {
-        "bad_address" => "bounced: the address does not exist, and is suppressed",
+        "bad_address" => "bounced: the address does not exist",
         "refused" => "the mailbox refused it for good",
         "our_fault" => "the relay refused the sender or the message",
         "uncertain" => "the connection broke each time: the reader may have it all the same",
