@@ -47,7 +47,7 @@ pub async fn list(
 }
 
 /// How many words of a search count.
-pub const MOST_WORDS: usize = 6;
+pub const MOST_WORDS: usize = 20;
 
 /// The issue of this number without what it holds, where it has a page in the archive.
 pub async fn find(conn: &mut Conn, newsletter_id: i64, number: i64) -> Result<Option<Issue>, DbError> {

@@ -50,6 +50,12 @@ pub async fn put(conn: &mut Conn, tally: &Tally) -> Result<(), DbError> {
     one_row("keeping a count of people", &result)
 }
 
+/// Forgets what was counted: many people have just been changed.
+pub async fn forget(conn: &mut Conn) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM people_tallies").execute(conn).await?;
+    Ok(())
+}
+
 /// Counts all of them: it reads every subscription.
 pub async fn count(conn: &mut Conn, now: Timestamp) -> Result<Tally, DbError> {
     let row = sqlx::query("SELECT COUNT(*) AS people FROM subscribers").fetch_one(&mut *conn).await?;

@@ -54,6 +54,12 @@ pub async fn get(conn: &mut Conn, issue_id: i64, kind: Kind) -> Result<Option<Ta
     Ok(counts.zip(row.opt_time("counted_at")?).map(|(counts, at)| Tally { at, counts }))
 }
 
+/// Forgets what was counted of this kind, of every issue.
+pub async fn forget(conn: &mut Conn, kind: Kind) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM issue_tallies WHERE kind = $1").bind(kind.as_str()).execute(conn).await?;
+    Ok(())
+}
+
 /// Whether it is ours to count: nobody has begun to since `before`.
 pub async fn claim(
     conn: &mut Conn,

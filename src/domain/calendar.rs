@@ -50,9 +50,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Parses an IANA zone name, for instance `Europe/Paris`.
+/// Parses an IANA zone name, for instance `Europe/Paris`, as people write it: in capitals or not, and with spaces.
 pub fn parse_zone(text: &str) -> Result<Tz, String> {
-    text.trim().parse().map_err(|_| {
+    let name = text.trim().replace(' ', "_");
+    let as_typed = || chrono_tz::TZ_VARIANTS.into_iter().find(|zone| zone.name().eq_ignore_ascii_case(&name));
+    name.parse().ok().or_else(as_typed).ok_or_else(|| {
         format!("“{text}” is not a time zone: use a name of the IANA list, for instance Europe/Paris or UTC")
     })
 }

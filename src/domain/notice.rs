@@ -161,6 +161,11 @@ pub struct Moved {
     pub newsletter: Publication,
     /// Where whoever did not ask for it takes the address back; empty where it was just taken back.
     pub preferences_url: String,
+    /// How long they can, and in which zone that is said (see [`ConfirmAddress::zone`]); none where they cannot.
+    #[serde(default)]
+    pub valid_until: Option<Timestamp>,
+    #[serde(default)]
+    pub zone: String,
 }
 
 /// What an editor is told about an issue.

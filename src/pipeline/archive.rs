@@ -34,6 +34,12 @@ pub struct Published {
     pub content: IssueContent,
 }
 
+/// What stands around words and within them, and is not looked for: people type one apostrophe or quotation mark, and
+/// texts have another.
+const AROUND: [char; 21] = [
+    '"', '\'', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', ',', '.', ';', ':', '!', '?', '(', ')', '-',
+];
+
 /// At most `limit` issues that hold every word of `search`, the newest first, of numbers below `before`.
 pub async fn list(
     app: &App,
@@ -43,8 +49,11 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Published>, Error> {
     let search: String = search.chars().take(MAX_SEARCH).collect();
-    let words: Vec<String> =
-        folded(&search).split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let words: Vec<String> = folded(&search)
+        .split(|letter: char| letter.is_whitespace() || AROUND.contains(&letter))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
     let mut conn = app.db.conn().await?;
     let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
     let found = db::archive::list(&mut conn, newsletter.id, &words, before, limit).await?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::accounts::Actor;
 use super::directory::{self, Asked};
+use super::population;
 use super::{App, Error};
 use crate::db::bulk::{BulkAction, BulkKind, BulkState};
 use crate::db::directory::{From, Place};
@@ -227,6 +228,9 @@ async fn step_on(app: &App, id: i64) -> Result<bool, Error> {
         None => (BulkState::Done, Some(now)),
     };
     db::bulk::advance(&mut tx, id, state, place.as_deref(), changed, finished_at).await?;
+    if state == BulkState::Done {
+        population::forget(&mut tx).await?;
+    }
     db::commit(tx).await?;
     Ok(state == BulkState::Running)
 }
@@ -268,6 +272,7 @@ pub async fn stop(app: &App, by: &Actor, id: i64) -> Result<(), Error> {
     let BulkAction { place, changed, .. } = &action;
     db::bulk::advance(&mut tx, id, BulkState::Done, place.as_deref(), *changed, Some(now)).await?;
     db::bulk::stop(&mut tx, id).await?;
+    population::forget(&mut tx).await?;
     by.note_of(app, &mut tx, "subscribers.change.stop", &format!("action {id}"), None).await?;
     db::commit(tx).await?;
     // Whoever pressed the button does not wait for it longer than that; it goes on.
@@ -349,6 +354,9 @@ async fn step_back(app: &App, id: i64) -> Result<bool, Error> {
     db::bulk::forget(&mut tx, id, &ids).await?;
     let state = if ids.len() < STEP { BulkState::Undone } else { BulkState::Undoing };
     db::bulk::advance(&mut tx, id, state, None, action.changed, action.finished_at).await?;
+    if state == BulkState::Undone {
+        population::forget(&mut tx).await?;
+    }
     db::commit(tx).await?;
     Ok(state == BulkState::Undoing)
 }

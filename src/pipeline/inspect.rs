@@ -222,7 +222,12 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
     let claimed =
         db::deliveries::load(&mut conn, &[delivery_id], app.clock.now()).await?.pop().ok_or_else(gone)?;
     drop(conn);
-    let reader = claimed.1?.reader.ok_or_else(gone)?;
+    let claimed = claimed.1?;
+    let reader = claimed.reader.ok_or_else(gone)?;
+    if reader.moved_at.is_some_and(|at| at >= claimed.due_at) {
+        // It went to an address that is not theirs any more, to whom the one that they have now is not told.
+        return Err(gone());
+    }
     // Whoever waits holds no content.
     let turn = app.pages.turn().await?;
     let edition = load(app, issue_id).await?;

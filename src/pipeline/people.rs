@@ -284,7 +284,7 @@ pub async fn pause(
     until: Timestamp,
 ) -> Result<(), Error> {
     if until <= app.clock.now() {
-        return Err(Error::Invalid(format!("{until} has passed already: name a day to come")));
+        return Err(Error::Invalid("that day has passed already: name a day to come".to_owned()));
     }
     set_pause(app, by, email, newsletter_slug, Some(until)).await
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::audience::turn;
 use super::{App, Error};
-use crate::db::people_tallies;
-use crate::db::tallies::Tally;
+use crate::db::tallies::{self, Tally};
+use crate::db::{Conn, DbError, people_tallies};
 use crate::domain::calendar::Timestamp;
 
 /// How old a count may be before it is counted anew, in milliseconds.
@@ -80,6 +80,13 @@ pub async fn population(app: &App, patience: Duration) -> Result<Option<Populati
     // It goes on where nobody waits for it any more.
     let counted = tokio::time::timeout(patience, counting).await.ok().and_then(Result::ok).flatten();
     Ok(counted.map(|tally| Population { tally, is_kept: false }).or(known))
+}
+
+/// Forgets how many there are, and how many the next issues go to: many people have just been changed, and whoever did that
+/// looks at the numbers.
+pub(super) async fn forget(conn: &mut Conn) -> Result<(), DbError> {
+    people_tallies::forget(&mut *conn).await?;
+    tallies::forget(conn, tallies::Kind::Audience).await
 }
 
 async fn count(app: &App, now: Timestamp) -> Result<Tally, Error> {

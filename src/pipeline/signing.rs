@@ -97,7 +97,7 @@ pub async fn add(
         match db::dkim::insert(&mut tx, key).await {
             Err(error) if error.is_duplicate() => {
                 return Err(Error::Invalid(format!(
-                    "{domain} has a key {} already (`daybreak dkim list` shows it): name another with --selector",
+                    "there is a key {} of {domain} already: choose another selector",
                     key.selector
                 )));
             }

@@ -119,8 +119,9 @@ fn moved(moved: &Moved) -> Value {
         "preferences_url": web_url(&moved.preferences_url),
         "words": {
             "subject": words.moved_subject,
-            "text": words.moved_text,
+            "text": if moved.preferences_url.is_empty() { words.moved_back_text } else { words.moved_text },
             "mistake": words.moved_mistake,
+            "until": moved.valid_until.map(|until| when(words.confirm_until, until, &moved.zone, &moved.language)),
             "button": words.moved_button,
             "preferences": words.preferences,
         },

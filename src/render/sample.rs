@@ -169,6 +169,8 @@ pub(super) fn notice_of(mail: &str, of: &Newsletter) -> Option<Notice> {
             language: language.clone(),
             newsletter,
             preferences_url: "https://news.example/address/7Qk2mW".to_owned(),
+            valid_until: Some(SLOT),
+            zone: zone.clone(),
         }),
         "ready" => Notice::Ready(issue("It goes out only when an editor approves it.", &commands)),
         "held" => Notice::Held(issue("Held by Grace: the lead's figures are wrong.", &commands)),

@@ -161,12 +161,13 @@ impl Error {
             Self::Expired => (
                 StatusCode::GONE,
                 "This link has expired",
-                "A link that confirms works for 7 days. Sign up again, and a new one comes to your inbox.",
+                "A link that confirms works for 7 days, and until a newer one is sent. Sign up again, and one comes to your inbox.",
             ),
             Self::Outdated => (
                 StatusCode::GONE,
                 "This link has ended",
-                "The mails go to another address since it was sent. Follow the link at the foot of the latest mail.",
+                "The address that the mails go to was changed since it was sent. Follow the link to leave in any mail that \
+                 you have: you can ask for a new link there, which goes to the address of today.",
             ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,

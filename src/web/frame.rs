@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Error;
 use super::office::UPLOAD_PATH;
@@ -43,10 +43,30 @@ pub async fn patient(request: Request, next: Next) -> Response {
     }
 }
 
+/// What no route has: a page with a slash too many at its end, or nothing.
+pub async fn elsewhere(request: Request) -> Result<Redirect, Error> {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    match request.method() == Method::GET && trimmed != path && is_public(trimmed) {
+        true => Ok(Redirect::permanent(trimmed)),
+        false => Err(Error::NotFound),
+    }
+}
+
+/// Whether a page is for everybody: those to sign up with, and the archive.
+fn is_public(path: &str) -> bool {
+    path == "/" || ["/subscribe", "/archive/"].iter().any(|start| path.starts_with(start))
+}
+
 /// Adds the headers that an answer has not set itself. `is_https`: where our pages are.
 pub async fn careful(State(is_https): State<bool>, request: Request, next: Next) -> Response {
+    let is_public = is_public(request.uri().path());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if !is_public {
+        // A link that somebody passes on, or posts, is not to be found by a search.
+        headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    }
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -61,7 +61,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(home::health))
         .route("/assets/{name}", get(assets::get))
         .route("/favicon.ico", get(assets::icon))
-        .fallback(|| async { Error::NotFound })
+        .fallback(frame::elsewhere)
         .method_not_allowed_fallback(|| async { Error::Method })
         .layer(middleware::from_fn(frame::patient))
         .layer(middleware::from_fn_with_state(app.clone(), framed::around))

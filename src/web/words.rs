@@ -14,6 +14,18 @@ pub fn frequency(slots: &Slots) -> String {
     format!("{} at {} ({})", days(slots.recurrence), slots.at, zone_name(slots.zone))
 }
 
+/// At which hours issues are out: "07:00 (Europe/Paris) or 09:00 (Europe/Paris)"; empty where no schedule tells.
+pub fn out_at<'s>(slots: impl Iterator<Item = &'s Slots>) -> String {
+    let mut hours: Vec<String> = vec![];
+    for slots in slots {
+        let hour = format!("{} ({})", slots.at, zone_name(slots.zone));
+        if !hours.contains(&hour) {
+            hours.push(hour);
+        }
+    }
+    hours.join(" or ")
+}
+
 /// When the issues of a newsletter come that its readers choose among, for instance "Every day at 07:00, or Mondays at
 /// 08:00 (Europe/Paris)"; empty where no schedule tells.
 pub fn frequencies(schedules: &[&Schedule]) -> String {

@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Falls Sie das nicht waren, müssen Sie nichts tun. An diese Adresse kommt dann nichts.",
     moved_subject: "Ihre Newsletter gehen an eine andere Adresse",
     moved_text: "Sie haben Ihre Adresse geändert und die neue bestätigt. An diese kommt nichts mehr.",
+    moved_back_text: "Wer die Adresse vorher hatte, hat sie zurückgenommen. An diese kommt nichts mehr.",
     moved_mistake: "Falls Sie das nicht waren, können Sie es rückgängig machen:",
     moved_button: "Die alte Adresse wiederherstellen",
 };

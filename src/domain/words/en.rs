@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "If it was not you, do nothing. Nothing will come to this address.",
     moved_subject: "Your newsletters go to another address",
     moved_text: "You changed your address, and confirmed the new one. Nothing more will come to this one.",
+    moved_back_text: "Whoever had the address before has taken it back. Nothing more will come to this one.",
     moved_mistake: "If it was not you, you can change it back:",
     moved_button: "Take the old address back",
 };

@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Si no fue usted, no haga nada. No llegará nada a esta dirección.",
     moved_subject: "Sus boletines llegan a otra dirección",
     moved_text: "Ha cambiado de dirección y ha confirmado la nueva. A esta no llegará nada más.",
+    moved_back_text: "Quien tenía antes la dirección la ha recuperado. A esta no llegará nada más.",
     moved_mistake: "Si no fue usted, puede volver a la dirección anterior:",
     moved_button: "Volver a la dirección anterior",
 };

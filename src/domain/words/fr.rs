@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Si ce n’était pas vous, ne faites rien. Vous ne recevrez rien à cette adresse.",
     moved_subject: "Vos lettres arrivent à une autre adresse",
     moved_text: "Vous avez changé d’adresse et confirmé la nouvelle. Vous ne recevrez plus rien à celle-ci.",
+    moved_back_text: "La personne qui avait l’adresse auparavant l’a reprise. Vous ne recevrez plus rien à celle-ci.",
     moved_mistake: "Si ce n’était pas vous, vous pouvez revenir à l’ancienne adresse\u{a0}:",
     moved_button: "Reprendre l’ancienne adresse",
 };

@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Se non è stato Lei, non faccia nulla. A questo indirizzo non arriverà niente.",
     moved_subject: "Le Sue newsletter arrivano a un altro indirizzo",
     moved_text: "Ha cambiato indirizzo e ha confermato quello nuovo. A questo non arriverà più nulla.",
+    moved_back_text: "Chi aveva prima l’indirizzo lo ha ripreso. A questo non arriverà più nulla.",
     moved_mistake: "Se non è stato Lei, può tornare all’indirizzo di prima:",
     moved_button: "Tornare all’indirizzo di prima",
 };

@@ -93,6 +93,8 @@ pub struct Words {
     pub address_ignore: &'static str,
     pub moved_subject: &'static str,
     pub moved_text: &'static str,
+    /// In its place, to who has it no more because its owner before took it back.
+    pub moved_back_text: &'static str,
     pub moved_mistake: &'static str,
     pub moved_button: &'static str,
 }

@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Was u het niet, dan hoeft u niets te doen. Er komt niets op dit adres.",
     moved_subject: "Uw nieuwsbrieven gaan naar een ander adres",
     moved_text: "U hebt uw adres gewijzigd en het nieuwe bevestigd. Op dit adres komt niets meer.",
+    moved_back_text: "Wie het adres eerst had, heeft het teruggenomen. Op dit adres komt niets meer.",
     moved_mistake: "Was u het niet, dan kunt u het terugdraaien:",
     moved_button: "Het oude adres terugzetten",
 };

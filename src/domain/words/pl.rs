@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Jeśli to nie Ty, nie rób nic. Na ten adres nic nie przyjdzie.",
     moved_subject: "Twoje newslettery przychodzą na inny adres",
     moved_text: "Adres został zmieniony, a nowy potwierdzony. Na ten nic już nie przyjdzie.",
+    moved_back_text: "Osoba, która miała wcześniej ten adres, przywróciła go. Na obecny nic już nie przyjdzie.",
     moved_mistake: "Jeśli to nie Ty, możesz wrócić do poprzedniego adresu:",
     moved_button: "Przywróć poprzedni adres",
 };

@@ -41,6 +41,7 @@ pub(super) const WORDS: Words = Words {
     address_ignore: "Se não foi você, não faça nada. Nada chegará a este endereço.",
     moved_subject: "As suas newsletters chegam a outro endereço",
     moved_text: "Mudou de endereço e confirmou o novo. A este não chegará mais nada.",
+    moved_back_text: "Quem tinha antes o endereço recuperou-o. A este não chegará mais nada.",
     moved_mistake: "Se não foi você, pode voltar ao endereço anterior:",
     moved_button: "Voltar ao endereço anterior",
 };

@@ -5,7 +5,7 @@
 //! and a few words; a crate that estimates strength (zxcvbn was weighed) brings a megabyte of names and words of English.
 
 /// So many characters must be left of a password without what anybody could guess.
-const LEAST_LEFT: usize = 5;
+const LEAST_LEFT: usize = 6;
 
 /// So many different characters a password has at least.
 const LEAST_DIFFERENT: usize = 5;

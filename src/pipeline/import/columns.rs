@@ -25,11 +25,13 @@ pub enum Field {
     LeftAt,
     LeftReason,
     BouncedAt,
+    /// The short name or the name of the newsletter that a line is about.
+    Newsletter,
 }
 
 /// Every field: its own heading, and how other programs and people head such a column, the surer words first, in
 /// lower case and without anything but letters and digits.
-const FIELDS: [(Field, &str, &[&str]); 18] = [
+const FIELDS: [(Field, &str, &[&str]); 19] = [
     (
         Field::Email,
         "email",
@@ -202,6 +204,7 @@ const FIELDS: [(Field, &str, &[&str]); 18] = [
             "cleaned",
         ],
     ),
+    (Field::Newsletter, "newsletter", &[]),
 ];
 
 impl Field {
@@ -224,6 +227,7 @@ impl Field {
         Self::LeftAt,
         Self::LeftReason,
         Self::BouncedAt,
+        Self::Newsletter,
     ];
 
     /// The field with this heading.
@@ -252,6 +256,7 @@ impl Field {
             Self::LeftAt => "Has left (yes, or when)",
             Self::LeftReason => "Why they left",
             Self::BouncedAt => "Bounced (yes, or when)",
+            Self::Newsletter => "Newsletter (only its lines)",
         }
     }
 
@@ -314,6 +319,16 @@ impl Columns {
             if let Some(place) = columns.places[index] {
                 taken[place] = true;
             }
+        }
+        // An export of ours with several newsletters in it; elsewhere such a column may say “yes”.
+        let is_ours =
+            ["consent_from", "left_reason"].iter().all(|own| header.iter().any(|name| name == *own));
+        if let Some(index) = FIELDS.iter().position(|(field, ..)| *field == Field::Newsletter)
+            && columns.places[index].is_none()
+            && is_ours
+        {
+            columns.places[index] =
+                (0..header.len()).find(|place| !taken[*place] && &header[*place] == "newsletter");
         }
         columns
     }

@@ -79,6 +79,8 @@ pub struct Reading {
 /// Where a file's lines come from.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// The newsletter that people are taken into: its short name, and its name.
+    pub newsletter: [String; 2],
     /// When they are taken in.
     pub now: Timestamp,
     /// `import readers.csv`
@@ -115,6 +117,11 @@ impl Reading {
             return Err((Cause::Columns, format!("the line has {has} columns where the header has {wants}")));
         }
         let cell = |field| self.columns.cell(record, field);
+        let is_ours = |text: &str| self.source.newsletter.iter().any(|own| lower(own) == lower(text));
+        if let Some(other) = cell(Field::Newsletter).filter(|text| !is_ours(text)) {
+            let [slug, _] = &self.source.newsletter;
+            return Err((Cause::Elsewhere, format!("“{other}” is another newsletter than {slug}")));
+        }
         let no_address = || (Cause::NoAddress, "the line has no e-mail address".to_owned());
         let email = EmailAddress::parse(cell(Field::Email).ok_or_else(no_address)?);
         let email = email.map_err(|says| (Cause::NotAnAddress, says))?;
@@ -397,6 +404,7 @@ mod tests {
             Slashed::default(),
             Doubtful::default(),
             Source {
+                newsletter: ["brief".into(), "Morning Brief".into()],
                 now: Timestamp::from_millis(7),
                 origin: "import list.csv".into(),
                 consent_words: String::new(),

@@ -45,6 +45,7 @@ use crate::pipeline::App;
 use crate::pipeline::Error;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::editors::find_newsletter;
+use crate::pipeline::population;
 
 /// What to import, and how.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +90,7 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
         topics: db::newsletters::topics(&mut conn, newsletter.id).await?,
         schedules: db::newsletters::schedules_of(&mut conn, newsletter.id).await?,
         source: entry::Source {
+            newsletter: [newsletter.slug.clone(), newsletter.name.clone()],
             now,
             origin: format!("import {}", request.file_name).trim_end().to_owned(),
             consent_words: request.consent_words.clone(),
@@ -139,6 +141,9 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
     parsed.await.map_err(|_| Error::Io("the file's reader broke down: please report this".to_owned()))??;
     if let Some(file) = file {
         file.finish().await?;
+    }
+    if !request.dry_run {
+        population::forget(&mut *app.db.conn().await?).await?;
     }
     Ok(report)
 }

@@ -117,6 +117,8 @@ pub enum Cause {
     Status,
     Twice,
     Erased,
+    /// Of another newsletter than the one that people are taken into.
+    Elsewhere,
     Date,
     Zone,
     Hour,
@@ -141,7 +143,8 @@ impl Cause {
             | Self::TooLong
             | Self::Status
             | Self::Twice
-            | Self::Erased => NoteKind::Refused,
+            | Self::Erased
+            | Self::Elsewhere => NoteKind::Refused,
             Self::Date
             | Self::Zone
             | Self::Hour
@@ -175,6 +178,7 @@ impl Cause {
                 ("line repeats an address of an earlier one", "lines repeat an address of an earlier one")
             }
             Self::Erased => ("person was erased before", "people were erased before"),
+            Self::Elsewhere => ("line is about another newsletter", "lines are about other newsletters"),
             Self::Date => ("date could not be read", "dates could not be read"),
             Self::Zone => ("time zone is not known", "time zones are not known"),
             Self::Hour => ("hour could not be read", "hours could not be read"),
@@ -221,6 +225,10 @@ impl Cause {
             Self::Erased => {
                 "Nothing of these lines is taken. Where the owner of an address asks to be mailed again, take it off \
                  the suppression list first."
+            }
+            Self::Elsewhere => {
+                "Nothing of these lines is taken. Import the file once for each newsletter. Where it has another name here, \
+                 skip the column, and take in a file that holds its people alone."
             }
             Self::Date => {
                 "The people are taken without it. Write dates like 2024-01-31. A consent without its date is marked so, and who left stays away."

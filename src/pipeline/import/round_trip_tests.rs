@@ -29,6 +29,31 @@ async fn exported(app: &App) -> String {
 }
 
 #[tokio::test]
+async fn of_an_export_of_several_newsletters_only_the_lines_of_this_one_are_taken() {
+    for test in apps().await {
+        let (app, id) = with_brief(&test).await;
+        let header = "email,status,consent_from,left_reason,newsletter\n";
+        let lines = "ann@example.org,active,fair,,brief\nbob@example.org,active,fair,,weekly\n\
+                     ann@example.org,unsubscribed,,link,weekly\n";
+        let report = import_bytes(app, format!("{header}{lines}").as_bytes()).await.unwrap();
+        assert_eq!(counts(&report), (1, 0, 0, 2), "{:?}", report.notes);
+        assert!(report.notes[0].reason.contains("“weekly” is another newsletter than brief"), "{report:?}");
+        let ann = on_record(app, id, "ann@example.org").await.tie.unwrap();
+        assert_eq!(ann.status, crate::domain::subscription::SubscriptionStatus::Active);
+        assert!(on_record(app, id, "bob@example.org").await.tie.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_names_of_columns_is_refused_and_loses_nobody() {
+    for test in apps().await {
+        let (app, _) = with_brief(&test).await;
+        let error = import_bytes(app, b"ann@example.org\nbob@example.org\n").await.unwrap_err().to_string();
+        assert!(error.contains("the first line holds an e-mail address"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_export_that_is_imported_elsewhere_makes_the_same_readers() {
     for (test, elsewhere) in apps().await.into_iter().zip(apps().await) {
         let (app, id) = with_brief(&test).await;

@@ -136,7 +136,8 @@ pub(super) async fn end(
         let notice = Notice::Goodbye(Goodbye {
             language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
             newsletter: Publication::from(&newsletter),
-            resubscribe_url: Some(links::subscribe(app, &newsletter.slug)),
+            // There it can be undone for a day, and later one signs up anew.
+            resubscribe_url: Some(links::unsubscribe(app, subscription_id)),
         });
         let event = format!("goodbye:{subscription_id}:{}", now.millis());
         queue(tx, app, &event, newsletter.id, &subscriber, &notice).await?;

@@ -195,11 +195,14 @@ pub async fn move_to(app: &App, token: &str) -> Result<AddressChange, Error> {
     // What went to the address before is no more about anybody.
     notices::forget(&mut tx, &before.email).await?;
     if let Some(newsletter) = first_newsletter(&mut tx, before.id).await? {
+        let is_back = is_back(&token);
         let back = Token::TakeBack { subscriber_id: before.id, moved_at: now, to: before.email.clone() };
         let notice = Notice::Moved(Moved {
             language: language(&before, &newsletter),
             newsletter: Publication::from(&newsletter),
-            preferences_url: if is_back(&token) { String::new() } else { links::new_address(app, &back) },
+            preferences_url: if is_back { String::new() } else { links::new_address(app, &back) },
+            valid_until: (!is_back).then_some(now.plus_millis(RECALL)),
+            zone: before.zone.unwrap_or(newsletter.zone).name().to_owned(),
         });
         let event = format!("moved:{}:{}", before.id, now.millis());
         queue(&mut tx, app, &event, newsletter.id, &before, &notice).await?;

@@ -173,7 +173,8 @@ pub struct Choices {
     pub schedule: Option<String>,
     /// None within: when the issue is out.
     pub hour: Option<Option<TimeOfDay>>,
-    pub zone: Option<Tz>,
+    /// None within: each newsletter's own.
+    pub zone: Option<Option<Tz>>,
 }
 
 /// Writes what a reader changes about a newsletter that they get.
@@ -200,8 +201,8 @@ pub async fn choose(app: &App, subscriber_id: i64, slug: &str, choices: &Choices
         hour: choices.hour.unwrap_or(before.hour),
     };
     subscriptions::choose(&mut tx, following.stored.subscription.id, choice, now).await?;
-    if choices.zone.is_some() && choices.zone != person.subscriber.zone {
-        let subscriber = Subscriber { zone: choices.zone, ..person.subscriber };
+    if let Some(zone) = choices.zone.filter(|zone| *zone != person.subscriber.zone) {
+        let subscriber = Subscriber { zone, ..person.subscriber };
         subscribers::update(&mut tx, &subscriber, now).await?;
     }
     Ok(tx.commit().await.map_err(DbError::from)?)

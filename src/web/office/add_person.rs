@@ -185,7 +185,7 @@ async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, 
     let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
         return page(&app, &by, &newsletter, typed, Some(Wrong::Fields(wrong))).await;
     };
-    if let Some(found) = in_the_way(&app, &newsletter, &email).await? {
+    if let Some(found) = in_the_way(&app, &reach, &newsletter, &email).await? {
         return page(&app, &by, &newsletter, typed, Some(found)).await;
     }
     match put(&app, &by, &reach, &newsletter, &email, name, &typed).await {
@@ -213,15 +213,22 @@ async fn add(State(app): State<App>, Act { by, form }: Act) -> Result<Response, 
 /// What keeps an address from being added: it is there already, or nothing may be mailed to it.
 async fn in_the_way(
     app: &App,
+    reach: &Reach,
     newsletter: &Newsletter,
     email: &EmailAddress,
 ) -> Result<Option<Wrong>, Error> {
     let mut conn = app.db.conn().await?;
     if let Some(found) = db::suppressions::find(&mut conn, &app.key, email).await? {
-        let says = format!(
-            "Nothing may be mailed to {email}: {}. Only taking it off the suppression list changes that.",
-            found.reason.sentence()
-        );
+        let says = match reach {
+            Reach::Everybody => format!(
+                "Nothing may be mailed to {email}: {}. Only taking it off the suppression list changes that.",
+                found.reason.sentence()
+            ),
+            // What others' mails met is not for who manages one newsletter.
+            Reach::Of(_) => {
+                format!("Nothing may be mailed to {email}. Ask an admin of all newsletters, who can see why.")
+            }
+        };
         return Ok(Some(Wrong::Fields(vec![("email".to_owned(), says)])));
     }
     let Some(person) = db::subscribers::find(&mut conn, email).await? else { return Ok(None) };

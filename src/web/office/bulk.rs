@@ -192,6 +192,10 @@ async fn show_first(
         how_many(found, u64::MAX).unwrap_or_else(|| "everybody found, however many they are".to_owned());
     let sentence = match question.is_of_ticked {
         true => format!("{verb} {many}, whom you ticked:"),
+        // What is kept says nothing of the words, which may be somebody's address; whoever typed them sees them.
+        false if !asked.q.is_empty() => {
+            format!("{verb} {many}: all {} for “{}”, as they are now.", wanted.words(), asked.q)
+        }
         false => format!("{verb} {many}: all {} as they are now.", wanted.words()),
     };
     let name = |person: Person| match person.name.is_empty() {

@@ -28,6 +28,14 @@ async fn followed(app: &App, manages: &Manages) -> Result<(Person, Following), E
     active.map(|following| (person, following)).ok_or(Error::NotFound)
 }
 
+/// The same; none where they have left it since, in another tab perhaps.
+async fn still_followed(app: &App, manages: &Manages) -> Result<Option<(Person, Following)>, Error> {
+    match followed(app, manages).await {
+        Err(Error::NotFound) if manages.person(app).await?.of(&manages.slug).is_some() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 #[derive(Serialize)]
 struct ChoicesPage<'a> {
     title: String,
@@ -43,6 +51,8 @@ struct ChoicesPage<'a> {
     hours: Vec<HourChoice>,
     timezone: &'a str,
     example: &'static str,
+    /// When issues are out: "07:00 (Europe/Paris)"; empty where nothing says so.
+    out_at: String,
     zones: Vec<&'static str>,
     wrong_hour: Option<&'a str>,
     wrong_zone: Option<&'a str>,
@@ -77,6 +87,7 @@ fn choices_page(
     problems: &[Problem],
 ) -> Result<Response, Error> {
     let newsletter = &following.newsletter;
+    let offers = following.offers();
     let choices = ChoicesPage {
         title: titled(&format!("Change {}", newsletter.name), problems),
         home: &manages.home,
@@ -85,11 +96,12 @@ fn choices_page(
         language: &newsletter.language,
         problems,
         was,
-        schedules: schedule_choices(&following.offers(), &chosen.schedule),
+        schedules: schedule_choices(&offers, &chosen.schedule),
         topics: following.topics.iter().map(|topic| topic_choice(topic, &chosen.topics)).collect(),
         hours: hour_choices(&chosen.hour),
         timezone: &chosen.timezone,
         example: newsletter.zone.name(),
+        out_at: words::out_at(offers.iter().map(|schedule| &schedule.slots)),
         zones: zones(),
         wrong_hour: of_field(problems, "hour"),
         wrong_zone: of_field(problems, "timezone"),
@@ -116,7 +128,9 @@ pub async fn show(State(app): State<App>, manages: Manages) -> Result<Response, 
 pub async fn submit(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
     let (chosen, was) = (Chosen::read(&form, ""), Chosen::read(&form, "was-"));
-    let (_, following) = followed(&app, &manages).await?;
+    let Some((_, following)) = still_followed(&app, &manages).await? else {
+        return Ok(manages.back("not-yours"));
+    };
     let mut problems = vec![];
     let mut note = |field, says: String| problems.push(Problem::new(field, &says));
     let hour = optional(&chosen.hour, TimeOfDay::parse).map_err(|says| note("hour", says)).ok();
@@ -130,7 +144,7 @@ pub async fn submit(State(app): State<App>, manages: Manages, request: Request) 
         topics: (!tells || chosen.topics != was.topics).then_some(chosen.topics),
         schedule: is_changed(&form, "schedule", &chosen.schedule).then_some(chosen.schedule),
         hour: is_changed(&form, "hour", &chosen.hour).then_some(hour),
-        zone: zone.filter(|_| is_changed(&form, "timezone", &chosen.timezone)),
+        zone: is_changed(&form, "timezone", &chosen.timezone).then_some(zone),
     };
     subscribe::choose(&app, manages.subscriber_id, &manages.slug, &choices).await?;
     Ok(manages.back("saved"))
@@ -188,7 +202,7 @@ pub async fn show_pause(State(app): State<App>, manages: Manages) -> Result<Resp
 /// `POST /preferences/{token}/newsletters/{slug}/pause`
 pub async fn pause(State(app): State<App>, manages: Manages, request: Request) -> Result<Response, Error> {
     let form = Form::read(request).await?;
-    let found = followed(&app, &manages).await?;
+    let Some(found) = still_followed(&app, &manages).await? else { return Ok(manages.back("not-yours")) };
     let day = form.get("day");
     let said = match parse_day(day) {
         Err(says) => Err(pipeline::Error::Invalid(says)),
@@ -205,7 +219,9 @@ pub async fn pause(State(app): State<App>, manages: Manages, request: Request) -
 
 /// `POST /preferences/{token}/newsletters/{slug}/resume`
 pub async fn resume(State(app): State<App>, manages: Manages) -> Result<Response, Error> {
-    followed(&app, &manages).await?;
+    if still_followed(&app, &manages).await?.is_none() {
+        return Ok(manages.back("not-yours"));
+    }
     subscribe::pause(&app, manages.subscriber_id, &manages.slug, None).await?;
     Ok(manages.back("resumed"))
 }

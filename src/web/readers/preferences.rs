@@ -66,9 +66,21 @@ impl Manages {
     }
 }
 
-/// What the page says after something was done.
-fn done_words(query: Option<&str>) -> &'static str {
-    match query.and_then(|query| query.strip_prefix("done=")) {
+/// What the page says after something was done; nothing where it is not so any more: people go back.
+fn done_words(query: Option<&str>, person: &Person) -> &'static str {
+    let said = query.and_then(|query| query.strip_prefix("done="));
+    let is_left = |one: &Following| one.status() == SubscriptionStatus::Unsubscribed;
+    let is_so = match said {
+        Some("paused") => person.active().any(|one| one.paused_until.is_some()),
+        Some("resumed") => person.active().any(|one| one.paused_until.is_none()),
+        Some("left") => person.follows.iter().any(is_left),
+        Some("left-all") => person.follows.iter().all(is_left),
+        Some("unmeasured") => person.unmeasured,
+        Some("measured") => !person.unmeasured,
+        Some("back") => person.active().next().is_some(),
+        _ => true,
+    };
+    match said.filter(|_| is_so) {
         Some("saved") => "Saved. It counts from the next issue on.",
         Some("paused") => "Paused. It comes again by itself.",
         Some("resumed") => "It comes again, from the next issue on.",
@@ -87,6 +99,7 @@ fn refused_words(query: Option<&str>) -> &'static str {
         Some("too-late") => {
             "It is too late to undo that: it can be undone for a day after you left. Sign up again instead."
         }
+        Some("not-yours") => "Nothing was changed: you do not get it any more.",
         _ => "",
     }
 }
@@ -104,6 +117,8 @@ struct Overview<'a> {
     /// Why nothing can be sent to the address; empty where it can.
     suppressed: &'static str,
     follows: Vec<Row<'a>>,
+    /// Nothing comes, so that no mail could ask at another address.
+    gets_none: bool,
     gets_any: bool,
     /// Several were left lately, and can be had back at once.
     can_undo_all: bool,
@@ -186,7 +201,7 @@ pub async fn show(
     let overview = Overview {
         title: "What you get",
         home: &manages.home,
-        done: done_words(query.as_deref()),
+        done: done_words(query.as_deref(), &person),
         refused: refused_words(query.as_deref()),
         email: subscriber.email.readable(),
         name: &subscriber.name,
@@ -194,6 +209,7 @@ pub async fn show(
         zone: subscriber.zone.map(words::zone_name).unwrap_or_default(),
         suppressed: person.suppressed.map_or("", |reason| reason.sentence()),
         follows: person.follows.iter().map(|following| row(following, &person, now)).collect(),
+        gets_none: person.active().next().is_none(),
         gets_any: person.follows.iter().any(|one| one.status() != SubscriptionStatus::Unsubscribed),
         can_undo_all: person.left_lately().count() > 1,
         measured_by: words::list(&names),

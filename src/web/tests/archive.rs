@@ -113,6 +113,8 @@ async fn a_search_finds_issues_with_all_its_words_whatever_the_accents() {
             ("chateau koln", vec![]),
             ("100%", vec![]),
             ("100 %", vec![1]),
+            ("\"chateau\", (koln).", vec![]),
+            ("\"chateau\",", vec![1]),
             ("rain_fall", vec![1]),
             ("rainxfall", vec![]),
             ("\\", vec![]),

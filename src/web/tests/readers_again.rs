@@ -174,3 +174,66 @@ async fn a_newsletter_that_comes_as_one_chooses_says_all_of_it() {
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_note_is_not_shown_where_it_is_not_so_any_more() {
+    for house in houses().await {
+        let home = reader(&house, "ann@example.org").await;
+        let left = house.submit(&format!("{home}/leave"), &[]).await;
+        let page = follow(&house, left).await.body;
+        assert!(page.contains("You have left everything"), "{page}");
+        house.submit(&format!("{home}/undo"), &[]).await;
+        for done in ["left", "left-all", "paused"] {
+            let page = house.get(&format!("{home}?done={done}")).await.body;
+            assert!(!page.contains("Nothing more") && !page.contains("Paused."), "{page}");
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_emptied_time_zone_is_each_newsletters_own_again() {
+    for house in houses().await {
+        let home = reader(&house, "ann@example.org").await;
+        let change = format!("{home}/newsletters/brief");
+        let zone = async || subscriber(&house, "ann@example.org").await.unwrap().zone;
+        house.submit(&change, &[("was-timezone", ""), ("timezone", "asia/tokyo")]).await;
+        assert_eq!(zone().await, Some(chrono_tz::Asia::Tokyo));
+        house.submit(&change, &[("was-timezone", "Asia/Tokyo"), ("timezone", "")]).await;
+        assert_eq!(zone().await, None);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_what_was_left_in_another_tab_leads_back_and_says_so() {
+    for house in houses().await {
+        let home = reader(&house, "ann@example.org").await;
+        house.submit(&format!("{home}/newsletters/brief/leave"), &[]).await;
+        for form in ["", "/pause", "/resume"] {
+            let sent =
+                house.submit(&format!("{home}/newsletters/brief{form}"), &[("day", "2026-12-05")]).await;
+            let page = follow(&house, sent).await.body;
+            assert!(page.contains("you do not get it any more") && page.contains("Undo"), "{page}");
+        }
+        assert_eq!(house.submit(&format!("{home}/newsletters/none/pause"), &[]).await.status, 404);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_links_of_mails_lead_to_is_not_for_searches_and_a_slash_too_many_does_no_harm() {
+    for house in houses().await {
+        let home = reader(&house, "ann@example.org").await;
+        assert_eq!(house.get(&home).await.header("x-robots-tag"), "noindex");
+        for path in ["/", "/subscribe", "/subscribe/brief", "/archive/brief"] {
+            assert_eq!(house.get(path).await.header("x-robots-tag"), "", "{path}");
+        }
+        let moved = house.get("/archive/brief/").await;
+        assert_eq!((moved.status.as_u16(), moved.header("location")), (308, "/archive/brief"));
+        for path in ["//evil.example/", "/desk/", "/subscribe//"] {
+            assert_ne!(house.get(path).await.header("location"), "//evil.example", "{path}");
+        }
+        house.close().await;
+    }
+}
