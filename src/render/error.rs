@@ -86,7 +86,9 @@ impl TemplateProblem {
 /// The message for a name that no template can print.
 pub(super) fn unknown_name(name: &str, similar: Option<&str>) -> String {
     let hint = similar.map(|similar| format!(" did you mean “{similar}”?")).unwrap_or_default();
-    format!("unknown name “{name}”;{hint} the names are listed in docs/templates.md")
+    format!(
+        "unknown name “{name}”;{hint} the names are listed under “What templates can print” on the desk, and in docs/templates.md"
+    )
 }
 
 /// The innermost block that is still open at the end of a template: its name, line and column.

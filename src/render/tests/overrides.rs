@@ -62,7 +62,7 @@ fn an_unknown_name_is_named_with_its_place_and_the_likeliest_one() {
     assert!(
         error.contains(
             "digest/body.mjml.hbs line 6, column 6: unknown name “subscribr.name”; did you mean “subscriber.name”? \
-             the names are listed in docs/templates.md"
+             the names are listed under “What templates can print” on the desk, and in docs/templates.md"
         ),
         "{error}"
     );

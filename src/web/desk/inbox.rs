@@ -369,7 +369,12 @@ async fn act(
         "put" | "take" => into_or_out(&app, by, &act.form, &article, &verb).await?,
         "hold" => {
             composing::flag(&app, by, id, Some(true), None).await?;
-            let words = format!("“{}” is held: it goes into no issue before you release it.", article.title);
+            let mut words =
+                format!("“{}” is held: it goes into no issue before you release it.", article.title);
+            if stands_in_frozen(&app, id).await? {
+                words +=
+                    " The frozen issue that it stands in keeps it: take it out there if it is not to go out.";
+            }
             undo(words, id, "release", "Release it")
         }
         "release" => {
@@ -406,6 +411,18 @@ async fn act(
     };
     let view = view(&app, &act.form, article.newsletter_id).await?;
     Ok(said::then(&app, &format!("/desk/inbox?{view}#a{id}"), said))
+}
+
+/// Whether an article stands in an issue whose content no longer changes by itself, and that has not gone out.
+async fn stands_in_frozen(app: &App, id: i64) -> Result<bool, Error> {
+    let mut conn = app.db.conn().await?;
+    for (_, issue_id) in db::articles::standing(&mut conn, &[id]).await? {
+        let issue = db::issues::get(&mut conn, issue_id).await?;
+        if issue.is_some_and(|issue| matches!(issue.state, IssueState::Frozen | IssueState::Approved)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The view that an act came from, as it is written in an address.

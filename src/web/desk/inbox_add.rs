@@ -107,10 +107,17 @@ pub async fn add(State(app): State<App>, act: Act) -> Result<Response, Error> {
 
 async fn added_words(app: &App, newsletter: &Newsletter, article: &Article) -> Result<String, Error> {
     let mut conn = app.db.conn().await?;
-    let is_in = !db::articles::standing(&mut conn, &[article.id]).await?.is_empty();
+    let standing = db::articles::standing(&mut conn, &[article.id]).await?;
     let drafts = db::issues::drafts_of(&mut conn, newsletter.id).await?;
-    Ok(match (is_in, drafts.is_empty()) {
-        (true, _) => format!("“{}” is added, and in the issue that is filling.", article.title),
+    // The next one that fills may be another than the one that took it in by itself.
+    let is_in = |issue_id: i64| standing.iter().any(|(_, standing)| *standing == issue_id);
+    let is_in_next = drafts.first().is_some_and(|draft| is_in(draft.id));
+    Ok(match (!standing.is_empty(), drafts.is_empty()) {
+        (true, _) if is_in_next => format!("“{}” is added, and in the issue that is filling.", article.title),
+        (true, _) => format!(
+            "“{}” is added, and in a later issue. It waits beside the next one: put it in there if you want it sooner.",
+            article.title
+        ),
         (false, true) => format!("“{}” is added, and goes into the next issue.", article.title),
         (false, false) => {
             format!("“{}” is added, and waits beside the issue: put it in where you want it.", article.title)

@@ -179,8 +179,24 @@ fn place(typed: &Typed) -> String {
     match typed.act {
         Some(composing::Act::Move(Item::Article(id), _) | composing::Act::Put(id)) => format!("#i{id}"),
         Some(composing::Act::Move(Item::Heading(id), _)) => format!("#ih{id}"),
+        // What stood behind it stands in its place.
+        Some(composing::Act::TakeOut(id)) => match behind(typed, id) {
+            Some(item) => format!("#i{item}"),
+            None => String::new(),
+        },
         _ => String::new(),
     }
+}
+
+/// What stands behind an article that is taken out, or else before it.
+fn behind(typed: &Typed, id: i64) -> Option<String> {
+    let items = &typed.layout.items;
+    let at = items.iter().position(|item| *item == Item::Article(id))?;
+    let near = items.get(at + 1).or_else(|| items.get(at.checked_sub(1)?))?;
+    Some(match near {
+        Item::Article(id) => id.to_string(),
+        Item::Heading(id) => format!("h{id}"),
+    })
 }
 
 fn refused(status: StatusCode, says: &str) -> Response {

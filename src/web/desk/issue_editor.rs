@@ -59,6 +59,9 @@ struct ArticleRow {
     summary: Text,
     picture: Option<Picture>,
     is_rewritten: bool,
+    /// What the article itself says, where the mail says something else; else empty.
+    own_headline: String,
+    own_summary: String,
     url: Option<String>,
     source: String,
     topics: Vec<String>,
@@ -323,6 +326,14 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
                             Picture { url, alt, decorative, is_mute }
                         }),
                         is_rewritten: place.headline.is_some() || place.summary.is_some(),
+                        own_headline: place
+                            .headline
+                            .as_ref()
+                            .map_or_else(String::new, |_| article.title.clone()),
+                        own_summary: place
+                            .summary
+                            .as_ref()
+                            .map_or_else(String::new, |_| article.summary.clone()),
                         url: article.url.clone(),
                         source: article.source.clone(),
                         topics: labels.map(|topic| topic.name.clone()).collect(),

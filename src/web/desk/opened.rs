@@ -184,7 +184,8 @@ impl Opened {
             _ if self.starts_at.is_some() => None,
             IssueState::Draft | IssueState::Frozen if self.may_edit => Some(("send", "Approve or send")),
             IssueState::Approved if self.may_edit => Some(("send", "Hold or send now")),
-            IssueState::Sending | IssueState::Paused => Some(("live", "Watch it go out")),
+            IssueState::Sending => Some(("live", "Watch it go out")),
+            IssueState::Paused => Some(("live", "See how far it is")),
             IssueState::Sent => Some(("results", "See its results")),
             _ => None,
         };

@@ -133,7 +133,10 @@ fn row(app: &App, zone: Tz, topics: &[Topic], source: &Source) -> Row {
         last_error: source.last_error.clone().unwrap_or_default(),
         last_success: source.last_success_at.map(moment),
         last_poll: source.last_polled_at.map(moment),
-        next_poll: (!source.paused).then(|| moment(source.next_poll_at.max(now))),
+        next_poll: (!source.paused).then(|| match source.next_poll_at <= now {
+            true => Moment::of("in a moment".to_owned(), now, zone),
+            false => moment(source.next_poll_at),
+        }),
     }
 }
 
@@ -262,8 +265,9 @@ async fn new_topic(
         return Ok(None);
     }
     let known: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
+    let are = if new.len() == 1 { "is" } else { "are" };
     Ok(Some(format!(
-        "{} is not among the topics yet: there are {}. Choose one of them, or tick below that readers are to have a new one.",
+        "{} {are} not among the topics yet: there are {}. Choose one of them, or tick below that readers are to have a new one.",
         words::list(&new),
         words::list(&known)
     )))

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::words::Moment;
+use super::words::{Moment, count};
 use super::{show, template_help};
 use crate::db;
 use crate::db::templates::Version;
@@ -230,7 +230,7 @@ struct VersionRow {
     address: String,
     is_default: bool,
     is_newest: bool,
-    lines: usize,
+    lines: String,
 }
 
 /// What an editor has before them: a text that may not be saved.
@@ -263,7 +263,10 @@ async fn editor(
         address: format!("{address}/versions/{}", version.id),
         is_default: version.text.is_none(),
         is_newest: version.id == file.newest,
-        lines: version.text.as_deref().unwrap_or_default().lines().count(),
+        lines: count(
+            i64::try_from(version.text.as_deref().unwrap_or_default().lines().count()).unwrap_or(0),
+            "line",
+        ),
     };
     let folder = file.name.split('/').next().unwrap_or_default();
     let own: Vec<&'static str> = MAILS.into_iter().filter(|mail| *mail == folder).collect();

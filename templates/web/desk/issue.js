@@ -46,6 +46,22 @@ const tellGone = (names) => {
     : `These headings have no article below them any more, and were removed: ${names.map((each) => `“${each}”`).join(", ")}.`;
   gone.hidden = false;
 };
+// The last step can be taken back beside where it is told. The page's own list of steps, and its notice of one before,
+// know nothing of it.
+const back = form.querySelector("[data-back]");
+const tellBack = (version) => {
+  back.formAction = `${form.action}/undo/${version}`;
+  back.hidden = false;
+  document.querySelector(".said")?.remove();
+  const history = document.querySelector(".history");
+  if (!history || history.dataset.stale) return;
+  history.dataset.stale = "yes";
+  history.querySelectorAll("form").forEach((each) => each.remove());
+  const note = document.createElement("p");
+  note.className = "meta";
+  note.textContent = "What you did since this page was opened stands here once it is loaded anew.";
+  history.before(note);
+};
 let goneNames = [];
 let goneSince = 0;
 
@@ -81,6 +97,7 @@ async function send(words) {
       tellGone(goneNames);
     }
     said.textContent = changes > saved ? `${words} Saved, but for what you typed since.` : `${words} Saved.`;
+    tellBack(version);
   } catch {
     said.textContent = "It could not be saved: the service does not answer. Nothing typed is lost; press Save to try again.";
   }
@@ -214,10 +231,14 @@ for (const line of form.querySelectorAll("[data-line]")) {
   const count = words.querySelector("[data-count]");
   const about = words.querySelector("[data-words]");
   const cuts = line.querySelectorAll("[data-cut]");
+  const stored = [printed.textContent, count.textContent];
+  const storedCuts = [...cuts].map((cut) => cut.textContent);
   text.addEventListener("input", () => {
     const typed = text.value.trim().replace(/\s+/g, " ");
     if (!typed || typed.includes("{{")) {
-      about.textContent = "before this change; how it is printed now is known once it is saved";
+      [printed.textContent, count.textContent] = stored;
+      cuts.forEach((cut, index) => { cut.textContent = storedCuts[index]; });
+      about.textContent = "as it was when this page was opened; how it is printed now is known once it is saved";
       return;
     }
     const letters = [...typed];
