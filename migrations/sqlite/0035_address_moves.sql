@@ -3,4 +3,4 @@ CREATE TABLE address_moves (
     subscriber_id INTEGER NOT NULL,
     moved_at INTEGER NOT NULL,
     PRIMARY KEY (subscriber_id, moved_at)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;

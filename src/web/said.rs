@@ -25,6 +25,9 @@ pub struct Said {
     /// What that button says, such as "Put it back".
     #[serde(default)]
     pub undo_words: String,
+    /// What of the page it is about, by the anchor there, where it is said too: the page is scrolled to it. May be empty.
+    #[serde(default)]
+    pub at: String,
 }
 
 /// What the request before has left to be said.

@@ -70,6 +70,8 @@ struct Inbox {
 #[derive(Serialize)]
 struct Row {
     id: i64,
+    /// The row's own, in the page.
+    anchor: String,
     title: String,
     url: Option<String>,
     source: String,
@@ -341,6 +343,7 @@ impl Around {
                 .collect(),
             fresh: Moment::past(story.fresh_at, now, zone),
             picture: PictureForm::of(&story, typed),
+            anchor: format!("a{}", story.id),
             id: story.id,
             title: story.title,
             url: story.url,
@@ -410,6 +413,7 @@ async fn act(
         _ => return Err(Error::NotFound),
     };
     let view = view(&app, &act.form, article.newsletter_id).await?;
+    let said = Said { at: format!("a{id}"), ..said };
     Ok(said::then(&app, &format!("/desk/inbox?{view}#a{id}"), said))
 }
 
@@ -460,6 +464,7 @@ async fn into_or_out(
             words: format!("{words} What comes from now on waits beside it."),
             undo: format!("/desk/issues/{issue}/undo/{version}"),
             undo_words: "Undo".to_owned(),
+            ..Said::default()
         }),
         Ok(_) => Ok(Said { words, ..Said::default() }),
         Err(pipeline::Error::Invalid(says)) => Err(Error::Refused(says)),
@@ -468,5 +473,10 @@ async fn into_or_out(
 }
 
 fn undo(words: String, id: i64, verb: &str, undo_words: &str) -> Said {
-    Said { words, undo: format!("/desk/inbox/{id}/{verb}"), undo_words: undo_words.to_owned() }
+    Said {
+        words,
+        undo: format!("/desk/inbox/{id}/{verb}"),
+        undo_words: undo_words.to_owned(),
+        ..Said::default()
+    }
 }

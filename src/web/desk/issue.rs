@@ -164,6 +164,7 @@ async fn save(
                 },
                 undo: format!("/desk/issues/{id}/undo/{version}"),
                 undo_words: "Undo".to_owned(),
+                at: place(&typed).trim_start_matches('#').to_owned(),
             };
             Ok(said::then(&app, &format!("/desk/issues/{id}{}", place(&typed)), said))
         }
@@ -285,7 +286,11 @@ async fn undo(
     Ok(match composing::undo(&app, by, id, step, act.form.get("version").parse().ok()).await? {
         Done::Changed { version, what } => {
             let undo = format!("{page}/undo/{version}");
-            said::then(&app, &page, Said { words: sentence(&what), undo, undo_words: "Undo that".to_owned() })
+            said::then(
+                &app,
+                &page,
+                Said { words: sentence(&what), undo, undo_words: "Undo that".to_owned(), ..Said::default() },
+            )
         }
         Done::Unchanged => said::then_say(&app, &page, "It stands as it was before already."),
         Done::Stale => said::then_say(

@@ -42,6 +42,8 @@ pub struct Line {
 #[derive(Serialize)]
 struct Row {
     item: String,
+    /// The row's own, in the page.
+    anchor: String,
     id: i64,
     is_lead: bool,
     /// It can go up, and down. A heading stands below the lead and above an article.
@@ -297,6 +299,7 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
         let item_text = item.to_string();
         match *item {
             Item::Heading(id) => Some(Row {
+                anchor: format!("i{item_text}"),
                 item: item_text,
                 id,
                 is_lead,
@@ -310,6 +313,7 @@ fn rows(open: &Open, text: &dyn Fn(Field) -> Text, topics: &[Topic]) -> Vec<Row>
                 let place = places.iter().find(|place| place.article_id == id)?;
                 let labels = topics.iter().filter(|topic| article.topics.contains(topic));
                 Some(Row {
+                    anchor: format!("i{item_text}"),
                     item: item_text,
                     id,
                     is_lead,

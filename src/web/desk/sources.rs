@@ -430,6 +430,7 @@ async fn pause(State(app): State<App>, Segment(id): Segment, act: Act) -> Result
             .to_owned(),
         undo: format!("/desk/sources/{}/resume", source.id),
         undo_words: "Poll it again".to_owned(),
+        ..said::Said::default()
     };
     Ok(said::then(&app, &format!("/desk/sources/{}", source.id), undo))
 }

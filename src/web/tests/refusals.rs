@@ -266,8 +266,12 @@ async fn what_a_page_says_comes_from_this_host_alone_and_leads_nowhere_else() {
         {
             app.settings.public_url = url.to_owned();
             let heard = |undo: &str, name: &str| {
-                let said =
-                    Said { words: "Done.".to_owned(), undo: undo.to_owned(), undo_words: "Undo".to_owned() };
+                let said = Said {
+                    words: "Done.".to_owned(),
+                    undo: undo.to_owned(),
+                    undo_words: "Undo".to_owned(),
+                    ..Said::default()
+                };
                 let response = said::then(&app, "/desk", said);
                 let set = response.headers()["set-cookie"].to_str().unwrap();
                 let (own, value) = set.split(';').next().unwrap().split_once('=').unwrap();

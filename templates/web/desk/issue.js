@@ -52,7 +52,7 @@ const back = form.querySelector("[data-back]");
 const tellBack = (version) => {
   back.formAction = `${form.action}/undo/${version}`;
   back.hidden = false;
-  document.querySelector(".said")?.remove();
+  document.querySelectorAll(".said").forEach((each) => each.remove());
   const history = document.querySelector(".history");
   if (!history || history.dataset.stale) return;
   history.dataset.stale = "yes";
