@@ -34,11 +34,12 @@ pub struct Published {
     pub content: IssueContent,
 }
 
-/// What stands around words and within them, and is not looked for: people type one apostrophe or quotation mark, and
-/// texts have another.
-const AROUND: [char; 21] = [
-    '"', '\'', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', ',', '.', ';', ':', '!', '?', '(', ')', '-',
-];
+/// Marks that are not looked for, wherever they stand: people type one apostrophe or quotation mark, and texts have
+/// another.
+const QUOTES: [char; 12] = ['"', '\'', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›'];
+
+/// What is not looked for around words; within them it is, as in 3.5.
+const AROUND: [char; 10] = [',', '.', ';', ':', '!', '?', '(', ')', '-', '–'];
 
 /// At most `limit` issues that hold every word of `search`, the newest first, of numbers below `before`.
 pub async fn list(
@@ -50,10 +51,14 @@ pub async fn list(
 ) -> Result<Vec<Published>, Error> {
     let search: String = search.chars().take(MAX_SEARCH).collect();
     let words: Vec<String> = folded(&search)
-        .split(|letter: char| letter.is_whitespace() || AROUND.contains(&letter))
+        .split(|letter: char| letter.is_whitespace() || QUOTES.contains(&letter))
+        .map(|word| word.trim_matches(AROUND))
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
+    if words.is_empty() && !search.trim().is_empty() {
+        return Ok(vec![]);
+    }
     let mut conn = app.db.conn().await?;
     let schedules = db::newsletters::schedules_of(&mut conn, newsletter.id).await?;
     let found = db::archive::list(&mut conn, newsletter.id, &words, before, limit).await?;

@@ -213,7 +213,7 @@ pub async fn export(
 
 /// Writes everybody whom a filter finds as CSV, in pieces, and returns how many lines of people there are: one for each
 /// subscription, to the filter's newsletter or to any, and one with the status `none` (which no import takes) for who
-/// has none. The last column names the newsletter. Tags, which tell of people as a whole, are left out where they are not
+/// has none. Of several, the last column names the newsletter. Tags, which tell of people as a whole, are left out where they are not
 /// asked for. It ends quietly where nobody takes the pieces any more.
 pub async fn export_found(
     app: &App,
@@ -229,7 +229,10 @@ pub async fn export_found(
     for newsletter in &newsletters {
         topics.push(db::newsletters::topics(&mut *app.db.conn().await?, newsletter.id).await?);
     }
-    let heading = COLUMNS.iter().map(|field| field.heading().to_owned()).chain(["newsletter".to_owned()]);
+    // Of one newsletter it is read back as it was written, whatever that is called there.
+    let is_of_many = wanted.newsletter.is_none();
+    let heading = COLUMNS.iter().map(|field| field.heading().to_owned());
+    let heading = heading.chain(is_of_many.then(|| Field::Newsletter.heading().to_owned()));
     let mut piece = csv_of(&[heading.collect::<Vec<_>>()]);
     let now = app.clock.now();
     let mut count = 0;
@@ -251,7 +254,7 @@ pub async fn export_found(
                     (person.name, person.language, person.timezone) = (String::new(), None, None);
                 }
                 let line = Line::new(person, topics, tags_of(id), now);
-                let cells = line.cells().into_iter().chain([newsletter.slug.clone()]);
+                let cells = line.cells().into_iter().chain(is_of_many.then(|| newsletter.slug.clone()));
                 lines.entry(id).or_default().push(cells.collect());
             }
         }

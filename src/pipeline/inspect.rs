@@ -221,11 +221,11 @@ pub async fn view(app: &App, delivery_id: i64) -> Result<String, Error> {
         db::deliveries::place(&mut conn, delivery_id).await?.ok_or_else(gone)?;
     let claimed =
         db::deliveries::load(&mut conn, &[delivery_id], app.clock.now()).await?.pop().ok_or_else(gone)?;
+    let reader = claimed.1?.reader.ok_or_else(gone)?;
+    let sent_at = db::outcomes::find(&mut conn, issue_id, reader.id).await?.map(|story| story.updated_at);
     drop(conn);
-    let claimed = claimed.1?;
-    let reader = claimed.reader.ok_or_else(gone)?;
-    if reader.moved_at.is_some_and(|at| at >= claimed.due_at) {
-        // It went to an address that is not theirs any more, to whom the one that they have now is not told.
+    if reader.moved_at.is_some_and(|at| sent_at.is_none_or(|sent_at| at >= sent_at)) {
+        // It went to an address that is not theirs any more, whose owner is not told the one that they have now.
         return Err(gone());
     }
     // Whoever waits holds no content.

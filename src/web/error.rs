@@ -145,7 +145,7 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "This copy is not here any more",
                 "A reader’s own copy goes when everything about the reader is deleted, some time after it was sent, and \
-                 when the reader chose other topics since, of which it has nothing. Tests and previews have none. Past \
+                 when the reader has another address or chose other topics since, of which it has nothing. Tests and previews have none. Past \
                  issues, as everybody may read them, are in the newsletter’s archive.",
             ),
             Self::Method => (

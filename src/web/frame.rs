@@ -47,8 +47,12 @@ pub async fn patient(request: Request, next: Next) -> Response {
 pub async fn elsewhere(request: Request) -> Result<Redirect, Error> {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
-    match request.method() == Method::GET && trimmed != path && is_public(trimmed) {
-        true => Ok(Redirect::permanent(trimmed)),
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match is_read && trimmed != path && is_public(trimmed) {
+        true => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            Ok(Redirect::permanent(&format!("{trimmed}{query}")))
+        }
         false => Err(Error::NotFound),
     }
 }

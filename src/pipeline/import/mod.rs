@@ -143,7 +143,11 @@ pub async fn import(app: &App, request: &Request, files: Files<'_>) -> Result<Re
         file.finish().await?;
     }
     if !request.dry_run {
-        population::forget(&mut *app.db.conn().await?).await?;
+        // Who is taken in is taken in, whatever becomes of that.
+        let forgotten = async { population::forget(&mut *app.db.conn().await?).await };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(%error, "old counts of people stay for some minutes");
+        }
     }
     Ok(report)
 }

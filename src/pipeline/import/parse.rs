@@ -17,7 +17,6 @@ use super::doubt::Doubtful;
 use super::entry::{Entry, Reading, Source};
 use super::records::{Record, Records};
 use super::report::{Cause, Note};
-use crate::domain::address::EmailAddress;
 use crate::domain::newsletter::Schedule;
 use crate::domain::subscription::SubscriptionEvent;
 use crate::domain::topic::Topic;
@@ -161,13 +160,6 @@ fn look_first(
 /// The names of a file's columns.
 pub fn header(records: &mut Records) -> Result<StringRecord, Error> {
     match records.next().map_err(unreadable)? {
-        Some(Record::Fields { fields, .. }) if fields.iter().any(|cell| EmailAddress::parse(cell).is_ok()) => {
-            Err(Error::Invalid(
-                "the first line holds an e-mail address, where the names of the columns are to stand: put a line such as \
-                 email,name above it"
-                    .to_owned(),
-            ))
-        }
         Some(Record::Fields { fields, .. }) => Ok(fields),
         Some(Record::Refused { line, why }) => {
             Err(Error::Invalid(format!("the names of the columns cannot be read, in line {line}: {why}")))

@@ -228,7 +228,7 @@ impl Cause {
             }
             Self::Elsewhere => {
                 "Nothing of these lines is taken. Import the file once for each newsletter. Where it has another name here, \
-                 skip the column, and take in a file that holds its people alone."
+                 skip the column (--map newsletter=ignore), and take in a file that holds its people alone."
             }
             Self::Date => {
                 "The people are taken without it. Write dates like 2024-01-31. A consent without its date is marked so, and who left stays away."

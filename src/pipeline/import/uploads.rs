@@ -14,6 +14,7 @@ use super::{Field, Files, Group, Notes, Report, Request, decode, import, old_upl
 use crate::db;
 use crate::db::imports::{Import, ImportState, NewImport};
 use crate::db::uploads::Part;
+use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Timestamp;
 use crate::pipeline::accounts::Actor;
 use crate::pipeline::bulk::ALIVE_MILLIS;
@@ -149,6 +150,15 @@ fn look(file: Box<dyn Read + Send>) -> Result<Peek, Error> {
             header.len()
         )));
     }
+    let guessed = Columns::guess(&header);
+    // Taken for names, the first line would lose the person in it.
+    if !guessed.contains(&Some(Field::Email)) && header.iter().any(|cell| EmailAddress::parse(cell).is_ok()) {
+        return Err(Error::Invalid(
+            "The first line holds an e-mail address, where the names of the columns are to stand: put a line such as \
+             email,name above it, and upload the file again."
+                .to_owned(),
+        ));
+    }
     let mut examples = vec![];
     while examples.len() < EXAMPLES
         && let Some(record) = records.next().map_err(unreadable)?
@@ -158,7 +168,7 @@ fn look(file: Box<dyn Read + Send>) -> Result<Peek, Error> {
                 .push((0..header.len()).map(|place| shown(fields.get(place).unwrap_or_default())).collect());
         }
     }
-    Ok(Peek { guessed: Columns::guess(&header), header: header.iter().map(shown).collect(), examples })
+    Ok(Peek { guessed, header: header.iter().map(shown).collect(), examples })
 }
 
 fn shown(cell: &str) -> String {

@@ -136,8 +136,7 @@ pub(super) async fn end(
         let notice = Notice::Goodbye(Goodbye {
             language: subscriber.language.clone().unwrap_or_else(|| newsletter.language.clone()),
             newsletter: Publication::from(&newsletter),
-            // There it can be undone for a day, and later one signs up anew.
-            resubscribe_url: Some(links::unsubscribe(app, subscription_id)),
+            resubscribe_url: Some(links::subscribe(app, &newsletter.slug)),
         });
         let event = format!("goodbye:{subscription_id}:{}", now.millis());
         queue(tx, app, &event, newsletter.id, &subscriber, &notice).await?;

@@ -115,6 +115,7 @@ async fn a_search_finds_issues_with_all_its_words_whatever_the_accents() {
             ("100 %", vec![1]),
             ("\"chateau\", (koln).", vec![]),
             ("\"chateau\",", vec![1]),
+            ("?", vec![]),
             ("rain_fall", vec![1]),
             ("rainxfall", vec![]),
             ("\\", vec![]),

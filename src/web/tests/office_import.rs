@@ -66,6 +66,23 @@ impl House {
 }
 
 #[tokio::test]
+async fn a_file_without_names_of_columns_is_refused_and_loses_nobody() {
+    for house in houses().await {
+        let ed = house.sign_in("ed@example.org", Role::Admin).await;
+        let uploaded = house.upload(&ed, "brief", "people.csv", b"ann@example.org\nbob@example.org\n").await;
+        let page = match uploaded.header("location") {
+            "" => uploaded.body,
+            to => house.get_as(&ed, to).await.body,
+        };
+        assert!(page.contains("The first line holds an e-mail address"), "{page}");
+        // A list of mailing lists beside a column of addresses is none.
+        let lists = b"email,news@lists.example\nann@example.org,yes\n";
+        assert_eq!(house.upload(&ed, "brief", "people.csv", lists).await.status, 303);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_warns_above_the_button_of_people_who_may_have_left_elsewhere() {
     for house in houses().await {
         let ed = house.sign_in("ed@example.org", Role::Admin).await;

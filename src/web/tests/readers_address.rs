@@ -106,6 +106,30 @@ async fn whoever_had_the_address_takes_it_back_with_a_button_and_has_the_last_wo
     }
 }
 
+#[tokio::test]
+async fn the_copy_of_a_mail_is_not_shown_to_the_address_before() {
+    for (house, _mailbox) in sending::with_relay().await {
+        let draft = house.draft().await;
+        crate::pipeline::editors::send(&house.app, draft.id, true).await.unwrap();
+        house.pass(60_000);
+        house.beat().await;
+        house.deliver().await;
+        let ann = subscriber(&house, "ann@example.org").await.unwrap();
+        let mut conn = house.app.db.conn().await.unwrap();
+        let story = crate::db::outcomes::find(&mut conn, draft.id, ann.id).await.unwrap().unwrap();
+        drop(conn);
+        let view = format!("/view/{}", house.app.key.sign(&Token::View { delivery_id: story.id }));
+        let page = house.get(&view).await;
+        assert!(page.status == 200 && page.body.contains("ann@example.org"), "{}", page.body);
+        house.mails().await;
+        house.pass(HOUR);
+        moves(&house, &house.preferences_of("ann@example.org").await, "new@example.org").await;
+        let page = house.get(&view).await;
+        assert!(page.status == 404 && !page.body.contains("new@example.org"), "{}", page.body);
+        house.close().await;
+    }
+}
+
 /// Has the person with these preferences confirm another address; the path of the link that takes it back.
 async fn moves(house: &House, home: &str, to: &str) -> String {
     house.submit(&format!("{home}/address"), &[("email", to)]).await;
