@@ -61,8 +61,6 @@ fn check(slots: &Slots, slot: Slot, before: Option<Slot>) {
     }
 }
 
-/// Ten years of each zone, at midnight and within the hour that most zones skip: four million slots, some 5 s in a
-/// debug build on two threads.
 #[test]
 fn a_zone_is_read_as_people_write_it() {
     for text in ["America/New_York", "America/New York", " america/new york ", "AMERICA/NEW_YORK"] {
@@ -73,6 +71,8 @@ fn a_zone_is_read_as_people_write_it() {
     }
 }
 
+/// Ten years of each zone, at midnight and within the hour that most zones skip: four million slots, some 5 s in a
+/// debug build on two threads.
 #[test]
 fn every_zone_has_one_slot_a_day_and_never_two() {
     let times = ["00:00", "02:30"].map(|at| TimeOfDay::parse(at).unwrap());

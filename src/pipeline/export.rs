@@ -213,8 +213,8 @@ pub async fn export(
 
 /// Writes everybody whom a filter finds as CSV, in pieces, and returns how many lines of people there are: one for each
 /// subscription, to the filter's newsletter or to any, and one with the status `none` (which no import takes) for who
-/// has none. Of several, the last column names the newsletter. Tags, which tell of people as a whole, are left out where they are not
-/// asked for. It ends quietly where nobody takes the pieces any more.
+/// has none. Of several newsletters, the last column names the line's. Tags, which tell of people as a whole, are left
+/// out where they are not asked for. It ends quietly where nobody takes the pieces any more.
 pub async fn export_found(
     app: &App,
     wanted: &Wanted,

@@ -7,8 +7,8 @@ use crate::db::sessions::Session;
 use crate::db::users::{self, Account};
 use crate::db::{self, sessions};
 
-/// How long after signing in an account without a password may be given one, or a second factor: whoever finds a browser that was left
-/// open is not to take the account over.
+/// How long after signing in an account without a password may be given one, or a second factor: whoever finds a browser
+/// that was left open is not to take the account over.
 pub(super) const FRESH: i64 = 15 * 60 * 1000;
 
 /// Changes the name; empty: they go by their address.
