@@ -137,7 +137,8 @@ async fn another_program_verifies_every_mail_of_a_send() {
         let link = link.replace("https://news.example.org", &pages);
         let confirmed = client.post(link).header("content-type", form).send().await.unwrap();
         assert!(confirmed.status().is_success());
-        arrived(&sink, "a welcome", |all| to(all, "new@example.net") == 2).await;
+        // Who confirms before the issue is addressed gets that as well, at once.
+        arrived(&sink, "a welcome", |all| to(all, "new@example.net") >= 2).await;
         // Six digests, two confirmations, a welcome, and the note that an issue waits for approval.
         arrived(&sink, "what waits for nobody", |all| all.len() >= 10).await;
         let waiting = daybreak.issues("personal").await;
